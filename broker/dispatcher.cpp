@@ -1,0 +1,244 @@
+// The dispatcher's part for tasks: accept, start, hedge, call home, give up; and the turn.
+#include "broker/dispatcher.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace curfew {
+namespace {
+
+using std::chrono::microseconds;
+
+/// A frame of tasks is closed at this size: large enough to be cheap, small enough not to hold up what comes behind.
+constexpr std::size_t kFrameBytes = 256 * 1024;
+
+constexpr std::size_t kMostVain = 64;
+
+std::uint64_t micros(Duration duration) {
+    return duration <= Duration::zero()
+               ? 0
+               : static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(duration).count());
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(const Config& config) : config_(config), hedging_(config.hedging) {}
+
+// ---- intake --------------------------------------------------------------------------------------------------------
+
+bool Dispatcher::wants_message() const {
+    return collector_synced() && !intake_ended_ && !paused_ && ledger_.tasks_in_flight() < config_.window &&
+           ledger_.payload_bytes() < config_.window_bytes && roster_.has_credit();
+}
+
+Seq Dispatcher::accept(Instant now, std::string payload, std::optional<std::string> id) {
+    const Instant deadline_at = config_.deadline ? now + *config_.deadline : kNever;
+    const Seq seq = ledger_.accept(now, std::move(payload), std::move(id), deadline_at);
+    deadlines_.set(deadline_at, seq);
+    hedging_.task_accepted();
+    Task& task = *ledger_.task(seq);
+    task.released = hedging_.race() ? config_.fanout : 1;
+    if (!start_due(now, seq, task)) wait_for_worker(seq, task, false);
+    return seq;
+}
+
+bool Dispatcher::cancel_task(Instant now, Seq seq) {
+    Task* task = ledger_.task(seq);
+    if (task == nullptr || task->state != TaskState::open) return false;
+    give_up(now, seq, *task, Outcome::cancelled, "cancelled by a person");
+    return true;
+}
+
+// ---- starting ------------------------------------------------------------------------------------------------------
+
+std::uint32_t Dispatcher::due(const Task& task) const {
+    if (task.state != TaskState::open || task.expired) return 0;
+    const auto alive = static_cast<std::uint32_t>(task.alive.size());
+    const std::uint32_t room = config_.fanout > alive ? config_.fanout - alive : 0;
+    return std::min(task.released - task.started, room);
+}
+
+bool Dispatcher::start_due(Instant now, Seq seq, Task& task) {
+    const std::uint32_t wanted = due(task);
+    // Choose one at a time: each choice makes its worker, and its pool, the wrong one for the next.
+    for (std::uint32_t i = 0; i < wanted; ++i) {
+        WorkerSession* worker = roster_.choose(task);
+        if (worker == nullptr) return false;
+        start(now, seq, task, *worker, wanted - i);
+    }
+    return true;
+}
+
+/// `of`: this attempt and those that are about to follow in the same turn.
+void Dispatcher::start(Instant now, Seq seq, Task& task, WorkerSession& worker, std::uint32_t of) {
+    const AttemptId id = ledger_.start(now, seq, worker.session);
+    ++worker.in_flight;
+    wire::Task record;
+    record.number = id.number;
+    record.seq = seq;
+    record.ordinal = task.started;
+    record.attempts = task.started + of - 1;
+    if (task.deadline_at != kNever) record.left_us = static_cast<std::int64_t>(micros(task.deadline_at - now));
+    record.age_us = micros(now - task.accepted_at);
+    if (task.id) record.id = *task.id;
+    record.payload = task.payload;
+    worker.tasks.add(record);
+    if (worker.tasks.size() >= kFrameBytes) {
+        worker.task_frames.push_back(
+            worker.tasks.finish({wire::Kind::tasks, config_.incarnation, worker.session, 0, 0}));
+    }
+    if (!hedging_.race() && task.started < config_.fanout) {
+        task.hedge_at = now + hedging_.delay();
+        hedges_.set(task.hedge_at, seq);
+    }
+}
+
+void Dispatcher::wait_for_worker(Seq seq, Task& task, bool first) {
+    if (std::exchange(task.waiting, true)) return;
+    fruitless_ = 0;
+    if (first) {
+        waiting_.push_front(seq);
+    } else {
+        waiting_.push_back(seq);
+    }
+}
+
+/// Tries those that wait, in their order; who finds no worker goes to the end of the queue, and is not asked again before
+/// something has changed. A turn has a bound on how many it asks in vain; the rest follow in the next.
+void Dispatcher::start_waiting(Instant now) {
+    for (std::size_t vain = 0; vain < kMostVain && fruitless_ < waiting_.size() && roster_.has_credit();) {
+        const Seq seq = waiting_.front();
+        waiting_.pop_front();
+        Task* task = ledger_.task(seq);
+        if (task == nullptr) continue;
+        task->waiting = false;
+        if (start_due(now, seq, *task)) continue;
+        task->waiting = true;
+        waiting_.push_back(seq);
+        ++fruitless_;
+        ++vain;
+    }
+    if (waiting_.size() > 2 * ledger_.tasks_in_flight() + 64) {
+        std::erase_if(waiting_, [&](Seq seq) { return ledger_.task(seq) == nullptr; });
+        fruitless_ = 0;
+    }
+}
+
+// ---- ending --------------------------------------------------------------------------------------------------------
+
+void Dispatcher::end_attempt(Instant now, AttemptId id, End end, std::string_view error) {
+    const Attempt attempt = *ledger_.attempt(id);
+    WorkerSession* worker = roster_.find(id.session);
+    ledger_.end(id, end, worker == nullptr ? std::string_view{} : worker->name, error);
+    if (worker != nullptr) {
+        if (attempt.state != AttemptState::reported) --worker->in_flight;
+        worker->confirms.insert(id.number);
+        fruitless_ = 0;
+    }
+    if (attempt.state == AttemptState::cancelling) {
+        cancel_time_.add(now - attempt.cancelled_at);
+    } else if (end != End::lost) {
+        hedging_.learn(now - attempt.started_at);
+    }
+    if (Task* task = ledger_.task(attempt.seq)) task_lost_attempt(now, attempt.seq, *task, end, error);
+}
+
+/// An attempt of a task that is still in flight has ended without deciding it: see that the task goes on.
+void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error) {
+    if (end == End::failed) {
+        ++task.failures;
+        task.last_error = error;
+    }
+    if (task.state != TaskState::open) return;
+    if (task.expired) {
+        if (task.alive.empty()) give_up(now, seq, task, Outcome::expired, "deadline exceeded");
+        return;
+    }
+    if (config_.poison > 0 && task.deaths >= config_.poison) {
+        give_up(now, seq, task, Outcome::failed, "its work has killed " + std::to_string(task.deaths) + " workers");
+        return;
+    }
+    if (task.failures >= config_.attempts) {
+        give_up(now, seq, task, Outcome::failed, task.last_error);
+        return;
+    }
+    const auto alive = static_cast<std::uint32_t>(task.alive.size());
+    const std::uint32_t pending = task.released - task.started;
+    const bool replace_failed = end == End::failed && task.failures + alive + pending < config_.attempts;
+    const bool nothing_else = alive + pending == 0;
+    if (end == End::lost || replace_failed || nothing_else) ++task.released;
+    if (due(task) > 0) wait_for_worker(seq, task, true);
+}
+
+void Dispatcher::call_home(Instant now, AttemptId id, CancelReason reason) {
+    const Attempt* attempt = ledger_.attempt(id);
+    if (attempt == nullptr || attempt->state == AttemptState::reported) return;
+    if (attempt->state == AttemptState::cancelling && attempt->reason == reason) return;
+    if (attempt->state != AttemptState::cancelling) hedging_.learn(now - attempt->started_at);
+    ledger_.call_home(now, id, reason);
+    WorkerSession* worker = roster_.find(id.session);
+    if (worker == nullptr) return;
+    (reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline).push_back(id.number);
+}
+
+void Dispatcher::call_all_home(Instant now, Task& task, CancelReason reason) {
+    for (const AttemptId id : task.alive) call_home(now, id, reason);
+}
+
+void Dispatcher::give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error) {
+    task.last_error = error;
+    ledger_.give_up(task, outcome);
+    send_verdict(now, seq, task);
+}
+
+// ---- timers --------------------------------------------------------------------------------------------------------
+
+void Dispatcher::on_deadline(Instant now, Seq seq) {
+    Task* task = ledger_.task(seq);
+    if (task == nullptr || task->expired || task->deadline_at > now) return;
+    task->expired = true;
+    if (task->state != TaskState::open) return;
+    if (task->alive.empty()) {
+        give_up(now, seq, *task, Outcome::expired, "deadline exceeded");
+    } else {
+        call_all_home(now, *task, CancelReason::deadline);
+    }
+}
+
+void Dispatcher::on_hedge(Instant now, Seq seq) {
+    Task* task = ledger_.task(seq);
+    if (task == nullptr || task->hedge_at > now || task->state != TaskState::open || task->expired) return;
+    task->hedge_at = kNever;
+    const auto alive = static_cast<std::uint32_t>(task->alive.size());
+    if (alive == 0 || alive + (task->released - task->started) >= config_.fanout) return;
+    if (!hedging_.take_token()) return;
+    ++task->released;
+    if (!start_due(now, seq, *task)) wait_for_worker(seq, *task, false);
+}
+
+void Dispatcher::turn(Instant now) {
+    judge_silence(now);
+    deadlines_.fire(now, [&](Seq seq) { on_deadline(now, seq); });
+    hedges_.fire(now, [&](Seq seq) { on_hedge(now, seq); });
+    deadlines_.sweep([&](Seq seq, Instant) {
+        const Task* task = ledger_.task(seq);
+        return task != nullptr && !task->expired;
+    });
+    hedges_.sweep([&](Seq seq, Instant at) {
+        const Task* task = ledger_.task(seq);
+        return task != nullptr && task->hedge_at == at;
+    });
+    start_waiting(now);
+    beat(now);
+}
+
+Instant Dispatcher::next_deadline() const {
+    if (fruitless_ < waiting_.size() && roster_.has_credit()) return Instant::min();
+    Instant next = std::min({deadlines_.next(), hedges_.next(), ping_at_, token_at_});
+    for (const auto& [session, worker] : roster_.sessions()) {
+        if (worker->state < SessionState::leaving) next = std::min(next, worker->last_heard + 3 * config_.heartbeat);
+    }
+    return std::min(next, sender_.next_deadline(config_.heartbeat));
+}
+
+}  // namespace curfew

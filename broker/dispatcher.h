@@ -1,0 +1,174 @@
+// The dispatcher: the broker's core. It joins the ledger (tasks and attempts), the roster (workers) and the hedging policy:
+// frames, messages and `now` in; frames, and which sockets to open and close, out. Pure: no sockets, no clock, no threads.
+//
+// The shell calls it once a turn: receive() for every frame that came, accept() while wants_message(), turn(), flush().
+// docs/protocol.md says who says what when; docs/decisions.md which race each rule answers.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/hedging.h"
+#include "broker/ledger.h"
+#include "broker/roster.h"
+#include "common/histogram.h"
+#include "common/stream.h"
+#include "common/timer_heap.h"
+#include "common/wire.h"
+
+namespace curfew {
+
+class Dispatcher {
+public:
+    struct Config {
+        Incarnation incarnation = 1;
+        Epoch epoch = 1;
+        std::uint32_t fanout = 2;
+        std::uint32_t attempts = 2;   ///< failures after which a task is given up
+        std::uint32_t poison = 3;     ///< deaths of workers after which a task is given up; 0: never
+        std::size_t window = 4096;    ///< most tasks in flight
+        std::uint64_t window_bytes = 256ULL << 20;  ///< most payload bytes in flight
+        std::optional<Duration> deadline = std::chrono::seconds(30);
+        Hedging::Config hedging;
+        Duration heartbeat = std::chrono::seconds(1);  ///< the workers'; pings go twice as often, silence is three times that
+    };
+    /// Which way a frame goes.
+    enum class Road : std::uint8_t { tasks, control, collector };
+    struct OutFrame {
+        Road road;
+        Session session;  ///< tasks and control
+        std::string bytes;
+    };
+    /// A session's sockets are to be opened (endpoints given) or closed.
+    struct LinkChange {
+        Session session;
+        bool open;
+        std::string tasks_endpoint;
+        std::string control_endpoint;
+    };
+    struct Counts {
+        std::uint64_t refused = 0;     ///< frames of old sessions or incarnations
+        std::uint64_t malformed = 0;
+        std::uint64_t surprises = 0;   ///< records that a peer in its right mind would not have sent
+        std::uint64_t workers_silent = 0, workers_died = 0, workers_left = 0;
+        std::uint64_t resends_asked = 0;
+    };
+
+    explicit Dispatcher(const Config& config);
+
+    // ---- in
+    /// A frame from the events socket: from a worker or from the collector.
+    void receive(Instant now, std::string_view frame);
+    /// True while another message may be taken from the source: a task never waits in here for a worker's credit.
+    [[nodiscard]] bool wants_message() const;
+    Seq accept(Instant now, std::string payload, std::optional<std::string> id = {});
+    /// No more messages will come: at the end of the source, or in a drain.
+    void end_intake() { intake_ended_ = true; }
+    void pause(bool paused) { paused_ = paused; }
+    /// A person gives up a task. False if it is not in flight or already decided.
+    bool cancel_task(Instant now, Seq seq);
+    /// Launch saw this worker die.
+    void worker_died(Instant now, std::string_view name, std::uint32_t pid);
+    /// Fires timers, judges silence, starts attempts. Call it when everything has been read.
+    void turn(Instant now);
+    /// The session's socket takes no more (or again).
+    void set_blocked(Session session, Road road, bool blocked);
+
+    // ---- out
+    void flush(Instant now, std::vector<OutFrame>& frames);
+    [[nodiscard]] std::vector<LinkChange> take_link_changes() { return std::exchange(link_changes_, {}); }
+    [[nodiscard]] Instant next_deadline() const;
+    /// The intake has ended and everything is in the books.
+    [[nodiscard]] bool drained() const { return intake_ended_ && ledger_.tasks_in_flight() == 0 && ledger_.attempts_in_flight() == 0; }
+
+    // ---- looking
+    [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+    [[nodiscard]] const Roster& roster() const { return roster_; }
+    [[nodiscard]] const Hedging& hedging() const { return hedging_; }
+    [[nodiscard]] const Counts& counts() const { return counts_; }
+    [[nodiscard]] const Histogram& cancel_time() const { return cancel_time_; }
+    [[nodiscard]] bool collector_synced() const { return collector_state_ == CollectorState::synced; }
+    [[nodiscard]] Incarnation collector() const { return collector_; }
+    [[nodiscard]] const StreamSender& to_collector() const { return sender_; }
+    [[nodiscard]] const Config& config() const { return config_; }
+
+private:
+    enum class CollectorState : std::uint8_t { unknown, syncing, synced };
+
+    // Workers (dispatcher_workers.cpp).
+    void receive_from_worker(Instant now, const wire::Envelope& envelope);
+    void on_hello(Instant now, const wire::Hello& hello);
+    void on_heartbeat(Instant now, Session session);
+    void leave(WorkerSession& worker, bool died);
+    void close_if_empty(WorkerSession& worker);
+    void lose_all(Instant now, WorkerSession& worker);
+    [[nodiscard]] bool was_running(const WorkerSession& worker, AttemptNumber number) const;
+    void judge_silence(Instant now);
+    void on_record(Instant now, const wire::TokenReport& token);
+    void on_record(Instant now, const wire::Bye& bye);
+    void on_record(Instant now, const wire::Admitted& admitted);
+    void on_record(Instant now, const wire::Refused& refused);
+    void beat(Instant now);
+
+    // The collector (dispatcher_collector.cpp).
+    void receive_from_collector(Instant now, const wire::Envelope& envelope);
+    void on_collector_hello(Instant now, const wire::Envelope& envelope);
+    void forget_old_collector(Instant now);
+    void write_sync();
+    void flush_collector(Instant now, std::vector<OutFrame>& frames);
+    void send_verdict(Instant now, Seq seq, const Task& task);
+    void on_record(Instant now, const wire::Synced& synced);
+    void on_record(Instant now, const wire::Decided& decided);
+    void on_record(Instant now, const wire::Settled& settled);
+    void on_record(Instant now, const wire::Ended& ended);
+
+    // Tasks (dispatcher.cpp).
+    void end_attempt(Instant now, AttemptId id, End end, std::string_view error);
+    void task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error);
+    void call_home(Instant now, AttemptId id, CancelReason reason);
+    void call_all_home(Instant now, Task& task, CancelReason reason);
+    void give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error);
+    void on_deadline(Instant now, Seq seq);
+    void on_hedge(Instant now, Seq seq);
+    [[nodiscard]] std::uint32_t due(const Task& task) const;
+    /// Starts what is due of a task on the workers there are. True if nothing is left due.
+    bool start_due(Instant now, Seq seq, Task& task);
+    void start(Instant now, Seq seq, Task& task, WorkerSession& worker, std::uint32_t of);
+    void wait_for_worker(Seq seq, Task& task, bool first);
+    void start_waiting(Instant now);
+
+    Config config_;
+    Counts counts_;
+    Ledger ledger_;
+    Roster roster_;
+    Hedging hedging_;
+    Histogram cancel_time_;
+    wire::Reader reader_;
+    bool intake_ended_ = false;
+    bool paused_ = false;
+
+    TimerHeap deadlines_;
+    TimerHeap hedges_;
+    std::deque<Seq> waiting_;  ///< tasks with attempts due, for which there was no worker; those tried again stand in front
+    std::size_t fruitless_ = 0;  ///< tasks at the back of waiting_ that have found no worker since anything changed
+
+    Incarnation collector_ = 0;
+    CollectorState collector_state_ = CollectorState::unknown;
+    std::string sync_frame_;   ///< kept until Synced
+    bool send_sync_ = false;
+    bool owes_ack_ = false;
+    bool ping_collector_ = false;
+    StreamSender sender_;
+    StreamReceiver receiver_;
+    wire::Writer to_collector_;
+
+    Instant ping_at_{};
+    Instant token_at_{};
+    std::vector<LinkChange> link_changes_;
+};
+
+}  // namespace curfew

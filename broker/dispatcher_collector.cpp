@@ -1,0 +1,238 @@
+// The dispatcher's part for the collector: the sync with a new one, the two streams, and its events.
+#include <algorithm>
+#include <utility>
+
+#include "broker/dispatcher.h"
+
+namespace curfew {
+namespace {
+
+std::uint64_t micros(Duration duration) {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+}  // namespace
+
+void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envelope) {
+    if (envelope.number == 0) {
+        bool hello = false;
+        const wire::Error error = reader_.each([&](auto& record) {
+            hello = std::is_same_v<std::decay_t<decltype(record)>, wire::CollectorHello>;
+            if (!hello) ++counts_.malformed;
+        });
+        if (error != wire::Error::none) ++counts_.malformed;
+        if (hello) {
+            on_collector_hello(now, envelope);
+            return;
+        }
+    }
+    if (envelope.peer != collector_ || envelope.broker != config_.incarnation) {
+        ++counts_.refused;
+        return;
+    }
+    if (collector_state_ == CollectorState::unknown) return;
+    sender_.acknowledge(now, envelope.acked);
+    if (envelope.number == 0) return;
+    owes_ack_ = true;
+    if (!receiver_.take(envelope.number)) return;
+    const wire::Error error = reader_.each([&](auto& record) {
+        using R = std::decay_t<decltype(record)>;
+        if constexpr (std::is_same_v<R, wire::Synced> || std::is_same_v<R, wire::Decided> || std::is_same_v<R, wire::Settled> ||
+                      std::is_same_v<R, wire::Ended> || std::is_same_v<R, wire::Admitted> || std::is_same_v<R, wire::Refused> ||
+                      std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Bye>) {
+            on_record(now, record);
+        } else {
+            ++counts_.malformed;
+        }
+    });
+    if (error != wire::Error::none) ++counts_.malformed;
+}
+
+// ---- sync ----------------------------------------------------------------------------------------------------------
+
+void Dispatcher::on_collector_hello(Instant now, const wire::Envelope& envelope) {
+    const Incarnation collector = envelope.peer;
+    if (collector < collector_ || envelope.broker > config_.incarnation) {
+        ++counts_.refused;
+        return;
+    }
+    if (collector == collector_) {
+        // Once it is synced, a hello of the same incarnation is an old one that was under way.
+        send_sync_ = collector_state_ == CollectorState::syncing;
+        return;
+    }
+    collector_ = collector;
+    collector_state_ = CollectorState::syncing;
+    sender_.reset();
+    receiver_.reset();
+    (void)to_collector_.finish({});  // what was about to be said to the old one
+    forget_old_collector(now);
+    write_sync();
+    send_sync_ = true;
+    for (const Seq seq : ledger_.tasks().sorted_keys()) {
+        Task& task = *ledger_.task(seq);
+        if (task.state == TaskState::decided && task.by_verdict) ledger_.ask_again(task);
+        if (task.state == TaskState::giving_up) send_verdict(now, seq, task);
+    }
+}
+
+/// What only the old collector knew is gone with it: results it had not yet written, verdicts it had not yet settled, sessions
+/// it was about to refuse. Brings the ledger to where a new collector can take over.
+void Dispatcher::forget_old_collector(Instant now) {
+    std::vector<Session> leaving;
+    for (const auto& [session, worker] : roster_.sessions()) {
+        if (worker->state >= SessionState::leaving) leaving.push_back(session);
+    }
+    for (const Seq seq : ledger_.tasks().sorted_keys()) {
+        Task& task = *ledger_.task(seq);
+        if (task.state != TaskState::decided || task.by_verdict) continue;
+        if (std::ranges::find(leaving, task.winner.session) != leaving.end()) ledger_.reopen(task);
+    }
+    for (const Session session : leaving) {
+        WorkerSession& worker = *roster_.find(session);
+        lose_all(now, worker);
+        close_if_empty(worker);
+    }
+    for (const auto& [session, books] : ledger_.sessions()) {
+        SessionBooks& open = *ledger_.session(session);
+        for (const AttemptNumber number : open.open.sorted_keys()) {
+            Attempt& attempt = *open.open.find(number);
+            attempt.doubt = 0;
+            attempt.lose_asked = false;
+        }
+    }
+    (void)to_collector_.finish({});  // verdicts of the moves above: they are sent with all the others behind the sync
+}
+
+void Dispatcher::write_sync() {
+    wire::Writer writer;
+    wire::Sync sync;
+    sync.epoch = config_.epoch;
+    sync.settled = ledger_.settled();
+    for (const Seq seq : ledger_.tasks().sorted_keys()) {
+        const Task& task = *ledger_.task(seq);
+        if (task.state == TaskState::decided && !task.by_verdict) sync.winners.push_back({seq, task.winner});
+    }
+    for (const auto& [session, worker] : roster_.sessions()) {
+        const SessionBooks& books = *ledger_.session(session);
+        sync.sessions.push_back({session, worker->name, worker->pool, books.ended.intervals()});
+        worker->rounds.clear();
+    }
+    writer.add(sync);
+    sync_frame_ = writer.finish({wire::Kind::to_collector, config_.incarnation, collector_, 0, 0});
+}
+
+void Dispatcher::on_record(Instant now, const wire::Synced&) {
+    if (collector_state_ != CollectorState::syncing) return;
+    collector_state_ = CollectorState::synced;
+    sync_frame_.clear();
+    send_sync_ = false;
+    for (const auto& [session, worker] : roster_.sessions()) {
+        if (worker->state == SessionState::admitting) {
+            worker->state = SessionState::admitted;
+            worker->welcome_due = true;
+        } else if (worker->state < SessionState::leaving) {
+            worker->ping_due = true;  // with the new incarnation: the reports are sent again
+        }
+    }
+    token_at_ = now;
+}
+
+// ---- events --------------------------------------------------------------------------------------------------------
+
+void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
+    Task* task = ledger_.task(decided.seq);
+    const AttemptId winner{decided.session, decided.number};
+    if (task == nullptr || (winner.session != 0 && ledger_.attempt(winner) == nullptr)) {
+        ++counts_.surprises;
+        return;
+    }
+    if (winner.session != 0) {
+        const Attempt& attempt = *ledger_.attempt(winner);
+        if (attempt.state != AttemptState::cancelling) hedging_.learn(now - attempt.started_at);
+        // A winner that waits for the sink holds no credit: with --keep-order it may wait for the very attempt that needs it.
+        if (WorkerSession* worker = roster_.find(winner.session); attempt.state != AttemptState::reported) {
+            --worker->in_flight;
+            fruitless_ = 0;
+        }
+    } else if (task->state == TaskState::open) {
+        task->outcome = Outcome::failed;  // the work itself said so: rejected
+    }
+    ledger_.decide(*task, winner);
+    call_all_home(now, *task, CancelReason::decided);
+}
+
+void Dispatcher::on_record(Instant, const wire::Settled& settled) {
+    for (const Interval& range : settled.seqs) {
+        for (Seq seq = range.first; seq <= range.last && seq <= ledger_.last_seq(); ++seq) {
+            const Task* task = ledger_.task(seq);
+            if (task == nullptr || task->state != TaskState::decided) {
+                ++counts_.surprises;
+                continue;
+            }
+            const AttemptId winner = ledger_.settle(seq, settled.outcome);
+            WorkerSession* worker = winner.session == 0 ? nullptr : roster_.find(winner.session);
+            if (worker == nullptr) continue;
+            worker->confirms.insert(winner.number);
+            if (worker->state == SessionState::lingering) close_if_empty(*worker);
+        }
+    }
+}
+
+void Dispatcher::on_record(Instant now, const wire::Ended& ended) {
+    SessionBooks* books = ledger_.session(ended.session);
+    if (books == nullptr || ended.end == End::won) {
+        ++counts_.surprises;
+        return;
+    }
+    for (const Interval& range : ended.numbers) {
+        for (AttemptNumber number = range.first; number <= range.last && number <= books->last_number; ++number) {
+            const AttemptId id{ended.session, number};
+            if (books->open.contains(number)) {
+                end_attempt(now, id, ended.end, ended.error);
+            } else if (WorkerSession* worker = roster_.find(ended.session)) {
+                worker->confirms.insert(number);
+            }
+        }
+    }
+}
+
+void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
+    wire::Verdict verdict;
+    verdict.seq = seq;
+    verdict.outcome = task.outcome;
+    if (task.id) verdict.id = *task.id;
+    verdict.error = task.last_error;
+    verdict.attempts = task.started;
+    verdict.latency_us = micros(now - task.accepted_at);
+    for (const PastAttemptEntry& past : task.history) {
+        verdict.history.push_back({past.ordinal, past.worker, past.end, past.error});
+    }
+    to_collector_.add(verdict);
+}
+
+// ---- out -----------------------------------------------------------------------------------------------------------
+
+void Dispatcher::flush_collector(Instant now, std::vector<OutFrame>& frames) {
+    wire::Envelope envelope{wire::Kind::to_collector, config_.incarnation, collector_, 0, receiver_.received()};
+    if (std::exchange(send_sync_, false)) frames.push_back({Road::collector, 0, sync_frame_});
+    if (collector_state_ == CollectorState::unknown) {
+        (void)to_collector_.finish({});
+    } else if (!to_collector_.empty()) {
+        envelope.number = sender_.next_number();
+        std::string frame = to_collector_.finish(envelope);
+        sender_.keep(now, frame);
+        frames.push_back({Road::collector, 0, std::move(frame)});
+        owes_ack_ = false;
+    }
+    envelope.number = 0;
+    if (std::exchange(ping_collector_, false)) to_collector_.add(wire::BrokerPing{config_.epoch});
+    if (std::exchange(owes_ack_, false) || !to_collector_.empty()) {
+        frames.push_back({Road::collector, 0, to_collector_.finish(envelope)});
+    }
+    sender_.resend_overdue(now, config_.heartbeat, [&](const std::string& frame) {
+        frames.push_back({Road::collector, 0, frame});
+    });
+}
+
+}  // namespace curfew

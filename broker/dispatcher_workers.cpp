@@ -1,0 +1,315 @@
+// The dispatcher's part for workers: admission, signs of life, loss, the token; and what is said to each on a flush.
+#include <algorithm>
+#include <utility>
+
+#include "broker/dispatcher.h"
+
+namespace curfew {
+namespace {
+
+constexpr std::size_t kMostRounds = 8;  // of the token, under way for one session
+
+/// Two rounds without a trace: one alone could have overtaken the attempt across a reconnect.
+constexpr std::uint8_t kDoubtful = 2;
+
+void add_cancels(wire::Writer& writer, std::vector<AttemptNumber>& numbers, CancelReason reason, const SessionBooks* books) {
+    if (numbers.empty()) return;
+    std::sort(numbers.begin(), numbers.end());
+    wire::Cancel cancel{reason, {}};
+    for (const AttemptNumber number : numbers) {
+        // Many a loser has come to its end by itself in the turn in which it was called home.
+        const bool open = books != nullptr && books->open.contains(number);
+        if (open || reason == CancelReason::lost) append_number(cancel.numbers, number);
+    }
+    numbers.clear();
+    if (!cancel.numbers.empty()) writer.add(cancel);
+}
+
+}  // namespace
+
+// ---- admission -----------------------------------------------------------------------------------------------------
+
+void Dispatcher::receive(Instant now, std::string_view frame) {
+    wire::Envelope envelope;
+    if (reader_.open(frame, envelope, {wire::Kind::life, wire::Kind::to_broker}) != wire::Error::none) {
+        ++counts_.malformed;
+    } else if (envelope.kind == wire::Kind::life) {
+        receive_from_worker(now, envelope);
+    } else {
+        receive_from_collector(now, envelope);
+    }
+}
+
+void Dispatcher::receive_from_worker(Instant now, const wire::Envelope& envelope) {
+    const wire::Error error = reader_.each([&](auto& record) {
+        using R = std::decay_t<decltype(record)>;
+        if constexpr (std::is_same_v<R, wire::Hello>) {
+            on_hello(now, record);
+        } else if constexpr (std::is_same_v<R, wire::Heartbeat>) {
+            if (envelope.broker == config_.incarnation) {
+                on_heartbeat(now, envelope.peer);
+            } else {
+                ++counts_.refused;
+            }
+        } else {
+            ++counts_.malformed;
+        }
+    });
+    if (error != wire::Error::none) ++counts_.malformed;
+}
+
+void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
+    if (WorkerSession* known = roster_.by_name(hello.name)) {
+        if (hello.worker < known->worker || (hello.worker == known->worker && hello.hello < known->hello)) {
+            ++counts_.refused;
+            return;
+        }
+        if (hello.worker == known->worker && hello.hello == known->hello) {
+            known->last_heard = now;
+            if (known->state != SessionState::admitting) known->welcome_due = true;
+            return;
+        }
+        // It has started anew, or it has given its session up: either way nobody is in the old one.
+        const bool died = hello.worker != known->worker;
+        if (died) ++counts_.workers_died;
+        leave(*known, died);
+    }
+    WorkerSession& worker = roster_.admit(now, hello);
+    ledger_.open_session(worker.session);
+    link_changes_.push_back({worker.session, true, worker.tasks_endpoint, worker.control_endpoint});
+    if (collector_state_ != CollectorState::unknown) {
+        to_collector_.add(wire::Admit{worker.session, worker.name, worker.pool});
+    }
+}
+
+void Dispatcher::on_record(Instant, const wire::Admitted& admitted) {
+    WorkerSession* worker = roster_.find(admitted.session);
+    if (worker == nullptr || worker->state != SessionState::admitting) return;
+    worker->state = SessionState::admitted;
+    worker->welcome_due = true;
+}
+
+void Dispatcher::on_heartbeat(Instant now, Session session) {
+    WorkerSession* worker = roster_.find(session);
+    if (worker == nullptr) {
+        ++counts_.refused;
+        return;
+    }
+    worker->last_heard = now;
+    if (worker->state == SessionState::admitted) {
+        worker->state = SessionState::ready;
+        fruitless_ = 0;
+    }
+    if (worker->state >= SessionState::leaving) worker->gone_due = true;
+}
+
+// ---- loss ----------------------------------------------------------------------------------------------------------
+
+void Dispatcher::judge_silence(Instant now) {
+    for (const auto& [session, worker] : roster_.sessions()) {
+        if (worker->state < SessionState::leaving && now - worker->last_heard >= 3 * config_.heartbeat) {
+            ++counts_.workers_silent;
+            leave(*worker, false);
+        }
+    }
+    // A session that never had anything to lose is gone at once while there is no collector to ask.
+    if (collector_state_ != CollectorState::unknown) return;
+    std::vector<Session> empty;
+    for (const auto& [session, worker] : roster_.sessions()) {
+        if (worker->state == SessionState::leaving) empty.push_back(session);
+    }
+    for (const Session session : empty) close_if_empty(*roster_.find(session));
+}
+
+void Dispatcher::worker_died(Instant, std::string_view name, std::uint32_t pid) {
+    WorkerSession* worker = roster_.by_name(name);
+    if (worker == nullptr || worker->pid != pid) return;
+    ++counts_.workers_died;
+    leave(*worker, true);
+}
+
+void Dispatcher::on_record(Instant, const wire::Bye& bye) {
+    WorkerSession* worker = roster_.find(bye.session);
+    if (worker == nullptr || worker->state >= SessionState::leaving) return;
+    ++counts_.workers_left;
+    leave(*worker, false);
+}
+
+void Dispatcher::leave(WorkerSession& worker, bool died) {
+    if (worker.state >= SessionState::leaving) return;
+    worker.state = SessionState::leaving;
+    worker.died = died;
+    worker.gone_due = true;
+    if (collector_state_ != CollectorState::unknown) to_collector_.add(wire::SessionGone{worker.session});
+}
+
+/// The collector's echo: nothing of this session will be judged any more. What is open is lost, but for winners.
+void Dispatcher::on_record(Instant now, const wire::Refused& refused) {
+    WorkerSession* worker = roster_.find(refused.session);
+    if (worker == nullptr || worker->state != SessionState::leaving) return;
+    for (const Interval& range : refused.reopened) {
+        for (Seq seq = range.first; seq <= range.last && seq <= ledger_.last_seq(); ++seq) {
+            Task* task = ledger_.task(seq);
+            if (task != nullptr && task->state == TaskState::decided && task->winner.session == refused.session) {
+                ledger_.reopen(*task);
+            }
+        }
+    }
+    worker->state = SessionState::lingering;
+    lose_all(now, *worker);
+    close_if_empty(*worker);
+}
+
+void Dispatcher::lose_all(Instant now, WorkerSession& worker) {
+    SessionBooks& books = *ledger_.session(worker.session);
+    for (const AttemptNumber number : books.open.sorted_keys()) {
+        const AttemptId id{worker.session, number};
+        Task* task = ledger_.task(books.open.find(number)->seq);
+        if (task != nullptr && task->state == TaskState::decided && task->winner == id) continue;
+        if (task != nullptr && worker.died && was_running(worker, number)) ++task->deaths;
+        end_attempt(now, id, End::lost, worker.died ? "its worker died" : "its worker is gone");
+    }
+}
+
+/// Work starts in the order of the numbers: of what has no end, the first `slots` were running, as far as one can say.
+bool Dispatcher::was_running(const WorkerSession& worker, AttemptNumber number) const {
+    std::uint32_t before = 0;
+    ledger_.session(worker.session)->open.for_each([&](AttemptNumber other, const Attempt& attempt) {
+        before += other < number && attempt.state != AttemptState::reported ? 1U : 0U;
+    });
+    return before < worker.slots;
+}
+
+void Dispatcher::close_if_empty(WorkerSession& worker) {
+    const Session session = worker.session;
+    if (!ledger_.session(session)->open.empty()) return;
+    ledger_.close_session(session);
+    link_changes_.push_back({session, false, {}, {}});
+    roster_.remove(session);
+}
+
+// ---- the token -----------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// What a worker says it holds, ready to be asked about single numbers.
+struct Held {
+    IntervalSet received, unfinished, cancelling, reported;
+
+    explicit Held(const wire::TokenReport& token) {
+        received.insert(token.received);
+        unfinished.insert(token.queued);
+        unfinished.insert(token.running);
+        cancelling.insert(token.cancelling);
+        reported.insert(token.reported);
+    }
+};
+
+}  // namespace
+
+void Dispatcher::on_record(Instant, const wire::TokenReport& token) {
+    WorkerSession* worker = roster_.find(token.session);
+    if (worker == nullptr || worker->state != SessionState::ready) return;
+    const auto round = std::ranges::find(worker->rounds, token.round, &TokenRound::round);
+    if (round == worker->rounds.end()) return;
+    const AttemptNumber upto = round->upto;
+    worker->rounds.erase(worker->rounds.begin(), round + 1);
+
+    const Held held(token);
+    wire::Lose lose{token.session, {}};
+    SessionBooks& books = *ledger_.session(token.session);
+    for (const AttemptNumber number : books.open.sorted_keys()) {
+        if (number > upto) break;
+        Attempt& attempt = *books.open.find(number);
+        if (attempt.state == AttemptState::reported) {
+            // A winner: if the collector is new, it may still need the report.
+            if (held.reported.contains(number) && ++attempt.doubt >= kDoubtful) {
+                attempt.doubt = 0;
+                worker->resends.insert(number);
+            }
+        } else if (held.unfinished.contains(number)) {
+            attempt.doubt = 0;
+            if (attempt.state == AttemptState::cancelling) {  // the cancel was lost on the way
+                (attempt.reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline).push_back(number);
+            }
+        } else if (held.cancelling.contains(number)) {
+            attempt.doubt = 0;
+        } else if (++attempt.doubt >= kDoubtful) {
+            attempt.doubt = 0;
+            if (held.reported.contains(number)) {
+                worker->resends.insert(number);
+            } else if (!std::exchange(attempt.lose_asked, true)) {
+                append_number(lose.numbers, number);
+                worker->cancels_lost.push_back(number);
+            }
+        }
+    }
+    // Reports of attempts that have ended: the confirmation was lost on the way.
+    for (const Interval& range : books.ended.intervals()) {
+        for (const Interval& reported : token.reported) {
+            const Interval both{std::max(range.first, reported.first), std::min(range.last, reported.last)};
+            worker->confirms.insert(both);
+        }
+    }
+    counts_.resends_asked += worker->resends.size();
+    if (!lose.numbers.empty()) to_collector_.add(lose);
+}
+
+// ---- each beat, each flush -----------------------------------------------------------------------------------------
+
+void Dispatcher::beat(Instant now) {
+    const bool token_due = now >= token_at_;
+    if (token_due) token_at_ = now + config_.heartbeat;
+    if (token_due && collector_synced()) {
+        for (const auto& [session, worker] : roster_.sessions()) {
+            if (worker->state != SessionState::ready || worker->tasks_blocked) continue;
+            worker->rounds.push_back({++worker->round, ledger_.session(session)->last_number});
+            if (worker->rounds.size() > kMostRounds) worker->rounds.pop_front();
+            worker->tasks.add(wire::Token{worker->round});
+        }
+    }
+    if (now < ping_at_) return;
+    ping_at_ = now + config_.heartbeat / 2;
+    ping_collector_ = true;
+    for (const auto& [session, worker] : roster_.sessions()) {
+        if (worker->state == SessionState::admitted || worker->state == SessionState::ready) worker->ping_due = true;
+    }
+}
+
+void Dispatcher::set_blocked(Session session, Road road, bool blocked) {
+    WorkerSession* worker = roster_.find(session);
+    if (worker == nullptr) return;
+    (road == Road::tasks ? worker->tasks_blocked : worker->control_blocked) = blocked;
+    fruitless_ = 0;
+}
+
+void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
+    wire::Writer control;
+    for (const auto& [session, worker] : roster_.sessions()) {
+        wire::Envelope envelope{wire::Kind::tasks, config_.incarnation, session, 0, 0};
+        if (!worker->tasks.empty()) worker->task_frames.push_back(worker->tasks.finish(envelope));
+        for (std::string& frame : worker->task_frames) frames.push_back({Road::tasks, session, std::move(frame)});
+        worker->task_frames.clear();
+        if (worker->control_blocked) continue;
+        const SessionBooks* books = ledger_.session(session);
+        const Incarnation collector = collector_synced() ? collector_ : 0;
+        if (std::exchange(worker->welcome_due, false)) {
+            control.add(wire::Welcome{worker->worker, worker->hello, config_.epoch, collector});
+        }
+        if (std::exchange(worker->ping_due, false)) control.add(wire::Ping{collector});
+        if (std::exchange(worker->gone_due, false)) control.add(wire::Gone{});
+        add_cancels(control, worker->cancels_decided, CancelReason::decided, books);
+        add_cancels(control, worker->cancels_deadline, CancelReason::deadline, books);
+        add_cancels(control, worker->cancels_lost, CancelReason::lost, books);
+        if (!worker->confirms.empty()) control.add(wire::Confirm{worker->confirms.intervals()});
+        if (!worker->resends.empty()) control.add(wire::Resend{worker->resends.intervals()});
+        worker->confirms.clear();
+        worker->resends.clear();
+        if (control.empty()) continue;
+        envelope.kind = wire::Kind::control;
+        frames.push_back({Road::control, session, control.finish(envelope)});
+    }
+    flush_collector(now, frames);
+}
+
+}  // namespace curfew

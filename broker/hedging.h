@@ -1,0 +1,59 @@
+// The hedging policy: when may the next attempt of a task start although the earlier ones have not failed, and is there
+// budget for it. Pure.
+//
+// The delay is none (a race: all at once), fixed, or a percentile of how long finished attempts took; losers count with
+// their age when they were called home, else the percentile would drift down with each win. The budget is a token bucket:
+// each task adds its share of a token, each hedge takes one ("The Tail at Scale", Dean and Barroso 2013; gRPC's A6 retry
+// design throttles in the same way); a small floor lets hedges start before there is history.
+#pragma once
+
+#include <optional>
+
+#include "common/histogram.h"
+#include "common/vocabulary.h"
+
+namespace curfew {
+
+class Hedging {
+public:
+    struct Config {
+        enum class Delay : std::uint8_t { race, fixed, percentile } delay = Delay::race;
+        Duration fixed{};
+        double percentile = 0.95;                           ///< 0 to 1
+        Duration shortest = std::chrono::milliseconds(1);   ///< clamp of the percentile
+        Duration longest = std::chrono::seconds(10);
+        std::optional<double> budget;                       ///< hedges per task; none: no limit
+    };
+    struct Counts {
+        std::uint64_t sent = 0;
+        std::uint64_t withheld = 0;  ///< due, but the budget was spent
+    };
+
+    explicit Hedging(const Config& config) : config_(config) {}
+
+    [[nodiscard]] bool race() const { return config_.delay == Config::Delay::race; }
+
+    /// How long after the last attempt the next may start. Not for races.
+    [[nodiscard]] Duration delay() const;
+
+    void task_accepted();
+    /// A hedge wants to start; true takes its token.
+    [[nodiscard]] bool take_token();
+
+    /// How long an attempt took, or how old it was when it was called home.
+    void learn(Duration took) { took_.add(took); }
+
+    [[nodiscard]] const Counts& counts() const { return counts_; }
+    [[nodiscard]] const Histogram& took() const { return took_; }
+
+private:
+    static constexpr double kFloor = 10.0;   // tokens at the start
+    static constexpr double kMost = 100.0;   // tokens that can be saved up
+
+    Config config_;
+    Counts counts_;
+    Histogram took_;
+    double tokens_ = kFloor;
+};
+
+}  // namespace curfew

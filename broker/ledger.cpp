@@ -1,0 +1,178 @@
+// The moves of the ledger. See ledger.h for the drawing.
+#include "broker/ledger.h"
+
+#include <algorithm>
+#include <cassert>
+#include <numeric>
+
+namespace curfew {
+namespace {
+
+template <typename Array>
+std::uint64_t sum(const Array& counts) {
+    return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+}
+
+}  // namespace
+
+bool Books::balanced() const {
+    return accepted == sum(outcomes) + tasks_in_flight && started == sum(ends) + attempts_in_flight;
+}
+
+// ---- tasks ---------------------------------------------------------------------------------------------------------
+
+Seq Ledger::accept(Instant now, std::string payload, std::optional<std::string> id, Instant deadline_at) {
+    Task task;
+    payload_bytes_ += payload.size();
+    task.payload = std::move(payload);
+    task.id = std::move(id);
+    task.accepted_at = now;
+    task.deadline_at = deadline_at;
+    tasks_.insert(++last_seq_, std::move(task));
+    return last_seq_;
+}
+
+void Ledger::give_up(Task& task, Outcome outcome) {
+    assert(task.state == TaskState::open);
+    task.state = TaskState::giving_up;
+    task.outcome = outcome;
+}
+
+void Ledger::decide(Task& task, AttemptId winner) {
+    task.state = TaskState::decided;
+    task.winner = winner;
+    task.by_verdict = winner.session == 0;
+    if (Attempt* attempt = this->attempt(winner)) attempt->state = AttemptState::reported;
+}
+
+void Ledger::ask_again(Task& task) {
+    assert(task.state == TaskState::decided && task.by_verdict);
+    task.state = TaskState::giving_up;
+    task.by_verdict = false;
+}
+
+void Ledger::reopen(Task& task) {
+    task.state = TaskState::open;
+    task.winner = {};
+    task.by_verdict = false;
+}
+
+AttemptId Ledger::settle(Seq seq, Outcome outcome) {
+    Task* task = tasks_.find(seq);
+    assert(task != nullptr);
+    const AttemptId winner = task->winner;
+    if (attempt(winner) != nullptr) end(winner, End::won);
+    payload_bytes_ -= task->payload.size();
+    ++outcomes_[static_cast<std::size_t>(outcome)];
+    tasks_.erase(seq);
+    return winner;
+}
+
+// ---- attempts ------------------------------------------------------------------------------------------------------
+
+AttemptId Ledger::start(Instant now, Seq seq, Session session) {
+    SessionBooks& books = sessions_.at(session);
+    Task& task = *tasks_.find(seq);
+    const AttemptId id{session, ++books.last_number};
+    Attempt attempt;
+    attempt.seq = seq;
+    attempt.ordinal = ++task.started;
+    attempt.started_at = now;
+    books.open.insert(id.number, attempt);
+    task.alive.push_back(id);
+    ++started_;
+    ++attempts_in_flight_;
+    return id;
+}
+
+Attempt* Ledger::attempt(AttemptId id) {
+    SessionBooks* books = session(id.session);
+    return books == nullptr ? nullptr : books->open.find(id.number);
+}
+
+void Ledger::call_home(Instant now, AttemptId id, CancelReason reason) {
+    Attempt* attempt = this->attempt(id);
+    assert(attempt != nullptr);
+    if (attempt->state != AttemptState::cancelling) attempt->cancelled_at = now;
+    attempt->state = AttemptState::cancelling;
+    attempt->reason = reason;
+}
+
+void Ledger::end(AttemptId id, End end, std::string_view worker, std::string_view error) {
+    SessionBooks& books = sessions_.at(id.session);
+    const Attempt* attempt = books.open.find(id.number);
+    assert(attempt != nullptr);
+    if (Task* task = tasks_.find(attempt->seq)) {
+        std::erase(task->alive, id);
+        if ((end == End::failed || end == End::lost) && task->history.size() < kMostHistory) {
+            task->history.push_back({attempt->ordinal, std::string(worker), end, std::string(error)});
+        }
+    }
+    books.open.erase(id.number);
+    books.ended.insert(id.number);
+    ++books.ends[static_cast<std::size_t>(end)];
+    ++ends_[static_cast<std::size_t>(end)];
+    --attempts_in_flight_;
+}
+
+SessionBooks* Ledger::session(Session session) {
+    const auto at = sessions_.find(session);
+    return at == sessions_.end() ? nullptr : &at->second;
+}
+
+const SessionBooks* Ledger::session(Session session) const {
+    const auto at = sessions_.find(session);
+    return at == sessions_.end() ? nullptr : &at->second;
+}
+
+void Ledger::close_session(Session session) {
+    assert(sessions_.at(session).open.empty());
+    sessions_.erase(session);
+}
+
+// ---- looking -------------------------------------------------------------------------------------------------------
+
+Books Ledger::books() const {
+    return {last_seq_, outcomes_, tasks_.size(), started_, ends_, attempts_in_flight_};
+}
+
+Intervals Ledger::settled() const {
+    Intervals settled;
+    Seq from = 1;
+    for (const Seq seq : tasks_.sorted_keys()) {
+        if (seq > from) settled.push_back({from, seq - 1});
+        from = seq + 1;
+    }
+    if (from <= last_seq_) settled.push_back({from, last_seq_});
+    return settled;
+}
+
+std::optional<std::string> Ledger::audit() const {
+    if (!books().balanced()) return "the books do not balance";
+    std::size_t open = 0;
+    std::uint64_t bytes = 0;
+    std::optional<std::string> wrong;
+    for (const auto& [session, books] : sessions_) {
+        open += books.open.size();
+        if (books.ended.size() + books.open.size() != books.last_number) wrong = "a session's numbers are not all open or ended";
+        if (sum(books.ends) != books.ended.size()) wrong = "a session's ends are not its ended numbers";
+        books.open.for_each([&, s = session](AttemptNumber number, const Attempt& attempt) {
+            const Task* task = tasks_.find(attempt.seq);
+            if (task != nullptr && std::ranges::find(task->alive, AttemptId{s, number}) == task->alive.end()) {
+                wrong = "an open attempt is not in its task's list";
+            }
+        });
+    }
+    tasks_.for_each([&](Seq, const Task& task) {
+        bytes += task.payload.size();
+        for (const AttemptId id : task.alive) {
+            const SessionBooks* books = session(id.session);
+            if (books == nullptr || !books->open.contains(id.number)) wrong = "a task lists an attempt that has ended";
+        }
+    });
+    if (open != attempts_in_flight_) wrong = "attempts in flight are not the open attempts";
+    if (bytes != payload_bytes_) wrong = "payload bytes do not add up";
+    return wrong;
+}
+
+}  // namespace curfew

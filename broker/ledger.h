@@ -1,0 +1,154 @@
+// The ledger: the tasks in flight and their attempts, every move and every end. It keeps the books of design.md and decides
+// nothing; the dispatcher does. Pure.
+//
+// A task:                                                        An attempt, as the broker sees it:
+//
+//     accept -> open --give_up--> giving_up                          start -> queued --call_home--> cancelling
+//                |  ^                |                                          |                       |
+//                |  +----reopen---+  | (an ok report may still win)             +------decide----> reported (the winner)
+//                +--decide--> decided <--decide                                 |                       |
+//                                |                                              +---------end-----------+--> gone, counted
+//                             settle -> gone, counted; its winner ends `won`
+//
+// `giving_up`: a verdict is on its way to the collector. `decided`: by an attempt (the winner) or by a verdict. An attempt
+// may outlive its task (a loser that is still being stopped); a task never ends before the collector settled it.
+//
+// Memory follows what is in flight. All counts but the totals of ends and outcomes are sizes of tables; the totals change in
+// end() and settle() alone.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "common/dense_table.h"
+#include "common/interval_set.h"
+#include "common/vocabulary.h"
+
+namespace curfew {
+
+struct Attempt {
+    Seq seq = 0;
+    std::uint32_t ordinal = 1;
+    AttemptState state = AttemptState::queued;
+    CancelReason reason = CancelReason::decided;  ///< while cancelling
+    std::uint8_t doubt = 0;                       ///< rounds of the token that could not account for it
+    bool lose_asked = false;                      ///< the collector has been asked to end it as lost
+    Instant started_at{};
+    Instant cancelled_at{};
+};
+
+/// An attempt that ended without deciding its task: for placement (try elsewhere) and for the dead letter.
+struct PastAttemptEntry {
+    std::uint32_t ordinal = 0;
+    std::string worker;
+    End end = End::failed;
+    std::string error;
+};
+
+enum class TaskState : std::uint8_t { open, giving_up, decided };
+
+struct Task {
+    std::string payload;
+    std::optional<std::string> id;
+    Instant accepted_at{};
+    Instant deadline_at = kNever;
+    Instant hedge_at = kNever;        ///< when the next attempt may start although the others have not failed
+    TaskState state = TaskState::open;
+    Outcome outcome = Outcome::completed;  ///< of the verdict, while giving_up or decided by one
+    bool expired = false;             ///< past its deadline: nothing is started any more
+    bool waiting = false;             ///< stands in one of the dispatcher's queues
+    bool by_verdict = false;          ///< decided by a verdict (or by a rejected attempt)
+    AttemptId winner;                 ///< once decided by an attempt
+    std::uint32_t started = 0;        ///< attempts so far
+    std::uint32_t released = 0;       ///< attempts that may have been started by now; the difference is due
+    std::uint32_t failures = 0;
+    std::uint32_t deaths = 0;         ///< workers that died by themselves while they ran it
+    std::vector<AttemptId> alive;     ///< attempts without an end
+    std::string last_error;
+    std::vector<PastAttemptEntry> history;
+};
+
+struct Books {
+    std::uint64_t accepted = 0;
+    std::array<std::uint64_t, kOutcomes + 1> outcomes{};  ///< by Outcome
+    std::uint64_t tasks_in_flight = 0;
+    std::uint64_t started = 0;
+    std::array<std::uint64_t, kEnds + 1> ends{};          ///< by End
+    std::uint64_t attempts_in_flight = 0;
+
+    [[nodiscard]] std::uint64_t of(End end) const { return ends[static_cast<std::size_t>(end)]; }
+    [[nodiscard]] std::uint64_t of(Outcome outcome) const { return outcomes[static_cast<std::size_t>(outcome)]; }
+    /// Both laws hold.
+    [[nodiscard]] bool balanced() const;
+};
+
+/// The books of one session: which attempts it was sent and how they ended.
+struct SessionBooks {
+    DenseTable<Attempt> open;
+    IntervalSet ended;
+    AttemptNumber last_number = 0;  ///< numbers 1 to last_number have been sent
+    std::array<std::uint64_t, kEnds + 1> ends{};
+};
+
+class Ledger {
+public:
+    static constexpr std::size_t kMostHistory = 16;
+
+    // Tasks.
+    Seq accept(Instant now, std::string payload, std::optional<std::string> id, Instant deadline_at);
+    [[nodiscard]] Task* task(Seq seq) { return tasks_.find(seq); }
+    [[nodiscard]] const Task* task(Seq seq) const { return tasks_.find(seq); }
+    void give_up(Task& task, Outcome outcome);
+    /// By an attempt (which becomes `reported`), or by a verdict when `winner.session` is 0.
+    void decide(Task& task, AttemptId winner);
+    /// Decided by a verdict, but that decision was lost with its collector: back to giving_up.
+    void ask_again(Task& task);
+    /// The winner's result was lost before the collector had it.
+    void reopen(Task& task);
+    /// Ends the winner `won` and forgets the task. Returns the winner (session 0: none).
+    AttemptId settle(Seq seq, Outcome outcome);
+
+    // Attempts. The session must be open.
+    void open_session(Session session) { sessions_[session]; }
+    AttemptId start(Instant now, Seq seq, Session session);
+    [[nodiscard]] Attempt* attempt(AttemptId id);
+    void call_home(Instant now, AttemptId id, CancelReason reason);
+    /// The one place where an attempt ends. `worker` and `error` go into the task's history where the end says something.
+    void end(AttemptId id, End end, std::string_view worker = {}, std::string_view error = {});
+
+    [[nodiscard]] SessionBooks* session(Session session);
+    [[nodiscard]] const SessionBooks* session(Session session) const;
+    /// The session must have no open attempts.
+    void close_session(Session session);
+
+    // Looking.
+    [[nodiscard]] Books books() const;
+    [[nodiscard]] std::size_t tasks_in_flight() const { return tasks_.size(); }
+    [[nodiscard]] std::size_t attempts_in_flight() const { return attempts_in_flight_; }
+    [[nodiscard]] std::uint64_t payload_bytes() const { return payload_bytes_; }
+    [[nodiscard]] Seq last_seq() const { return last_seq_; }
+    [[nodiscard]] const DenseTable<Task>& tasks() const { return tasks_; }
+    [[nodiscard]] const std::unordered_map<Session, SessionBooks>& sessions() const { return sessions_; }
+    /// All accepted tasks that are not in flight.
+    [[nodiscard]] Intervals settled() const;
+
+    /// Counts everything anew and compares; a text that says what is wrong, or none. For tests and the simulation.
+    [[nodiscard]] std::optional<std::string> audit() const;
+
+private:
+    DenseTable<Task> tasks_;
+    std::unordered_map<Session, SessionBooks> sessions_;
+    Seq last_seq_ = 0;
+    std::uint64_t started_ = 0;
+    std::size_t attempts_in_flight_ = 0;
+    std::uint64_t payload_bytes_ = 0;
+    std::array<std::uint64_t, kOutcomes + 1> outcomes_{};
+    std::array<std::uint64_t, kEnds + 1> ends_{};
+};
+
+}  // namespace curfew

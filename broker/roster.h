@@ -1,0 +1,98 @@
+// The roster: the sessions of workers, with their credit, their signs of life, and what is to be said to each. It chooses
+// the worker for an attempt. Pure.
+//
+// A session:
+//
+//     hello -> admitting --Admitted--> admitted --first heartbeat--> ready --silent, died, bye, new hello--> leaving
+//                  |                       |                                                                   | Refused
+//                  +-----------------------+-----------------------------------------------------------------> lingering -> gone
+//
+// admitting: the collector has been told. admitted: it has answered, the worker is welcomed. ready: the worker has shown that
+// it knows; only now it gets tasks. leaving: the collector has been told to refuse it. lingering: refused, but a winner of
+// it has still to reach the sink.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/ledger.h"
+#include "common/interval_set.h"
+#include "common/vocabulary.h"
+#include "common/wire.h"
+
+namespace curfew {
+
+enum class SessionState : std::uint8_t { admitting, admitted, ready, leaving, lingering };
+[[nodiscard]] std::string_view name_of(SessionState state);
+
+/// A round of the token that has been sent: attempts up to `upto` had been handed over before it.
+struct TokenRound {
+    std::uint64_t round = 0;
+    AttemptNumber upto = 0;
+};
+
+struct WorkerSession {
+    Session session = 0;
+    SessionState state = SessionState::admitting;
+    Incarnation worker = 0;
+    std::uint64_t hello = 0;
+    std::string name;
+    std::string pool;
+    std::uint32_t slots = 1;
+    std::uint32_t credit = 1;
+    std::uint32_t in_flight = 0;   ///< attempts that hold a credit: open ones, but for winners that wait for the sink
+    std::uint32_t pid = 0;
+    std::string tasks_endpoint;
+    std::string control_endpoint;
+    Instant last_heard{};
+    bool died = false;             ///< it is known to have died by itself (and did not leave, or fall silent)
+    std::uint64_t round = 0;       ///< last round of the token
+    std::deque<TokenRound> rounds; ///< under way
+
+    // What is to be said on the next flush.
+    wire::Writer tasks;
+    std::deque<std::string> task_frames;  ///< full frames of this turn
+    std::vector<AttemptNumber> cancels_decided, cancels_deadline, cancels_lost;
+    IntervalSet confirms;
+    IntervalSet resends;
+    bool welcome_due = false;
+    bool ping_due = false;
+    bool gone_due = false;
+    bool tasks_blocked = false;    ///< the socket does not take more for now
+    bool control_blocked = false;
+
+    [[nodiscard]] bool can_take() const { return state == SessionState::ready && !tasks_blocked && in_flight < credit; }
+};
+
+class Roster {
+public:
+    /// The newest session of a worker's name that is not leaving; null if there is none.
+    [[nodiscard]] WorkerSession* by_name(std::string_view name);
+    [[nodiscard]] WorkerSession* find(Session session);
+    [[nodiscard]] const WorkerSession* find(Session session) const;
+
+    WorkerSession& admit(Instant now, const wire::Hello& hello);
+    void remove(Session session);
+
+    /// The worker for the next attempt of a task, null if none can take it now: never one that has an attempt of it alive; if
+    /// possible none where one failed; then a pool that is not in use for it; then the least loaded for its size; then
+    /// the next in turn.
+    [[nodiscard]] WorkerSession* choose(const Task& task);
+
+    [[nodiscard]] bool has_credit() const;
+    [[nodiscard]] std::size_t ready() const;
+    /// In order of their sessions.
+    [[nodiscard]] const std::map<Session, std::unique_ptr<WorkerSession>>& sessions() const { return sessions_; }
+
+private:
+    std::map<Session, std::unique_ptr<WorkerSession>> sessions_;
+    std::vector<WorkerSession*> in_turn_;  // the same, to walk from where the last choice ended
+    std::size_t next_in_turn_ = 0;
+    Session last_session_ = 0;
+};
+
+}  // namespace curfew

@@ -1,0 +1,374 @@
+// How the judge judges. See judge.h for the life of a task, docs/protocol.md for the records.
+#include "collector/judge.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace curfew {
+namespace {
+
+using wire::Kind;
+
+End end_of(ReportKind kind) {
+    switch (kind) {
+        case ReportKind::ok: return End::won;
+        case ReportKind::late: return End::late;
+        case ReportKind::failed:
+        case ReportKind::rejected: return End::failed;
+        case ReportKind::cancelled: return End::cancelled;
+        case ReportKind::expired: return End::expired;
+    }
+    return End::failed;
+}
+
+/// A broker has no reason to give up more attempts of one worker at once.
+constexpr std::uint64_t kMostLost = 1'000'000;
+
+std::size_t index(End end) { return static_cast<std::size_t>(end); }
+std::size_t index(Outcome outcome) { return static_cast<std::size_t>(outcome); }
+
+std::optional<std::string> owned(const std::optional<std::string_view>& id) {
+    return id ? std::optional<std::string>(*id) : std::nullopt;
+}
+
+OutcomeRecord outcome_of(const wire::Report& report, Outcome kind, const std::string& worker, const std::string& pool) {
+    OutcomeRecord outcome;
+    outcome.seq = report.seq;
+    outcome.outcome = kind;
+    outcome.id = owned(report.id);
+    outcome.error = report.error;
+    outcome.worker = worker;
+    outcome.pool = pool;
+    outcome.attempt = report.ordinal;
+    outcome.attempts = report.attempts;
+    outcome.latency_us = report.latency_us;
+    return outcome;
+}
+
+}  // namespace
+
+void Judge::receive(Instant now, std::string_view frame) {
+    wire::Envelope envelope;
+    if (reader_.open(frame, envelope, {Kind::reports, Kind::to_collector}) != wire::Error::none) {
+        ++counts_.malformed;
+    } else if (envelope.kind == Kind::reports) {
+        receive_from_worker(envelope, reader_);
+    } else {
+        receive_from_broker(now, envelope, reader_);
+    }
+}
+
+// ---- from workers --------------------------------------------------------------------------------------------------
+
+void Judge::receive_from_worker(const wire::Envelope& envelope, wire::Reader& reader) {
+    const auto at = sessions_.find(envelope.peer);
+    if (!synced_ || envelope.broker != broker_ || at == sessions_.end()) {
+        ++counts_.refused;
+        return;
+    }
+    SessionBook& session = at->second;
+    const wire::Error error = reader.each([&](auto& record) {
+        using R = std::decay_t<decltype(record)>;
+        if constexpr (std::is_same_v<R, wire::Report>) {
+            on_report(envelope.peer, session, record);
+        } else if constexpr (std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Bye>) {
+            record.session = envelope.peer;
+            news_.add(record);
+        } else {
+            ++counts_.malformed;
+        }
+    });
+    if (error != wire::Error::none) ++counts_.malformed;
+}
+
+void Judge::on_report(Session id, SessionBook& session, const wire::Report& report) {
+    ++counts_.reports;
+    if (report.number == 0) {
+        ++counts_.malformed;
+        return;
+    }
+    if (!session.judged.insert(report.number)) {
+        ++counts_.duplicates;
+        return;
+    }
+    if (report.kind == ReportKind::ok) {
+        on_ok(id, session, report);
+        return;
+    }
+    if (report.kind == ReportKind::failed || report.kind == ReportKind::rejected) {
+        ++counts_.ends[index(End::failed)];
+        ++session.ends[index(End::failed)];
+        news_.add(wire::Ended{id, End::failed, {{report.number, report.number}}, report.error});
+    } else {
+        end(id, session, report.number, end_of(report.kind));
+    }
+    const bool open = report.seq != 0 && !settled_.contains(report.seq) && !decided_.contains(report.seq);
+    if (report.kind == ReportKind::rejected && open) {
+        decide(outcome_of(report, Outcome::failed, session.name, session.pool), {});
+    }
+}
+
+void Judge::on_ok(Session id, SessionBook& session, const wire::Report& report) {
+    const AttemptId attempt{id, report.number};
+    DecidedTask* decided = decided_.find(report.seq);
+    const bool awaited = decided != nullptr && decided->awaited && decided->winner == attempt;
+    if (report.seq == 0 || settled_.contains(report.seq) || (decided != nullptr && !awaited)) {
+        end(id, session, report.number, End::late);
+        return;
+    }
+    OutcomeRecord outcome = outcome_of(report, Outcome::completed, session.name, session.pool);
+    outcome.result = report.payload;
+    if (awaited) {
+        decided->awaited = false;
+        --awaited_;
+        hand_to_sink(std::move(outcome));
+    } else {
+        decide(std::move(outcome), attempt);
+    }
+}
+
+void Judge::end(Session id, SessionBook& session, AttemptNumber number, End end) {
+    ++counts_.ends[index(end)];
+    ++session.ends[index(end)];
+    append_number(session.news[index(end)], number);
+    if (!std::exchange(session.has_news, true)) news_sessions_.push_back(id);
+}
+
+// ---- from the broker -----------------------------------------------------------------------------------------------
+
+void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
+    if (envelope.broker > broker_) meet_broker(envelope.broker);
+    const bool for_me = envelope.peer == config_.incarnation || envelope.peer == 0;
+    if (envelope.broker < broker_ || !for_me) {
+        ++counts_.refused;
+        return;
+    }
+    if (synced_ && envelope.peer == config_.incarnation) sender_.acknowledge(now, envelope.acked);
+    if (envelope.number != 0) {
+        owes_ack_ = true;
+        if (!synced_ || !receiver_.take(envelope.number)) return;
+    }
+    const wire::Error error = reader.each([&](auto& record) {
+        using R = std::decay_t<decltype(record)>;
+        constexpr bool in_stream = std::is_same_v<R, wire::Admit> || std::is_same_v<R, wire::SessionGone> ||
+                                   std::is_same_v<R, wire::Lose> || std::is_same_v<R, wire::Verdict>;
+        if constexpr (in_stream) {
+            if (envelope.number != 0) on_record(record);
+        } else if constexpr (std::is_same_v<R, wire::Sync>) {
+            if (envelope.peer == config_.incarnation) on_record(record);
+        } else if constexpr (!std::is_same_v<R, wire::BrokerPing>) {
+            ++counts_.malformed;
+        }
+    });
+    if (error != wire::Error::none) ++counts_.malformed;
+}
+
+/// A newer broker: what the old one knew of us, and we of it, is void, but for the settled set.
+void Judge::meet_broker(Incarnation broker) {
+    broker_ = broker;
+    synced_ = false;
+    hello_at_ = {};
+}
+
+void Judge::on_record(const wire::Sync& sync) {
+    if (synced_) return;
+    if (sync.epoch != epoch_) settled_.clear();
+    epoch_ = sync.epoch;
+    settled_.insert(sync.settled);
+    sender_.reset();
+    receiver_.reset();
+    sessions_.clear();
+    decided_.clear();
+    for_sink_.clear();
+    held_for_order_.clear();
+    news_decided_.clear();
+    news_sessions_.clear();
+    for (IntervalSet& seqs : news_settled_) seqs.clear();
+    news_ = {};
+    awaited_ = 0;
+    next_in_order_ = 1;
+    for (const wire::Admission& admission : sync.sessions) {
+        SessionBook& session = sessions_[admission.session];
+        session.name = admission.name;
+        session.pool = admission.pool;
+        session.judged.insert(admission.ended);
+    }
+    for (const wire::Winner& winner : sync.winners) {
+        if (settled_.contains(winner.seq) || decided_.contains(winner.seq)) continue;
+        decided_.insert(winner.seq, {winner.attempt, Outcome::completed, true});
+        ++awaited_;
+    }
+    synced_ = true;
+    news_synced_ = true;
+}
+
+void Judge::on_record(const wire::Admit& admit) {
+    SessionBook& session = sessions_[admit.session];
+    session.name = admit.name;
+    session.pool = admit.pool;
+    news_.add(wire::Admitted{admit.session});
+}
+
+void Judge::on_record(const wire::SessionGone& gone) {
+    wire::Refused refused{gone.session, {}};
+    if (awaited_ > 0) {
+        for (const Seq seq : decided_.sorted_keys()) {
+            const DecidedTask& task = *decided_.find(seq);
+            if (!task.awaited || task.winner.session != gone.session) continue;
+            append_number(refused.reopened, seq);
+            decided_.erase(seq);
+            --awaited_;
+        }
+    }
+    // What was judged in this turn goes out before the echo, so that the broker hears it first.
+    if (const auto at = sessions_.find(gone.session); at != sessions_.end()) {
+        write_ends(gone.session, at->second, news_);
+        std::erase(news_sessions_, gone.session);
+        sessions_.erase(at);
+    }
+    news_.add(refused);
+}
+
+void Judge::on_record(const wire::Lose& lose) {
+    const auto at = sessions_.find(lose.session);
+    if (at == sessions_.end()) return;
+    if (count_numbers(lose.numbers) > kMostLost) {
+        ++counts_.malformed;
+        return;
+    }
+    for (const Interval& range : lose.numbers) {
+        for (AttemptNumber n = range.first; n <= range.last; ++n) {
+            if (at->second.judged.insert(n)) end(lose.session, at->second, n, End::lost);
+        }
+    }
+}
+
+void Judge::on_record(const wire::Verdict& verdict) {
+    // A verdict on a task that is decided is answered by the outcome there is: it is in the stream.
+    if (verdict.seq == 0 || settled_.contains(verdict.seq) || decided_.contains(verdict.seq)) return;
+    OutcomeRecord outcome;
+    outcome.seq = verdict.seq;
+    outcome.outcome = verdict.outcome;
+    outcome.id = owned(verdict.id);
+    outcome.error = verdict.error;
+    outcome.attempts = verdict.attempts;
+    outcome.latency_us = verdict.latency_us;
+    for (const wire::PastAttempt& past : verdict.history) {
+        outcome.history.push_back({past.ordinal, std::string(past.worker), past.end, std::string(past.error)});
+    }
+    decide(std::move(outcome), {});
+}
+
+// ---- deciding and settling -----------------------------------------------------------------------------------------
+
+void Judge::decide(OutcomeRecord outcome, AttemptId winner) {
+    decided_.insert(outcome.seq, {winner, outcome.outcome, false});
+    news_decided_.push_back({outcome.seq, winner.session, winner.number});
+    hand_to_sink(std::move(outcome));
+}
+
+void Judge::hand_to_sink(OutcomeRecord outcome) {
+    outcome.epoch = epoch_;
+    if (!config_.keep_order) {
+        for_sink_.push_back(std::move(outcome));
+        return;
+    }
+    const Seq seq = outcome.seq;
+    held_for_order_.emplace(seq, std::move(outcome));
+    release_in_order();
+}
+
+void Judge::release_in_order() {
+    for (;; ++next_in_order_) {
+        const auto at = held_for_order_.find(next_in_order_);
+        if (at != held_for_order_.end()) {
+            for_sink_.push_back(std::move(at->second));
+            held_for_order_.erase(at);
+        } else if (!settled_.contains(next_in_order_)) {
+            return;
+        }
+    }
+}
+
+std::optional<OutcomeRecord> Judge::next_outcome() {
+    if (for_sink_.empty()) return std::nullopt;
+    std::optional<OutcomeRecord> outcome = std::move(for_sink_.front());
+    for_sink_.pop_front();
+    return outcome;
+}
+
+void Judge::written(Epoch epoch, Seq seq) {
+    const DecidedTask* task = decided_.find(seq);
+    if (epoch != epoch_ || task == nullptr || task->awaited) return;  // written for a broker that is no more
+    const Outcome outcome = task->outcome;
+    if (task->winner.session != 0) {
+        ++counts_.ends[index(End::won)];
+        if (const auto at = sessions_.find(task->winner.session); at != sessions_.end()) ++at->second.ends[index(End::won)];
+    }
+    ++counts_.outcomes[index(outcome)];
+    settled_.insert(seq);
+    news_settled_[index(outcome)].insert(seq);
+    decided_.erase(seq);
+}
+
+// ---- to the broker -------------------------------------------------------------------------------------------------
+
+void Judge::write_ends(Session id, SessionBook& session, wire::Writer& writer) {
+    for (std::size_t i = 1; i < session.news.size(); ++i) {
+        if (session.news[i].empty()) continue;
+        writer.add(wire::Ended{id, static_cast<End>(i), session.news[i], {}});
+        session.news[i].clear();
+    }
+    session.has_news = false;
+}
+
+/// Order matters to the broker: decisions before what is settled, ends before the echo of a session that is gone and before
+/// the token that followed them.
+void Judge::write_news(wire::Writer& writer) {
+    if (std::exchange(news_synced_, false)) writer.add(wire::Synced{});
+    for (const wire::Decided& decided : news_decided_) writer.add(decided);
+    news_decided_.clear();
+    for (std::size_t i = 1; i < news_settled_.size(); ++i) {
+        if (news_settled_[i].empty()) continue;
+        writer.add(wire::Settled{static_cast<Outcome>(i), news_settled_[i].intervals()});
+        news_settled_[i].clear();
+    }
+    for (const Session id : news_sessions_) {
+        write_ends(id, sessions_.at(id), writer);
+    }
+    news_sessions_.clear();
+    writer.append(news_);
+}
+
+void Judge::flush(Instant now, std::vector<std::string>& frames) {
+    wire::Envelope envelope{Kind::to_broker, broker_, config_.incarnation, 0, receiver_.received()};
+    if (!synced_) {
+        if (now < hello_at_) return;
+        hello_at_ = now + config_.hello_every;
+        writer_.add(wire::CollectorHello{epoch_, settled_.intervals()});
+        frames.push_back(writer_.finish(envelope));
+        return;
+    }
+    write_news(writer_);
+    if (!writer_.empty()) {
+        envelope.number = sender_.next_number();
+        std::string frame = writer_.finish(envelope);
+        sender_.keep(now, frame);
+        frames.push_back(std::move(frame));
+        owes_ack_ = false;
+    } else if (std::exchange(owes_ack_, false)) {
+        frames.push_back(writer_.finish(envelope));
+    }
+    sender_.resend_overdue(now, config_.patience, [&](const std::string& frame) { frames.push_back(frame); });
+}
+
+Instant Judge::next_deadline() const {
+    return synced_ ? sender_.next_deadline(config_.patience) : hello_at_;
+}
+
+const std::array<std::uint64_t, kEnds + 1>* Judge::ends_of(Session session) const {
+    const auto at = sessions_.find(session);
+    return at == sessions_.end() ? nullptr : &at->second.ends;
+}
+
+}  // namespace curfew

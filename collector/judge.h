@@ -1,0 +1,165 @@
+// The judge: the one place where tasks are decided. The first acceptable report or the first verdict decides; everything that
+// comes after is late. Pure: frames and `now` in, outcomes for the sink and frames for the broker out.
+//
+// Life of a task here:
+//
+//     (nothing) --ok report, rejected report, verdict--> decided --the sink has it--> settled (an interval set)
+//         |                                                ^  |
+//         +--Sync names its winner--> awaited --its report-+  |
+//                 ^          \--winner's session gone--> (nothing)
+//
+// Nothing is kept of an undecided task. Memory: one entry for each decided task (the broker's window bounds them), a hole
+// in an interval set for each attempt or task in flight, and what the broker has not acknowledged.
+//
+// Frames of a session that was not admitted, of an older broker, or to another collector are refused and counted.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "common/dense_table.h"
+#include "common/interval_set.h"
+#include "common/stream.h"
+#include "common/vocabulary.h"
+#include "common/wire.h"
+
+namespace curfew {
+
+/// One line of a dead letter's history.
+struct PastAttemptText {
+    std::uint32_t ordinal = 0;
+    std::string worker;
+    End end = End::failed;
+    std::string error;
+};
+
+/// What the sink is given: how one task finished.
+struct OutcomeRecord {
+    Epoch epoch = 0;
+    Seq seq = 0;
+    Outcome outcome = Outcome::completed;
+    std::optional<std::string> id;
+    std::string result;          ///< completed only
+    std::string error;           ///< the others: why
+    std::string worker;          ///< of the attempt that decided; empty for a verdict
+    std::string pool;
+    std::uint32_t attempt = 0;   ///< ordinal of that attempt; 0 for a verdict
+    std::uint32_t attempts = 0;  ///< attempts that had been started when the decision was on its way
+    std::uint64_t latency_us = 0;
+    std::vector<PastAttemptText> history;
+};
+
+class Judge {
+public:
+    struct Config {
+        Incarnation incarnation = 1;
+        bool keep_order = false;
+        Duration hello_every = std::chrono::milliseconds(250);
+        Duration patience = std::chrono::seconds(1);  ///< before a batch that is not acknowledged is sent again
+    };
+    struct Counts {
+        std::array<std::uint64_t, kEnds + 1> ends{};          ///< by End
+        std::array<std::uint64_t, kOutcomes + 1> outcomes{};  ///< settled, by Outcome
+        std::uint64_t reports = 0;
+        std::uint64_t duplicates = 0;  ///< reports that had been judged
+        std::uint64_t refused = 0;     ///< frames of unknown sessions, old brokers, or before the Sync
+        std::uint64_t malformed = 0;
+    };
+
+    explicit Judge(const Config& config) : config_(config) {}
+
+    /// A frame from the results socket.
+    void receive(Instant now, std::string_view frame);
+
+    /// The next outcome for the sink; each is handed out once. Its task settles when written() is called.
+    [[nodiscard]] std::optional<OutcomeRecord> next_outcome();
+
+    /// The sink has the outcome of this task.
+    void written(Epoch epoch, Seq seq);
+
+    /// Appends the frames for the broker. Call it once a turn, after everything was read.
+    void flush(Instant now, std::vector<std::string>& frames);
+
+    [[nodiscard]] Instant next_deadline() const;
+
+    [[nodiscard]] bool synced() const { return synced_; }
+    [[nodiscard]] const Counts& counts() const { return counts_; }
+    [[nodiscard]] std::size_t decided() const { return decided_.size(); }  ///< and not yet settled
+    [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
+    [[nodiscard]] std::size_t unacknowledged() const { return sender_.unacknowledged(); }
+    [[nodiscard]] Incarnation broker() const { return broker_; }
+    [[nodiscard]] Epoch epoch() const { return epoch_; }
+    [[nodiscard]] const IntervalSet& settled() const { return settled_; }
+    /// Ends of a session by kind, as far as this life of the collector judged them; null for a session that is not admitted.
+    [[nodiscard]] const std::array<std::uint64_t, kEnds + 1>* ends_of(Session session) const;
+
+private:
+    struct SessionBook {
+        std::string name;
+        std::string pool;
+        IntervalSet judged;
+        std::array<std::uint64_t, kEnds + 1> ends{};
+        std::array<Intervals, kEnds + 1> news;  // ends of this turn, by End
+        bool has_news = false;                  // then it is in news_sessions_
+    };
+    struct DecidedTask {
+        AttemptId winner;  // session 0: a verdict
+        Outcome outcome = Outcome::completed;
+        bool awaited = false;  // a Sync said who won; the result is still to come
+    };
+
+    void receive_from_worker(const wire::Envelope& envelope, wire::Reader& reader);
+    void receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
+    void meet_broker(Incarnation broker);
+    void on_record(const wire::Sync& sync);
+    void on_record(const wire::Admit& admit);
+    void on_record(const wire::SessionGone& gone);
+    void on_record(const wire::Lose& lose);
+    void on_record(const wire::Verdict& verdict);
+    void on_report(Session id, SessionBook& session, const wire::Report& report);
+    void on_ok(Session id, SessionBook& session, const wire::Report& report);
+    void decide(OutcomeRecord outcome, AttemptId winner);
+    void hand_to_sink(OutcomeRecord outcome);
+    void release_in_order();
+    void end(Session id, SessionBook& session, AttemptNumber number, End end);
+    void write_ends(Session id, SessionBook& session, wire::Writer& writer);
+    void write_news(wire::Writer& writer);
+
+    Config config_;
+    Counts counts_;
+    wire::Reader reader_;
+    wire::Writer writer_;
+
+    Incarnation broker_ = 0;
+    bool synced_ = false;
+    bool owes_ack_ = false;
+    Instant hello_at_{};
+    StreamSender sender_;
+    StreamReceiver receiver_;
+
+    Epoch epoch_ = 0;
+    IntervalSet settled_;
+    DenseTable<DecidedTask> decided_;
+    std::size_t awaited_ = 0;
+    std::unordered_map<Session, SessionBook> sessions_;
+
+    std::deque<OutcomeRecord> for_sink_;
+    std::map<Seq, OutcomeRecord> held_for_order_;
+    Seq next_in_order_ = 1;
+
+    // News of this turn, in the order in which they are written: see write_news().
+    bool news_synced_ = false;
+    std::vector<wire::Decided> news_decided_;
+    std::array<IntervalSet, kOutcomes + 1> news_settled_;
+    std::vector<Session> news_sessions_;  // those with something in SessionBook::news
+    wire::Writer news_;                   // the rest, as it came: failures, admissions, echoes, tokens
+};
+
+}  // namespace curfew

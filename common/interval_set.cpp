@@ -1,0 +1,81 @@
+// Intervals in a sorted vector: numbers arrive nearly in order, so almost every insert touches the end.
+#include "common/interval_set.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace curfew {
+
+std::size_t IntervalSet::lower_bound(std::uint64_t n) const {
+    if (intervals_.empty() || intervals_.back().last < n) return intervals_.size();
+    const auto at = std::lower_bound(intervals_.begin(), intervals_.end(), n,
+                                     [](const Interval& interval, std::uint64_t value) { return interval.last < value; });
+    return static_cast<std::size_t>(at - intervals_.begin());
+}
+
+bool IntervalSet::contains(std::uint64_t n) const {
+    const std::size_t i = lower_bound(n);
+    return i < intervals_.size() && intervals_[i].first <= n;
+}
+
+bool IntervalSet::insert(std::uint64_t n) {
+    const std::size_t i = lower_bound(n);
+    if (i < intervals_.size() && intervals_[i].first <= n) return false;
+    const bool joins_before = i > 0 && intervals_[i - 1].last + 1 == n;
+    const bool joins_after = i < intervals_.size() && intervals_[i].first == n + 1;
+    const auto at = intervals_.begin() + static_cast<std::ptrdiff_t>(i);
+    if (joins_before && joins_after) {
+        intervals_[i - 1].last = intervals_[i].last;
+        intervals_.erase(at);
+    } else if (joins_before) {
+        intervals_[i - 1].last = n;
+    } else if (joins_after) {
+        intervals_[i].first = n;
+    } else {
+        intervals_.insert(at, Interval{n, n});
+    }
+    return true;
+}
+
+void IntervalSet::insert(Interval range) {
+    if (range.first > range.last) return;
+    // The run of intervals that overlap or touch the range becomes one.
+    std::size_t from = lower_bound(range.first == 0 ? 0 : range.first - 1);
+    std::size_t to = from;
+    const std::uint64_t reach = range.last == std::numeric_limits<std::uint64_t>::max() ? range.last : range.last + 1;
+    while (to < intervals_.size() && intervals_[to].first <= reach) {
+        range.first = std::min(range.first, intervals_[to].first);
+        range.last = std::max(range.last, intervals_[to].last);
+        ++to;
+    }
+    const auto begin = intervals_.begin() + static_cast<std::ptrdiff_t>(from);
+    if (from == to) {
+        intervals_.insert(begin, range);
+    } else {
+        *begin = range;
+        intervals_.erase(begin + 1, intervals_.begin() + static_cast<std::ptrdiff_t>(to));
+    }
+}
+
+std::uint64_t IntervalSet::size() const { return count_numbers(intervals_); }
+
+void append_number(Intervals& list, std::uint64_t n) {
+    if (!list.empty() && list.back().last + 1 == n) {
+        list.back().last = n;
+    } else {
+        list.push_back({n, n});
+    }
+}
+
+std::uint64_t count_numbers(const Intervals& list) {
+    std::uint64_t count = 0;
+    for (const Interval& range : list) {
+        if (range.first > range.last) continue;
+        const std::uint64_t length = range.last - range.first;
+        if (length >= std::numeric_limits<std::uint64_t>::max() - count) return std::numeric_limits<std::uint64_t>::max();
+        count += length + 1;
+    }
+    return count;
+}
+
+}  // namespace curfew

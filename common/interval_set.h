@@ -1,0 +1,56 @@
+// A set of 64-bit numbers kept as disjoint intervals: what has been settled, received, ended. The numbers are dense, so
+// the set costs as much as it has holes, and the holes are what is in flight.
+//
+// Pure. Not thread safe. Worst case memory: one entry for each hole.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace curfew {
+
+/// A closed range of numbers, `first <= last`. Also what the wire carries.
+struct Interval {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    bool operator==(const Interval&) const = default;
+};
+
+using Intervals = std::vector<Interval>;
+
+class IntervalSet {
+public:
+    IntervalSet() = default;
+
+    /// Adds one number; false if it was there.
+    bool insert(std::uint64_t n);
+
+    /// Adds a closed range, whatever of it is there already. Hearsay that is not a range (first > last) is ignored.
+    void insert(Interval range);
+    void insert(const Intervals& ranges) {
+        for (const Interval& range : ranges) insert(range);
+    }
+
+    [[nodiscard]] bool contains(std::uint64_t n) const;
+    [[nodiscard]] std::uint64_t size() const;  ///< how many numbers; O(intervals)
+    [[nodiscard]] bool empty() const { return intervals_.empty(); }
+    [[nodiscard]] const Intervals& intervals() const { return intervals_; }
+    void clear() { intervals_.clear(); }
+
+    bool operator==(const IntervalSet&) const = default;
+
+private:
+    /// Index of the first interval whose `last` is at least n.
+    [[nodiscard]] std::size_t lower_bound(std::uint64_t n) const;
+
+    Intervals intervals_;  // sorted, disjoint, not adjacent
+};
+
+/// Puts one more number behind a list that is being built for the wire: joins it to the last range where it fits.
+void append_number(Intervals& list, std::uint64_t n);
+
+/// Numbers in a list as it came from the wire: 0 for ranges that are none, saturating.
+[[nodiscard]] std::uint64_t count_numbers(const Intervals& list);
+
+}  // namespace curfew

@@ -1,0 +1,26 @@
+#include "common/stream.h"
+
+#include <utility>
+
+namespace curfew {
+
+void StreamSender::keep(Instant now, std::string frame) {
+    if (kept_.empty()) quiet_since_ = now;
+    ++last_;
+    kept_.push_back(std::move(frame));
+}
+
+void StreamSender::acknowledge(Instant now, std::uint64_t number) {
+    if (number > last_) return;
+    while (!kept_.empty() && last_ - kept_.size() + 1 <= number) {
+        kept_.pop_front();
+        quiet_since_ = now;
+    }
+}
+
+void StreamSender::reset() {
+    kept_.clear();
+    last_ = 0;
+}
+
+}  // namespace curfew

@@ -1,0 +1,111 @@
+// Work as the simulation has it: it takes virtual time, fails, rejects, is deaf to its stop, as the seed says. It keeps an
+// oracle's record of its own: which attempts were started, and which still run.
+#pragma once
+
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+
+#include "worker/handler.h"
+
+namespace curfew::simulation {
+
+struct WorkShape {
+    double failing = 0;    ///< share of attempts that fail
+    double rejecting = 0;
+    double endless = 0;    ///< never end by themselves
+    double deaf = 0;       ///< end only at stop + grace, killed
+    Duration typical = std::chrono::milliseconds(2);
+    Duration grace = std::chrono::milliseconds(200);
+};
+
+/// The right answer to a message.
+inline std::string answer_to(std::string_view payload) { return "answer to " + std::string(payload); }
+
+class FakeHandler : public Handler {
+public:
+    FakeHandler(const WorkShape& shape, std::uint64_t seed) : shape_(shape), random_(seed) {}
+
+    void start(Instant now, Slot slot, const Work& work) override {
+        if (!started_.insert({work.epoch, work.id}).second) broken_ = "an attempt was started twice";
+        if (running_.contains(slot)) broken_ = "a slot was used twice";
+        Running running;
+        running.must_end_at = work.deadline_at == kNever ? kNever : work.deadline_at + shape_.grace;
+        running.deadline_at = work.deadline_at;
+        running.deaf = chance(shape_.deaf);
+        const double kind = std::uniform_real_distribution<>(0, 1)(random_);
+        running.end.slot = slot;
+        running.end.result = answer_to(work.payload);
+        if (kind < shape_.failing) {
+            running.end.finish = Finish::failed;
+            running.end.error = "does not work";
+        } else if (kind < shape_.failing + shape_.rejecting) {
+            running.end.finish = Finish::rejected;
+            running.end.error = "never will";
+        }
+        const double length = std::exponential_distribution<>(1.0)(random_);
+        running.end_at = chance(shape_.endless)
+                             ? kNever
+                             : now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(shape_.typical) * length);
+        running_.emplace(slot, std::move(running));
+    }
+
+    void stop(Instant now, Slot slot) override {
+        const auto at = running_.find(slot);
+        if (at == running_.end()) return;
+        halt(now, at->second);
+    }
+
+    void turn(Instant now, std::vector<WorkEnd>& ends) override {
+        for (auto at = running_.begin(); at != running_.end();) {
+            if (at->second.deadline_at <= now) halt(at->second.deadline_at, at->second);
+            if (at->second.end_at <= now) {
+                ends.push_back(std::move(at->second.end));
+                at = running_.erase(at);
+            } else {
+                ++at;
+            }
+        }
+    }
+
+    [[nodiscard]] Instant next_deadline() const override {
+        Instant next = kNever;
+        for (const auto& [slot, running] : running_) next = std::min({next, running.end_at, running.stopped ? kNever : running.deadline_at});
+        return next;
+    }
+    [[nodiscard]] bool can_kill() const override { return true; }
+
+    [[nodiscard]] std::size_t running() const { return running_.size(); }
+    [[nodiscard]] const char* broken() const { return broken_; }
+
+private:
+    struct Running {
+        WorkEnd end;
+        Instant end_at = kNever;
+        Instant deadline_at = kNever;
+        Instant must_end_at = kNever;
+        bool deaf = false;
+        bool stopped = false;
+    };
+
+    void halt(Instant now, Running& running) {
+        if (running.stopped) return;
+        running.stopped = true;
+        const Instant stops_at = now + (running.deaf ? shape_.grace : Duration(std::chrono::microseconds(50)));
+        if (running.end_at <= stops_at) return;
+        running.end_at = stops_at;
+        running.end.finish = Finish::stopped;
+        running.end.result.clear();
+        running.end.error.clear();
+    }
+    bool chance(double share) { return std::uniform_real_distribution<>(0, 1)(random_) < share; }
+
+    WorkShape shape_;
+    std::mt19937_64 random_;
+    std::map<Slot, Running> running_;
+    std::set<std::pair<Epoch, AttemptId>> started_;
+    const char* broken_ = nullptr;
+};
+
+}  // namespace curfew::simulation

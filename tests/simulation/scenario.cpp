@@ -1,0 +1,86 @@
+#include "tests/simulation/scenario.h"
+
+#include <random>
+
+namespace curfew::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Dice {
+public:
+    explicit Dice(std::uint64_t seed) : random_(seed) {}
+    std::uint32_t between(std::uint32_t low, std::uint32_t high) {
+        return std::uniform_int_distribution<std::uint32_t>(low, high)(random_);
+    }
+    bool chance(double share) { return std::uniform_real_distribution<>(0, 1)(random_) < share; }
+    double upto(double most) { return std::uniform_real_distribution<>(0, most)(random_); }
+    template <typename T>
+    T one_of(std::initializer_list<T> list) {
+        return *(list.begin() + between(0, static_cast<std::uint32_t>(list.size() - 1)));
+    }
+
+private:
+    std::mt19937_64 random_;
+};
+
+void shape_policy(Dice& dice, Scenario& s) {
+    Dispatcher::Config& b = s.broker;
+    b.fanout = dice.between(1, 5);
+    b.attempts = dice.between(1, 4);
+    b.poison = dice.one_of({0U, 3U});
+    b.window = dice.one_of<std::size_t>({1, 4, 32, 1000});
+    b.deadline = dice.chance(0.2) ? std::nullopt : std::optional<Duration>(dice.one_of<Duration>({200ms, 2s, 30s}));
+    if (dice.chance(0.5)) {
+        b.hedging.delay = dice.chance(0.5) ? Hedging::Config::Delay::fixed : Hedging::Config::Delay::percentile;
+        b.hedging.fixed = dice.one_of<Duration>({1ms, 20ms, 500ms});
+        if (dice.chance(0.5)) b.hedging.budget = dice.upto(0.5);
+    }
+}
+
+void shape_work(Dice& dice, Scenario& s) {
+    s.work.typical = dice.one_of<Duration>({0ms, 1ms, 20ms, 300ms});
+    if (dice.chance(0.4)) s.work.failing = dice.upto(0.6);
+    if (dice.chance(0.2)) s.work.rejecting = dice.upto(0.2);
+    if (dice.chance(0.4)) s.work.deaf = dice.upto(1.0);
+    // Endless work without a deadline ends only if another attempt wins: not a scenario that must drain.
+    if (s.broker.deadline && dice.chance(0.3)) s.work.endless = dice.upto(0.3);
+}
+
+void shape_faults(Dice& dice, Scenario& s) {
+    s.latency = dice.one_of<Duration>({10us, 100us, 5ms});
+    if (dice.chance(0.5)) s.drop = dice.upto(0.1);
+    if (dice.chance(0.4)) s.duplicate = dice.upto(0.2);
+    if (dice.chance(0.5)) s.overtake = dice.upto(0.2);
+    if (!dice.chance(0.7)) return;
+    s.faults_last = dice.one_of<Duration>({2s, 10s, 30s});
+    s.between_faults = dice.one_of<Duration>({50ms, 500ms, 3s});
+    s.crash_worker = dice.chance(0.6) ? dice.upto(1) : 0;
+    s.crash_collector = dice.chance(0.5) ? dice.upto(0.5) : 0;
+    s.crash_broker = dice.chance(0.15) ? dice.upto(0.2) : 0;
+    s.pause = dice.chance(0.5) ? dice.upto(1) : 0;
+    s.cut = dice.chance(0.5) ? dice.upto(1) : 0;
+    s.cancel = dice.chance(0.3) ? dice.upto(1) : 0;
+}
+
+}  // namespace
+
+Scenario scenario_of(std::uint64_t seed) {
+    Dice dice(seed * 0x9E3779B97F4A7C15ULL + 1);
+    Scenario s;
+    s.seed = seed;
+    s.workers = dice.between(1, 6);
+    s.pools = dice.between(1, 3);
+    s.slots = dice.between(1, 4);
+    s.credit = dice.chance(0.2) ? 1 : s.slots * dice.between(1, 4);
+    s.messages = dice.one_of({20U, 100U, 300U});
+    s.keep_order = dice.chance(0.3);
+    s.sink_delay = dice.one_of<Duration>({0us, 100us, 20ms});
+    s.between_messages = dice.one_of<Duration>({0us, 500us, 20ms});
+    shape_policy(dice, s);
+    shape_work(dice, s);
+    shape_faults(dice, s);
+    return s;
+}
+
+}  // namespace curfew::simulation

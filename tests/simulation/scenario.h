@@ -1,0 +1,39 @@
+// What one seed stands for: the shape of the group, of the work, of the faults. All of it follows from the seed.
+#pragma once
+
+#include <cstdint>
+
+#include "broker/dispatcher.h"
+#include "tests/simulation/fake_handler.h"
+
+namespace curfew::simulation {
+
+struct Scenario {
+    std::uint64_t seed = 0;
+
+    std::uint32_t workers = 3;
+    std::uint32_t pools = 2;
+    Slot slots = 2;
+    std::uint32_t credit = 4;
+    std::uint32_t messages = 100;
+    bool keep_order = false;
+    Dispatcher::Config broker;
+    WorkShape work;
+    Duration sink_delay{};            ///< mean time for the sink to have an outcome
+    Duration between_messages{};      ///< mean
+
+    Duration latency = std::chrono::microseconds(50);
+    double drop = 0;                  ///< share of frames lost
+    double duplicate = 0;             ///< share of frames that come twice
+    double overtake = 0;              ///< share of frames that take much longer than those behind them
+
+    Duration faults_last{};           ///< after this the world is well
+    Duration between_faults = kNeverFault;  ///< mean
+    double crash_worker = 0, crash_collector = 0, crash_broker = 0, pause = 0, cut = 0, cancel = 0;  ///< weights
+
+    static constexpr Duration kNeverFault = std::chrono::hours(1000);
+};
+
+[[nodiscard]] Scenario scenario_of(std::uint64_t seed);
+
+}  // namespace curfew::simulation

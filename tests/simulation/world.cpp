@@ -1,0 +1,427 @@
+// How the world turns. See world.h.
+#include "tests/simulation/world.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "tests/simulation/describe.h"
+
+namespace curfew::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kBroker = 0, kCollector = 1, kFirstWorker = 2;
+
+/// After the faults are over everything has to be in the books within this, and whatever the deadlines allow.
+constexpr Duration kDrainsWithin = 60s;
+
+}  // namespace
+
+World::World(const Scenario& scenario, bool trace)
+    : scenario_(scenario), trace_(trace), random_(scenario.seed), outcomes_(scenario.messages) {
+    now_ = began_ = Instant{} + std::chrono::hours(1);
+    well_at_ = now_ + scenario.faults_last;
+    next_message_at_ = now_;
+    for (std::uint32_t i = scenario.messages; i-- > 0;) to_hand_over_.push_back(i);
+    for (std::uint32_t i = 0; i < scenario.workers; ++i) workers_.push_back(std::make_unique<WorkerProcess>());
+    // Each starts when it likes.
+    for (Node node = 0; node < kFirstWorker + workers_.size(); ++node) {
+        process(node).up = false;
+        process(node).name = node == kBroker ? "broker" : node == kCollector ? "collector" : "w" + std::to_string(node - 1);
+        at(now_ + exponential(300ms), [this, node] {
+            if (node == kBroker) start_broker();
+            if (node == kCollector) start_collector();
+            if (node >= kFirstWorker) start_worker(node);
+        });
+    }
+    plan_fault();
+}
+
+World::~World() = default;
+
+// ---- time and chance -----------------------------------------------------------------------------------------------
+
+void World::at(Instant when, std::function<void()> what) { queue_.push({std::max(when, now_), order_++, std::move(what)}); }
+
+bool World::chance(double share) { return share > 0 && std::uniform_real_distribution<>(0, 1)(random_) < share; }
+
+Duration World::exponential(Duration mean) {
+    const double length = std::exponential_distribution<>(1.0)(random_);
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(mean) * length);
+}
+
+Verdict World::run(std::uint64_t most_events) {
+    const Duration slack = scenario_.broker.deadline.value_or(0s) + kDrainsWithin;
+    Instant give_up_at = kNever;
+    while (problem_.empty() && !queue_.empty() && !drained()) {
+        const Event event = queue_.top();
+        queue_.pop();
+        now_ = event.at;
+        event.what();
+        if (++events_ > most_events) fail("not drained after " + std::to_string(most_events) + " events");
+        if (well() && to_hand_over_.empty() && give_up_at == kNever) give_up_at = now_ + slack;
+        if (now_ > give_up_at) fail("not drained within the bound after the faults were over");
+        if (now_ > began_ + 3h) fail("not drained within three hours");
+    }
+    if (problem_.empty() && !drained()) fail("nothing left to happen, and not drained");
+    if (problem_.empty()) check_end();
+    return {problem_.empty(), problem_, events_, now_ - began_};
+}
+
+void World::fail(std::string problem) {
+    if (problem_.empty()) problem_ = std::move(problem);
+}
+
+void World::tell(Node node, const std::string& text) const {
+    if (!trace_) return;
+    const double ms = std::chrono::duration<double, std::milli>(now_ - began_).count();
+    const char* name = node == kBroker ? "broker" : node == kCollector ? "collector" : workers_[node - kFirstWorker]->name.c_str();
+    std::printf("%12.3f ms  %-9s  %s\n", ms, name, text.c_str());
+}
+
+// ---- processes -----------------------------------------------------------------------------------------------------
+
+World::Process& World::process(Node node) {
+    if (node == kBroker) return broker_process_;
+    if (node == kCollector) return collector_process_;
+    return *workers_[node - kFirstWorker];
+}
+
+void World::start_broker() {
+    broker_process_.up = true;
+    broker_process_.incarnation = next_incarnation_++;
+    Dispatcher::Config config = scenario_.broker;
+    config.incarnation = broker_process_.incarnation;
+    config.epoch = broker_process_.incarnation;
+    broker_ = std::make_unique<Dispatcher>(config);
+    links_.clear();
+    tell(kBroker, "starts");
+    wake(kBroker, now_);
+}
+
+void World::start_collector() {
+    collector_process_.up = true;
+    collector_process_.incarnation = next_incarnation_++;
+    judge_ = std::make_unique<Judge>(Judge::Config{collector_process_.incarnation, scenario_.keep_order, 250ms, 1s});
+    last_written_ = 0;
+    tell(kCollector, "starts");
+    wake(kCollector, now_);
+}
+
+void World::start_worker(Node node) {
+    WorkerProcess& worker = *workers_[node - kFirstWorker];
+    worker.up = true;
+    worker.incarnation = next_incarnation_++;
+    worker.handler = std::make_unique<FakeHandler>(scenario_.work, random_());
+    WorkerCore::Config config;
+    config.incarnation = worker.incarnation;
+    config.name = worker.name;
+    config.pool = "pool" + std::to_string(node % scenario_.pools);
+    config.slots = scenario_.slots;
+    config.credit = scenario_.credit;
+    config.pid = static_cast<std::uint32_t>(worker.incarnation);
+    config.tasks_endpoint = config.control_endpoint = worker.name;
+    config.grace = scenario_.work.grace;
+    worker.core = std::make_unique<WorkerCore>(config, *worker.handler);
+    tell(node, "starts");
+    wake(node, now_);
+}
+
+/// What it held is gone. What was under way to it is lost or meets the next incarnation.
+void World::crash(Node node) {
+    Process& dying = process(node);
+    if (!dying.up) return;
+    tell(node, "CRASHES");
+    dying.up = false;
+    dying.paused_until = {};
+    dying.wake_at = kNever;
+    std::erase_if(dying.inbox, [&](const Frame&) { return chance(0.5); });
+    const Instant again = now_ + exponential(500ms);
+    if (node == kBroker) {
+        ++broker_crashes_;
+        broker_.reset();
+        // A durable source: what has no outcome is handed over again.
+        for (const auto& [seq, message] : handed_over_) to_hand_over_.push_back(message);
+        handed_over_.clear();
+        cancelled_.clear();
+        at(again, [this] { start_broker(); });
+    } else if (node == kCollector) {
+        ++collector_crashes_;
+        judge_.reset();
+        at(again, [this] { start_collector(); });
+    } else {
+        WorkerProcess& worker = *workers_[node - kFirstWorker];
+        if (chance(0.5) && broker_process_.up) {  // launch saw it
+            at(now_ + 1ms, [this, name = worker.name, pid = static_cast<std::uint32_t>(worker.incarnation)] {
+                if (!broker_process_.up) return;
+                broker_->worker_died(now_, name, pid);
+                wake(kBroker, now_);
+            });
+        }
+        worker.core.reset();
+        worker.handler.reset();
+        at(again, [this, node] { start_worker(node); });
+    }
+}
+
+void World::wake(Node node, Instant when) {
+    Process& sleeper = process(node);
+    when = std::max({when, now_, sleeper.paused_until});
+    if (when >= sleeper.wake_at && sleeper.wake_at >= now_) return;
+    sleeper.wake_at = when;
+    at(when, [this, node, when] {
+        Process& waking = process(node);
+        if (!waking.up || waking.wake_at != when) return;
+        if (now_ < waking.paused_until) {
+            waking.wake_at = kNever;
+            wake(node, waking.paused_until);
+            return;
+        }
+        waking.wake_at = kNever;
+        run_process(node);
+    });
+}
+
+void World::run_process(Node node) {
+    std::vector<Frame> inbox = std::exchange(process(node).inbox, {});
+    if (node == kBroker) {
+        run_broker(std::move(inbox));
+    } else if (node == kCollector) {
+        run_collector(std::move(inbox));
+    } else {
+        run_worker(*workers_[node - kFirstWorker], node, std::move(inbox));
+    }
+    check_step();
+}
+
+void World::run_broker(std::vector<Frame> inbox) {
+    for (const Frame& frame : inbox) broker_->receive(now_, frame.bytes);
+    take_messages();
+    broker_->turn(now_);
+    take_messages();
+    std::vector<Dispatcher::OutFrame> frames;
+    broker_->flush(now_, frames);
+    for (const auto& change : broker_->take_link_changes()) {
+        if (!change.open) continue;  // frames that were handed over still arrive
+        for (Node node = kFirstWorker; node < kFirstWorker + workers_.size(); ++node) {
+            if (workers_[node - kFirstWorker]->name == change.tasks_endpoint) links_[change.session] = node;
+        }
+    }
+    for (auto& frame : frames) {
+        if (frame.road == Dispatcher::Road::collector) {
+            send(kBroker, kCollector, Road::results, std::move(frame.bytes));
+        } else {
+            const Road road = frame.road == Dispatcher::Road::tasks ? Road::tasks : Road::control;
+            send(kBroker, links_.at(frame.session), road, std::move(frame.bytes));
+        }
+    }
+    wake(kBroker, std::max(broker_->next_deadline(), now_ + 1us));
+    if (broker_->wants_message() && !to_hand_over_.empty()) wake(kBroker, std::max(next_message_at_, now_ + 1us));
+}
+
+void World::take_messages() {
+    while (!to_hand_over_.empty() && next_message_at_ <= now_ && broker_->wants_message()) {
+        const std::uint32_t message = to_hand_over_.back();
+        to_hand_over_.pop_back();
+        const Seq seq = broker_->accept(now_, "message " + std::to_string(message));
+        handed_over_[seq] = message;
+        next_message_at_ = now_ + exponential(scenario_.between_messages);
+    }
+}
+
+void World::run_collector(std::vector<Frame> inbox) {
+    for (const Frame& frame : inbox) judge_->receive(now_, frame.bytes);
+    write_outcomes();
+    std::vector<std::string> frames;
+    judge_->flush(now_, frames);
+    for (std::string& frame : frames) send(kCollector, kBroker, Road::events, std::move(frame));
+    wake(kCollector, std::max(judge_->next_deadline(), now_ + 1us));
+}
+
+void World::write_outcomes() {
+    while (std::optional<OutcomeRecord> outcome = judge_->next_outcome()) {
+        if (scenario_.sink_delay == Duration::zero()) {
+            on_written(*outcome, collector_process_.incarnation);
+            continue;
+        }
+        // Sinks keep the order in which they are given.
+        Instant& last = last_delivery_[{kCollector, Road::tasks}];
+        last = std::max(last, now_ + exponential(scenario_.sink_delay));
+        at(last, [this, outcome = std::move(*outcome), incarnation = collector_process_.incarnation] {
+            if (!collector_process_.up || collector_process_.incarnation != incarnation) return;
+            on_written(outcome, incarnation);
+            wake(kCollector, now_);
+        });
+    }
+}
+
+void World::on_written(const OutcomeRecord& outcome, Incarnation) {
+    judge_->written(outcome.epoch, outcome.seq);
+    tell(kCollector, "writes task " + std::to_string(outcome.seq) + " " + std::string(name_of(outcome.outcome)));
+    const bool current = broker_process_.up && outcome.epoch == broker_process_.incarnation;
+    const auto at = handed_over_.find(outcome.seq);
+    if (!current || at == handed_over_.end()) return;  // of a broker that is no more, or written again after a crash
+    ++outcomes_[at->second];
+    if (outcomes_[at->second] > 1 + broker_crashes_ + collector_crashes_) fail("an outcome was written twice");
+    if (outcome.outcome == Outcome::completed && outcome.result != answer_to("message " + std::to_string(at->second))) {
+        fail("a task was completed with the result of another");
+    }
+    if (outcome.outcome == Outcome::cancelled && !cancelled_.contains(outcome.seq)) fail("cancelled, but nobody did");
+    if (scenario_.keep_order && broker_crashes_ + collector_crashes_ == 0 && outcome.seq != last_written_ + 1) {
+        fail("--keep-order, and out of order");
+    }
+    last_written_ = outcome.seq;
+}
+
+void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbox) {
+    worker.core->wake(now_);
+    for (const Frame& frame : inbox) {
+        if (frame.road == Road::control) worker.core->receive_control(now_, frame.bytes);
+    }
+    for (const Frame& frame : inbox) {
+        if (frame.road == Road::tasks) worker.core->receive_tasks(now_, frame.bytes);
+    }
+    worker.core->turn(now_);
+    std::vector<std::string> for_collector, for_broker;
+    worker.core->flush(now_, for_collector, for_broker);
+    for (std::string& frame : for_collector) send(node, kCollector, Road::results, std::move(frame));
+    for (std::string& frame : for_broker) send(node, kBroker, Road::events, std::move(frame));
+    if (worker.handler->broken() != nullptr) fail(worker.handler->broken());
+    wake(node, std::max(worker.core->next_deadline(), now_ + 1us));
+}
+
+// ---- channels ------------------------------------------------------------------------------------------------------
+
+void World::send(Node from, Node to, Road road, std::string bytes) {
+    if (trace_) tell(from, "-> " + process(to).name + "  " + describe(bytes));
+    const bool faulty = !well();
+    const auto cut = cut_until_.find({from, to});
+    if (cut != cut_until_.end() && now_ < cut->second && chance(0.7)) return;
+    if (faulty && chance(scenario_.drop)) {
+        tell(from, "   (lost on the way)");
+        return;
+    }
+    Instant when = now_ + scenario_.latency / 2 + exponential(scenario_.latency / 2);
+    if (cut != cut_until_.end() && now_ < cut->second) when = cut->second + exponential(10ms);
+    if (faulty && chance(scenario_.overtake)) {
+        when += exponential(200 * scenario_.latency);
+    } else {
+        Instant& last = last_delivery_[{from * 100 + to, road}];
+        when = std::max(when, last);
+        last = when;
+    }
+    if (faulty && chance(scenario_.duplicate)) {
+        at(when + exponential(20 * scenario_.latency), [this, to, road, bytes] { deliver(to, road, bytes); });
+    }
+    at(when, [this, to, road, bytes = std::move(bytes)] { deliver(to, road, bytes); });
+}
+
+void World::deliver(Node to, Road road, const std::string& bytes) {
+    Process& receiver = process(to);
+    if (!receiver.up && chance(0.5)) return;
+    receiver.inbox.push_back({road, bytes});
+    if (receiver.up) wake(to, now_);
+}
+
+// ---- faults --------------------------------------------------------------------------------------------------------
+
+void World::plan_fault() {
+    const Instant when = now_ + exponential(scenario_.between_faults);
+    if (when >= well_at_) return;
+    at(when, [this] {
+        strike();
+        plan_fault();
+    });
+}
+
+void World::strike() {
+    const Scenario& s = scenario_;
+    const double all = s.crash_worker + s.crash_collector + s.crash_broker + s.pause + s.cut + s.cancel;
+    if (all <= 0) return;
+    double dice = std::uniform_real_distribution<>(0, all)(random_);
+    const Node nodes = kFirstWorker + workers_.size();
+    const Node any = std::uniform_int_distribution<Node>(0, nodes - 1)(random_);
+    const Node worker = std::uniform_int_distribution<Node>(kFirstWorker, nodes - 1)(random_);
+    if ((dice -= s.crash_worker) < 0) return crash(worker);
+    if ((dice -= s.crash_collector) < 0) return crash(kCollector);
+    if ((dice -= s.crash_broker) < 0) return crash(kBroker);
+    if ((dice -= s.pause) < 0) {
+        const Duration length = chance(0.5) ? exponential(100ms) : exponential(4s);
+        process(any).paused_until = std::min(now_ + length, well_at_);
+        return tell(any, "is paused");
+    }
+    if ((dice -= s.cut) < 0) {
+        const Node other = std::uniform_int_distribution<Node>(0, nodes - 1)(random_);
+        cut_until_[{any, other}] = now_ + exponential(2s);
+        if (chance(0.5)) cut_until_[{other, any}] = cut_until_[{any, other}];
+        return tell(any, "is cut off from " + process(other).name);
+    }
+    if (broker_process_.up && broker_->ledger().tasks_in_flight() > 0) {
+        const std::vector<Seq> seqs = broker_->ledger().tasks().sorted_keys();
+        const Seq seq = seqs[std::uniform_int_distribution<std::size_t>(0, seqs.size() - 1)(random_)];
+        cancelled_.insert(seq);
+        (void)broker_->cancel_task(now_, seq);
+        wake(kBroker, now_);
+    }
+}
+
+// ---- laws ----------------------------------------------------------------------------------------------------------
+
+void World::check_step() {
+    if (broker_ == nullptr) return;
+    if (!broker_->ledger().books().balanced()) fail("the books do not balance");
+    if (broker_->counts().surprises > 0) fail("the broker was surprised by the collector");
+    if (broker_->ledger().tasks_in_flight() > scenario_.broker.window) fail("more tasks in flight than the window has");
+    for (const auto& [session, worker] : broker_->roster().sessions()) {
+        const SessionBooks* books = broker_->ledger().session(session);
+        if (books == nullptr) return fail("a session without books");
+        if (worker->in_flight > worker->credit) return fail("more in flight than the credit");
+    }
+    if (events_ % 64 != 0) return;
+    if (const auto wrong = broker_->ledger().audit()) fail(*wrong);
+    for (const auto& [session, worker] : broker_->roster().sessions()) {
+        std::size_t holding = 0;
+        broker_->ledger().session(session)->open.for_each(
+            [&](AttemptNumber, const Attempt& attempt) { holding += attempt.state != AttemptState::reported; });
+        if (holding != worker->in_flight) fail("a credit was lost or made up");
+    }
+    broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
+        if (task.alive.size() > scenario_.broker.fanout) fail("more attempts alive than the fanout");
+    });
+}
+
+bool World::drained() const {
+    if (!well() || !to_hand_over_.empty() || broker_ == nullptr || judge_ == nullptr) return false;
+    if (broker_->ledger().tasks_in_flight() > 0 || broker_->ledger().attempts_in_flight() > 0) return false;
+    if (broker_->to_collector().unacknowledged() > 0 || judge_->unacknowledged() > 0) return false;
+    return std::ranges::all_of(workers_, [&](const auto& worker) {
+        return worker->up && worker->core->broker() == broker_process_.incarnation && worker->core->held().empty() && worker->handler->running() == 0 && worker->core->session() != 0;
+    });
+}
+
+void World::check_end() {
+    if (const auto wrong = broker_->ledger().audit()) fail(*wrong);
+    if (judge_->decided() > 0) fail("the collector still holds decided tasks");
+    for (const std::uint32_t count : outcomes_) {
+        if (count == 0) return fail("a message has no outcome");
+    }
+    // The books between the processes, for the sessions that are alive.
+    for (const auto& worker : workers_) {
+        const WorkerCore& core = *worker->core;
+        const SessionBooks* books = broker_->ledger().session(core.session());
+        if (books == nullptr || core.counts().sessions != 1) continue;
+        const auto ends = [&](End end) { return books->ends[static_cast<std::size_t>(end)]; };
+        const auto said = [&](ReportKind kind) { return core.counts().reports[static_cast<std::size_t>(kind)]; };
+        if (ends(End::lost) > 0) continue;
+        if (books->last_number != core.counts().received) fail("sent is not received");
+        if (said(ReportKind::ok) + said(ReportKind::late) != ends(End::won) + ends(End::late)) fail("won and late differ");
+        if (said(ReportKind::failed) + said(ReportKind::rejected) != ends(End::failed)) fail("failed differs");
+        if (said(ReportKind::cancelled) != ends(End::cancelled)) fail("cancelled differs");
+        if (said(ReportKind::expired) != ends(End::expired)) fail("expired differs");
+        const auto* judged = judge_->ends_of(core.session());
+        if (collector_crashes_ == 0 && judged != nullptr && *judged != books->ends) fail("the collector's ends differ");
+    }
+}
+
+}  // namespace curfew::simulation

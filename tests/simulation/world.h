@@ -1,0 +1,133 @@
+// The world of one seed: the real cores of a broker, its workers and a collector, joined by channels that delay, lose,
+// repeat, reorder and cut, under a virtual clock, with crashes and pauses. The laws are checked after each step; when the
+// faults are over, everything has to drain to zero within a bound.
+//
+// One event at a time: a frame arrives, a process wakes, a fault strikes. All from one generator: a seed replays exactly.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "broker/dispatcher.h"
+#include "collector/judge.h"
+#include "tests/simulation/fake_handler.h"
+#include "tests/simulation/scenario.h"
+#include "worker/session.h"
+
+namespace curfew::simulation {
+
+struct Verdict {
+    bool passed = false;
+    std::string problem;
+    std::uint64_t events = 0;
+    Duration took{};  ///< virtual
+};
+
+class World {
+public:
+    World(const Scenario& scenario, bool trace);
+    ~World();
+    /// `most_events`: a run that has not drained by then has failed.
+    Verdict run(std::uint64_t most_events);
+
+private:
+    enum class Road : std::uint8_t { tasks, control, results, events };
+    struct Frame {
+        Road road;
+        std::string bytes;
+    };
+    /// What all processes have: an inbox, and whether they live and run.
+    struct Process {
+        std::string name;
+        std::vector<Frame> inbox;
+        bool up = true;
+        Instant paused_until{};
+        Instant wake_at = kNever;   // the wake that counts; others in the queue are old
+        Incarnation incarnation = 0;
+    };
+    struct WorkerProcess : Process {
+        std::unique_ptr<FakeHandler> handler;
+        std::unique_ptr<WorkerCore> core;
+    };
+    using Node = std::size_t;  // 0 broker, 1 collector, 2.. workers
+    struct Event {
+        Instant at;
+        std::uint64_t order;
+        std::function<void()> what;
+        bool operator>(const Event& other) const { return at != other.at ? at > other.at : order > other.order; }
+    };
+
+    // Time and chance.
+    void at(Instant when, std::function<void()> what);
+    bool chance(double share);
+    Duration exponential(Duration mean);
+    bool well() const { return now_ >= well_at_; }
+
+    // Processes.
+    Process& process(Node node);
+    void start_broker();
+    void start_collector();
+    void start_worker(Node node);
+    void crash(Node node);
+    void wake(Node node, Instant when);
+    void run_process(Node node);
+    void run_broker(std::vector<Frame> inbox);
+    void run_collector(std::vector<Frame> inbox);
+    void run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbox);
+    void take_messages();
+    void write_outcomes();
+    void on_written(const OutcomeRecord& outcome, Incarnation collector);
+
+    // Channels.
+    void send(Node from, Node to, Road road, std::string bytes);
+    void deliver(Node to, Road road, const std::string& bytes);
+
+    // Faults and laws.
+    void plan_fault();
+    void strike();
+    void check_step();
+    void check_end();
+    void fail(std::string problem);
+    [[nodiscard]] bool drained() const;
+    void tell(Node node, const std::string& text) const;
+
+    Scenario scenario_;
+    bool trace_;
+    std::mt19937_64 random_;
+    Instant now_{};
+    Instant began_{};
+    Instant well_at_{};
+    std::uint64_t order_ = 0;
+    std::uint64_t events_ = 0;
+    std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
+    std::string problem_;
+
+    Process broker_process_, collector_process_;
+    std::vector<std::unique_ptr<WorkerProcess>> workers_;
+    std::unique_ptr<Dispatcher> broker_;
+    std::unique_ptr<Judge> judge_;
+    std::map<Session, Node> links_;
+    Incarnation next_incarnation_ = 1;
+    std::uint64_t broker_crashes_ = 0, collector_crashes_ = 0, lossy_sessions_ = 0;
+
+    // The source: messages by index, those that were handed over and have no outcome yet by seq.
+    std::vector<std::uint32_t> to_hand_over_;
+    std::map<Seq, std::uint32_t> handed_over_;
+    Instant next_message_at_{};
+    std::set<Seq> cancelled_;
+    // The sink, as an outsider sees it.
+    std::vector<std::uint32_t> outcomes_;
+    Seq last_written_ = 0;
+    std::map<std::pair<Node, Road>, Instant> last_delivery_;
+    std::map<std::pair<Node, Node>, Instant> cut_until_;
+};
+
+}  // namespace curfew::simulation

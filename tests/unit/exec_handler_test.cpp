@@ -1,0 +1,551 @@
+// What the exec handler promises, tried on real processes. The oracle is outside our code: a process belongs to a piece
+// of work if its environment says so, and after an end there must be none.
+//
+// Each test has sequence numbers of its own and waits for conditions, with a deadline, never for time to pass.
+#include "worker/exec_handler.h"
+
+#include <dirent.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "worker/process_tree.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+using Strings = std::vector<std::string>;
+
+constexpr Duration kPatience = 20s;
+
+std::string supervisor_path() {
+    if (const char* path = std::getenv("CURFEW_SUPERVISOR")) return path;
+#ifdef CURFEW_BIN_DIR
+    return CURFEW_BIN_DIR "/curfew-supervisor";
+#else
+    return "./curfew-supervisor";
+#endif
+}
+
+std::string contents(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+bool is_zombie(const std::string& pid) {
+    const std::string stat = contents("/proc/" + pid + "/stat");
+    const std::size_t name_end = stat.rfind(") ");
+    return name_end == std::string::npos || stat[name_end + 2] == 'Z';
+}
+
+/// Living processes whose environment names this piece of work.
+std::vector<pid_t> processes_of(Seq seq) {
+    const std::string mark = std::string(1, '\0') + "CURFEW_SEQ=" + std::to_string(seq) + std::string(1, '\0');
+    std::vector<pid_t> found;
+    const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
+    while (const dirent* entry = ::readdir(proc.get())) {
+        const std::string name = entry->d_name;
+        if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+        const std::string environment = std::string(1, '\0') + contents("/proc/" + name + "/environ");
+        if (environment.find(mark) != std::string::npos && !is_zombie(name)) found.push_back(std::stoi(name));
+    }
+    return found;
+}
+
+/// Looks again and again, without handing the loop a turn.
+template <typename Condition>
+bool becomes_true(Condition condition) {
+    for (const Instant until = Clock::now() + kPatience; Clock::now() < until; (void)::poll(nullptr, 0, 1)) {
+        if (condition()) return true;
+    }
+    return condition();
+}
+
+class ExecHandlerTest : public testing::Test {
+protected:
+    ExecHandlerTest() : first_seq_(static_cast<Seq>(::getpid()) * 1000 + next_block_++ * 1'000'000'000) {}
+
+    ~ExecHandlerTest() override {
+        handler_.reset();
+        for (Seq seq = first_seq_ + 1; seq <= seq_; ++seq) EXPECT_TRUE(processes_of(seq).empty()) << "seq " << seq;
+        EXPECT_TRUE(descendants().empty());
+        EXPECT_EQ(open_descriptors(), descriptors_before_);
+    }
+
+    ExecOptions options(Strings command) {
+        ExecOptions options;
+        options.supervisor_path = supervisor_path();
+        options.command = std::move(command);
+        options.grace = 60s;  // nothing but a test of the grace itself waits for it
+        options.on_stderr = [this](const AttemptId&, std::string_view line) { lines_.emplace_back(line); };
+        return options;
+    }
+
+    void make(ExecOptions options) { handler_ = std::make_unique<ExecHandler>(std::move(options)); }
+
+    void start(Slot slot, std::string_view payload = {}, Instant deadline_at = kNever) {
+        const Work work{.id = {.session = 1, .number = ++seq_ - first_seq_},
+                        .epoch = 7,
+                        .seq = seq_,
+                        .ordinal = 1,
+                        .deadline_at = deadline_at,
+                        .payload = payload};
+        handler_->start(Clock::now(), slot, work);
+    }
+
+    /// Does what the worker's loop does, until the condition holds.
+    template <typename Condition>
+    bool turn_until(Condition condition) {
+        for (const Instant until = Clock::now() + kPatience; Clock::now() < until;) {
+            handler_->turn(Clock::now(), ends_);
+            if (condition()) return true;
+            std::vector<pollfd> items;
+            handler_->poll_items(items);
+            const bool soon = handler_->next_deadline() < Clock::now() + 10ms;
+            ::poll(items.data(), items.size(), soon ? 1 : 10);
+        }
+        return false;
+    }
+
+    WorkEnd next_end() {
+        if (!turn_until([&] { return !ends_.empty(); })) {
+            ADD_FAILURE() << "no end came";
+            return {.slot = 0, .finish = Finish::failed, .result = {}, .error = "no end came"};
+        }
+        WorkEnd end = std::move(ends_.front());
+        ends_.erase(ends_.begin());
+        return end;
+    }
+
+    WorkEnd run(ExecOptions options, std::string_view payload = {}, Instant deadline_at = kNever) {
+        make(std::move(options));
+        start(0, payload, deadline_at);
+        return next_end();
+    }
+
+    WorkEnd run_shell(const std::string& script, std::string_view payload = {}) {
+        return run(options({"sh", "-c", script}), payload);
+    }
+
+    /// The work says so by itself: it writes this line to stderr.
+    void wait_for_line(const std::string& line) {
+        EXPECT_TRUE(turn_until([&] { return std::find(lines_.begin(), lines_.end(), line) != lines_.end(); }));
+    }
+
+    void stop_and_expect_nothing_left() {
+        handler_->stop(Clock::now(), 0);
+        EXPECT_EQ(next_end().finish, Finish::stopped);
+        EXPECT_TRUE(processes_of(seq_).empty());
+    }
+
+    static std::ptrdiff_t open_descriptors() {
+        const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc/self/fd"), ::closedir);
+        std::ptrdiff_t count = 0;
+        while (::readdir(directory.get()) != nullptr) ++count;
+        return count;
+    }
+
+    static inline Seq next_block_ = 1;
+    const Seq first_seq_;
+    Seq seq_ = first_seq_;
+    std::unique_ptr<ExecHandler> handler_;
+    std::vector<WorkEnd> ends_;
+    Strings lines_;
+    const std::ptrdiff_t descriptors_before_ = open_descriptors();
+};
+
+TEST_F(ExecHandlerTest, ItsStdoutIsTheResult) {
+    const WorkEnd end = run(options({"echo", "hello"}));
+    EXPECT_EQ(end.finish, Finish::ok);
+    EXPECT_EQ(end.result, "hello");
+    EXPECT_EQ(end.error, "");
+}
+
+TEST_F(ExecHandlerTest, OneNewlineAtTheEndIsNotPartOfTheResult) {
+    EXPECT_EQ(run(options({"printf", "a\\n\\n"})).result, "a\n");
+    EXPECT_EQ(run(options({"printf", "a"})).result, "a");
+    EXPECT_EQ(run(options({"printf", "\\n"})).result, "");
+}
+
+TEST_F(ExecHandlerTest, TheMessageIsOnStdin) {
+    EXPECT_EQ(run(options({"tr", "a-z", "A-Z"}), "abc\n").result, "ABC");
+}
+
+TEST_F(ExecHandlerTest, TheMessageReplacesTheBracesAsOneArgument) {
+    const Strings command{"printf", "<%s>", "{}", "x{}y{}", "{ }"};
+    EXPECT_EQ(run(options(command), "a  b'\"$HOME`\n*").result,
+              "<a  b'\"$HOME`\n*><xa  b'\"$HOME`\n*ya  b'\"$HOME`\n*><{ }>");
+    EXPECT_EQ(run(options(command), "").result, "<><xy><{ }>");
+}
+
+TEST_F(ExecHandlerTest, AMessageWithANulByteCannotBeAnArgument) {
+    const WorkEnd end = run(options({"echo", "{}"}), std::string_view("a\0b", 3));
+    EXPECT_EQ(end.finish, Finish::failed);
+    EXPECT_NE(end.error.find("NUL"), std::string::npos) << end.error;
+    start(0, "fine");
+    EXPECT_EQ(next_end().result, "fine");
+}
+
+TEST_F(ExecHandlerTest, TheEnvironmentNamesTheAttempt) {
+    const WorkEnd end =
+        run(options({"sh", "-c", "echo $CURFEW_TASK $CURFEW_SEQ $CURFEW_ATTEMPT ${CURFEW_DEADLINE_MS-none}"}));
+    EXPECT_EQ(end.result, "7-" + std::to_string(seq_) + " " + std::to_string(seq_) + " 1 none");
+    start(0, "", Clock::now() + 60s);
+    const std::string result = next_end().result;
+    const int left_ms = std::stoi(result.substr(result.rfind(' ')));
+    EXPECT_GT(left_ms, 30'000);
+    EXPECT_LE(left_ms, 60'000);
+}
+
+TEST_F(ExecHandlerTest, WorkInheritsNoDescriptorAndNoIgnoredSignal) {
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    struct sigaction before {};
+    ::sigaction(SIGPIPE, &ignore, &before);
+    const WorkEnd end = run_shell("ls /proc/self/fd | wc -l; grep -E 'Sig(Blk|Ign)' /proc/self/status | cut -f2");
+    ::sigaction(SIGPIPE, &before, nullptr);
+    std::istringstream result(end.result);
+    unsigned long long descriptors = 0, blocked = 0, ignored = 0;
+    result >> descriptors >> std::hex >> blocked >> ignored;
+    EXPECT_EQ(descriptors, 4U);  // the fourth is the directory that is listed
+    EXPECT_EQ(blocked, 0U);
+    EXPECT_EQ(ignored & ~0x1'8000'0000ULL, 0U);  // 32 and 33 are the C library's own: it does not let us touch them
+}
+
+TEST_F(ExecHandlerTest, AFailingExitSaysItsCodeAndItsLastWords) {
+    const WorkEnd end = run_shell("echo first >&2; echo out; echo last words >&2; exit 3");
+    EXPECT_EQ(end.finish, Finish::failed);
+    EXPECT_EQ(end.error, "exit code 3: last words");
+    EXPECT_EQ(end.result, "");
+    EXPECT_EQ(run_shell("exit 4").error, "exit code 4");
+}
+
+TEST_F(ExecHandlerTest, ASignalIsNamed) {
+    const WorkEnd end = run_shell("ulimit -c 0; kill -SEGV $$");
+    EXPECT_EQ(end.finish, Finish::failed);
+    EXPECT_EQ(end.error, "killed by SIGSEGV");
+}
+
+TEST_F(ExecHandlerTest, ExitCodesAreOkOrRejectedAsTheOptionsSay) {
+    ExecOptions with_lists = options({"sh", "-c", "echo x; exit {}"});
+    with_lists.ok_exit = {0, 10};
+    with_lists.reject_exit = {20};
+    const WorkEnd ok = run(with_lists, "10");
+    EXPECT_EQ(ok.finish, Finish::ok);
+    EXPECT_EQ(ok.result, "x");
+    const WorkEnd rejected = run(with_lists, "20");
+    EXPECT_EQ(rejected.finish, Finish::rejected);
+    EXPECT_EQ(rejected.error, "exit code 20");
+    EXPECT_EQ(run(with_lists, "30").finish, Finish::failed);
+}
+
+TEST_F(ExecHandlerTest, AMissingCommandIsAClearError) {
+    const WorkEnd end = run(options({"no-such-command-here"}));
+    EXPECT_EQ(end.finish, Finish::failed);
+    EXPECT_EQ(end.error, "cannot run 'no-such-command-here': No such file or directory");
+    EXPECT_EQ(run(options({"/etc/passwd"})).error, "cannot run '/etc/passwd': Permission denied");
+    start(0, "");
+    EXPECT_EQ(next_end().finish, Finish::failed);
+}
+
+TEST_F(ExecHandlerTest, ACommandThatCannotRunIsFoundBeforehand) {
+    EXPECT_EQ(ExecHandler::check_command({"true"}), std::nullopt);
+    EXPECT_EQ(ExecHandler::check_command({"/bin/true"}), std::nullopt);
+    EXPECT_EQ(ExecHandler::check_command({"no-such-command-here"}),
+              "cannot run 'no-such-command-here': No such file or directory");
+    EXPECT_EQ(ExecHandler::check_command({"/etc/passwd"}), "cannot run '/etc/passwd': Permission denied");
+    EXPECT_EQ(ExecHandler::check_command({"/etc"}), "cannot run '/etc': Permission denied");
+    EXPECT_TRUE(ExecHandler::check_command({}).has_value());
+}
+
+TEST_F(ExecHandlerTest, AnArgumentTooLongForTheKernelFailsThatAttemptOnly) {
+    const WorkEnd end = run(options({"echo", "{}"}), std::string(200'000, 'x'));
+    EXPECT_EQ(end.error, "cannot run 'echo': Argument list too long");
+    start(0, "short");
+    EXPECT_EQ(next_end().result, "short");
+}
+
+TEST_F(ExecHandlerTest, WithoutProcessesLeftAnAttemptFailsWithTheReason) {
+    if (::geteuid() == 0) {
+        // The limit on processes does not bind root; that on descriptors binds everybody.
+        rlimit before{};
+        ::getrlimit(RLIMIT_NOFILE, &before);
+        const rlimit few{.rlim_cur = 8, .rlim_max = before.rlim_max};
+        make(options({"true"}));
+        ASSERT_EQ(::prlimit(descendants().front().pid, RLIMIT_NOFILE, &few, nullptr), 0);
+        start(0);
+        EXPECT_EQ(next_end().error, "cannot run 'true': pipe: Too many open files");
+        ASSERT_EQ(::prlimit(descendants().front().pid, RLIMIT_NOFILE, &before, nullptr), 0);
+        start(0);
+        EXPECT_EQ(next_end().finish, Finish::ok);
+        return;
+    }
+    make(options({"true"}));
+    const rlimit none{.rlim_cur = 1, .rlim_max = 1};
+    ASSERT_EQ(::prlimit(descendants().front().pid, RLIMIT_NPROC, &none, nullptr), 0);
+    start(0);
+    EXPECT_EQ(next_end().error, "cannot run 'true': fork: Resource temporarily unavailable");
+}
+
+TEST_F(ExecHandlerTest, WorkNeedNotReadItsMessage) {
+    const std::string big(1024 * 1024, 'x');
+    EXPECT_EQ(run(options({"true"}), big).finish, Finish::ok);
+    EXPECT_EQ(run_shell("exec <&-; echo done", big).result, "done");
+}
+
+TEST_F(ExecHandlerTest, AMebibyteGoesInAndOutOnAllSlots) {
+    ExecOptions cat = options({"cat"});
+    cat.slots = 3;
+    make(cat);
+    std::string big(1024 * 1024, 'x');
+    for (std::size_t i = 0; i < big.size(); ++i) big[i] = static_cast<char>(i * 31 % 251);
+    big.back() = 'x';
+    for (int round = 0; round < 2; ++round) {
+        for (Slot slot = 0; slot < 3; ++slot) start(slot, big);
+        for (int i = 0; i < 3; ++i) {
+            const WorkEnd end = next_end();
+            EXPECT_EQ(end.finish, Finish::ok) << end.error;
+            EXPECT_TRUE(end.result == big);
+        }
+    }
+}
+
+TEST_F(ExecHandlerTest, AResultOfExactlyTheLimitPasses) {
+    ExecOptions small = options({"printf", "{}"});
+    small.max_output = 4;
+    EXPECT_EQ(run(small, "1234").result, "1234");
+    EXPECT_EQ(run(small, "1234\n").result, "1234");
+    EXPECT_EQ(run(small, "12345").error, "output over 4 bytes (--max-output)");
+    EXPECT_EQ(run(small, "1234\n\n").finish, Finish::failed);
+}
+
+TEST_F(ExecHandlerTest, AnEndlessOutputIsCappedAndItsTreeKilled) {
+    ExecOptions small = options({"sh", "-c", "setsid sleep 1000 & setsid yes & yes; sleep 1000"});
+    small.max_output = 100'000;
+    const WorkEnd end = run(small);
+    EXPECT_EQ(end.finish, Finish::failed);
+    EXPECT_EQ(end.error, "output over 100000 bytes (--max-output)");
+    EXPECT_TRUE(processes_of(seq_).empty());
+}
+
+TEST_F(ExecHandlerTest, StderrIsPassedOnUpToALimitAndTheRestIsCounted) {
+    EXPECT_EQ(run_shell("echo one >&2; echo two >&2; printf three >&2").finish, Finish::ok);
+    EXPECT_EQ(lines_, (Strings{"one", "two", "three"}));
+    lines_.clear();
+    EXPECT_EQ(run_shell("seq -f '%.0f-line' 1 100000 >&2; exit 1").error, "exit code 1: 100000-line");
+    ASSERT_EQ(lines_.size(), 65U);
+    EXPECT_EQ(lines_[63], "64-line");
+    EXPECT_EQ(lines_[64], "... 988456 bytes more");  // the characters of the lines 65 to 100000
+    lines_.clear();
+    EXPECT_EQ(run_shell("head -c 5000 /dev/zero | tr '\\0' x >&2").finish, Finish::ok);
+    ASSERT_EQ(lines_.size(), 2U);
+    EXPECT_EQ(lines_[0], std::string(4096, 'x'));
+    EXPECT_EQ(lines_[1], "... 904 bytes more");
+}
+
+TEST_F(ExecHandlerTest, LastingWorkHasAPidThatTheDumpCanShow) {
+    make(options({"sleep", "1000"}));
+    EXPECT_EQ(handler_->pid(0), 0);
+    start(0);
+    EXPECT_TRUE(turn_until([&] { return handler_->pid(0) != 0; }));
+    EXPECT_EQ(processes_of(seq_), std::vector<pid_t>{handler_->pid(0)});
+    stop_and_expect_nothing_left();
+    EXPECT_EQ(handler_->pid(0), 0);
+}
+
+TEST_F(ExecHandlerTest, WorkThatObeysTermIsStoppedWithinTheGrace) {
+    make(options({"sh", "-c", "trap 'echo bye >&2; exit 0' TERM; sleep 1000 & echo ready >&2; wait"}));
+    start(0);
+    wait_for_line("ready");
+    stop_and_expect_nothing_left();
+    wait_for_line("bye");  // and its exit code 0 does not make it a result
+}
+
+TEST_F(ExecHandlerTest, WorkThatIgnoresTermIsKilledAfterTheGrace) {
+    ExecOptions stubborn = options({"sh", "-c", "trap '' TERM; sleep 1000 & echo ready >&2; while :; do wait; done"});
+    stubborn.grace = 80ms;
+    make(stubborn);
+    start(0);
+    wait_for_line("ready");
+    const Instant stopped_at = Clock::now();
+    stop_and_expect_nothing_left();
+    EXPECT_GE(Clock::now() - stopped_at, 80ms);
+}
+
+TEST_F(ExecHandlerTest, StoppedWorkStillHearsTerm) {
+    make(options({"sh", "-c", "echo ready >&2; kill -STOP $$; echo never"}));
+    start(0);
+    wait_for_line("ready");
+    ASSERT_TRUE(turn_until([&] { return handler_->pid(0) != 0; }));
+    stop_and_expect_nothing_left();
+}
+
+TEST_F(ExecHandlerTest, AStopThatComesTooLateChangesNothing) {
+    make(options({"echo", "x"}));
+    start(0);
+    ASSERT_TRUE(becomes_true([&] {
+        std::vector<pollfd> items;
+        handler_->poll_items(items);
+        return ::poll(items.data(), items.size(), 0) > 0;
+    }));
+    handler_->stop(Clock::now(), 0);
+    EXPECT_EQ(next_end().finish, Finish::ok);
+    for (int i = 0; i < 20; ++i) {
+        start(0);
+        EXPECT_EQ(next_end().result, "x");
+        handler_->stop(Clock::now(), 0);  // in a slot that is free again
+    }
+}
+
+TEST_F(ExecHandlerTest, GrandchildrenThatLeftTheSessionAreKilledToo) {
+    ExecOptions escaping = options({"sh", "-c",
+                                    "trap '' TERM; (setsid sh -c 'sleep 1001 & (sleep 1002 &) ; setsid sleep 1003' &) "
+                                    "; echo ready >&2; sleep 1000"});
+    escaping.grace = 50ms;
+    make(escaping);
+    start(0);
+    wait_for_line("ready");
+    ASSERT_TRUE(turn_until([&] { return processes_of(seq_).size() >= 6; }));
+    stop_and_expect_nothing_left();
+}
+
+TEST_F(ExecHandlerTest, TheDeadlineEndsWorkThatWasNotToldTo) {
+    ExecOptions stubborn = options({"sh", "-c", "trap '' TERM; (setsid sleep 1001 &); while :; do sleep 1000; done"});
+    stubborn.grace = 40ms;
+    const Instant started_at = Clock::now();
+    EXPECT_EQ(run(stubborn, "", started_at + 60ms).finish, Finish::stopped);
+    EXPECT_GE(Clock::now() - started_at, 100ms);
+    EXPECT_TRUE(processes_of(seq_).empty());
+}
+
+TEST_F(ExecHandlerTest, TheDeadlineHoldsWhileTheWorkerStandsStill) {
+    ExecOptions stubborn = options({"sh", "-c", "trap '' TERM; (setsid sleep 1001 &); while :; do sleep 1000; done"});
+    stubborn.grace = 20ms;
+    make(stubborn);
+    start(0, "", Clock::now() + 250ms);
+    EXPECT_TRUE(becomes_true([&] { return !processes_of(seq_).empty(); }));
+    EXPECT_TRUE(becomes_true([&] { return processes_of(seq_).empty(); }));
+    EXPECT_EQ(next_end().finish, Finish::stopped);
+}
+
+TEST_F(ExecHandlerTest, WhatFinishedWorkLeavesBehindIsKilledAtOnce) {
+    const WorkEnd end = run_shell("sleep 1000 & setsid sleep 1001 & (setsid setsid sleep 1002 &); echo done");
+    EXPECT_EQ(end.finish, Finish::ok);
+    EXPECT_EQ(end.result, "done");  // though the sleepers hold the pipe
+    EXPECT_TRUE(processes_of(seq_).empty());
+}
+
+TEST_F(ExecHandlerTest, AForkBombIsBoundedByItsDeadline) {
+    // A modest one: 300 generations of three lines, each in a session of its own, parents gone at once.
+    const std::string bomb =
+        "i=$1; [ $i -gt 0 ] || exec sleep 1000; setsid sh -c \"$0\" \"$0\" $((i-1)) & sleep 1000 & exit";
+    const std::string lines =
+        "for n in 1 2 3; do sh -c \"$0\" \"$0\" 300 & done; trap '' TERM; while :; do sleep 1; done";
+    ExecOptions forking = options({"sh", "-c", lines, bomb});
+    forking.grace = 0ms;
+    EXPECT_EQ(run(forking, "", Clock::now() + 100ms).finish, Finish::stopped);
+    EXPECT_TRUE(processes_of(seq_).empty());
+}
+
+TEST_F(ExecHandlerTest, WorkDiesWithItsSupervisorAndTheSlotIsUsableAgain) {
+    ExecOptions two =
+        options({"sh", "-c", "[ {} = quick ] && exec echo ok; (setsid sleep 1001 &); echo ready >&2; sleep 1000"});
+    two.slots = 2;
+    make(two);
+    start(0, "slow");
+    wait_for_line("ready");
+    start(1, "slow");
+    ASSERT_TRUE(turn_until([&] { return handler_->pid(0) != 0 && handler_->pid(1) != 0; }));
+    ASSERT_TRUE(turn_until([&] { return processes_of(seq_).size() == 3; }));
+
+    const std::string stat = contents("/proc/" + std::to_string(handler_->pid(0)) + "/stat");
+    const pid_t supervisor = std::stoi(stat.substr(stat.rfind(") ") + 4));
+    ASSERT_EQ(::kill(supervisor, SIGKILL), 0);
+    const WorkEnd end = next_end();
+    EXPECT_EQ(end.slot, 0U);
+    EXPECT_EQ(end.finish, Finish::failed);
+    EXPECT_EQ(end.error, "its supervisor died");
+    EXPECT_TRUE(processes_of(seq_ - 1).empty());
+    EXPECT_EQ(processes_of(seq_).size(), 3U) << "the other slot's work goes on";
+
+    start(0, "quick");
+    EXPECT_EQ(next_end().result, "ok");
+    handler_->stop(Clock::now(), 1);
+    EXPECT_EQ(next_end().finish, Finish::stopped);
+}
+
+TEST_F(ExecHandlerTest, WorkThatKillsItsSupervisorEachTimeIsHeldBackNotRefused) {
+    make(options({"sh", "-c", "kill -KILL $PPID; sleep 1000"}));
+    for (int i = 0; i < 4; ++i) {
+        start(0);
+        EXPECT_EQ(next_end().error, "its supervisor died");
+        EXPECT_TRUE(processes_of(seq_).empty());
+    }
+    start(0);  // held, for the slot has no supervisor just now
+    handler_->stop(Clock::now(), 0);
+    EXPECT_EQ(next_end().finish, Finish::stopped);
+    start(0, "", Clock::now());
+    EXPECT_EQ(next_end().finish, Finish::stopped);
+}
+
+TEST_F(ExecHandlerTest, ADestroyedHandlerLeavesNothing) {
+    ExecOptions stubborn =
+        options({"sh", "-c", "trap '' TERM; (setsid sleep 1001 &); echo ready >&2; sleep 1000; sleep 1000"});
+    stubborn.slots = 2;
+    make(stubborn);
+    start(0);
+    wait_for_line("ready");
+    start(1);
+    handler_.reset();
+    EXPECT_TRUE(processes_of(seq_ - 1).empty());
+    EXPECT_TRUE(processes_of(seq_).empty());
+}
+
+TEST_F(ExecHandlerTest, WithoutASupervisorItRefusesToStart) {
+    ExecOptions none = options({"true"});
+    none.supervisor_path = "/no/such/supervisor";
+    EXPECT_THROW(ExecHandler{none}, std::system_error);
+}
+
+TEST_F(ExecHandlerTest, SlotsAreUsedAgainAndAgain) {
+    ExecOptions many = options({"echo", "{}"});
+    many.slots = 4;
+    make(many);
+    int begun = 0;
+    for (Slot slot = 0; slot < 4; ++slot) start(slot, std::to_string(begun++));
+    for (int ended = 0; ended < 200; ++ended) {
+        const WorkEnd end = next_end();
+        ASSERT_EQ(end.finish, Finish::ok) << end.error;
+        if (begun < 200) start(end.slot, std::to_string(begun++));
+    }
+}
+
+TEST_F(ExecHandlerTest, BothWaysToFindDescendantsAgree) {
+    make(options({"sh", "-c", "(setsid sleep 1001 &); sleep 1002 & echo ready >&2; wait"}));
+    start(0);
+    wait_for_line("ready");
+    ASSERT_TRUE(turn_until([&] { return processes_of(seq_).size() == 3; }));
+    const auto pids_of = [](const std::vector<Process>& processes) {
+        std::vector<pid_t> pids;
+        for (const Process& process : processes) pids.push_back(process.pid);
+        std::sort(pids.begin(), pids.end());
+        return pids;
+    };
+    EXPECT_EQ(pids_of(descendants()), pids_of(descendants_by_scan()));
+    EXPECT_EQ(descendants().size(), 4U);
+    stop_and_expect_nothing_left();
+}
+
+}  // namespace
+}  // namespace curfew

@@ -1,0 +1,78 @@
+// The edge between a worker and the work: a Handler runs attempts in slots, and is the only part that knows how.
+//
+// The worker's loop owns the handler and calls it from one thread. Nothing here may block: a handler whose work blocks
+// runs it elsewhere (threads, processes) and hands the ends over in turn(). A slot holds at most one piece of work, from
+// start() until its WorkEnd was handed over; stop() only asks.
+#pragma once
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/vocabulary.h"
+
+namespace curfew {
+
+using Slot = std::uint32_t;  ///< 0 to slots - 1
+
+/// What is to be done. The views are valid during start() only.
+struct Work {
+    AttemptId id;
+    Epoch epoch = 0;
+    Seq seq = 0;
+    std::uint32_t ordinal = 1;     ///< 1 for the task's first attempt
+    Instant deadline_at = kNever;  ///< the work is to be over by then, without being told
+    std::string_view payload;
+};
+
+/// How a piece of work was found at its end.
+enum class Finish : std::uint8_t {
+    ok,        ///< `result` is the answer
+    failed,    ///< `error` says why
+    rejected,  ///< failed, and no other attempt will do better
+    stopped,   ///< it was stopped (by stop(), or by its deadline) before it had finished
+};
+
+struct WorkEnd {
+    Slot slot = 0;
+    Finish finish = Finish::ok;
+    std::string result;
+    std::string error;
+};
+
+class Handler {
+public:
+    virtual ~Handler() = default;
+
+    /// Begins work in a free slot. Failure to begin is a WorkEnd too.
+    virtual void start(Instant now, Slot slot, const Work& work) = 0;
+
+    /// Asks the work in `slot` to stop now; `grace` later it is to be killed, if the handler can. Idempotent.
+    virtual void stop(Instant now, Slot slot) = 0;
+
+    /// Takes what has come to an end, fires what is due. Appends to `ends`.
+    virtual void turn(Instant now, std::vector<WorkEnd>& ends) = 0;
+
+    /// Descriptors that wake the loop (their revents are not needed: turn() looks itself). Appends.
+    virtual void poll_items(std::vector<pollfd>& items) const { (void)items; }
+
+    /// When turn() wants to be called at the latest.
+    [[nodiscard]] virtual Instant next_deadline() const { return kNever; }
+
+    /// Process id of the work in `slot`, 0 where it has none.
+    [[nodiscard]] virtual pid_t pid(Slot slot) const { return (void)slot, 0; }
+
+    /// stop() is certain to end the work within grace (and the time that a kill takes).
+    [[nodiscard]] virtual bool can_kill() const { return false; }
+
+    /// Work that finishes inside start(): it holds no slot, and its credit is a matter of batching alone.
+    [[nodiscard]] virtual bool immediate() const { return false; }
+};
+
+}  // namespace curfew

@@ -1,0 +1,462 @@
+// How the worker's core moves its attempts. See session.h for the drawing.
+#include "worker/session.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace curfew {
+namespace {
+
+constexpr std::size_t kFrameBytes = 256 * 1024;
+constexpr Duration kKillTime = std::chrono::seconds(1);
+
+std::uint64_t micros(Duration duration) {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+}  // namespace
+
+WorkerCore::WorkerCore(const Config& config, Handler& handler)
+    : config_(config), handler_(handler), slots_(std::max<Slot>(1, config.slots)) {
+    for (Slot slot = static_cast<Slot>(slots_.size()); slot-- > 0;) free_slots_.push_back(slot);
+}
+
+// ---- sessions ------------------------------------------------------------------------------------------------------
+
+void WorkerCore::wake(Instant now) {
+    if (woke_at_ && now - *woke_at_ >= 2 * config_.heartbeat && session_ != 0) end_session(now);
+    woke_at_ = now;
+}
+
+void WorkerCore::on_welcome(Instant now, const wire::Envelope& envelope, const wire::Welcome& welcome) {
+    const bool mine = welcome.worker == config_.incarnation && welcome.hello == hello_;
+    if (!mine || session_ != 0 || envelope.broker < broker_ || leaving_) return;
+    broker_ = envelope.broker;
+    session_ = envelope.peer;
+    epoch_ = welcome.epoch;
+    collector_ = welcome.collector;
+    heard_at_ = now;
+    heartbeat_at_ = now;
+    ++counts_.sessions;
+}
+
+void WorkerCore::end_session(Instant now) {
+    for (Slot slot = 0; slot < slots_.size(); ++slot) {
+        if (slots_[slot].attempt.number == 0) continue;
+        stop_slot(now, slot);
+        slots_[slot].attempt.session = 0;  // another broker may use the same numbers again
+    }
+    counts_.abandoned += held_.size();
+    held_.clear();
+    received_.clear();
+    queue_.clear();
+    to_send_.clear();
+    deadlines_ = {};
+    kept_bytes_ = 0;
+    token_round_.reset();
+    session_ = 0;
+    ++hello_;
+    hello_at_ = now;
+}
+
+void WorkerCore::leave(Instant now) {
+    if (std::exchange(leaving_, true)) return;
+    for (Slot slot = 0; slot < slots_.size(); ++slot) {
+        if (slots_[slot].attempt.number != 0) stop_slot(now, slot);
+    }
+    // What is queued goes back: the bye tells the broker to try it elsewhere.
+    for (const AttemptNumber number : held_.sorted_keys()) {
+        if (held_.find(number)->state == AttemptState::queued) forget(number);
+    }
+}
+
+// ---- frames --------------------------------------------------------------------------------------------------------
+
+void WorkerCore::receive_tasks(Instant now, std::string_view frame) {
+    wire::Envelope envelope;
+    if (reader_.open(frame, envelope, {wire::Kind::tasks}) != wire::Error::none) {
+        ++counts_.malformed;
+        return;
+    }
+    if (session_ == 0 || envelope.peer != session_ || envelope.broker != broker_) {
+        ++counts_.refused;
+        return;
+    }
+    const wire::Error error = reader_.each([&](auto& record) {
+        using R = std::decay_t<decltype(record)>;
+        if constexpr (std::is_same_v<R, wire::Task>) {
+            on_record(now, record);
+        } else if constexpr (std::is_same_v<R, wire::Token>) {
+            token_round_ = record.round;
+        } else {
+            ++counts_.malformed;
+        }
+    });
+    if (error != wire::Error::none) ++counts_.malformed;
+}
+
+void WorkerCore::receive_control(Instant now, std::string_view frame) {
+    wire::Envelope envelope;
+    if (reader_.open(frame, envelope, {wire::Kind::control}) != wire::Error::none) {
+        ++counts_.malformed;
+        return;
+    }
+    const auto mine = [&] { return session_ != 0 && envelope.peer == session_ && envelope.broker == broker_; };
+    const wire::Error error = reader_.each([&](auto& record) {
+        using R = std::decay_t<decltype(record)>;
+        if constexpr (std::is_same_v<R, wire::Welcome>) {
+            on_welcome(now, envelope, record);
+        } else if (!mine()) {
+            ++counts_.refused;
+        } else if constexpr (std::is_same_v<R, wire::Ping>) {
+            heard_at_ = now;
+            on_collector(record.collector);
+        } else if constexpr (std::is_same_v<R, wire::Cancel>) {
+            if (count_numbers(record.numbers) > 2ULL * config_.credit) {
+                ++counts_.malformed;  // more than can be in flight here
+                return;
+            }
+            for (const Interval& range : record.numbers) {
+                for (AttemptNumber n = range.first; n <= range.last; ++n) on_cancel(now, n, record.reason);
+            }
+        } else if constexpr (std::is_same_v<R, wire::Confirm>) {
+            on_confirm(record.numbers);
+        } else if constexpr (std::is_same_v<R, wire::Resend>) {
+            on_resend(record.numbers);
+        } else if constexpr (std::is_same_v<R, wire::Gone>) {
+            end_session(now);
+        } else {
+            ++counts_.malformed;
+        }
+    });
+    if (error != wire::Error::none) ++counts_.malformed;
+}
+
+void WorkerCore::on_record(Instant now, const wire::Task& task) {
+    if (task.number == 0 || !received_.insert(task.number)) {
+        ++counts_.duplicates;
+        return;
+    }
+    ++counts_.received;
+    if (leaving_) return;
+    HeldAttempt attempt;
+    attempt.seq = task.seq;
+    attempt.ordinal = task.ordinal;
+    attempt.attempts = task.attempts;
+    attempt.since = now;
+    attempt.received_at = now;
+    attempt.age_us = task.age_us;
+    if (task.left_us >= 0) attempt.deadline_at = now + std::chrono::microseconds(task.left_us);
+    if (task.id) attempt.id = std::string(*task.id);
+    attempt.payload = task.payload;
+    deadlines_.set(attempt.deadline_at, task.number);
+    queue_.push_back(task.number);
+    held_.insert(task.number, std::move(attempt));
+}
+
+// ---- cancels, confirmations ----------------------------------------------------------------------------------------
+
+void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reason) {
+    if (number == 0) return;
+    if (received_.insert(number)) {
+        ++counts_.received;
+        if (reason == CancelReason::lost) {
+            ++counts_.lost;
+            return;
+        }
+        HeldAttempt& early = held_.insert(number, HeldAttempt{});
+        early.received_at = now;
+        report(now, number, early, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled, {}, {});
+        return;
+    }
+    HeldAttempt* attempt = held_.find(number);
+    if (attempt == nullptr) return;
+    if (attempt->state == AttemptState::running || attempt->state == AttemptState::cancelling) {
+        // A deadline does not soften a decision; `lost` overrides both.
+        const bool weaker = attempt->state == AttemptState::cancelling && reason == CancelReason::deadline;
+        if (attempt->state == AttemptState::running) attempt->since = now;
+        attempt->state = AttemptState::cancelling;
+        if (!weaker) attempt->reason = reason;
+        stop_slot(now, attempt->slot);
+    } else if (reason == CancelReason::lost) {
+        ++counts_.lost;
+        forget(number);
+    } else if (attempt->state == AttemptState::queued) {
+        report(now, number, *attempt, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled, {}, {});
+    } else if (reason == CancelReason::decided) {
+        drop_result(*attempt);
+    }
+}
+
+/// Reported, and somebody else has won: the report stays, its result goes.
+void WorkerCore::drop_result(HeldAttempt& attempt) {
+    if (attempt.kind != ReportKind::ok) return;
+    --counts_.reports[static_cast<std::size_t>(ReportKind::ok)];
+    ++counts_.reports[static_cast<std::size_t>(ReportKind::late)];
+    attempt.kind = ReportKind::late;
+    kept_bytes_ -= attempt.payload.size();
+    attempt.payload = {};
+}
+
+void WorkerCore::on_confirm(const Intervals& numbers) {
+    for (const Interval& range : numbers) {
+        if (range.last - range.first < held_.size()) {
+            for (AttemptNumber n = range.first; n <= range.last; ++n) {
+                if (const HeldAttempt* held = held_.find(n); held != nullptr && held->state == AttemptState::reported) forget(n);
+            }
+        } else {
+            for (const AttemptNumber n : held_.sorted_keys()) {
+                const bool inside = range.first <= n && n <= range.last;
+                if (inside && held_.find(n)->state == AttemptState::reported) forget(n);
+            }
+        }
+    }
+}
+
+void WorkerCore::on_resend(const Intervals& numbers) {
+    for (const AttemptNumber n : held_.sorted_keys()) {
+        const bool asked = std::ranges::any_of(numbers, [&](const Interval& r) { return r.first <= n && n <= r.last; });
+        if (asked) send_again(n, *held_.find(n));
+    }
+}
+
+void WorkerCore::on_collector(Incarnation collector) {
+    if (collector <= collector_) return;
+    collector_ = collector;
+    for (const AttemptNumber n : held_.sorted_keys()) send_again(n, *held_.find(n));
+}
+
+void WorkerCore::send_again(AttemptNumber number, HeldAttempt& attempt) {
+    if (attempt.state != AttemptState::reported || std::exchange(attempt.unsent, true)) return;
+    to_send_.push_back(number);
+}
+
+void WorkerCore::forget(AttemptNumber number) {
+    const HeldAttempt& attempt = *held_.find(number);
+    if (attempt.state == AttemptState::reported) kept_bytes_ -= attempt.payload.size();
+    held_.erase(number);
+}
+
+// ---- work ----------------------------------------------------------------------------------------------------------
+
+void WorkerCore::start_queued(Instant now) {
+    // Over its budget for kept results a worker starts one piece of work at a time: what is kept may wait for just that.
+    const auto affordable = [&] { return kept_bytes_ < config_.kept_bytes || busy_slots() == 0; };
+    while (!queue_.empty() && !free_slots_.empty() && !leaving_ && affordable()) {
+        const AttemptNumber number = queue_.front();
+        queue_.pop_front();
+        HeldAttempt* attempt = held_.find(number);
+        if (attempt == nullptr || attempt->state != AttemptState::queued) continue;
+        const Slot slot = free_slots_.back();
+        free_slots_.pop_back();
+        slots_[slot] = {.attempt = {session_, number}, .deadline_at = attempt->deadline_at};
+        attempt->state = AttemptState::running;
+        attempt->since = now;
+        attempt->slot = slot;
+        handler_.start(now, slot,
+                       {{session_, number}, epoch_, attempt->seq, attempt->ordinal, attempt->deadline_at, attempt->payload});
+        attempt->payload = {};
+        if (handler_.immediate()) take_ends(now);
+    }
+}
+
+void WorkerCore::stop_slot(Instant now, Slot slot) {
+    if (std::exchange(slots_[slot].stopping, true)) return;
+    slots_[slot].stop_at = now;
+    handler_.stop(now, slot);
+}
+
+void WorkerCore::take_ends(Instant now) {
+    handler_.turn(now, ends_);
+    for (WorkEnd& end : ends_) on_end(now, end);
+    ends_.clear();
+}
+
+void WorkerCore::on_end(Instant now, WorkEnd& end) {
+    const AttemptId id = std::exchange(slots_[end.slot], {}).attempt;
+    if (id.number == 0) return;
+    free_slots_.push_back(end.slot);
+    if (id.session != session_) return;  // work of a session that is no more
+    HeldAttempt* attempt = held_.find(id.number);
+    if (attempt == nullptr || attempt->state < AttemptState::running || attempt->state > AttemptState::cancelling) return;
+    const bool cancelling = attempt->state == AttemptState::cancelling;
+    if (cancelling && attempt->reason == CancelReason::lost) {
+        ++counts_.lost;
+        forget(id.number);
+        return;
+    }
+    const bool decided = cancelling && attempt->reason == CancelReason::decided;
+    switch (end.finish) {
+        case Finish::ok:
+            if (decided) {
+                report(now, id.number, *attempt, ReportKind::late, {}, {});
+            } else {
+                report(now, id.number, *attempt, ReportKind::ok, std::move(end.result), {});
+            }
+            return;
+        case Finish::failed: report(now, id.number, *attempt, ReportKind::failed, {}, std::move(end.error)); return;
+        case Finish::rejected: report(now, id.number, *attempt, ReportKind::rejected, {}, std::move(end.error)); return;
+        case Finish::stopped: break;
+    }
+    if (decided) {
+        report(now, id.number, *attempt, ReportKind::cancelled, {}, {});
+    } else if (cancelling || now >= attempt->deadline_at) {
+        report(now, id.number, *attempt, ReportKind::expired, {}, {});
+    } else if (leaving_) {
+        forget(id.number);  // stopped because this worker leaves: the bye says that it is to be tried elsewhere
+    } else {
+        report(now, id.number, *attempt, ReportKind::failed, {}, "stopped without being told");
+    }
+}
+
+void WorkerCore::report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string result,
+                        std::string error) {
+    attempt.state = AttemptState::reported;
+    attempt.since = now;
+    attempt.kind = kind;
+    attempt.latency_us = attempt.age_us + micros(now - attempt.received_at);
+    attempt.payload = std::move(result);
+    attempt.error = std::move(error);
+    attempt.unsent = true;
+    kept_bytes_ += attempt.payload.size();
+    ++counts_.reports[static_cast<std::size_t>(kind)];
+    to_send_.push_back(number);
+}
+
+// ---- timers --------------------------------------------------------------------------------------------------------
+
+void WorkerCore::on_deadline(Instant now, AttemptNumber number) {
+    HeldAttempt* attempt = held_.find(number);
+    if (attempt == nullptr || attempt->deadline_at > now) return;
+    if (attempt->state == AttemptState::queued) {
+        report(now, number, *attempt, ReportKind::expired, {}, {});
+    } else if (attempt->state == AttemptState::running) {
+        attempt->state = AttemptState::cancelling;
+        attempt->reason = CancelReason::deadline;
+        attempt->since = now;
+        stop_slot(now, attempt->slot);
+    }
+}
+
+/// Work that ignores that it was asked to stop: its slot is out of service after grace. Where the handler can kill, the kill
+/// has a second to do its work; where it cannot, the process is worn out when nothing else is left, or at deadline + grace.
+void WorkerCore::check_slots(Instant now) {
+    const Duration patience = config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero());
+    std::size_t out = 0;
+    bool overdue = false;
+    for (SlotState& slot : slots_) {
+        if (slot.stopping && now - slot.stop_at >= patience) slot.out_of_service = true;
+        if (!slot.out_of_service) continue;
+        ++out;
+        overdue = overdue || (slot.deadline_at != kNever && now >= slot.deadline_at + config_.grace);
+    }
+    if (worn_out_ || handler_.can_kill() || (out < slots_.size() && !overdue)) return;
+    worn_out_ = true;
+    report_stuck(now);
+    leave(now);
+}
+
+/// The attempts of slots that are out of service get their end in the books; their threads die with the process.
+void WorkerCore::report_stuck(Instant now) {
+    for (const SlotState& slot : slots_) {
+        HeldAttempt* attempt = slot.attempt.session == session_ ? held_.find(slot.attempt.number) : nullptr;
+        if (!slot.out_of_service || attempt == nullptr || attempt->state != AttemptState::cancelling) continue;
+        const ReportKind kind = attempt->reason == CancelReason::decided ? ReportKind::cancelled : ReportKind::expired;
+        report(now, slot.attempt.number, *attempt, kind, {}, "did not stop within grace; its worker is replaced");
+    }
+}
+
+bool WorkerCore::stopping() const {
+    return std::ranges::any_of(slots_, [](const SlotState& slot) { return slot.attempt.number != 0 && !slot.out_of_service; });
+}
+
+void WorkerCore::turn(Instant now) {
+    if (session_ != 0 && now - heard_at_ >= 2 * config_.heartbeat) end_session(now);
+    take_ends(now);
+    deadlines_.fire(now, [&](AttemptNumber number) { on_deadline(now, number); });
+    deadlines_.sweep([&](AttemptNumber number, Instant at) {
+        const HeldAttempt* attempt = held_.find(number);
+        return attempt != nullptr && attempt->deadline_at == at && attempt->state != AttemptState::reported;
+    });
+    check_slots(now);
+    start_queued(now);
+}
+
+Instant WorkerCore::next_deadline() const {
+    Instant next = std::min(deadlines_.next(), handler_.next_deadline());
+    next = std::min(next, session_ == 0 ? hello_at_ : std::min(heartbeat_at_, heard_at_ + 2 * config_.heartbeat));
+    for (const SlotState& slot : slots_) {
+        if (slot.stopping && !slot.out_of_service) next = std::min(next, slot.stop_at + config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero()));
+    }
+    return next;
+}
+
+// ---- out -----------------------------------------------------------------------------------------------------------
+
+void WorkerCore::write_reports(std::vector<std::string>& frames) {
+    const wire::Envelope envelope{wire::Kind::reports, broker_, session_, 0, 0};
+    while (!to_send_.empty()) {
+        const AttemptNumber number = to_send_.front();
+        to_send_.pop_front();
+        HeldAttempt* attempt = held_.find(number);
+        if (attempt == nullptr || !std::exchange(attempt->unsent, false)) continue;
+        wire::Report report;
+        report.number = number;
+        report.seq = attempt->seq;
+        report.kind = attempt->kind;
+        report.ordinal = attempt->ordinal;
+        report.attempts = attempt->attempts;
+        report.latency_us = attempt->latency_us;
+        if (attempt->id) report.id = *attempt->id;
+        report.error = attempt->error;
+        report.payload = attempt->payload;
+        writer_.add(report);
+        if (writer_.size() >= kFrameBytes) frames.push_back(writer_.finish(envelope));
+    }
+    // The token follows the reports that were made before it.
+    if (token_round_) writer_.add(token_report());
+    token_round_.reset();
+    if (leaving_ && !bye_sent_ && !stopping()) {
+        writer_.add(wire::Bye{session_});
+        bye_sent_ = true;
+    }
+    if (!writer_.empty()) frames.push_back(writer_.finish(envelope));
+}
+
+wire::TokenReport WorkerCore::token_report() const {
+    wire::TokenReport token;
+    token.session = session_;
+    token.round = *token_round_;
+    token.received = received_.intervals();
+    for (const AttemptNumber number : held_.sorted_keys()) {
+        switch (held_.find(number)->state) {
+            case AttemptState::queued: append_number(token.queued, number); break;
+            case AttemptState::running: append_number(token.running, number); break;
+            case AttemptState::cancelling: append_number(token.cancelling, number); break;
+            case AttemptState::reported: append_number(token.reported, number); break;
+        }
+    }
+    return token;
+}
+
+void WorkerCore::flush(Instant now, std::vector<std::string>& for_collector, std::vector<std::string>& for_broker) {
+    if (session_ == 0) {
+        if (leaving_) {
+            bye_sent_ = true;
+        } else if (now >= hello_at_) {
+            hello_at_ = now + config_.heartbeat / 4;
+            writer_.add(wire::Hello{config_.incarnation, hello_, config_.name, config_.pool, static_cast<std::uint32_t>(slots_.size()),
+                                    config_.credit, config_.pid, config_.tasks_endpoint, config_.control_endpoint});
+            for_broker.push_back(writer_.finish({wire::Kind::life, broker_, 0, 0, 0}));
+        }
+        return;
+    }
+    if (now >= heartbeat_at_) {
+        heartbeat_at_ = now + config_.heartbeat;
+        writer_.add(wire::Heartbeat{});
+        for_broker.push_back(writer_.finish({wire::Kind::life, broker_, session_, 0, 0}));
+    }
+    if (!results_blocked_) write_reports(for_collector);
+}
+
+}  // namespace curfew

@@ -1,0 +1,181 @@
+// The worker's core: the attempts it holds, from the task that arrives to the report that is confirmed. Pure but for the
+// Handler it is given, which runs the work (in tests and in the simulation a fake).
+//
+// An attempt here:
+//
+//     task -> queued -> running -----------------------> reported --confirmed--> forgotten
+//               |          |  \--cancel, deadline--> cancelling --it stopped--^
+//               +--cancel, deadline: never started ----------------------------^
+//
+// A cancel may come before its task: its number is then marked as received and reported cancelled; the task that comes later
+// is a duplicate. Reports are kept until the broker confirms them, and sent again on request or to a new collector; a
+// cancel that says `decided` takes the result out of them.
+//
+// A session ends when the broker says gone, when no ping came for two heartbeats, or when this loop itself stood still for
+// as long: all work is stopped, what was to be said is dropped, and hello is said again. Slots whose work is still being
+// stopped are not used before it has ended, whichever session started it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/dense_table.h"
+#include "common/interval_set.h"
+#include "common/timer_heap.h"
+#include "common/vocabulary.h"
+#include "common/wire.h"
+#include "worker/handler.h"
+
+namespace curfew {
+
+/// An attempt that this worker holds.
+struct HeldAttempt {
+    Seq seq = 0;  ///< 0: cancelled before its task came
+    std::uint32_t ordinal = 1;
+    std::uint32_t attempts = 1;
+    AttemptState state = AttemptState::queued;
+    CancelReason reason = CancelReason::decided;  ///< while cancelling
+    bool unsent = false;                          ///< reported, and waiting to be sent (again)
+    Slot slot = 0;                                ///< while running or cancelling
+    ReportKind kind = ReportKind::ok;             ///< once reported
+    Instant since{};                              ///< of the state
+    Instant received_at{};
+    Instant deadline_at = kNever;
+    std::uint64_t age_us = 0;                     ///< age of the task when it was sent
+    std::uint64_t latency_us = 0;                 ///< once reported
+    std::optional<std::string> id;
+    std::string payload;                          ///< the message; once reported, the result
+    std::string error;
+};
+
+/// Where a slot is. `stopping` outlives its session.
+struct SlotState {
+    AttemptId attempt;       ///< number 0: free
+    bool stopping = false;
+    bool out_of_service = false;  ///< did not stop within grace, and cannot be killed
+    Instant stop_at{};       ///< when it was asked to stop
+    Instant deadline_at = kNever;
+};
+
+class WorkerCore {
+public:
+    struct Config {
+        Incarnation incarnation = 1;
+        std::string name = "worker";
+        std::string pool = "default";
+        Slot slots = 1;
+        std::uint32_t credit = 2;
+        std::uint32_t pid = 0;
+        std::string tasks_endpoint;
+        std::string control_endpoint;
+        Duration heartbeat = std::chrono::seconds(1);
+        Duration grace = std::chrono::seconds(1);
+        std::size_t kept_bytes = 64U << 20;  ///< results that wait for confirmation; above it nothing new is started
+    };
+    struct Counts {
+        std::uint64_t received = 0;   ///< attempts, early cancels included
+        std::uint64_t duplicates = 0;
+        std::array<std::uint64_t, 7> reports{};  ///< ends, by ReportKind
+        std::uint64_t lost = 0;       ///< dropped on a cancel that said lost
+        std::uint64_t abandoned = 0;  ///< held when a session ended
+        std::uint64_t refused = 0;
+        std::uint64_t malformed = 0;
+        std::uint64_t sessions = 0;
+    };
+
+    /// The handler must outlive the core.
+    WorkerCore(const Config& config, Handler& handler);
+
+    // ---- in
+    /// First thing in a turn, before anything is read: notices that the loop stood still.
+    void wake(Instant now);
+    void receive_tasks(Instant now, std::string_view frame);
+    void receive_control(Instant now, std::string_view frame);
+    /// Takes the ends of work, fires timers, starts what is queued. After everything was read.
+    void turn(Instant now);
+    /// Leave: nothing new is started, running work is stopped, reports and a bye are sent.
+    void leave(Instant now);
+    void set_results_blocked(bool blocked) { results_blocked_ = blocked; }
+
+    // ---- out
+    void flush(Instant now, std::vector<std::string>& for_collector, std::vector<std::string>& for_broker);
+    [[nodiscard]] Instant next_deadline() const;
+    /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits for its confirmation.
+    [[nodiscard]] bool left() const { return leaving_ && bye_sent_ && !stopping() && held_.empty(); }
+    /// Work that cannot be killed ignores its stop: no slot is left in service, or one is past its deadline and grace. The
+    /// process is to leave and to be replaced.
+    [[nodiscard]] bool worn_out() const { return worn_out_; }
+
+    // ---- looking
+    [[nodiscard]] Session session() const { return session_; }
+    [[nodiscard]] Epoch epoch() const { return epoch_; }
+    [[nodiscard]] Incarnation broker() const { return broker_; }
+    [[nodiscard]] const DenseTable<HeldAttempt>& held() const { return held_; }
+    [[nodiscard]] const std::vector<SlotState>& slots() const { return slots_; }
+    [[nodiscard]] std::size_t busy_slots() const { return slots_.size() - free_slots_.size(); }
+    [[nodiscard]] const Counts& counts() const { return counts_; }
+    [[nodiscard]] const Config& config() const { return config_; }
+    [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
+
+private:
+    void on_record(Instant now, const wire::Task& task);
+    void on_cancel(Instant now, AttemptNumber number, CancelReason reason);
+    void on_confirm(const Intervals& numbers);
+    void on_resend(const Intervals& numbers);
+    void on_collector(Incarnation collector);
+    void on_welcome(Instant now, const wire::Envelope& envelope, const wire::Welcome& welcome);
+    void end_session(Instant now);
+    void start_queued(Instant now);
+    void stop_slot(Instant now, Slot slot);
+    void take_ends(Instant now);
+    void on_end(Instant now, WorkEnd& end);
+    void report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string result, std::string error);
+    void forget(AttemptNumber number);
+    void drop_result(HeldAttempt& attempt);
+    void send_again(AttemptNumber number, HeldAttempt& attempt);
+    void on_deadline(Instant now, AttemptNumber number);
+    void check_slots(Instant now);
+    void report_stuck(Instant now);
+    [[nodiscard]] bool stopping() const;
+    void write_reports(std::vector<std::string>& frames);
+    [[nodiscard]] wire::TokenReport token_report() const;
+
+    Config config_;
+    Handler& handler_;
+    Counts counts_;
+    wire::Reader reader_;
+    wire::Writer writer_;
+
+    Incarnation broker_ = 0;
+    Incarnation collector_ = 0;
+    Session session_ = 0;
+    Epoch epoch_ = 0;
+    std::uint64_t hello_ = 1;
+    Instant hello_at_{};
+    Instant heartbeat_at_{};
+    Instant heard_at_{};
+    std::optional<Instant> woke_at_;
+
+    IntervalSet received_;
+    DenseTable<HeldAttempt> held_;
+    std::deque<AttemptNumber> queue_;      // those that were queued, in their order; some may have been called home
+    std::deque<AttemptNumber> to_send_;    // those with a report to send
+    TimerHeap deadlines_;
+    std::size_t kept_bytes_ = 0;
+    std::optional<std::uint64_t> token_round_;
+
+    std::vector<SlotState> slots_;
+    std::vector<Slot> free_slots_;
+    std::vector<WorkEnd> ends_;
+    bool results_blocked_ = false;
+    bool leaving_ = false;
+    bool worn_out_ = false;
+    bool bye_sent_ = false;
+};
+
+}  // namespace curfew
