@@ -7,7 +7,9 @@
 #include <dirent.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,10 +45,11 @@ std::string contents(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-bool is_zombie(const std::string& pid) {
-    const std::string stat = contents("/proc/" + pid + "/stat");
+/// As in the third field of its stat; Z for one that is gone.
+char state_of(pid_t pid) {
+    const std::string stat = contents("/proc/" + std::to_string(pid) + "/stat");
     const std::size_t name_end = stat.rfind(") ");
-    return name_end == std::string::npos || stat[name_end + 2] == 'Z';
+    return name_end == std::string::npos ? 'Z' : stat[name_end + 2];
 }
 
 /// Living processes whose environment names this piece of work.
@@ -58,7 +61,8 @@ std::vector<pid_t> processes_of(Seq seq) {
         const std::string name = entry->d_name;
         if (name.find_first_not_of("0123456789") != std::string::npos) continue;
         const std::string environment = std::string(1, '\0') + contents("/proc/" + name + "/environ");
-        if (environment.find(mark) != std::string::npos && !is_zombie(name)) found.push_back(std::stoi(name));
+        const pid_t pid = std::stoi(name);
+        if (environment.find(mark) != std::string::npos && state_of(pid) != 'Z') found.push_back(pid);
     }
     return found;
 }
@@ -394,10 +398,11 @@ TEST_F(ExecHandlerTest, StoppedWorkStillHearsTerm) {
 TEST_F(ExecHandlerTest, AStopThatComesTooLateChangesNothing) {
     make(options({"echo", "x"}));
     start(0);
+    // Something was said of it, so it ran; and it is gone. But what was said was not heard yet.
     ASSERT_TRUE(becomes_true([&] {
         std::vector<pollfd> items;
         handler_->poll_items(items);
-        return ::poll(items.data(), items.size(), 0) > 0;
+        return ::poll(items.data(), items.size(), 0) > 0 && processes_of(seq_).empty();
     }));
     handler_->stop(Clock::now(), 0);
     EXPECT_EQ(next_end().finish, Finish::ok);
@@ -406,6 +411,20 @@ TEST_F(ExecHandlerTest, AStopThatComesTooLateChangesNothing) {
         EXPECT_EQ(next_end().result, "x");
         handler_->stop(Clock::now(), 0);  // in a slot that is free again
     }
+}
+
+TEST_F(ExecHandlerTest, WorkThatFinishedBeforeTheStopCountsHoweverLateThatIsNoticed) {
+    make(options({"sh", "-c", "kill -STOP $PPID; echo done"}));  // its supervisor is the one that does not notice
+    const pid_t supervisor = descendants().front().pid;
+    const Instant deadline_at = Clock::now() + 100ms;
+    start(0, "", deadline_at);
+    ASSERT_TRUE(becomes_true(
+        [&] { return state_of(supervisor) == 'T' && processes_of(seq_).empty() && Clock::now() > deadline_at; }));
+    handler_->stop(Clock::now(), 0);
+    ::kill(supervisor, SIGCONT);
+    const WorkEnd end = next_end();
+    EXPECT_EQ(end.finish, Finish::ok);
+    EXPECT_EQ(end.result, "done");
 }
 
 TEST_F(ExecHandlerTest, GrandchildrenThatLeftTheSessionAreKilledToo) {
@@ -507,9 +526,31 @@ TEST_F(ExecHandlerTest, ADestroyedHandlerLeavesNothing) {
     start(0);
     wait_for_line("ready");
     start(1);
+    const Instant destroyed_at = Clock::now();
     handler_.reset();
+    EXPECT_LT(Clock::now() - destroyed_at, kPatience) << "nobody is left to want the result, so no grace is given";
     EXPECT_TRUE(processes_of(seq_ - 1).empty());
     EXPECT_TRUE(processes_of(seq_).empty());
+}
+
+TEST_F(ExecHandlerTest, WorkDiesWithItsWorker) {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // the supervisor of the dead worker is to come to us
+    const pid_t worker = ::fork();
+    ASSERT_GE(worker, 0);
+    if (worker == 0) {
+        make(options({"sh", "-c", "trap '' TERM; (setsid sleep 1001 &); sleep 1000; sleep 1000"}));
+        start(0);
+        turn_until([] { return false; });
+        ::_exit(1);
+    }
+    ++seq_;
+    ASSERT_TRUE(becomes_true([&] { return processes_of(seq_).size() == 3; }));
+    ASSERT_EQ(::kill(worker, SIGKILL), 0);
+    EXPECT_TRUE(becomes_true([&] { return processes_of(seq_).empty(); }));
+    EXPECT_TRUE(becomes_true([&] {
+        for (const Process& process : descendants()) ::waitpid(process.pid, nullptr, WNOHANG);
+        return descendants().empty();
+    }));
 }
 
 TEST_F(ExecHandlerTest, WithoutASupervisorItRefusesToStart) {

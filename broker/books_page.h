@@ -1,0 +1,32 @@
+// The books as a page of memory that outlives the broker, however it dies: the file `books` in the run directory, 32 numbers
+// of 64 bits, little-endian, written once a turn. Launch reads it for its progress line and for the last account.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace curfew {
+
+struct BooksPage {
+    enum Field : std::size_t {
+        magic, accepted, completed, failed, expired, cancelled, tasks_in_flight,
+        started, won, late, attempts_cancelled, attempts_failed, attempts_expired, lost, attempts_in_flight,
+        state, input_total, input_read, refused, pid, left, fields = 32
+    };
+    enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };
+    static constexpr std::uint64_t kMagic = 0x3142574546525543;  // "CURFEWB1"
+
+    /// Throws std::system_error.
+    explicit BooksPage(const std::string& file);
+    ~BooksPage();
+    BooksPage(const BooksPage&) = delete;
+    BooksPage& operator=(const BooksPage&) = delete;
+
+    std::uint64_t& operator[](Field field) { return page_[field]; }
+
+private:
+    std::uint64_t* page_ = nullptr;
+};
+
+}  // namespace curfew

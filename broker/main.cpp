@@ -1,0 +1,20 @@
+// curfew-broker: takes messages from a source, races each on several workers, keeps the books.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "broker/options.h"
+#include "broker/server.h"
+#include "common/daemon.h"
+
+int main(int argc, char** argv) {
+    curfew::Daemon daemon("broker", "Takes messages off a source, races each on several workers, and keeps the books.");
+    curfew::BrokerOptions options(daemon.options());
+    daemon.clear_run_dir_when_orphaned();
+    return daemon.run(argc, argv, [&] {
+        curfew::BrokerServer::Config config = options.config(daemon.run_dir().incarnation());
+        return std::make_unique<curfew::BrokerServer>(daemon, config, options.open_source(daemon));
+    });
+}

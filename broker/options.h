@@ -1,0 +1,35 @@
+// The broker's flags.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "broker/server.h"
+#include "broker/source.h"
+#include "common/options.h"
+
+namespace curfew {
+
+class BrokerOptions {
+public:
+    explicit BrokerOptions(Options& options);
+    [[nodiscard]] BrokerServer::Config config(Incarnation incarnation) const;
+    /// Throws std::invalid_argument (a missing file, no such kind of source), EndpointError.
+    [[nodiscard]] std::unique_ptr<Source> open_source(Daemon& daemon) const;
+
+private:
+    std::string source_ = "stdin";
+    bool null_ = false;
+    std::uint64_t max_message_ = 1 << 20;
+    std::uint64_t fanout_ = 2;
+    std::optional<std::uint64_t> attempts_;
+    std::uint64_t poison_ = 3;
+    std::uint64_t window_ = 4096;
+    std::uint64_t window_bytes_ = 256ULL << 20;
+    std::optional<Duration> deadline_ = std::chrono::seconds(30);
+    Duration heartbeat_ = std::chrono::seconds(1);
+    Hedging::Config hedging_;
+    std::string events_, collector_, admin_;
+};
+
+}  // namespace curfew

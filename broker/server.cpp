@@ -1,0 +1,225 @@
+#include "broker/server.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "broker/snapshot.h"
+#include "common/exit_code.h"
+
+namespace curfew {
+namespace {
+
+using Road = Dispatcher::Road;
+
+/// Alarms behind the credits; reached only when a peer stands still.
+constexpr int kSendMark = 1000;
+
+}  // namespace
+
+BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source)
+    : daemon_(daemon),
+      dispatcher_(config.dispatcher),
+      source_(std::move(source)),
+      events_(daemon.bind(zmq::socket_type::pull, config.events, "events", {})),
+      admin_(daemon.bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
+      collector_{daemon.connect(zmq::socket_type::push, config.collector, "results", {.send = kSendMark}), {}, 0},
+      books_(daemon.run_dir().path() + "/books") {
+    books_[BooksPage::input_total] = source_->bytes_total();
+}
+
+void BrokerServer::poll_items(std::vector<zmq_pollitem_t>& items) {
+    items.push_back(events_.poll_item());
+    items.push_back(admin_.poll_item());
+    if (dispatcher_.wants_message()) source_->poll_items(items);
+}
+
+// ---- a turn --------------------------------------------------------------------------------------------------------
+
+Instant BrokerServer::turn(Instant now) {
+    std::string_view frame;
+    while (events_.receive(frame)) dispatcher_.receive(now, frame);
+    answer_admin(now);
+    unpark_all();
+    dispatcher_.turn(now);
+    take_messages(now);
+    send_frames(now);
+    change_links();
+    write_books();
+    say_what_is_missing(now);
+    if (dispatcher_.wants_message() && source_->has_buffered()) return Instant::min();
+    Instant next = dispatcher_.next_deadline();
+    for (const auto& [session, links] : workers_) {
+        if (!links.tasks.parked.empty() || !links.control.parked.empty()) next = std::min(next, now + std::chrono::milliseconds(2));
+    }
+    if (!collector_.parked.empty()) next = std::min(next, now + std::chrono::milliseconds(2));
+    return next;
+}
+
+void BrokerServer::take_messages(Instant now) {
+    std::string_view message;
+    while (dispatcher_.wants_message() && source_->next(message)) dispatcher_.accept(now, std::string(message));
+    if (source_->ended()) dispatcher_.end_intake();
+    if (const std::uint64_t refused = source_->refused(); refused > refused_logged_ && refused_log_.now(now)) {
+        log::warn("message_refused count={} reason=\"over --max-message\"", refused - refused_logged_);
+        refused_logged_ = refused;
+    }
+}
+
+void BrokerServer::send_frames(Instant now) {
+    dispatcher_.flush(now, frames_);
+    // Sockets of new sessions first: their welcome may be among the frames.
+    change_links();
+    for (auto& frame : frames_) {
+        if (frame.road == Road::collector) {
+            push(collector_, std::move(frame.bytes));
+            continue;
+        }
+        const auto at = workers_.find(frame.session);
+        if (at == workers_.end()) continue;
+        Link& link = frame.road == Road::tasks ? at->second.tasks : at->second.control;
+        if (!push(link, std::move(frame.bytes))) dispatcher_.set_blocked(frame.session, frame.road, true);
+    }
+    frames_.clear();
+}
+
+void BrokerServer::change_links() {
+    for (auto& change : dispatcher_.take_link_changes()) {
+        if (!change.open) {
+            workers_.erase(change.session);
+            continue;
+        }
+        try {
+            const Socket::Marks marks{.send = kSendMark, .linger = Duration::zero()};
+            workers_.emplace(change.session,
+                             WorkerLinks{{daemon_.connect_to_peer(zmq::socket_type::push, change.tasks_endpoint, marks), {}, 0},
+                                         {daemon_.connect_to_peer(zmq::socket_type::push, change.control_endpoint, marks), {}, 0}});
+        } catch (const std::exception& error) {
+            // It gets no tasks: without a welcome its session never becomes ready.
+            if (peer_log_.now(Clock::now())) log::warn("worker_unreachable session={} error={}", change.session, log::quoted(error.what()));
+        }
+    }
+}
+
+bool BrokerServer::push(Link& link, std::string bytes) {
+    if (link.parked.empty() && link.socket.send(bytes)) return true;
+    if (link.parked.empty()) ++link.mark_reached;
+    link.parked.push_back(std::move(bytes));
+    return false;
+}
+
+bool BrokerServer::unpark(Link& link) {
+    while (!link.parked.empty() && link.socket.send(link.parked.front())) link.parked.pop_front();
+    return link.parked.empty();
+}
+
+void BrokerServer::unpark_all() {
+    if (!collector_.parked.empty()) unpark(collector_);
+    for (auto& [session, links] : workers_) {
+        if (!links.tasks.parked.empty() && unpark(links.tasks)) dispatcher_.set_blocked(session, Road::tasks, false);
+        if (!links.control.parked.empty() && unpark(links.control)) dispatcher_.set_blocked(session, Road::control, false);
+    }
+}
+
+// ---- life ----------------------------------------------------------------------------------------------------------
+
+void BrokerServer::drain(Instant) {
+    if (std::exchange(draining_, true)) return;
+    log::info("draining tasks={}", dispatcher_.ledger().tasks_in_flight());
+    dispatcher_.end_intake();
+}
+
+void BrokerServer::stop(Instant now) {
+    stopping_ = true;
+    drain(now);
+}
+
+void BrokerServer::died(Instant now, std::string_view name, std::uint32_t pid) { dispatcher_.worker_died(now, name, pid); }
+
+std::optional<int> BrokerServer::finished() const {
+    if (!dispatcher_.drained()) return std::nullopt;
+    // Stopped, not drained on request: what the source still has was never accepted, and stays there.
+    return dispatcher_.ledger().books().balanced() ? kExitOk : kExitImbalance;
+}
+
+int BrokerServer::unfinished() const { return kExitLeftBehind; }
+
+void BrokerServer::write_books() {
+    const Books books = dispatcher_.ledger().books();
+    books_[BooksPage::accepted] = books.accepted;
+    books_[BooksPage::completed] = books.of(Outcome::completed);
+    books_[BooksPage::failed] = books.of(Outcome::failed);
+    books_[BooksPage::expired] = books.of(Outcome::expired);
+    books_[BooksPage::cancelled] = books.of(Outcome::cancelled);
+    books_[BooksPage::tasks_in_flight] = books.tasks_in_flight;
+    books_[BooksPage::started] = books.started;
+    books_[BooksPage::won] = books.of(End::won);
+    books_[BooksPage::late] = books.of(End::late);
+    books_[BooksPage::attempts_cancelled] = books.of(End::cancelled);
+    books_[BooksPage::attempts_failed] = books.of(End::failed);
+    books_[BooksPage::attempts_expired] = books.of(End::expired);
+    books_[BooksPage::lost] = books.of(End::lost);
+    books_[BooksPage::attempts_in_flight] = books.attempts_in_flight;
+    books_[BooksPage::input_read] = source_->bytes_read();
+    books_[BooksPage::refused] = source_->refused();
+    books_[BooksPage::state] = dispatcher_.drained() ? BooksPage::drained : stopping_ ? BooksPage::stopped : BooksPage::running;
+}
+
+/// It waits, and says so: for a collector, or for a worker.
+void BrokerServer::say_what_is_missing(Instant now) {
+    const bool collector_missing = !dispatcher_.collector_synced();
+    if (!collector_missing && dispatcher_.roster().ready() > 0) {
+        waiting_since_ = kNever;
+        return;
+    }
+    if (waiting_since_ == kNever) waiting_since_ = now;
+    if (now - waiting_since_ < std::chrono::seconds(2) || dispatcher_.drained() || !missing_log_.now(now)) return;
+    log::warn("waiting for={} tasks_in_flight={}", collector_missing ? "collector" : "workers", dispatcher_.ledger().tasks_in_flight());
+}
+
+// ---- admin ---------------------------------------------------------------------------------------------------------
+
+void BrokerServer::answer_admin(Instant now) {
+    std::string_view request;
+    for (int i = 0; i < 64 && admin_.receive(request); ++i) (void)admin_.send(obey(now, request));
+}
+
+std::string BrokerServer::obey(Instant now, std::string_view request) {
+    const auto json = nlohmann::json::parse(request, nullptr, false);
+    const std::string verb = json.is_object() && json.contains("do") && json["do"].is_string() ? json["do"].get<std::string>() : "";
+    if (verb == "drain") {
+        drain(now);
+    } else if (verb == "pause" || verb == "resume") {
+        dispatcher_.pause(verb == "pause");
+    } else if (verb == "cancel" && json.contains("seq") && json["seq"].is_number_unsigned()) {
+        const bool done = dispatcher_.cancel_task(now, json["seq"].get<Seq>());
+        return fmt::format(R"({{"ok":{},"tasks_in_flight":{}}})", done, dispatcher_.ledger().tasks_in_flight());
+    } else {
+        return R"({"error":"say {\"do\":\"drain\"}, \"pause\", \"resume\" or {\"do\":\"cancel\",\"seq\":N}"})";
+    }
+    return fmt::format(R"({{"ok":true,"tasks_in_flight":{}}})", dispatcher_.ledger().tasks_in_flight());
+}
+
+// ---- looking -------------------------------------------------------------------------------------------------------
+
+std::string BrokerServer::stats_members(Instant now) const {
+    std::uint64_t parked = collector_.parked.size(), marks = collector_.mark_reached;
+    for (const auto& [session, links] : workers_) {
+        parked += links.tasks.parked.size() + links.control.parked.size();
+        marks += links.tasks.mark_reached + links.control.mark_reached;
+    }
+    return broker_stats(dispatcher_, now) +
+           fmt::format(R"(,"source":{{"refused":{},"bytes_read":{},"ended":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},"draining":{})",
+                       source_->refused(), source_->bytes_read(), source_->ended(), parked, marks, draining_);
+}
+
+std::string BrokerServer::dump_members(Instant now, std::size_t limit) const { return broker_dump(dispatcher_, now, limit); }
+
+std::string BrokerServer::ready_members() const {
+    std::string members = fmt::format(R"(,"events":{},"admin":{})", nlohmann::json(events_.endpoint()).dump(),
+                                      nlohmann::json(admin_.endpoint()).dump());
+    if (!source_->endpoint().empty()) members += R"(,"source":)" + nlohmann::json(source_->endpoint()).dump();
+    return members;
+}
+
+}  // namespace curfew

@@ -1,0 +1,78 @@
+// The broker's shell: it owns the sockets and the source, and turns what the dispatcher says into sends. One thread.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/books_page.h"
+#include "broker/dispatcher.h"
+#include "broker/source.h"
+#include "common/daemon.h"
+#include "common/log.h"
+
+namespace curfew {
+
+class BrokerServer : public Shell {
+public:
+    struct Config {
+        Dispatcher::Config dispatcher;
+        std::string events, collector, admin;  ///< endpoints; empty: in the run directory
+    };
+    BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source);
+
+    void poll_items(std::vector<zmq_pollitem_t>& items) override;
+    Instant turn(Instant now) override;
+    void stop(Instant now) override;
+    void drain(Instant now) override;
+    void died(Instant now, std::string_view name, std::uint32_t pid) override;
+    std::optional<int> finished() const override;
+    int unfinished() const override;
+    std::string stats_members(Instant now) const override;
+    std::string dump_members(Instant now, std::size_t limit) const override;
+    std::string ready_members() const override;
+
+private:
+    /// A socket with what it did not take yet. A peer that takes nothing fills it up to its credit.
+    struct Link {
+        Socket socket;
+        std::deque<std::string> parked;
+        std::uint64_t mark_reached = 0;
+    };
+    struct WorkerLinks {
+        Link tasks;
+        Link control;
+    };
+
+    void take_messages(Instant now);
+    void send_frames(Instant now);
+    void change_links();
+    /// True if the link takes more.
+    bool push(Link& link, std::string bytes);
+    bool unpark(Link& link);
+    void unpark_all();
+    void answer_admin(Instant now);
+    [[nodiscard]] std::string obey(Instant now, std::string_view request);
+    void write_books();
+    void say_what_is_missing(Instant now);
+
+    Daemon& daemon_;
+    Dispatcher dispatcher_;
+    std::unique_ptr<Source> source_;
+    Socket events_;
+    Socket admin_;
+    Link collector_;
+    std::map<Session, WorkerLinks> workers_;
+    BooksPage books_;
+    std::vector<Dispatcher::OutFrame> frames_;
+    bool draining_ = false;
+    bool stopping_ = false;
+    std::uint64_t refused_logged_ = 0;
+    Instant waiting_since_ = kNever;
+    log::Seldom missing_log_, refused_log_, peer_log_;
+};
+
+}  // namespace curfew

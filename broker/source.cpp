@@ -1,0 +1,102 @@
+#include "broker/source.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+namespace curfew {
+namespace {
+
+constexpr std::size_t kChunk = 256 * 1024;
+
+}  // namespace
+
+LineSource::LineSource(int descriptor, char separator, std::size_t max_message)
+    : descriptor_(descriptor), separator_(separator), max_message_(max_message) {
+    struct stat found {};
+    if (fstat(descriptor_, &found) != 0) throw std::system_error(errno, std::generic_category(), "source");
+    if (S_ISDIR(found.st_mode)) throw std::system_error(EISDIR, std::generic_category(), "source");
+    regular_ = S_ISREG(found.st_mode);
+    if (regular_) {
+        const off_t at = lseek(descriptor_, 0, SEEK_CUR);
+        total_ = static_cast<std::uint64_t>(found.st_size - (at > 0 ? at : 0));
+    }
+}
+
+LineSource::~LineSource() { close(descriptor_); }
+
+std::size_t LineSource::separator_at() const {
+    const std::size_t at = buffer_.find(separator_, std::max(begin_, searched_));
+    searched_ = at == std::string::npos ? buffer_.size() : at;
+    return at;
+}
+
+bool LineSource::next(std::string_view& message) {
+    for (;;) {
+        const std::size_t at = separator_at();
+        const bool last = at == std::string::npos && at_end_ && begin_ < buffer_.size();
+        if (at != std::string::npos || last) {
+            const std::size_t end = last ? buffer_.size() : at;
+            message = std::string_view(buffer_).substr(begin_, end - begin_);
+            begin_ = last ? end : end + 1;
+            taken_ += message.size() + (last ? 0 : 1);
+            if (!std::exchange(skipping_, false) && message.size() <= max_message_) return true;
+            ++refused_;
+            continue;
+        }
+        if (buffer_.size() - begin_ > max_message_) {  // too long already: forget it, look for its end
+            skipping_ = true;
+            taken_ += buffer_.size() - begin_;
+            buffer_.clear();
+            begin_ = searched_ = 0;
+        }
+        if (at_end_ && skipping_) {  // it had no end
+            skipping_ = false;
+            ++refused_;
+        }
+        if (at_end_ || !fill()) return false;
+    }
+}
+
+/// Reads once. False if nothing came.
+bool LineSource::fill() {
+    buffer_.erase(0, begin_);
+    searched_ -= std::min(searched_, begin_);
+    begin_ = 0;
+    if (!regular_) {
+        pollfd item{descriptor_, POLLIN, 0};
+        if (poll(&item, 1, 0) <= 0) return false;
+    }
+    const std::size_t size = buffer_.size();
+    buffer_.resize(size + kChunk);
+    const ssize_t got = read(descriptor_, buffer_.data() + size, kChunk);
+    const int error = errno;
+    buffer_.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got < 0) {
+        if (error == EAGAIN || error == EINTR) return false;
+        throw std::system_error(error, std::generic_category(), "cannot read the source");
+    }
+    if (got == 0) at_end_ = true;
+    return got > 0 || begin_ < buffer_.size();
+}
+
+void LineSource::poll_items(std::vector<zmq_pollitem_t>& items) {
+    if (!at_end_) items.push_back({nullptr, descriptor_, ZMQ_POLLIN, 0});
+}
+
+bool ZmqSource::next(std::string_view& message) {
+    while (socket_.receive(message)) {
+        if (message.size() <= max_message_) return true;
+        ++refused_;
+    }
+    return false;
+}
+
+}  // namespace curfew

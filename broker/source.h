@@ -1,0 +1,84 @@
+// Where messages come from. A source is asked only while the broker wants a message, so that what is not accepted stays
+// where it was: in the pipe, the file, the socket.
+//
+// Owned by the broker's server, on its thread; never blocks. A message over the limit is refused and counted, the rest goes on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/socket.h"
+
+namespace curfew {
+
+class Source {
+public:
+    virtual ~Source() = default;
+    /// The next message, if there is one now. The view is valid until the next call.
+    [[nodiscard]] virtual bool next(std::string_view& message) = 0;
+    /// There will be no more.
+    [[nodiscard]] virtual bool ended() const = 0;
+    /// Something is at hand without waiting.
+    [[nodiscard]] virtual bool has_buffered() const { return false; }
+    /// What wakes the loop when there may be a message.
+    virtual void poll_items(std::vector<zmq_pollitem_t>& items) = 0;
+    [[nodiscard]] virtual std::uint64_t refused() const = 0;     ///< messages over the limit
+    [[nodiscard]] virtual std::uint64_t bytes_total() const { return 0; }  ///< 0: not known
+    [[nodiscard]] virtual std::uint64_t bytes_read() const { return 0; }   ///< of messages that were handed over
+    [[nodiscard]] virtual std::string endpoint() const { return {}; }
+};
+
+/// Messages separated by a byte, from a descriptor: stdin or a file. Throws std::system_error on a read error.
+class LineSource : public Source {
+public:
+    /// Takes over the descriptor.
+    LineSource(int descriptor, char separator, std::size_t max_message);
+    ~LineSource() override;
+
+    bool next(std::string_view& message) override;
+    bool ended() const override { return at_end_ && begin_ == buffer_.size(); }
+    bool has_buffered() const override { return separator_at() != std::string::npos || regular_; }
+    void poll_items(std::vector<zmq_pollitem_t>& items) override;
+    std::uint64_t refused() const override { return refused_; }
+    std::uint64_t bytes_total() const override { return total_; }
+    std::uint64_t bytes_read() const override { return taken_; }
+
+private:
+    [[nodiscard]] std::size_t separator_at() const;
+    bool fill();
+
+    int descriptor_;
+    char separator_;
+    std::size_t max_message_;
+    bool regular_ = false;   // a file: always readable
+    std::string buffer_;
+    std::size_t begin_ = 0;  // of what has not been handed over
+    mutable std::size_t searched_ = 0;  // no separator between begin_ and here
+    bool at_end_ = false;
+    bool skipping_ = false;  // in the middle of a message over the limit
+    std::uint64_t refused_ = 0;
+    std::uint64_t total_ = 0;
+    std::uint64_t taken_ = 0;
+};
+
+/// One raw message a frame, from any PUSH.
+class ZmqSource : public Source {
+public:
+    ZmqSource(Socket socket, std::size_t max_message) : socket_(std::move(socket)), max_message_(max_message) {}
+    bool next(std::string_view& message) override;
+    bool ended() const override { return false; }
+    void poll_items(std::vector<zmq_pollitem_t>& items) override { items.push_back(socket_.poll_item()); }
+    std::uint64_t refused() const override { return refused_; }
+    std::string endpoint() const override { return socket_.endpoint(); }
+
+private:
+    Socket socket_;
+    std::size_t max_message_;
+    std::uint64_t refused_ = 0;
+};
+
+}  // namespace curfew

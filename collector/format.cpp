@@ -1,0 +1,67 @@
+// Outcomes as text: raw (the result, a newline) and JSON (one line each).
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "collector/sink.h"
+
+namespace curfew {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string base64(std::string_view bytes) {
+    static constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    out.reserve((bytes.size() + 2) / 3 * 4);
+    for (std::size_t i = 0; i < bytes.size(); i += 3) {
+        std::uint32_t group = 0;
+        const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
+        for (std::size_t j = 0; j < 3; ++j) group = group << 8 | (j < n ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+        for (std::size_t j = 0; j < 4; ++j) out += j <= n ? kAlphabet[group >> (18 - 6 * j) & 63U] : '=';
+    }
+    return out;
+}
+
+/// Quoted JSON, or nothing if the bytes are not UTF-8.
+std::optional<std::string> quoted(const std::string& bytes) {
+    try {
+        return Json(bytes).dump();
+    } catch (const Json::type_error&) {
+        return std::nullopt;
+    }
+}
+
+/// `"name":"..."`, or `"name_base64":"..."`.
+std::string member(const char* name, const std::string& bytes) {
+    if (const auto text = quoted(bytes)) return fmt::format(R"("{}":{})", name, *text);
+    return fmt::format(R"("{}_base64":"{}")", name, base64(bytes));
+}
+
+}  // namespace
+
+std::string format_raw(const OutcomeRecord& outcome) {
+    return outcome.outcome == Outcome::completed ? outcome.result + '\n' : std::string();
+}
+
+std::string format_json(const OutcomeRecord& outcome) {
+    std::string line = fmt::format(R"({{"seq":{},{},"outcome":"{}",)", outcome.seq,
+                                   outcome.id ? member("id", *outcome.id) : R"("id":null)", name_of(outcome.outcome));
+    line += outcome.outcome == Outcome::completed ? member("result", outcome.result) : member("error", outcome.error);
+    if (outcome.attempt != 0) {
+        line += fmt::format(R"(,{},{},"attempt":{})", member("worker", outcome.worker), member("pool", outcome.pool), outcome.attempt);
+    }
+    line += fmt::format(R"(,"attempts":{},"latency_us":{})", outcome.attempts, outcome.latency_us);
+    if (outcome.outcome != Outcome::completed && outcome.attempt == 0) {
+        line += R"(,"history":[)";
+        const char* comma = "";
+        for (const PastAttemptText& past : outcome.history) {
+            line += fmt::format(R"({}{{"attempt":{},{},"end":"{}",{}}})", std::exchange(comma, ","), past.ordinal,
+                                member("worker", past.worker), name_of(past.end), member("error", past.error));
+        }
+        line += ']';
+    }
+    return line + "}\n";
+}
+
+}  // namespace curfew

@@ -1,0 +1,82 @@
+#include "collector/server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "common/exit_code.h"
+
+namespace curfew {
+
+CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink)
+    : config_(config),
+      judge_({daemon.run_dir().incarnation(), config.keep_order, config.heartbeat / 4, config.heartbeat}),
+      sink_(std::move(sink)),
+      results_(daemon.bind(zmq::socket_type::pull, config.results, "results", {})),
+      broker_(daemon.connect(zmq::socket_type::push, config.broker, "events", {.send = 1000})) {}
+
+void CollectorServer::poll_items(std::vector<zmq_pollitem_t>& items) {
+    items.push_back(results_.poll_item());
+    sink_->poll_items(items);
+}
+
+Instant CollectorServer::turn(Instant now) {
+    std::string_view frame;
+    while (results_.receive(frame)) judge_.receive(now, frame);
+    write_outcomes(now);
+    judge_.flush(now, frames_);
+    for (std::string& bytes : frames_) parked_.push_back(std::move(bytes));
+    frames_.clear();
+    while (!parked_.empty() && broker_.send(parked_.front())) parked_.pop_front();
+    Instant next = std::min(judge_.next_deadline(), sink_->next_deadline());
+    if (!parked_.empty()) next = std::min(next, now + std::chrono::milliseconds(2));
+    return next;
+}
+
+void CollectorServer::write_outcomes(Instant now) {
+    while (const auto outcome = judge_.next_outcome()) {
+        if (outcome->outcome != Outcome::completed && config_.says_failures) say_failure(*outcome);
+        sink_->put(*outcome);
+    }
+    sink_->flush(now, written_);
+    for (const auto& [epoch, seq] : written_) judge_.written(epoch, seq);
+    written_.clear();
+}
+
+void CollectorServer::say_failure(const OutcomeRecord& outcome) const {
+    log::warn("task_{} task={}-{} attempts={} error={}", name_of(outcome.outcome), outcome.epoch, outcome.seq, outcome.attempts,
+              log::quoted(outcome.error));
+}
+
+void CollectorServer::stop(Instant) { stopping_ = true; }
+
+std::optional<int> CollectorServer::finished() const {
+    // What has been decided is still written, within grace.
+    if (!stopping_ || sink_->waiting() > 0) return std::nullopt;
+    return kExitOk;
+}
+
+std::string CollectorServer::stats_members(Instant) const {
+    const auto& counts = judge_.counts();
+    const auto end = [&](End e) { return counts.ends[static_cast<std::size_t>(e)]; };
+    const auto outcome = [&](Outcome o) { return counts.outcomes[static_cast<std::size_t>(o)]; };
+    return fmt::format(
+        R"("settled":{{"completed":{},"failed":{},"expired":{},"cancelled":{}}},"ends":{{"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{}}},)"
+        R"("reports":{},"duplicates":{},"refused_frames":{},"malformed_frames":{},"decided":{},"sink_waiting":{},"sessions":{},"unacknowledged":{},"parked":{},)"
+        R"("settled_intervals":{},"broker":{{"synced":{},"incarnation":{}}})",
+        outcome(Outcome::completed), outcome(Outcome::failed), outcome(Outcome::expired), outcome(Outcome::cancelled), end(End::won),
+        end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost), counts.reports, counts.duplicates,
+        counts.refused, counts.malformed, judge_.decided(), sink_->waiting(), judge_.sessions(), judge_.unacknowledged(),
+        parked_.size(), judge_.settled().intervals().size(), judge_.synced(), judge_.broker());
+}
+
+std::string CollectorServer::dump_members(Instant, std::size_t) const {
+    return fmt::format(R"("in_flight":0,"attempts":[],"decided":{})", judge_.decided());
+}
+
+std::string CollectorServer::ready_members() const {
+    return fmt::format(R"(,"results":{})", nlohmann::json(results_.endpoint()).dump());
+}
+
+}  // namespace curfew

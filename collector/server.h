@@ -1,0 +1,50 @@
+// The collector's shell: the results socket, the sink, the way back to the broker. One thread.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collector/judge.h"
+#include "collector/sink.h"
+#include "common/daemon.h"
+#include "common/log.h"
+
+namespace curfew {
+
+class CollectorServer : public Shell {
+public:
+    struct Config {
+        bool keep_order = false;
+        bool says_failures = true;  ///< tasks without a result go to the log: the sink has no place for them
+        Duration heartbeat = std::chrono::seconds(1);
+        std::string results, broker;  ///< endpoints; empty: in the run directory
+    };
+    CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink);
+
+    void poll_items(std::vector<zmq_pollitem_t>& items) override;
+    Instant turn(Instant now) override;
+    void stop(Instant now) override;
+    std::optional<int> finished() const override;
+    std::string stats_members(Instant now) const override;
+    std::string dump_members(Instant now, std::size_t limit) const override;
+    std::string ready_members() const override;
+
+private:
+    void write_outcomes(Instant now);
+    void say_failure(const OutcomeRecord& outcome) const;
+
+    Config config_;
+    Judge judge_;
+    std::unique_ptr<Sink> sink_;
+    Socket results_;
+    Socket broker_;
+    std::deque<std::string> parked_;
+    std::vector<std::string> frames_;
+    Sink::Written written_;
+    bool stopping_ = false;
+};
+
+}  // namespace curfew

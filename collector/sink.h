@@ -1,0 +1,95 @@
+// Where outcomes go. A sink is given records in the order in which they are to appear and says later which of them it has;
+// only those settle.
+//
+// Owned by the collector's server, on its thread; never blocks: what cannot be written now waits here, and the broker's
+// window bounds it. Errors are thrown as std::system_error and end the process (exit 74); a full disk is waited for.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+#include <zmq.hpp>
+
+#include "collector/judge.h"
+#include "common/socket.h"
+
+namespace curfew {
+
+/// One record in the sink's form; empty if the form has nothing for it (a task without a result, in raw).
+using Format = std::function<std::string(const OutcomeRecord&)>;
+[[nodiscard]] std::string format_raw(const OutcomeRecord& outcome);   ///< the result and a newline
+[[nodiscard]] std::string format_json(const OutcomeRecord& outcome);  ///< one line, docs/protocol.md
+
+class Sink {
+public:
+    using Written = std::vector<std::pair<Epoch, Seq>>;
+    virtual ~Sink() = default;
+    virtual void put(const OutcomeRecord& outcome) = 0;
+    /// Writes what can be written now; appends the tasks whose outcome it has.
+    virtual void flush(Instant now, Written& written) = 0;
+    /// What wakes the loop when it can go on; nothing when there is nothing to write.
+    virtual void poll_items(std::vector<zmq_pollitem_t>& items) { (void)items; }
+    [[nodiscard]] virtual Instant next_deadline() const { return kNever; }
+    [[nodiscard]] virtual std::size_t waiting() const = 0;  ///< outcomes it does not have yet
+};
+
+/// stdout, a pipe, a file. Whole lines at a time, so that a crash tears none that fits into PIPE_BUF.
+class DescriptorSink : public Sink {
+public:
+    /// Takes over the descriptor.
+    DescriptorSink(int descriptor, Format format);
+    ~DescriptorSink() override;
+    void put(const OutcomeRecord& outcome) override;
+    void flush(Instant now, Written& written) override;
+    void poll_items(std::vector<zmq_pollitem_t>& items) override;
+    Instant next_deadline() const override { return retry_at_; }
+    std::size_t waiting() const override { return pending_.size(); }
+
+private:
+    struct Pending {
+        std::uint64_t end;  // of its bytes, counted from the sink's start
+        Epoch epoch;
+        Seq seq;
+    };
+    [[nodiscard]] std::size_t piece() const;
+
+    int descriptor_;
+    Format format_;
+    bool is_file_ = false;
+    std::string bytes_;          // not written yet
+    std::size_t begin_ = 0;      // of what is left of bytes_
+    std::uint64_t written_ = 0;  // bytes, ever
+    std::deque<Pending> pending_;
+    Instant retry_at_ = kNever;
+    bool full_ = false;
+};
+
+/// Opens a file to append to. If its last writer crashed, a torn last line is cut off (it was never confirmed); otherwise a
+/// missing newline is added.
+[[nodiscard]] int open_sink_file(const std::string& path, bool crashed_before);
+
+/// A PUSH: an outcome is settled when ZeroMQ has taken it.
+class ZmqSink : public Sink {
+public:
+    ZmqSink(Socket socket, Format format) : socket_(std::move(socket)), format_(std::move(format)) {}
+    void put(const OutcomeRecord& outcome) override;
+    void flush(Instant now, Written& written) override;
+    Instant next_deadline() const override { return retry_at_; }
+    std::size_t waiting() const override { return pending_.size(); }
+
+private:
+    struct Pending {
+        std::string bytes;
+        Epoch epoch;
+        Seq seq;
+    };
+    Socket socket_;
+    Format format_;
+    std::deque<Pending> pending_;
+    Instant retry_at_ = kNever;
+};
+
+}  // namespace curfew

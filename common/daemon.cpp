@@ -1,0 +1,279 @@
+#include "common/daemon.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "common/exit_code.h"
+#include "common/log.h"
+#include "common/version.h"
+
+namespace curfew {
+namespace {
+
+constexpr std::size_t kDumpLimit = 10'000;
+constexpr std::size_t kMostDumped = 1'000'000;
+
+/// More descriptors: three for each peer.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::uint64_t resident_kib() {
+    std::ifstream statm("/proc/self/statm");
+    std::uint64_t total = 0, resident = 0;
+    statm >> total >> resident;
+    return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+std::size_t entries_of(const char* directory) {
+    std::error_code error;
+    std::size_t count = 0;
+    for (auto at = std::filesystem::directory_iterator(directory, error); !error && at != std::filesystem::directory_iterator();
+         at.increment(error)) {
+        ++count;
+    }
+    return count;
+}
+
+}  // namespace
+
+Daemon::Daemon(std::string role, const std::string& what_it_is)
+    : role_(std::move(role)), name_(role_), options_("curfew-" + role_, what_it_is), run_dir_path_(default_run_dir()) {
+    options_.text("--name", name_, "Name of this process in its group");
+    options_.text("--run-dir", run_dir_path_, "Directory of the group's sockets and locks");
+    options_.choice("--log-level", log_level_, {"debug", "info", "warn", "error"}, "Least severity that is logged");
+    options_.text("--monitor", monitor_endpoint_, "Endpoint that answers curfew-monitor (in --run-dir unless said)");
+    options_.duration("--grace", grace_, Duration::zero(), std::chrono::hours(1), "How long to stop takes at most");
+    options_.count("--ready-fd", ready_fd_, 0, 1 << 20, "Descriptor to write a line to when ready");
+    options_.count("--lifeline", lifeline_flag_, 0, 1 << 20, "Descriptor of launch's pipe");
+    options_.flag("--insecure", insecure_, "Allow endpoints that other machines can reach");
+}
+
+Daemon::~Daemon() = default;
+
+// ---- set up --------------------------------------------------------------------------------------------------------
+
+int Daemon::run(int argc, const char* const* argv, const std::function<std::unique_ptr<Shell>()>& make) {
+    if (const auto code = options_.parse(argc, argv)) return *code;
+    log::set_level(log_level_);
+    log::set_name(name_);
+    if (name_.empty() || name_.find('/') != std::string::npos || name_.size() > 64) {
+        return options_.refuse("--name: use 1 to 64 characters without a slash");
+    }
+    lifeline_ = lifeline_flag_ == 0 ? -1 : static_cast<int>(lifeline_flag_);
+    started_at_ = Clock::now();
+    int code = kExitUsage;
+    try {
+        raise_descriptor_limit();
+        set_up_signals();
+        run_dir_ = std::make_unique<RunDir>(run_dir_path_, name_);
+        context_ = std::make_unique<zmq::context_t>(make_context());
+        monitor_ = bind(zmq::socket_type::rep, monitor_endpoint_, name_ + ".monitor", {.send = 100, .receive = 100});
+        const std::unique_ptr<Shell> shell = make();
+        say_ready(*shell);
+        code = loop(*shell);
+    } catch (const EndpointError& error) {
+        options_.refuse(error.what());
+    } catch (const RunDirError& error) {
+        options_.refuse(error.what());
+    } catch (const std::invalid_argument& error) {
+        options_.refuse(error.what());
+    } catch (const std::system_error& error) {
+        log::error("io_error error={}", log::quoted(error.what()));
+        code = kExitIo;
+    }
+    clean_up();
+    return code;
+}
+
+void Daemon::set_up_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);  // libzmq's threads inherit it
+    ::signal(SIGPIPE, SIG_IGN);
+    signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (signals_ < 0 || timer_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd, timerfd");
+    if (lifeline_ >= 0) {
+        if (fcntl(lifeline_, F_SETFD, FD_CLOEXEC) != 0 || fcntl(lifeline_, F_SETFL, O_NONBLOCK) != 0) {
+            throw std::invalid_argument(fmt::format("--lifeline: descriptor {} is not open", lifeline_));
+        }
+    }
+}
+
+Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name, Socket::Marks marks) {
+    const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
+    check_endpoint(where, true, insecure_);
+    Socket socket = Socket::bound(*context_, type, where, marks);
+    if (where.starts_with("ipc://") && !where.starts_with("ipc://@")) socket_files_.push_back(where.substr(6));
+    return socket;
+}
+
+Socket Daemon::connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name, Socket::Marks marks) {
+    return connect_to_peer(type, endpoint.empty() ? run_dir_->socket(default_name) : endpoint, marks);
+}
+
+Socket Daemon::connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks) {
+    check_endpoint(endpoint, false, insecure_);
+    return Socket::connected(*context_, type, endpoint, marks);
+}
+
+void Daemon::say_ready(const Shell& shell) const {
+    log::info("ready pid={} incarnation={}", getpid(), run_dir_->incarnation());
+    if (ready_fd_ == 0) return;
+    const std::string line = fmt::format("{{\"ready\":true,\"pid\":{},\"endpoints\":{{\"monitor\":{}{}}}}}\n", getpid(),
+                                         nlohmann::json(monitor_->endpoint()).dump(), shell.ready_members());
+    (void)!write(static_cast<int>(ready_fd_), line.data(), line.size());
+    close(static_cast<int>(ready_fd_));
+}
+
+void Daemon::clean_up() {
+    monitor_.reset();
+    context_.reset();
+    // libzmq leaves the files of its ipc sockets behind.
+    for (const std::string& file : socket_files_) unlink(file.c_str());
+    if (run_dir_ && orphaned_ && clears_run_dir_) {
+        std::error_code ignored;
+        std::filesystem::remove_all(run_dir_->path(), ignored);
+    } else if (run_dir_) {
+        run_dir_->ended_well();
+    }
+}
+
+// ---- the loop ------------------------------------------------------------------------------------------------------
+
+int Daemon::loop(Shell& shell) {
+    for (;;) {
+        const Instant now = Clock::now();
+        read_signals(shell, now);
+        read_lifeline(shell, now);
+        answer_monitor(shell, now);
+        const Instant next = shell.turn(now);
+        if (const auto code = shell.finished()) return *code;
+        if (stop_at_ && now >= *stop_at_) return shell.unfinished();
+        wait(shell, std::min(next, stop_at_.value_or(kNever)));
+    }
+}
+
+void Daemon::wait(Shell& shell, Instant until) {
+    items_.clear();
+    items_.push_back({nullptr, signals_, ZMQ_POLLIN, 0});
+    items_.push_back({nullptr, timer_, ZMQ_POLLIN, 0});
+    if (lifeline_ >= 0) items_.push_back({nullptr, lifeline_, ZMQ_POLLIN, 0});
+    items_.push_back(monitor_->poll_item());
+    shell.poll_items(items_);
+    long timeout_ms = -1;
+    const Instant now = Clock::now();
+    if (until <= now) {
+        timeout_ms = 0;
+    } else {
+        // zmq_poll counts in milliseconds; the timer is exact. Setting it also forgets that it fired.
+        const Duration length = until == kNever ? std::chrono::hours(1) : std::min<Duration>(until - now, std::chrono::hours(1));
+        const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(length).count();
+        const itimerspec spec{{0, 0}, {ns / 1'000'000'000, ns % 1'000'000'000}};
+        timerfd_settime(timer_, 0, &spec, nullptr);
+    }
+    if (zmq_poll(items_.data(), static_cast<int>(items_.size()), timeout_ms) < 0 && zmq_errno() != EINTR) {
+        throw std::system_error(zmq_errno(), std::generic_category(), "zmq_poll");
+    }
+}
+
+void Daemon::begin_stop(Shell& shell, Instant now) {
+    if (stop_at_) return;
+    stop_at_ = now + grace_ + std::chrono::milliseconds(100);
+    // The last resort: whatever hangs, the process ends.
+    alarm(static_cast<unsigned>(std::chrono::duration_cast<std::chrono::seconds>(grace_).count()) + 5);
+    shell.stop(now);
+}
+
+void Daemon::read_signals(Shell& shell, Instant now) {
+    signalfd_siginfo info{};
+    while (read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        const int signal = static_cast<int>(info.ssi_signo);
+        if (signal == SIGUSR1) {
+            shell.drain(now);
+        } else if (signal == SIGTERM || lifeline_ < 0) {
+            // The terminal sends INT to the whole group; with a lifeline, launch decides what it means.
+            log::info("stopping signal={}", signal);
+            begin_stop(shell, now);
+        }
+    }
+}
+
+void Daemon::read_lifeline(Shell& shell, Instant now) {
+    if (lifeline_ < 0) return;
+    char chunk[4096];
+    ssize_t size = 0;
+    while ((size = read(lifeline_, chunk, sizeof chunk)) > 0) lifeline_buffer_.append(chunk, static_cast<std::size_t>(size));
+    for (std::size_t end = 0; (end = lifeline_buffer_.find('\n')) != std::string::npos; lifeline_buffer_.erase(0, end + 1)) {
+        const std::string line = lifeline_buffer_.substr(0, end);
+        char name[65] = {};
+        unsigned pid = 0;
+        if (line == "drain") {
+            shell.drain(now);
+        } else if (std::sscanf(line.c_str(), "died %64s %u", name, &pid) == 2) {
+            shell.died(now, name, pid);
+        }
+    }
+    if (size == 0) {
+        close(lifeline_);
+        lifeline_ = -1;
+        orphaned_ = true;
+        log::info("lifeline_closed");
+        begin_stop(shell, now);
+    }
+}
+
+// ---- the monitor socket --------------------------------------------------------------------------------------------
+
+void Daemon::answer_monitor(const Shell& shell, Instant now) {
+    std::string_view request;
+    // A REP takes the next request only when the last was answered, so this ends; the bound is for clients without pause.
+    for (int i = 0; i < 64 && monitor_->receive(request); ++i) (void)monitor_->send(answer(shell, now, request));
+}
+
+std::string Daemon::answer(const Shell& shell, Instant now, std::string_view request) const {
+    std::string ask(request);
+    std::size_t limit = kDumpLimit;
+    if (request.starts_with('{')) {
+        const auto json = nlohmann::json::parse(request, nullptr, false);
+        if (!json.is_object() || !json.contains("ask") || !json["ask"].is_string()) {
+            return R"({"error":"ask with {\"ask\":\"stats\"}, \"dump\" or \"health\""})";
+        }
+        ask = json["ask"];
+        if (json.contains("limit") && json["limit"].is_number_unsigned()) limit = std::min(json["limit"].get<std::size_t>(), kMostDumped);
+    }
+    if (ask == "health") return fmt::format("{{{}}}", process_members(now));
+    if (ask == "stats") return fmt::format("{{{},{}}}", process_members(now), shell.stats_members(now));
+    if (ask == "dump") return fmt::format("{{{},{}}}", process_members(now), shell.dump_members(now, limit));
+    return R"({"error":"unknown question: ask for stats, dump or health"})";
+}
+
+std::string Daemon::process_members(Instant now) const {
+    const double uptime = std::chrono::duration<double>(now - started_at_).count();
+    return fmt::format(
+        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"stopping":{})",
+        role_, nlohmann::json(name_).dump(), getpid(), kVersionText, run_dir_->incarnation(), uptime, resident_kib(),
+        entries_of("/proc/self/fd"), entries_of("/proc/self/task"), stop_at_.has_value());
+}
+
+}  // namespace curfew

@@ -1,0 +1,115 @@
+// The skeleton of every process: flags that all have, run directory and lock, log, signals, lifeline, ready, monitor socket,
+// the loop, the exit. A process adds a Shell: its sockets, and what it does in a turn.
+//
+//     main: Daemon daemon(role, what it is); own flags on daemon.options(); return daemon.run(argc, argv, make_shell);
+//
+// One thread owns everything here. Signals are events of the loop: TERM (and INT, unless launch holds the lifeline) stops
+// the process within --grace whatever its peers do; USR1 drains. The lifeline is a pipe from launch: lines `drain` and `died
+// NAME PID` come over it, and when it closes, launch is gone: stop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/options.h"
+#include "common/run_dir.h"
+#include "common/socket.h"
+#include "common/vocabulary.h"
+
+namespace curfew {
+
+class Shell {
+public:
+    virtual ~Shell() = default;
+    /// What wakes the loop, asked anew before each wait. Appends.
+    virtual void poll_items(std::vector<zmq_pollitem_t>& items) = 0;
+    /// Reads everything there is, then acts, then sends. Returns when it wants its next turn at the latest.
+    virtual Instant turn(Instant now) = 0;
+    /// Stop, within grace. turn() goes on being called until finished().
+    virtual void stop(Instant now) = 0;
+    virtual void drain(Instant now) { (void)now; }
+    /// Launch saw a process die.
+    virtual void died(Instant now, std::string_view name, std::uint32_t pid) { (void)now, (void)name, (void)pid; }
+    /// The exit code, once there is nothing more to do.
+    [[nodiscard]] virtual std::optional<int> finished() const = 0;
+    /// The exit code when grace was over first.
+    [[nodiscard]] virtual int unfinished() const { return 0; }
+    /// JSON objects (their members, without braces) for the monitor: what this process is about, and its live attempts.
+    [[nodiscard]] virtual std::string stats_members(Instant now) const = 0;
+    [[nodiscard]] virtual std::string dump_members(Instant now, std::size_t limit) const = 0;
+    /// Endpoints that were bound, for --ready-fd: `"name":"endpoint"` members.
+    [[nodiscard]] virtual std::string ready_members() const = 0;
+};
+
+class Daemon {
+public:
+    /// `role`: broker, worker, collector. The program is called curfew-`role`.
+    Daemon(std::string role, const std::string& what_it_is);
+    ~Daemon();
+
+    [[nodiscard]] Options& options() { return options_; }
+
+    /// Parses, sets up, runs the loop, cleans up; the exit code. `make` builds the shell; what it throws (EndpointError,
+    /// RunDirError, std::system_error) becomes a clear line and an exit code.
+    int run(int argc, const char* const* argv, const std::function<std::unique_ptr<Shell>()>& make);
+
+    // For make():
+    [[nodiscard]] const std::string& name() const { return name_; }
+    void set_default_name(std::string name) { name_ = std::move(name); }
+    [[nodiscard]] RunDir& run_dir() { return *run_dir_; }
+    [[nodiscard]] zmq::context_t& context() { return *context_; }
+    [[nodiscard]] Duration grace() const { return grace_; }
+    [[nodiscard]] bool has_lifeline() const { return lifeline_ >= 0; }
+    /// A socket bound at `endpoint`, or at the default in the run directory when that is empty. Ends up in the clean-up.
+    [[nodiscard]] Socket bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name, Socket::Marks marks);
+    [[nodiscard]] Socket connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name, Socket::Marks marks);
+    /// Connects to an endpoint that a peer has told; throws EndpointError.
+    [[nodiscard]] Socket connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks);
+    /// When there is no lifeline any more, clear the run directory at the end.
+    void clear_run_dir_when_orphaned() { clears_run_dir_ = true; }
+
+private:
+    void set_up_signals();
+    void say_ready(const Shell& shell) const;
+    int loop(Shell& shell);
+    void wait(Shell& shell, Instant until);
+    void read_signals(Shell& shell, Instant now);
+    void read_lifeline(Shell& shell, Instant now);
+    void begin_stop(Shell& shell, Instant now);
+    void answer_monitor(const Shell& shell, Instant now);
+    [[nodiscard]] std::string answer(const Shell& shell, Instant now, std::string_view request) const;
+    [[nodiscard]] std::string process_members(Instant now) const;
+    void clean_up();
+
+    std::string role_;
+    std::string name_;
+    Options options_;
+    std::string run_dir_path_;
+    std::string log_level_ = "warn";
+    std::string monitor_endpoint_;
+    std::uint64_t ready_fd_ = 0;
+    std::uint64_t lifeline_flag_ = 0;
+    Duration grace_ = std::chrono::seconds(1);
+    bool insecure_ = false;
+
+    std::unique_ptr<RunDir> run_dir_;
+    std::unique_ptr<zmq::context_t> context_;
+    std::optional<Socket> monitor_;
+    int lifeline_ = -1;
+    int signals_ = -1;
+    int timer_ = -1;
+    std::string lifeline_buffer_;
+    bool orphaned_ = false;
+    bool clears_run_dir_ = false;
+    std::vector<std::string> socket_files_;
+    Instant started_at_{};
+    std::optional<Instant> stop_at_;
+    std::vector<zmq_pollitem_t> items_;
+};
+
+}  // namespace curfew

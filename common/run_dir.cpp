@@ -1,0 +1,79 @@
+#include "common/run_dir.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace curfew {
+namespace {
+
+void make_private_directory(const std::string& path) {
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+        throw RunDirError(fmt::format("cannot make run directory '{}': {}", path, std::strerror(errno)));
+    }
+    struct stat found {};
+    if (stat(path.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) {
+        throw RunDirError(fmt::format("run directory '{}' is not a directory", path));
+    }
+    if (found.st_uid != geteuid()) throw RunDirError(fmt::format("run directory '{}' belongs to somebody else", path));
+    // Whoever can write here can feed and read our sockets.
+    if ((found.st_mode & 0077) != 0 && chmod(path.c_str(), 0700) != 0) {
+        throw RunDirError(fmt::format("run directory '{}' is open to others, and cannot be closed: {}", path, std::strerror(errno)));
+    }
+}
+
+}  // namespace
+
+std::string default_run_dir() {
+    if (const char* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime != nullptr && *runtime != '\0') {
+        return std::string(runtime) + "/curfew";
+    }
+    return fmt::format("/tmp/curfew-{}", geteuid());
+}
+
+RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path)) {
+    make_private_directory(path_);
+    const std::string file = path_ + "/" + name + ".lock";
+    lock_ = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock_ < 0) throw RunDirError(fmt::format("cannot open lock file '{}': {}", file, std::strerror(errno)));
+    char text[64] = {};
+    const ssize_t size = pread(lock_, text, sizeof(text) - 1, 0);
+    unsigned long long last = 0;
+    int pid = 0;
+    char word[16] = {};
+    if (size > 0 && std::sscanf(text, "%llu %d %15s", &last, &pid, word) == 3) {
+        crashed_before_ = std::strcmp(word, "running") == 0;
+    }
+    if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+        close(lock_);
+        throw RunDirError(fmt::format("run directory '{}' is in use: process {} is its {}; stop it, or use another --run-dir", path_,
+                                      pid, name));
+    }
+    const auto wall = std::chrono::system_clock::now().time_since_epoch();
+    const auto now = static_cast<Incarnation>(std::chrono::duration_cast<std::chrono::milliseconds>(wall).count());
+    incarnation_ = std::max<Incarnation>(last + 1, now);
+    const std::string line = fmt::format("{} {} running\n", incarnation_, getpid());
+    if (ftruncate(lock_, 0) != 0 || pwrite(lock_, line.data(), line.size(), 0) != static_cast<ssize_t>(line.size())) {
+        throw RunDirError(fmt::format("cannot write lock file '{}': {}", file, std::strerror(errno)));
+    }
+}
+
+void RunDir::ended_well() {
+    const std::string line = fmt::format("{} {} ended\n", incarnation_, getpid());
+    if (ftruncate(lock_, 0) == 0) (void)!pwrite(lock_, line.data(), line.size(), 0);
+}
+
+RunDir::~RunDir() {
+    if (lock_ >= 0) close(lock_);
+}
+
+}  // namespace curfew

@@ -1,0 +1,45 @@
+// The run directory of a group: the sockets, a lock file for each process in it, the books. Mode 0700, owned by us.
+//
+// A lock file holds the incarnation of its process, so that the newer of two lives is known: it is the time of the start in
+// milliseconds, or one more than the last, whichever is greater; it is never compared with a clock elsewhere. The lock is
+// flock(2): it ends with its process, however that ends.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "common/vocabulary.h"
+
+namespace curfew {
+
+struct RunDirError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// The directory used when nobody says another.
+[[nodiscard]] std::string default_run_dir();
+
+class RunDir {
+public:
+    /// Makes the directory if need be, and takes the lock `name`.lock in it. Throws RunDirError.
+    RunDir(std::string path, const std::string& name);
+    ~RunDir();
+    RunDir(const RunDir&) = delete;
+    RunDir& operator=(const RunDir&) = delete;
+
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] std::string socket(const std::string& name) const { return "ipc://" + path_ + "/" + name + ".sock"; }
+    [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
+    /// The last life under this lock did not end in an orderly way.
+    [[nodiscard]] bool crashed_before() const { return crashed_before_; }
+    /// This life ends in an orderly way.
+    void ended_well();
+
+private:
+    std::string path_;
+    int lock_ = -1;
+    Incarnation incarnation_ = 0;
+    bool crashed_before_ = false;
+};
+
+}  // namespace curfew

@@ -1,0 +1,50 @@
+#include "monitor/client.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <stdexcept>
+
+#include "common/socket.h"
+
+namespace curfew {
+
+std::vector<Target> targets_in(const std::string& run_dir) {
+    constexpr std::string_view kSuffix = ".monitor.sock";
+    std::vector<Target> targets;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(run_dir, error)) {
+        const std::string file = entry.path().filename();
+        if (!file.ends_with(kSuffix)) continue;
+        targets.push_back({file.substr(0, file.size() - kSuffix.size()), "ipc://" + entry.path().string()});
+    }
+    if (error) throw std::runtime_error(fmt::format("cannot look into run directory '{}': {}", run_dir, error.message()));
+    if (targets.empty()) throw std::runtime_error(fmt::format("nothing runs in '{}'; say --run-dir or --connect", run_dir));
+    const auto rank = [](const Target& target) { return target.name == "broker" ? 0 : target.name == "collector" ? 1 : 2; };
+    std::ranges::sort(targets, [&](const Target& a, const Target& b) {
+        // w2 before w10.
+        return std::tuple(rank(a), a.name.size(), a.name) < std::tuple(rank(b), b.name.size(), b.name);
+    });
+    return targets;
+}
+
+Client::Client() : context_(make_context()) {}
+
+std::optional<std::string> Client::ask(const std::string& endpoint, const std::string& request, Duration patience) {
+    check_endpoint(endpoint, false, true);
+    // A socket for each question: a REQ that was not answered cannot be used again.
+    Socket socket = Socket::connected(context_, zmq::socket_type::req, endpoint, {.linger = Duration::zero()});
+    if (!socket.send(request)) return std::nullopt;
+    zmq_pollitem_t item = socket.poll_item();
+    const Instant until = Clock::now() + patience;
+    std::string_view answer;
+    while (!socket.receive(answer)) {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+        if (left <= 0) return std::nullopt;
+        (void)zmq_poll(&item, 1, static_cast<long>(left));
+    }
+    return std::string(answer);
+}
+
+}  // namespace curfew

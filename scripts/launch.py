@@ -1,0 +1,111 @@
+"""launch: runs a group of curfew's processes, once over some messages or as a daemon, until its work is done.
+
+Starts a collector, workers and a broker (or the processes of a Procfile), starts again those that die, ends them all
+when the broker has finished or a signal says so, and closes with the broker's books. One thread, standard library only.
+Fails with one line on stderr and a code of launch_lib/exits.py; whatever happens, no process and no private run
+directory stay behind. When launch itself is killed, the processes notice by their lifelines (see launch_lib/member.py).
+"""
+
+import os
+import re
+import sys
+import traceback
+
+from launch_lib import books as page
+from launch_lib.console import Console, has_room_for_progress
+from launch_lib.exits import Exit, Refusal
+from launch_lib.group import Group, Signals
+from launch_lib.options import help_text, parse, read_procfile
+from launch_lib.plan import procfile_plan, quick_plan
+from launch_lib.run_dir import open_run_dir
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def main(arguments):
+    _hold_standard_descriptors()
+    console = Console(quiet=False, shows_progress=False)
+    try:
+        options = parse(arguments)
+        if "help" in options.given or "version" in options.given:
+            return _say(help_text() if "help" in options.given else f"launch (curfew) {_version()}\n")
+        console = Console(options.quiet, has_room_for_progress("output" in options.given))
+        return _run(options, console)
+    except Refusal as refusal:
+        console.error(str(refusal))
+        return refusal.code
+    except Exception as error:
+        console.error(f"a fault of launch itself: {error!r}")
+        traceback.print_exc()
+        return Exit.INTERNAL
+
+
+def _run(options, console):
+    options.check_files()
+    plan = _plan(options)
+    signals = Signals()  # before there is anything that a signal could leave behind
+    run_dir = open_run_dir(options.given.get("run-dir"))
+    try:
+        if "output" in options.given:
+            _make_output(options.given["output"])
+        group = Group(plan, run_dir, console, signals)
+        ending = group.run()
+        books = group.books()
+    finally:
+        run_dir.clear()
+    for words in page.closing_words(ending, books, plan.books_expected):
+        console.error(words)
+    console.books(books.lines() if books else [])
+    return page.exit_code(ending, books, plan.books_expected)
+
+
+def _plan(options):
+    bin_dir = os.path.abspath(os.environ.get("CURFEW_BIN_DIR") or os.path.join(ROOT, "build", "bin"))
+    if options.procfile is not None:
+        return procfile_plan(options, read_procfile(options.procfile), bin_dir)
+    plan = quick_plan(options, bin_dir)
+    for binary in sorted({process.argv[0] for process in plan.processes}):
+        if not os.access(binary, os.X_OK):
+            raise Refusal(Exit.INTERNAL, f"there is no {binary}: scripts/bootstrap builds it")
+    return plan
+
+
+def _make_output(name):
+    """Empties the file: the collector appends to it, also when it is started again."""
+    if os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name):
+        return  # a pipe or a device: there is nothing to empty, and opening could block
+    try:
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
+    except OSError as error:
+        raise Refusal(Exit.IO, f"--output: cannot write {name}: {error.strerror}") from None
+
+
+def _hold_standard_descriptors():
+    """Where 0, 1 or 2 is closed, the next file to be opened would pass for it. Writing to these fails, as it should."""
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDONLY)
+        if descriptor > 2:
+            os.close(descriptor)
+            return
+        os.set_inheritable(descriptor, True)
+
+
+def _version():
+    try:
+        with open(os.path.join(ROOT, "CMakeLists.txt"), encoding="utf-8") as file:
+            match = re.search(r"project\s*\(\s*curfew\b[^)]*?\bVERSION\s+([0-9.]+)", file.read(), re.IGNORECASE)
+    except OSError:
+        match = None
+    return match[1] if match else "of unknown version"
+
+
+def _say(text):
+    try:
+        os.write(1, text.encode())
+        return Exit.OK
+    except OSError:
+        return Exit.IO
+
+
+if __name__ == "__main__":
+    sys.exit(int(main(sys.argv[1:])))

@@ -1,0 +1,134 @@
+"""The books: the page that the broker keeps in DIR/books, the two laws, and the exit code that follows from them.
+
+The page outlives the broker's SIGKILL, so what it says is also what is known of a broker that died. Reading never
+fails: where there is no page, or not one of ours, there are no books (None).
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import Optional
+
+from .exits import Exit
+
+MAGIC = b"CURFEWB1"
+_PAGE = struct.Struct("<8s31Q")
+
+STATES_OF_AN_END = (2, 3)  # drained, stopped early; 1 is running
+TASK_ENDS = ("completed", "failed", "expired", "cancelled")
+ATTEMPT_ENDS = ("won", "late", "cancelled", "failed", "expired", "lost")
+
+
+@dataclass(frozen=True)
+class Books:
+    accepted: int
+    tasks: tuple  # by TASK_ENDS
+    tasks_in_flight: int
+    started: int
+    attempts: tuple  # by ATTEMPT_ENDS
+    attempts_in_flight: int
+    state: int  # 1 running, 2 drained, 3 stopped early
+    input_size: int  # bytes; 0: not known
+    input_read: int  # bytes
+    refused: int  # messages over --max-message
+    broker_pid: int
+    left: int  # messages that were read from the source, but never accepted
+
+    @property
+    def settled(self):
+        return sum(self.tasks)
+
+    @property
+    def without_outcome(self):
+        return self.tasks_in_flight + self.left
+
+    @property
+    def balanced(self):
+        return (self.accepted == self.settled + self.tasks_in_flight
+                and self.started == sum(self.attempts) + self.attempts_in_flight)
+
+    @property
+    def complete(self):
+        """Every message that came has completed."""
+        return self.accepted == self.tasks[0] and self.refused == 0
+
+    def lines(self):
+        lines = [_line("tasks", self.accepted, TASK_ENDS, self.tasks, self.tasks_in_flight),
+                 _line("attempts", self.started, ATTEMPT_ENDS, self.attempts, self.attempts_in_flight)]
+        if self.refused:
+            lines.append(f"{'refused':<10}{messages(self.refused)} over --max-message")
+        return lines
+
+
+def _line(label, total, names, counts, in_flight):
+    terms = [f"{count} {name}" for name, count in zip((*names, "in flight"), (*counts, in_flight))]
+    return f"{label:<10}{total} = {' + '.join(terms)}"
+
+
+def messages(count):
+    return "1 message" if count == 1 else f"{count} messages"
+
+
+def decode(page) -> Optional[Books]:
+    if len(page) < _PAGE.size:
+        return None
+    magic, *word = _PAGE.unpack_from(page)
+    if magic != MAGIC:
+        return None
+    word = [None, *word]  # the numbers below are those of the page's description
+    return Books(accepted=word[1], tasks=tuple(word[2:6]), tasks_in_flight=word[6], started=word[7],
+                 attempts=tuple(word[8:14]), attempts_in_flight=word[14], state=word[15], input_size=word[16],
+                 input_read=word[17], refused=word[18], broker_pid=word[19], left=word[20])
+
+
+def read(path) -> Optional[Books]:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return decode(file.read(_PAGE.size))
+    except OSError:
+        return None
+
+
+@dataclass
+class Ending:
+    """Why the group ended, as far as it was not its own good end."""
+
+    signal: int = 0  # the signal that stopped it: not the first, which drains
+    process_code: int = 0  # 64 or 74 of one of its processes
+    cannot_run: bool = False  # a process could not be kept running
+    broker_died: bool = False  # edge rule 9
+
+
+def exit_code(ending, books, books_expected):
+    """What launch exits with: the table of the contract, the weightiest first."""
+    if ending.signal:
+        return Exit.SIGNAL + ending.signal
+    if ending.process_code:
+        return ending.process_code
+    if ending.cannot_run:
+        return Exit.INTERNAL
+    if ending.broker_died:  # its page may have been caught in the middle of a change: an imbalance proves nothing
+        return Exit.NO_OUTCOME
+    if books is None:
+        return Exit.INTERNAL if books_expected else Exit.OK
+    if not books.balanced:
+        return Exit.INTERNAL
+    if books.without_outcome:
+        return Exit.NO_OUTCOME
+    return Exit.OK if books.complete else Exit.INCOMPLETE
+
+
+def closing_words(ending, books, books_expected):
+    """What has to be said at the end, before the books themselves."""
+    words = []
+    if books is None:
+        if ending.broker_died:
+            words.append("the broker left no books: how many messages have no outcome is not known")
+        elif books_expected and ending == Ending():
+            words.append("the broker left no books")
+        return words
+    if books.without_outcome:
+        words.append(f"{messages(books.without_outcome)} left without an outcome"
+                     f" ({books.tasks_in_flight} in flight, {books.left} not accepted)")
+    if not books.balanced and not ending.broker_died:
+        words.append("the books do not balance")
+    return words

@@ -1,0 +1,308 @@
+"""The supervision of a process group: one loop on one thread, woken by signals and by its timers, that never blocks.
+
+                 first signal             second signal, broker's end, 64/74, crash loop
+       RUNNING ---------------> DRAINING ----------------------+
+          |                                                    v
+          +----------- the same ---------------------------> STOPPING --- kill_at ---> KILLING ---> OVER
+                                                 members gone |                           ^  no child left,
+                                                              v                           |  or KILL does not help
+                                                           SWEEPING ------- kill_at ------+
+
+STOPPING: every member got TERM. SWEEPING: every member is reaped, what they left behind got TERM. KILLING: KILL to all
+that is left, again and again, since it may fork. OVER: nothing is left. Launch is a subreaper: as long as any
+descendant lives, there is a child to wait for, so 'no child' means that nothing is left.
+
+If the loop itself fails (a bug), what is left is killed before the error goes up.
+"""
+
+import enum
+import os
+import select
+import signal
+import time
+
+from . import books as page
+from .books import Ending
+from .exits import Exit
+from .member import QUICK_DEATHS, Member, become_subreaper, descendants, signal_all
+from .plan import Role
+
+PROGRESS_EVERY = 0.5  # seconds
+KILL_EVERY = 0.1
+KILL_PATIENCE = 2.0  # after the first KILL: what then still lives hangs in the kernel
+STOP_MARGIN = 1.0  # on top of grace, before the KILL
+FINISH_MARGIN = 2.0  # the same after a good end
+SWEEP_MARGIN = 3.0  # the same for what the members leave behind, counted from the first TERM
+_CODES_OF_THE_GROUP = (Exit.USAGE, Exit.IO)
+
+
+class State(enum.Enum):
+    RUNNING = enum.auto()
+    DRAINING = enum.auto()
+    STOPPING = enum.auto()
+    SWEEPING = enum.auto()
+    KILLING = enum.auto()
+    OVER = enum.auto()
+
+
+class Signals:
+    """INT, TERM, HUP and CHLD as events: handlers only note them, a pipe wakes the loop."""
+
+    def __init__(self):
+        self._stops = []
+        self._wake, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+            signal.signal(signal.SIGHUP, self._note)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK,
+                               (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
+    def _note(self, number, frame):
+        self._stops.append(number)
+
+    def wait(self, seconds):
+        """Returns at a signal, or after so many seconds (None: only at a signal)."""
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        poll.poll(None if seconds is None else max(0, int(seconds * 1000) + 1))
+        try:
+            os.read(self._wake, 4096)
+        except BlockingIOError:
+            pass
+
+    def take_stop(self):
+        """The next signal that asks us to stop, 0 if there is none."""
+        return self._stops.pop(0) if self._stops else 0
+
+
+class Group:
+    def __init__(self, plan, run_dir, console, signals):
+        self._plan = plan
+        self._run_dir = run_dir
+        self._console = console
+        self._signals = signals
+        self._members = [Member(process) for process in plan.processes]
+        self._state = State.RUNNING
+        self._ending = Ending()
+        self._signals_seen = 0
+        self._stop_at = self._kill_at = self._give_up_at = 0.0
+        self._progress_at = 0.0
+
+    def run(self):
+        """Runs the group to its end. Returns why it ended (books.Ending)."""
+        become_subreaper()
+        try:
+            self._start_all()
+            while self._state is not State.OVER:
+                self._turn(time.monotonic())
+                if self._state is not State.OVER:
+                    self._signals.wait(self._time_to_next(time.monotonic()))
+        finally:
+            if self._state is not State.OVER:
+                signal_all(descendants(), signal.SIGKILL)
+        return self._ending
+
+    def books(self):
+        return page.read(self._run_dir.file("books"))
+
+    # --- the loop ---
+
+    def _turn(self, now):
+        while number := self._signals.take_stop():
+            self._on_signal(number, now)
+        left = self._reap(now)
+        for member in self._members:
+            if member.restart_at is not None and now >= member.restart_at and self._supervises:
+                self._start(member, now)
+        if not self._supervises:
+            self._press_on(now, left)
+        if self._console.shows_progress and now >= self._progress_at and self._supervises:
+            self._progress_at = now + PROGRESS_EVERY
+            self._console.progress(now, self.books())
+
+    def _time_to_next(self, now):
+        instants = [member.restart_at for member in self._members if member.restart_at is not None]
+        if not self._supervises:
+            instants.append(self._kill_at)
+        elif self._console.shows_progress:
+            instants.append(self._progress_at)
+        return max(0.0, min(instants) - now) if instants else None
+
+    @property
+    def _supervises(self):
+        return self._state in (State.RUNNING, State.DRAINING)
+
+    # --- starts and ends of members ---
+
+    def _start_all(self):
+        now = time.monotonic()
+        for member in self._members:
+            if self._supervises:
+                self._start(member, now)
+
+    def _start(self, member, now):
+        try:
+            member.start(self._run_dir.path)
+        except OSError as error:
+            self._on_death(member, now, f"cannot be started: {error.strerror or error}", f"{member.name}")
+            return
+        if member.process.gets_stdin:
+            _let_go_of_stdin()
+
+    def _reap(self, now):
+        """Takes every end there is. Returns whether any child is left."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            member = next((member for member in self._members if member.pid == pid), None)
+            if member is not None:  # else: what a member left behind
+                self._on_end(member, pid, os.waitstatus_to_exitcode(status), now)
+
+    def _on_end(self, member, pid, code, now):
+        is_broker = self._is_broker(member)
+        member.reaped()
+        for other in self._members:
+            other.say(f"died {member.name} {pid}")
+        role = member.process.role
+        if code in _CODES_OF_THE_GROUP and (is_broker or role is not Role.OTHER):
+            self._ending.process_code = self._ending.process_code or code
+            self._stop(now, STOP_MARGIN)  # its own message stands on stderr already
+        elif not self._supervises:
+            return
+        elif is_broker:
+            self._on_broker_end(pid, code, now)
+        elif code == 0 and role is Role.OTHER:
+            self._on_good_end(member, pid, now)
+        else:
+            self._on_death(member, now, f"died ({_describe(code)})", f"{member.name} (pid {pid})", code == 0)
+
+    def _on_broker_end(self, pid, code, now):
+        if code == 0:
+            self._stop(now, FINISH_MARGIN)
+            return
+        self._console.error(f"broker (pid {pid}) died ({_describe(code)}): stopping the group")
+        self._ending.broker_died = True
+        self._stop(now, STOP_MARGIN)
+
+    def _on_good_end(self, member, pid, now):
+        """A producer that finished. Without a broker, or with one that is done behind a script, so is the group."""
+        books = self.books()
+        if not self._has_broker() or (books is not None and books.state in page.STATES_OF_AN_END):
+            self._console.notice(f"{member.name} (pid {pid}) has ended: stopping the group")
+            self._stop(now, FINISH_MARGIN)
+
+    def _on_death(self, member, now, what, who, good_code=False):
+        # While the group drains, a worker may find that it has nothing more to do: that is no failure.
+        forgiven = good_code and self._state is State.DRAINING
+        wait = member.deaths.count(now - member.started_at, forgiven)
+        if member.process.role is Role.BROKER or wait is None:
+            many = "" if wait is not None else f", {QUICK_DEATHS} times in a row within a second of its start"
+            self._console.error(f"{who} {what}{many}: stopping the group")
+            self._ending.cannot_run = True
+            self._stop(now, STOP_MARGIN)
+            return
+        member.restart_at = now + wait
+        in_ms = f"{wait * 1000:.0f} ms" if wait < 1 else f"{wait:.1f} s"
+        self._console.notice(f"{who} {what}, starting it again in {in_ms}")
+
+    def _is_broker(self, member):
+        """By what it is called, or (behind a script of the user's) by the books."""
+        if member.process.role is Role.BROKER:
+            return True
+        if member.process.role is not Role.OTHER:
+            return False
+        books = self.books()
+        return books is not None and books.broker_pid == member.pid
+
+    def _has_broker(self):
+        return any(self._is_broker(member) for member in self._members) or self.books() is not None
+
+    # --- the end of the group ---
+
+    def _on_signal(self, number, now):
+        self._signals_seen += 1
+        if self._state is State.RUNNING:
+            self._drain(now)
+        elif self._signals_seen == 1:
+            pass  # it came while the group was ending by itself: nothing to drain
+        else:
+            self._ending.signal = self._ending.signal or number
+            if self._supervises:
+                self._console.notice("stopping now")
+                self._stop(now, STOP_MARGIN)
+            else:
+                self._kill_at = min(self._kill_at, now)  # asked once more: no patience is left
+
+    def _drain(self, now):
+        if not self._has_broker():
+            self._stop(now, STOP_MARGIN)
+            return
+        self._state = State.DRAINING
+        books = self.books()
+        in_flight = books.tasks_in_flight if books else 0
+        self._console.notice(f"draining, {in_flight} in flight; once more to stop now")
+        for member in self._members:
+            member.say("drain")
+
+    def _stop(self, now, margin):
+        if not self._supervises:
+            return
+        self._state = State.STOPPING
+        self._stop_at = now
+        self._kill_at = now + self._plan.grace + margin
+        for member in self._members:
+            member.restart_at = None
+            member.signal(signal.SIGTERM)
+            member.signal(signal.SIGCONT)  # who was stopped would not hear of it
+
+    def _press_on(self, now, left):
+        """The moves from STOPPING to OVER."""
+        if not left:
+            self._state = State.OVER
+        elif self._state is State.STOPPING and not any(member.running for member in self._members):
+            self._state = State.SWEEPING
+            self._kill_at = min(now + self._plan.grace, self._stop_at + self._plan.grace + SWEEP_MARGIN)
+            remaining = descendants()
+            signal_all(remaining, signal.SIGTERM)
+            signal_all(remaining, signal.SIGCONT)
+        if self._state is not State.OVER and now >= self._kill_at:
+            self._kill(now)
+
+    def _kill(self, now):
+        remaining = descendants()
+        if self._state is not State.KILLING:
+            self._state = State.KILLING
+            self._give_up_at = now + KILL_PATIENCE
+            names = [f"{member.name} (pid {member.pid})" for member in self._members if member.running]
+            if names:
+                self._console.notice(f"did not stop in time, killed: {', '.join(names)}")
+        elif now >= self._give_up_at:
+            self._console.error(f"cannot be killed, left behind: {', '.join(map(str, remaining))}")
+            self._state = State.OVER
+            return
+        signal_all(remaining, signal.SIGKILL)
+        self._kill_at = now + KILL_EVERY
+
+
+def _describe(code):
+    """How a process ended: its exit code, or the signal that ended it as a negative number."""
+    if code >= 0:
+        return f"exit {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _let_go_of_stdin():
+    """The broker alone holds it from here: who feeds us must notice when the broker has closed it."""
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.close(null)

@@ -1,0 +1,156 @@
+"""One process of the group: how it is started, spoken to and signalled, and how its deaths are counted.
+
+Owned by the group, which alone reaps. Nothing blocks: a lifeline whose reader does not read (64 KiB of lines) loses
+lines, and a process in that state is hung anyhow. Starting fails with an OSError.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+QUICK_DEATH = 1.0  # seconds: who dies sooner after its start died quickly
+QUICK_DEATHS = 5  # so many in a row, and it cannot be kept running
+FIRST_BACK_OFF = 0.1
+LONGEST_BACK_OFF = 5.0
+STEADY = 10.0  # who lived so long starts from the first back-off again
+
+
+def become_subreaper():
+    """From now on whoever loses his parent becomes our child, so that no descendant gets away."""
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+class Deaths:
+    """When a process that died is started again, and when no more. Pure."""
+
+    def __init__(self):
+        self._back_off = FIRST_BACK_OFF
+        self._quick = 0
+
+    def count(self, lived, forgiven=False):
+        """Counts a death after `lived` seconds; returns the wait before the next start, None for 'no more'."""
+        if lived >= STEADY:
+            self._back_off = FIRST_BACK_OFF
+        self._quick = self._quick + 1 if lived < QUICK_DEATH and not forgiven else 0
+        if self._quick >= QUICK_DEATHS:
+            return None
+        wait = self._back_off
+        self._back_off = min(2 * wait, LONGEST_BACK_OFF)
+        return wait
+
+
+class Member:
+    def __init__(self, process):
+        self.process = process
+        self.pid = 0  # 0: not running
+        self.restart_at = None  # while it waits for its next start
+        self.started_at = 0.0
+        self.deaths = Deaths()
+        self._lifeline = -1
+        self._child = None
+
+    @property
+    def name(self):
+        return self.process.name
+
+    @property
+    def running(self):
+        return self.pid != 0
+
+    def start(self, run_dir):
+        """Starts the process with a lifeline of its own. Raises OSError."""
+        self.restart_at = None
+        self.started_at = time.monotonic()
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(writer, False)
+        environment = {**os.environ, **self.process.environment, "CURFEW_RUN_DIR": run_dir,
+                       "CURFEW_NAME": self.name, "CURFEW_LIFELINE": str(reader)}
+        try:
+            self._child = subprocess.Popen(
+                self.process.argv, env=environment, pass_fds=(reader,),
+                stdin=None if self.process.gets_stdin else subprocess.DEVNULL,
+                stdout=None if self.process.gets_stdout else subprocess.DEVNULL,
+                preexec_fn=_between_fork_and_exec(os.getpid()))
+        except subprocess.SubprocessError as error:  # the part between fork and exec failed
+            os.close(writer)
+            raise OSError(0, str(error)) from None
+        except OSError:
+            os.close(writer)
+            raise
+        finally:
+            os.close(reader)
+        self._lifeline = writer
+        self.pid = self._child.pid
+
+    def say(self, line):
+        if self.running:
+            try:
+                os.write(self._lifeline, line.encode() + b"\n")  # shorter than PIPE_BUF: whole or not at all
+            except OSError:
+                pass  # full, or the reader closed its end: it is gone, or not one of curfew's
+
+    def signal(self, number):
+        if self.running:
+            os.kill(self.pid, number)  # ours and not reaped yet: the number cannot mean somebody else
+
+    def reaped(self):
+        """Its end was waited for: forget the process, keep the count of its deaths."""
+        self._child.returncode = 0  # subprocess must not wait for that number again
+        self._child = None
+        self.pid = 0
+        os.close(self._lifeline)
+        self._lifeline = -1
+
+
+def _between_fork_and_exec(launch_pid):
+    """What every process of the group gets; the disposition 'ignored' is the only one that survives exec.
+
+    INT and HUP: a terminal sends them to the whole foreground group, but what they mean is decided by launch alone.
+    """
+
+    def prepare():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != launch_pid:  # launch died before the line above
+            os._exit(1)
+
+    return prepare
+
+
+def descendants():
+    """The process ids of all below this process, as /proc has them just now."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            children.setdefault(_parent_of(entry), []).append(int(entry))
+    found, unseen = [], [os.getpid()]
+    while unseen:
+        below = children.get(unseen.pop(), [])
+        found += below
+        unseen += below
+    return found
+
+
+def _parent_of(pid):
+    """None where it is gone by now. A zombie counts: its main thread may be all that is over."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b") ")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def signal_all(pids, number):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except OSError:
+            pass  # gone, or (setuid) not ours to signal

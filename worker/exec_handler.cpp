@@ -1,0 +1,390 @@
+// The `exec` handler at the worker's side: supervisors, their links, their deaths. See the header for the drawing.
+#include "worker/exec_handler.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include "worker/process_tree.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kFirstPause = 1ms;
+constexpr Duration kLongestPause = 1s;
+/// What the supervisors get beyond the grace to end when the handler does, and then its orphans.
+constexpr Duration kEndAllowance = 1s;
+/// A deadline further away than this is none to a supervisor: its arithmetic stays far from overflow.
+constexpr std::chrono::microseconds kLongestDeadline = std::chrono::hours(24 * 365 * 10);
+
+std::string text_of(int error) {
+    return std::generic_category().message(error);
+}
+
+bool contains(const std::vector<int>& codes, int code) {
+    return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
+std::int64_t left_us(Instant now, Instant deadline_at) {
+    if (deadline_at == kNever) return -1;
+    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(deadline_at - now);
+    return left > kLongestDeadline ? -1 : std::max<std::int64_t>(0, left.count());
+}
+
+std::string name_of_signal(int signal) {
+    const char* name = ::sigabbrev_np(signal);
+    return name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(signal);
+}
+
+int wait_readable(std::vector<pollfd>& items, Duration patience) {
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(std::max(Duration::zero(), patience));
+    return ::poll(items.data(), items.size(), static_cast<int>(std::min<std::int64_t>(ms.count(), 60'000)));
+}
+
+enum class Death : std::uint8_t { none, clean, other };
+
+/// Reaps a child, if it is dead.
+Death reap(pid_t child) {
+    siginfo_t info{};
+    if (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG) < 0) {
+        return errno == ECHILD ? Death::other : Death::none;
+    }
+    if (info.si_pid != child) return Death::none;
+    return info.si_code == CLD_EXITED && info.si_status == 0 ? Death::clean : Death::other;
+}
+
+/// What the end of a run means.
+WorkEnd end_of(const ExecOptions& options, Slot slot, const DoneBody& done, std::string_view note,
+               std::string_view result) {
+    WorkEnd end{.slot = slot, .finish = Finish::failed, .result = {}, .error = {}};
+    const bool exited = done.cause == Cause::finished && done.signal == 0;
+    if (exited && contains(options.ok_exit, done.exit_code)) {
+        if (result.ends_with('\n')) result.remove_suffix(1);
+        end.finish = Finish::ok;
+        end.result = result;
+        return end;
+    }
+    switch (done.cause) {
+        case Cause::finished:
+            if (exited && contains(options.reject_exit, done.exit_code)) end.finish = Finish::rejected;
+            end.error =
+                exited ? "exit code " + std::to_string(done.exit_code) : "killed by " + name_of_signal(done.signal);
+            if (!note.empty()) end.error.append(": ").append(note);
+            break;
+        case Cause::stopped: end.finish = Finish::stopped; break;
+        case Cause::over_output:
+            end.error = "output over " + std::to_string(options.max_output) + " bytes (--max-output)";
+            break;
+        case Cause::not_started:
+            end.error = "cannot run '" + options.command.front() + "': ";
+            if (!note.empty()) end.error.append(note).append(": ");
+            end.error += text_of(done.error);
+            break;
+    }
+    return end;
+}
+
+WorkEnd failed(Slot slot, std::string error) {
+    return {.slot = slot, .finish = Finish::failed, .result = {}, .error = std::move(error)};
+}
+
+}  // namespace
+
+ExecHandler::ExecHandler(ExecOptions options) : options_(std::move(options)), slots_(options_.slots) {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    const std::vector<std::string>& command = options_.command;
+    if (const auto error = check_command(command); command.empty()) throw std::invalid_argument(*error);
+    message_in_arguments_ = std::any_of(command.begin() + 1, command.end(), [](const std::string& argument) {
+        return argument.find("{}") != std::string::npos;
+    });
+    int error = 0;
+    const Instant now = Clock::now();
+    for (SlotEntry& entry : slots_) {
+        if (const int failed = spawn_supervisor(entry); failed != 0) {
+            error = failed;
+            back_off(now, entry);
+        }
+    }
+    if (!any(State::ready)) throw std::system_error(error, std::generic_category(), options_.supervisor_path);
+}
+
+ExecHandler::~ExecHandler() {
+    for (SlotEntry& entry : slots_) lose_supervisor(entry);
+    wait_for_supervisors(Clock::now() + options_.grace + kEndAllowance);
+    for (const pid_t pid : supervisors()) ::kill(pid, SIGKILL);
+    const Instant until = Clock::now() + kEndAllowance;
+    wait_for_supervisors(until);
+    std::vector<pollfd> none;
+    while (orphans_ && !clear_orphans() && Clock::now() < until) wait_readable(none, kFirstPause);
+}
+
+void ExecHandler::wait_for_supervisors(Instant until) {
+    for (;;) {
+        reap_supervisors();
+        std::vector<pollfd> items;
+        for (const SlotEntry& entry : slots_) {
+            if (entry.supervisor != 0) items.push_back({.fd = entry.death.get(), .events = POLLIN, .revents = 0});
+        }
+        const Instant now = Clock::now();
+        if (items.empty() || now >= until) return;
+        wait_readable(items, until - now);
+    }
+}
+
+std::optional<std::string> ExecHandler::check_command(const std::vector<std::string>& command) {
+    if (command.empty()) return "no command was given: put it behind --";
+    int error = ENOENT;
+    for (const std::string& path : paths_of(command.front())) {
+        struct stat status {};
+        if (::stat(path.c_str(), &status) != 0) continue;
+        if (S_ISREG(status.st_mode) && ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0) return std::nullopt;
+        error = EACCES;
+    }
+    return "cannot run '" + command.front() + "': " + text_of(error);
+}
+
+void ExecHandler::start(Instant now, Slot slot, const Work& work) {
+    if (message_in_arguments_ && work.payload.find('\0') != std::string_view::npos) {
+        early_ends_.push_back(failed(slot, "the message holds a NUL byte, which no argument can ('{}')"));
+        wake_at_ = now;
+        return;
+    }
+    SlotEntry& entry = slots_[slot];
+    entry.id = work.id;
+    entry.stop_asked = false;
+    const StartBody body{.epoch = work.epoch,
+                         .seq = work.seq,
+                         .left_us = left_us(now, work.deadline_at),
+                         .ordinal = work.ordinal,
+                         .reserved = 0};
+    if (entry.state == State::ready) return hand_over(entry, body, work.payload);
+    entry.held = Held{.body = body, .message = std::string(work.payload), .deadline_at = work.deadline_at};
+}
+
+void ExecHandler::hand_over(SlotEntry& entry, const StartBody& body, std::string_view message) {
+    entry.running = true;
+    entry.work_pid = 0;
+    entry.link->queue(LinkRecordKind::start, ++entry.run, body, message);
+    if (!entry.link->flush()) lose_supervisor(entry);
+}
+
+void ExecHandler::stop(Instant now, Slot slot) {
+    SlotEntry& entry = slots_[slot];
+    if (std::exchange(entry.stop_asked, true)) return;
+    if (entry.held) wake_at_ = now;
+    if (!entry.running || entry.state != State::ready) return;
+    entry.link->queue(LinkRecordKind::stop, entry.run);
+    if (!entry.link->flush()) lose_supervisor(entry);
+}
+
+void ExecHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
+    std::move(early_ends_.begin(), early_ends_.end(), std::back_inserter(ends));
+    early_ends_.clear();
+    wake_at_ = kNever;
+    read_links(ends);
+    reap_supervisors();
+    bury(now, ends);
+    for (Slot slot = 0; slot < slots_.size(); ++slot) {
+        end_held(now, slot, ends);
+        if (slots_[slot].state == State::down && now >= slots_[slot].start_at) start_supervisor(now, slot, ends);
+    }
+}
+
+void ExecHandler::read_links(std::vector<WorkEnd>& ends) {
+    std::vector<pollfd> items;
+    for (const SlotEntry& entry : slots_) {
+        const bool sending = entry.link && entry.link->wants_to_send();
+        items.push_back({.fd = entry.link ? entry.link->descriptor() : -1,
+                         .events = static_cast<short>(sending ? POLLIN | POLLOUT : POLLIN),
+                         .revents = 0});
+    }
+    if (::poll(items.data(), items.size(), 0) <= 0) return;
+    for (Slot slot = 0; slot < slots_.size(); ++slot) {
+        if (items[slot].revents != 0) read_link(slot, ends);
+    }
+}
+
+/// What a supervisor said before it died counts, so the records come before the loss.
+void ExecHandler::read_link(Slot slot, std::vector<WorkEnd>& ends) {
+    SlotEntry& entry = slots_[slot];
+    bool sound = entry.link->fill();
+    for (;;) {
+        const std::optional<LinkRecord> record = entry.link->next();
+        if (!record) break;
+        sound = take(slot, *record, ends) && sound;
+    }
+    if (!sound || !entry.link->flush()) lose_supervisor(entry);
+}
+
+bool ExecHandler::take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>& ends) {
+    SlotEntry& entry = slots_[slot];
+    std::string_view body = record.body;
+    if (!entry.running || record.run != entry.run) return false;
+    if (record.kind == LinkRecordKind::stderr_line) {
+        if (options_.on_stderr) options_.on_stderr(entry.id, body);
+        return true;
+    }
+    if (record.kind == LinkRecordKind::started) {
+        const auto started = take_front<StartedBody>(body);
+        if (started) entry.work_pid = started->pid;
+        return started.has_value();
+    }
+    const auto done = take_front<DoneBody>(body);
+    if (record.kind != LinkRecordKind::done || !done || done->note_size > body.size()) return false;
+    entry.running = false;
+    entry.deaths = 0;
+    ends.push_back(end_of(options_, slot, *done, body.substr(0, done->note_size), body.substr(done->note_size)));
+    return true;
+}
+
+void ExecHandler::end_held(Instant now, Slot slot, std::vector<WorkEnd>& ends) {
+    SlotEntry& entry = slots_[slot];
+    if (!entry.held || (!entry.stop_asked && now < entry.held->deadline_at)) return;
+    entry.held.reset();
+    ends.push_back({.slot = slot, .finish = Finish::stopped, .result = {}, .error = {}});
+}
+
+void ExecHandler::poll_items(std::vector<pollfd>& items) const {
+    for (const SlotEntry& entry : slots_) {
+        if (entry.state == State::dying) items.push_back({.fd = entry.death.get(), .events = POLLIN, .revents = 0});
+        if (!entry.link) continue;
+        const int events = entry.link->wants_to_send() ? POLLIN | POLLOUT : POLLIN;
+        items.push_back({.fd = entry.link->descriptor(), .events = static_cast<short>(events), .revents = 0});
+    }
+}
+
+Instant ExecHandler::next_deadline() const {
+    Instant due = wake_at_;
+    for (const SlotEntry& entry : slots_) {
+        if (entry.state == State::down) due = std::min(due, entry.start_at);
+        if (entry.state == State::clearing) due = std::min(due, pass_at_);
+        if (entry.held) due = std::min(due, entry.held->deadline_at);
+    }
+    return due;
+}
+
+pid_t ExecHandler::pid(Slot slot) const {
+    return slots_[slot].running ? slots_[slot].work_pid : 0;
+}
+
+void ExecHandler::start_supervisor(Instant now, Slot slot, std::vector<WorkEnd>& ends) {
+    SlotEntry& entry = slots_[slot];
+    const int error = spawn_supervisor(entry);
+    if (error != 0) {
+        back_off(now, entry);
+        if (!std::exchange(entry.held, std::nullopt)) return;
+        ends.push_back(failed(slot, "cannot start '" + options_.supervisor_path + "': " + text_of(error)));
+    } else if (auto held = std::exchange(entry.held, std::nullopt)) {
+        held->body.left_us = left_us(now, held->deadline_at);
+        hand_over(entry, held->body, held->message);
+    }
+}
+
+/// Returns errno.
+int ExecHandler::spawn_supervisor(SlotEntry& entry) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return errno;
+    OwnedDescriptor ours(ends[0]);
+    const OwnedDescriptor theirs(ends[1]);
+    pid_t pid = 0;
+    const int failed = start_supervisor_process(
+        {.path = options_.supervisor_path, .grace = options_.grace, .max_output = options_.max_output},
+        options_.command, theirs, pid);
+    if (failed != 0) return failed;
+    entry.death.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!entry.death) {
+        const int error = errno;
+        ::kill(pid, SIGKILL);  // it has no work yet, so nothing keeps it from dying at once
+        ::waitid(P_PID, static_cast<id_t>(pid), nullptr, WEXITED);
+        return error;
+    }
+    entry.supervisor = pid;
+    entry.link.emplace(std::move(ours));
+    entry.state = State::ready;
+    return 0;
+}
+
+void ExecHandler::lose_supervisor(SlotEntry& entry) {
+    if (entry.state != State::ready) return;
+    entry.link.reset();
+    entry.work_pid = 0;
+    entry.state = State::dying;
+}
+
+/// The first death costs no time; one after another, without a piece of work done in between, costs up to a second.
+void ExecHandler::back_off(Instant now, SlotEntry& entry) {
+    entry.state = State::down;
+    const Duration pause = entry.deaths == 0 ? 0ms : 10ms * (1 << std::min(entry.deaths, 7U));
+    entry.start_at = now + std::min(pause, kLongestPause);
+    ++entry.deaths;
+}
+
+std::vector<pid_t> ExecHandler::supervisors() const {
+    std::vector<pid_t> pids;
+    for (const SlotEntry& entry : slots_) {
+        if (entry.supervisor != 0) pids.push_back(entry.supervisor);
+    }
+    return pids;
+}
+
+bool ExecHandler::any(State state) const {
+    return std::any_of(slots_.begin(), slots_.end(), [&](const SlotEntry& entry) { return entry.state == state; });
+}
+
+/// Its link closes before a dying process hands over its children: only when it can be reaped are its orphans ours.
+void ExecHandler::reap_supervisors() {
+    for (SlotEntry& entry : slots_) {
+        if (entry.state != State::dying) continue;
+        const Death death = reap(entry.supervisor);
+        if (death == Death::none) continue;
+        orphans_ = orphans_ || death == Death::other;
+        entry.supervisor = 0;
+        entry.death.reset();
+        entry.state = State::clearing;
+        pass_at_ = Instant{};
+        pause_ = kFirstPause;
+    }
+}
+
+void ExecHandler::bury(Instant now, std::vector<WorkEnd>& ends) {
+    if (!any(State::clearing) || now < pass_at_) return;
+    if (orphans_ && !clear_orphans()) {
+        pass_at_ = now + pause_;
+        pause_ = std::min(2 * pause_, kLongestPause);
+        return;
+    }
+    orphans_ = false;
+    for (Slot slot = 0; slot < slots_.size(); ++slot) {
+        SlotEntry& entry = slots_[slot];
+        if (entry.state != State::clearing) continue;
+        if (std::exchange(entry.running, false)) ends.push_back(failed(slot, "its supervisor died"));
+        back_off(now, entry);
+    }
+}
+
+/// Kills what dead supervisors have left to us, and reaps what is dead of it. True: there is nothing of it.
+bool ExecHandler::clear_orphans() {
+    const std::vector<pid_t> spared = supervisors();
+    kill_descendants(spared);
+    for (const Process& process : descendants(spared)) {
+        if (process.parent == ::getpid()) (void)reap(process.pid);
+    }
+    return descendants(spared).empty();
+}
+
+}  // namespace curfew

@@ -1,0 +1,115 @@
+// The `exec` handler: runs a command once for each attempt, the message on its stdin, the result from its stdout.
+//
+// It starts nothing itself. Each slot has a supervisor, a small process that does (worker/supervisor.h), and the
+// handler speaks to those over links. The worker's loop owns it and calls it from its one thread. One handler a
+// process: when a supervisor dies, its orphans fall to this process, and every child here that is no supervisor is
+// taken for one of them.
+//
+//              its link closes            it is reaped               no orphan is left
+//     ready ---------------------> dying ----------------> clearing --------------------> down
+//       ^                                            (SIGKILL, each pass)                   |
+//       +-----------------------------------------------------------------------------------+
+//                   started again: at once, or after a pause when it keeps dying
+//
+// Work that a supervisor took with it ends `failed` when its orphans are gone, not before. Work that is given to a slot
+// without a supervisor is held until there is one; if none can be started, it ends `failed` with the reason.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/handler.h"
+#include "worker/supervisor_link.h"
+
+namespace curfew {
+
+struct ExecOptions {
+    std::string supervisor_path;       ///< of curfew-supervisor
+    std::vector<std::string> command;  ///< not empty; `{}` in the arguments is replaced by the message
+    Slot slots = 1;
+    std::chrono::milliseconds grace{1000};
+    std::size_t max_output = 1024 * 1024;  ///< bytes of a result
+    std::vector<int> ok_exit{0};
+    std::vector<int> reject_exit;
+    /// Takes what the work writes to stderr, a limited number of lines an attempt. May be empty.
+    std::function<void(const AttemptId&, std::string_view line)> on_stderr;
+};
+
+class ExecHandler final : public Handler {
+public:
+    /// Starts the supervisors. Throws std::system_error if not even one can be started.
+    explicit ExecHandler(ExecOptions options);
+    /// Kills all work, and waits for that, but not for longer than grace + 2 s.
+    ~ExecHandler() override;
+    ExecHandler(const ExecHandler&) = delete;
+    ExecHandler& operator=(const ExecHandler&) = delete;
+
+    /// Says what is wrong with a command that could never run.
+    [[nodiscard]] static std::optional<std::string> check_command(const std::vector<std::string>& command);
+
+    void start(Instant now, Slot slot, const Work& work) override;
+    void stop(Instant now, Slot slot) override;
+    void turn(Instant now, std::vector<WorkEnd>& ends) override;
+    void poll_items(std::vector<pollfd>& items) const override;
+    [[nodiscard]] Instant next_deadline() const override;
+    [[nodiscard]] pid_t pid(Slot slot) const override;
+
+private:
+    enum class State : std::uint8_t { ready, dying, clearing, down };
+
+    /// Work that waits for its supervisor.
+    struct Held {
+        StartBody body;
+        std::string message;
+        Instant deadline_at = kNever;
+    };
+
+    struct SlotEntry {
+        State state = State::down;
+        pid_t supervisor = 0;      ///< from its start until it is reaped
+        OwnedDescriptor death;     ///< pidfd of it: readable when it is dead
+        std::optional<Link> link;  ///< in `ready` only
+        Instant start_at{};        ///< in `down`: when to start the next
+        unsigned deaths = 0;       ///< since it last did a piece of work
+        std::uint32_t run = 0;     ///< number of the last piece of work
+        bool running = false;      ///< a supervisor has work, or took it with it
+        bool stop_asked = false;
+        AttemptId id;        ///< of the work that runs or is held
+        pid_t work_pid = 0;  ///< 0: not told (yet)
+        std::optional<Held> held;
+    };
+
+    void start_supervisor(Instant now, Slot slot, std::vector<WorkEnd>& ends);
+    [[nodiscard]] int spawn_supervisor(SlotEntry& entry);
+    void hand_over(SlotEntry& entry, const StartBody& body, std::string_view message);
+    void lose_supervisor(SlotEntry& entry);
+    void back_off(Instant now, SlotEntry& entry);
+    void wait_for_supervisors(Instant until);
+    [[nodiscard]] std::vector<pid_t> supervisors() const;
+    [[nodiscard]] bool any(State state) const;
+
+    void read_links(std::vector<WorkEnd>& ends);
+    void read_link(Slot slot, std::vector<WorkEnd>& ends);
+    [[nodiscard]] bool take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>& ends);
+    void end_held(Instant now, Slot slot, std::vector<WorkEnd>& ends);
+
+    void reap_supervisors();
+    void bury(Instant now, std::vector<WorkEnd>& ends);
+    [[nodiscard]] bool clear_orphans();
+
+    ExecOptions options_;
+    bool message_in_arguments_ = false;
+    std::vector<SlotEntry> slots_;
+    std::vector<WorkEnd> early_ends_;  ///< of work that could not begin: for the next turn
+    Instant wake_at_ = kNever;         ///< something is to be done in the next turn
+    bool orphans_ = false;             ///< a supervisor died without having cleared up
+    Instant pass_at_ = kNever;         ///< in `clearing`: when the orphans are looked for again
+    Duration pause_{};
+};
+
+}  // namespace curfew

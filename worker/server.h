@@ -1,0 +1,53 @@
+// The worker's shell: its sockets, its handler, its core. One thread (a handler may have more of its own).
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/daemon.h"
+#include "common/log.h"
+#include "worker/handler.h"
+#include "worker/session.h"
+
+namespace curfew {
+
+class WorkerServer : public Shell {
+public:
+    struct Config {
+        WorkerCore::Config core;  ///< name, endpoints, incarnation, pid are filled in here
+        std::string broker, collector, tasks, control;  ///< endpoints; empty: in the run directory
+    };
+    WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr<Handler> handler);
+
+    void poll_items(std::vector<zmq_pollitem_t>& items) override;
+    Instant turn(Instant now) override;
+    void stop(Instant now) override;
+    std::optional<int> finished() const override;
+    int unfinished() const override;
+    std::string stats_members(Instant now) const override;
+    std::string dump_members(Instant now, std::size_t limit) const override;
+    std::string ready_members() const override;
+
+private:
+    [[nodiscard]] static WorkerCore::Config fill_in(Daemon& daemon, const Config& config, const Socket& tasks, const Socket& control);
+
+    Daemon& daemon_;
+    std::unique_ptr<Handler> handler_;
+    Socket tasks_;
+    Socket control_;
+    Socket collector_;
+    Socket broker_;
+    WorkerCore core_;
+    std::deque<std::string> parked_;  // frames that the results socket did not take
+    std::vector<std::string> for_collector_, for_broker_;
+    std::vector<pollfd> handler_items_;
+    std::uint64_t marks_reached_ = 0;
+    Instant lonely_since_ = kNever;
+    log::Seldom lonely_log_;
+};
+
+}  // namespace curfew

@@ -1,0 +1,141 @@
+#include "worker/thread_handler.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <exception>
+#include <optional>
+#include <string>
+#include <system_error>
+
+namespace curfew {
+namespace {
+
+struct Job {
+    std::string payload;
+    std::string task;
+    std::uint64_t seq = 0;
+    std::uint32_t attempt = 1;
+    Instant deadline_at = kNever;
+};
+
+WorkEnd run(const Function& function, const Job& job, Slot slot, const std::stop_token& stop) {
+    WorkEnd end;
+    end.slot = slot;
+    try {
+        Message message{job.payload, job.task, job.seq, job.attempt, {}};
+        if (job.deadline_at != kNever) message.deadline_at = job.deadline_at;
+        Answer answer = function(message, stop);
+        if (answer.kind == Answer::Kind::ok) {
+            end.result = std::move(answer.text);
+            return end;
+        }
+        end.finish = answer.kind == Answer::Kind::rejected ? Finish::rejected : Finish::failed;
+        end.error = std::move(answer.text);
+    } catch (const std::exception& error) {
+        end.finish = Finish::failed;
+        end.error = error.what();
+    } catch (...) {
+        end.finish = Finish::failed;
+        end.error = "threw something that is no std::exception";
+    }
+    // Asked to stop, it gave up: that is no failure of its own.
+    if (end.finish == Finish::failed && stop.stop_requested()) end.finish = Finish::stopped;
+    return end;
+}
+
+}  // namespace
+
+struct ThreadHandler::Shared {
+    struct SlotEntry {
+        std::optional<Job> job;
+        std::stop_source stop;
+    };
+    Function function;
+    std::mutex mutex;
+    std::condition_variable wake;
+    std::vector<SlotEntry> slots;
+    std::vector<WorkEnd> ends;
+    std::vector<std::thread> threads;
+    std::size_t alive = 0;
+    bool closing = false;
+    int event = -1;
+
+    ~Shared() { close(event); }
+};
+
+ThreadHandler::ThreadHandler(Slot slots, Function function) : shared_(std::make_shared<Shared>()) {
+    shared_->function = std::move(function);
+    shared_->slots.resize(slots);
+    shared_->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (shared_->event < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+    shared_->alive = slots;
+    for (Slot slot = 0; slot < slots; ++slot) {
+        shared_->threads.emplace_back([shared = shared_, slot] { work(shared, slot); });
+    }
+}
+
+ThreadHandler::~ThreadHandler() {
+    std::unique_lock lock(shared_->mutex);
+    shared_->closing = true;
+    for (auto& slot : shared_->slots) slot.stop.request_stop();
+    shared_->wake.notify_all();
+    shared_->wake.wait_for(lock, std::chrono::milliseconds(200), [&] { return shared_->alive == 0; });
+    const bool all_ended = shared_->alive == 0;
+    std::vector<std::thread> threads = std::move(shared_->threads);
+    lock.unlock();
+    for (std::thread& thread : threads) {
+        if (all_ended) {
+            thread.join();
+        } else {
+            thread.detach();
+        }
+    }
+}
+
+void ThreadHandler::work(const std::shared_ptr<Shared>& shared, Slot slot) {
+    Shared::SlotEntry& entry = shared->slots[slot];
+    std::unique_lock lock(shared->mutex);
+    for (;;) {
+        shared->wake.wait(lock, [&] { return shared->closing || entry.job; });
+        if (shared->closing) break;
+        const Job job = std::move(*entry.job);
+        entry.job.reset();
+        const std::stop_token stop = entry.stop.get_token();
+        lock.unlock();
+        WorkEnd end = run(shared->function, job, slot, stop);
+        lock.lock();
+        shared->ends.push_back(std::move(end));
+        const std::uint64_t one = 1;
+        (void)!write(shared->event, &one, sizeof one);
+    }
+    --shared->alive;
+    shared->wake.notify_all();
+}
+
+void ThreadHandler::start(Instant, Slot slot, const Work& work) {
+    const std::scoped_lock lock(shared_->mutex);
+    Shared::SlotEntry& entry = shared_->slots[slot];
+    entry.stop = std::stop_source();
+    entry.job = Job{std::string(work.payload), std::to_string(work.epoch) + "-" + std::to_string(work.seq), work.seq, work.ordinal,
+                    work.deadline_at};
+    shared_->wake.notify_all();
+}
+
+void ThreadHandler::stop(Instant, Slot slot) {
+    const std::scoped_lock lock(shared_->mutex);
+    shared_->slots[slot].stop.request_stop();
+}
+
+void ThreadHandler::turn(Instant, std::vector<WorkEnd>& ends) {
+    std::uint64_t count = 0;
+    (void)!read(shared_->event, &count, sizeof count);
+    const std::scoped_lock lock(shared_->mutex);
+    for (WorkEnd& end : shared_->ends) ends.push_back(std::move(end));
+    shared_->ends.clear();
+}
+
+void ThreadHandler::poll_items(std::vector<pollfd>& items) const { items.push_back({shared_->event, POLLIN, 0}); }
+
+}  // namespace curfew
