@@ -1,9 +1,10 @@
 // A table keyed by dense numbers (tasks by seq, attempts by their number): a hash table whose hash is the number itself, so
 // that numbers handed out one after the other lie one after the other, and a number is found where it is expected.
 //
-// Open addressing with linear probing and deletion by shifting back (Knuth, TAOCP 3, 6.4, algorithm R): no tombstones, so
-// a table that has seen a billion numbers is as quick and as small as one that has seen a thousand. It shrinks when it is
-// mostly empty. Pure, not thread safe. References are valid until the next insert or erase.
+// Open addressing with linear probing in Robin Hood order (Celis 1986): along a run of cells the homes never go back. So a
+// search for a number that is not there, and the shifting back after a deletion, end at the first cell that sits at home:
+// in a run of dense numbers, at once. No tombstones: a table that has seen a billion numbers is as quick and as small as one
+// that has seen a thousand. It shrinks when it is mostly empty. Pure, not thread safe. References are valid until the next insert or erase.
 #pragma once
 
 #include <algorithm>
@@ -32,11 +33,8 @@ public:
     Value& insert(std::uint64_t key, Value value) {
         assert(!contains(key));
         if ((size_ + 1) * 4 > cells_.size() * 3) resize(cells_.empty() ? kSmallest : cells_.size() * 2);
-        std::size_t i = home(key);
-        while (cells_[i].used) i = next(i);
-        cells_[i] = Cell{key, true, std::move(value)};
         ++size_;
-        return cells_[i].value;
+        return cells_[place(Cell{key, true, std::move(value)})].value;
     }
 
     /// True if it was there.
@@ -45,7 +43,7 @@ public:
         if (i == kNowhere) return false;
         close_gap(i);
         --size_;
-        if (cells_.size() > kSmallest && size_ * 8 < cells_.size()) resize(cells_.size() / 2);
+        shrink_if_long_sparse();
         return true;
     }
 
@@ -83,28 +81,54 @@ private:
     [[nodiscard]] std::size_t next(std::size_t i) const { return (i + 1) & (cells_.size() - 1); }
     [[nodiscard]] std::size_t index_of(std::uint64_t key) const {
         if (size_ == 0) return kNowhere;
-        for (std::size_t i = home(key); cells_[i].used; i = next(i)) {
+        std::size_t i = home(key);
+        for (std::size_t distance = 0; cells_[i].used && distance_of(i) >= distance; ++distance, i = next(i)) {
             if (cells_[i].key == key) return i;
         }
         return kNowhere;
     }
+    /// How far the cell's number is from its home.
+    [[nodiscard]] std::size_t distance_of(std::size_t i) const { return (i - home(cells_[i].key)) & (cells_.size() - 1); }
+    std::size_t place(Cell cell);
     void close_gap(std::size_t gap);
+    /// A table that empties and fills again each turn keeps its size: it shrinks only after as many deletions as it has cells
+    /// have found it sparse.
+    void shrink_if_long_sparse() {
+        if (cells_.size() == kSmallest || size_ * 8 >= cells_.size()) {
+            sparse_ = 0;
+        } else if (++sparse_ > cells_.size()) {
+            sparse_ = 0;
+            resize(cells_.size() / 2);
+        }
+    }
     void resize(std::size_t capacity);
 
     std::vector<Cell> cells_;  // a power of two of them, or none
     std::size_t size_ = 0;
+    std::size_t sparse_ = 0;  // deletions since it was last not sparse
 };
+
+/// Puts a cell where it belongs, and those that it displaces behind it; returns where it went.
+template <typename Value>
+std::size_t DenseTable<Value>::place(Cell cell) {
+    std::size_t placed = kNowhere;
+    std::size_t i = home(cell.key);
+    for (std::size_t distance = 0; cells_[i].used; ++distance, i = next(i)) {
+        const std::size_t other = distance_of(i);
+        if (other >= distance) continue;
+        std::swap(cells_[i], cell);
+        if (placed == kNowhere) placed = i;
+        distance = other;
+    }
+    cells_[i] = std::move(cell);
+    return placed == kNowhere ? i : placed;
+}
 
 template <typename Value>
 void DenseTable<Value>::close_gap(std::size_t gap) {
-    for (std::size_t i = next(gap); cells_[i].used; i = next(i)) {
-        // The cell at i may move to the gap unless its home lies behind the gap, on the way to i (cyclically).
-        const std::size_t distance_home = (i - home(cells_[i].key)) & (cells_.size() - 1);
-        const std::size_t distance_gap = (i - gap) & (cells_.size() - 1);
-        if (distance_home >= distance_gap) {
-            cells_[gap] = std::move(cells_[i]);
-            gap = i;
-        }
+    for (std::size_t i = next(gap); cells_[i].used && distance_of(i) > 0; i = next(i)) {
+        cells_[gap] = std::move(cells_[i]);
+        gap = i;
     }
     cells_[gap] = Cell{};
 }
@@ -113,10 +137,7 @@ template <typename Value>
 void DenseTable<Value>::resize(std::size_t capacity) {
     std::vector<Cell> old = std::exchange(cells_, std::vector<Cell>(capacity));
     for (Cell& cell : old) {
-        if (!cell.used) continue;
-        std::size_t i = home(cell.key);
-        while (cells_[i].used) i = next(i);
-        cells_[i] = std::move(cell);
+        if (cell.used) place(std::move(cell));
     }
 }
 

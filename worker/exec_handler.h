@@ -57,6 +57,7 @@ public:
     void turn(Instant now, std::vector<WorkEnd>& ends) override;
     void poll_items(std::vector<pollfd>& items) const override;
     [[nodiscard]] Instant next_deadline() const override;
+    [[nodiscard]] bool can_kill() const override { return true; }
     [[nodiscard]] pid_t pid(Slot slot) const override;
 
 private:

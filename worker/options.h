@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "include/curfew/worker.h"
+#include "curfew/worker.h"
 #include "worker/server.h"
 
 namespace curfew {

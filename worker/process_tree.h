@@ -17,7 +17,7 @@
 
 namespace curfew {
 
-/// The paths execvp() would try for `command`, in that order.
+/// The paths execvp() would try for `command`, in that order, less those in folders that are closed to us.
 [[nodiscard]] std::vector<std::string> paths_of(const std::string& command);
 
 /// All that a program is started with, laid out beforehand: between fork and exec nothing may be allocated.

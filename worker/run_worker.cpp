@@ -1,6 +1,6 @@
 // The public entry: a worker process around a function. curfew-worker is the same without one.
 #include "common/daemon.h"
-#include "include/curfew/worker.h"
+#include "curfew/worker.h"
 #include "worker/options.h"
 
 #include <fmt/format.h>

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "include/curfew/worker.h"
+#include "curfew/worker.h"
 #include "worker/handler.h"
 
 namespace curfew {
