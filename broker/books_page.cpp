@@ -26,6 +26,8 @@ BooksPage::BooksPage(const std::string& file) {
     page_[pid] = static_cast<std::uint64_t>(getpid());
 }
 
-BooksPage::~BooksPage() { munmap(page_, fields * sizeof(std::uint64_t)); }
+BooksPage::~BooksPage() {
+    munmap(page_, fields * sizeof(std::uint64_t));
+}
 
 }  // namespace curfew

@@ -1,5 +1,6 @@
-// The books as a page of memory that outlives the broker, however it dies: the file `books` in the run directory, 32 numbers
-// of 64 bits, little-endian, written once a turn. Launch reads it for its progress line and for the last account.
+// The books as a page of memory that outlives the broker, however it dies: the file `books` in the run directory, 32
+// numbers of 64 bits, little-endian, written once a turn. Launch reads it for its progress line and for the last
+// account.
 #pragma once
 
 #include <array>
@@ -10,9 +11,28 @@ namespace curfew {
 
 struct BooksPage {
     enum Field : std::size_t {
-        magic, accepted, completed, failed, expired, cancelled, tasks_in_flight,
-        started, won, late, attempts_cancelled, attempts_failed, attempts_expired, lost, attempts_in_flight,
-        state, input_total, input_read, refused, pid, left, fields = 32
+        magic,
+        accepted,
+        completed,
+        failed,
+        expired,
+        cancelled,
+        tasks_in_flight,
+        started,
+        won,
+        late,
+        attempts_cancelled,
+        attempts_failed,
+        attempts_expired,
+        lost,
+        attempts_in_flight,
+        state,
+        input_total,
+        input_read,
+        refused,
+        pid,
+        left,
+        fields = 32
     };
     enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };
     static constexpr std::uint64_t kMagic = 0x3142574546525543;  // "CURFEWB1"

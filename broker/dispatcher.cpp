@@ -103,8 +103,8 @@ void Dispatcher::wait_for_worker(Seq seq, Task& task, bool first) {
     }
 }
 
-/// Tries those that wait, in their order; who finds no worker goes to the end of the queue, and is not asked again before
-/// something has changed. A turn has a bound on how many it asks in vain; the rest follow in the next.
+/// Tries those that wait, in their order; who finds no worker goes to the end of the queue, and is not asked again
+/// before something has changed. A turn has a bound on how many it asks in vain; the rest follow in the next.
 void Dispatcher::start_waiting(Instant now) {
     for (std::size_t vain = 0; vain < kMostVain && fruitless_ < waiting_.size() && roster_.has_credit();) {
         const Seq seq = waiting_.front();

@@ -1,5 +1,6 @@
-// The dispatcher: the broker's core. It joins the ledger (tasks and attempts), the roster (workers) and the hedging policy:
-// frames, messages and `now` in; frames, and which sockets to open and close, out. Pure: no sockets, no clock, no threads.
+// The dispatcher: the broker's core. It joins the ledger (tasks and attempts), the roster (workers) and the hedging
+// policy: frames, messages and `now` in; frames, and which sockets to open and close, out. Pure: no sockets, no clock,
+// no threads.
 //
 // The shell calls it once a turn: receive() for every frame that came, accept() while wants_message(), turn(), flush().
 // docs/protocol.md says who says what when; docs/decisions.md which race each rule answers.
@@ -28,13 +29,14 @@ public:
         Incarnation incarnation = 1;
         Epoch epoch = 1;
         std::uint32_t fanout = 2;
-        std::uint32_t attempts = 2;   ///< failures after which a task is given up
-        std::uint32_t poison = 3;     ///< deaths of workers after which a task is given up; 0: never
-        std::size_t window = 4096;    ///< most tasks in flight
+        std::uint32_t attempts = 2;                 ///< failures after which a task is given up
+        std::uint32_t poison = 3;                   ///< deaths of workers after which a task is given up; 0: never
+        std::size_t window = 4096;                  ///< most tasks in flight
         std::uint64_t window_bytes = 256ULL << 20;  ///< most payload bytes in flight
         std::optional<Duration> deadline = std::chrono::seconds(30);
         Hedging::Config hedging;
-        Duration heartbeat = std::chrono::seconds(1);  ///< the workers'; pings go twice as often, silence is three times that
+        Duration heartbeat =
+            std::chrono::seconds(1);  ///< the workers'; pings go twice as often, silence is three times that
     };
     /// Which way a frame goes.
     enum class Road : std::uint8_t { tasks, control, collector };
@@ -51,9 +53,9 @@ public:
         std::string control_endpoint;
     };
     struct Counts {
-        std::uint64_t refused = 0;     ///< frames of old sessions or incarnations
+        std::uint64_t refused = 0;  ///< frames of old sessions or incarnations
         std::uint64_t malformed = 0;
-        std::uint64_t surprises = 0;   ///< records that a peer in its right mind would not have sent
+        std::uint64_t surprises = 0;  ///< records that a peer in its right mind would not have sent
         std::uint64_t workers_silent = 0, workers_died = 0, workers_left = 0;
         std::uint64_t resends_asked = 0;
     };
@@ -83,7 +85,9 @@ public:
     [[nodiscard]] std::vector<LinkChange> take_link_changes() { return std::exchange(link_changes_, {}); }
     [[nodiscard]] Instant next_deadline() const;
     /// The intake has ended and everything is in the books.
-    [[nodiscard]] bool drained() const { return intake_ended_ && ledger_.tasks_in_flight() == 0 && ledger_.attempts_in_flight() == 0; }
+    [[nodiscard]] bool drained() const {
+        return intake_ended_ && ledger_.tasks_in_flight() == 0 && ledger_.attempts_in_flight() == 0;
+    }
 
     // ---- looking
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
@@ -153,12 +157,13 @@ private:
 
     TimerHeap deadlines_;
     TimerHeap hedges_;
-    std::deque<Seq> waiting_;  ///< tasks with attempts due, for which there was no worker; those tried again stand in front
+    std::deque<Seq>
+        waiting_;  ///< tasks with attempts due, for which there was no worker; those tried again stand in front
     std::size_t fruitless_ = 0;  ///< tasks at the back of waiting_ that have found no worker since anything changed
 
     Incarnation collector_ = 0;
     CollectorState collector_state_ = CollectorState::unknown;
-    std::string sync_frame_;   ///< kept until Synced
+    std::string sync_frame_;  ///< kept until Synced
     bool send_sync_ = false;
     bool owes_ack_ = false;
     bool ping_collector_ = false;

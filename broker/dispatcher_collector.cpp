@@ -37,8 +37,9 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
     if (!receiver_.take(envelope.number)) return;
     const wire::Error error = reader_.each([&](auto& record) {
         using R = std::decay_t<decltype(record)>;
-        if constexpr (std::is_same_v<R, wire::Synced> || std::is_same_v<R, wire::Decided> || std::is_same_v<R, wire::Settled> ||
-                      std::is_same_v<R, wire::Ended> || std::is_same_v<R, wire::Admitted> || std::is_same_v<R, wire::Refused> ||
+        if constexpr (std::is_same_v<R, wire::Synced> || std::is_same_v<R, wire::Decided> ||
+                      std::is_same_v<R, wire::Settled> || std::is_same_v<R, wire::Ended> ||
+                      std::is_same_v<R, wire::Admitted> || std::is_same_v<R, wire::Refused> ||
                       std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Bye>) {
             on_record(now, record);
         } else {
@@ -76,8 +77,8 @@ void Dispatcher::on_collector_hello(Instant now, const wire::Envelope& envelope)
     }
 }
 
-/// What only the old collector knew is gone with it: results it had not yet written, verdicts it had not yet settled, sessions
-/// it was about to refuse. Brings the ledger to where a new collector can take over.
+/// What only the old collector knew is gone with it: results it had not yet written, verdicts it had not yet settled,
+/// sessions it was about to refuse. Brings the ledger to where a new collector can take over.
 void Dispatcher::forget_old_collector(Instant now) {
     std::vector<Session> leaving;
     for (const auto& [session, worker] : roster_.sessions()) {
@@ -150,7 +151,8 @@ void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
     if (winner.session != 0) {
         const Attempt& attempt = *ledger_.attempt(winner);
         if (attempt.state != AttemptState::cancelling) hedging_.learn(now - attempt.started_at);
-        // A winner that waits for the sink holds no credit: with --keep-order it may wait for the very attempt that needs it.
+        // A winner that waits for the sink holds no credit: with --keep-order it may wait for the very attempt that
+        // needs it.
         if (WorkerSession* worker = roster_.find(winner.session); attempt.state != AttemptState::reported) {
             --worker->in_flight;
             fruitless_ = 0;

@@ -12,7 +12,8 @@ constexpr std::size_t kMostRounds = 8;  // of the token, under way for one sessi
 /// Two rounds without a trace: one alone could have overtaken the attempt across a reconnect.
 constexpr std::uint8_t kDoubtful = 2;
 
-void add_cancels(wire::Writer& writer, std::vector<AttemptNumber>& numbers, CancelReason reason, const SessionBooks* books) {
+void add_cancels(wire::Writer& writer, std::vector<AttemptNumber>& numbers, CancelReason reason,
+                 const SessionBooks* books) {
     if (numbers.empty()) return;
     std::sort(numbers.begin(), numbers.end());
     wire::Cancel cancel{reason, {}};
@@ -230,7 +231,8 @@ void Dispatcher::on_record(Instant, const wire::TokenReport& token) {
         } else if (held.unfinished.contains(number)) {
             attempt.doubt = 0;
             if (attempt.state == AttemptState::cancelling) {  // the cancel was lost on the way
-                (attempt.reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline).push_back(number);
+                (attempt.reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline)
+                    .push_back(number);
             }
         } else if (held.cancelling.contains(number)) {
             attempt.doubt = 0;

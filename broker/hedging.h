@@ -2,9 +2,9 @@
 // budget for it. Pure.
 //
 // The delay is none (a race: all at once), fixed, or a percentile of how long finished attempts took; losers count with
-// their age when they were called home, else the percentile would drift down with each win. The budget is a token bucket:
-// each task adds its share of a token, each hedge takes one ("The Tail at Scale", Dean and Barroso 2013; gRPC's A6 retry
-// design throttles in the same way); a small floor lets hedges start before there is history.
+// their age when they were called home, else the percentile would drift down with each win. The budget is a token
+// bucket: each task adds its share of a token, each hedge takes one ("The Tail at Scale", Dean and Barroso 2013; gRPC's
+// A6 retry design throttles in the same way); a small floor lets hedges start before there is history.
 #pragma once
 
 #include <optional>
@@ -19,10 +19,10 @@ public:
     struct Config {
         enum class Delay : std::uint8_t { race, fixed, percentile } delay = Delay::race;
         Duration fixed{};
-        double percentile = 0.95;                           ///< 0 to 1
-        Duration shortest = std::chrono::milliseconds(1);   ///< clamp of the percentile
+        double percentile = 0.95;                          ///< 0 to 1
+        Duration shortest = std::chrono::milliseconds(1);  ///< clamp of the percentile
         Duration longest = std::chrono::seconds(10);
-        std::optional<double> budget;                       ///< hedges per task; none: no limit
+        std::optional<double> budget;  ///< hedges per task; none: no limit
     };
     struct Counts {
         std::uint64_t sent = 0;
@@ -47,8 +47,8 @@ public:
     [[nodiscard]] const Histogram& took() const { return took_; }
 
 private:
-    static constexpr double kFloor = 10.0;   // tokens at the start
-    static constexpr double kMost = 100.0;   // tokens that can be saved up
+    static constexpr double kFloor = 10.0;  // tokens at the start
+    static constexpr double kMost = 100.0;  // tokens that can be saved up
 
     Config config_;
     Counts counts_;

@@ -154,7 +154,8 @@ std::optional<std::string> Ledger::audit() const {
     std::optional<std::string> wrong;
     for (const auto& [session, books] : sessions_) {
         open += books.open.size();
-        if (books.ended.size() + books.open.size() != books.last_number) wrong = "a session's numbers are not all open or ended";
+        if (books.ended.size() + books.open.size() != books.last_number)
+            wrong = "a session's numbers are not all open or ended";
         if (sum(books.ends) != books.ended.size()) wrong = "a session's ends are not its ended numbers";
         books.open.for_each([&, s = session](AttemptNumber number, const Attempt& attempt) {
             const Task* task = tasks_.find(attempt.seq);

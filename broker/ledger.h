@@ -1,20 +1,23 @@
-// The ledger: the tasks in flight and their attempts, every move and every end. It keeps the books of design.md and decides
-// nothing; the dispatcher does. Pure.
+// The ledger: the tasks in flight and their attempts, every move and every end. It keeps the books of design.md and
+// decides nothing; the dispatcher does. Pure.
 //
 // A task:                                                        An attempt, as the broker sees it:
 //
 //     accept -> open --give_up--> giving_up                          start -> queued --call_home--> cancelling
 //                |  ^                |                                          |                       |
-//                |  +----reopen---+  | (an ok report may still win)             +------decide----> reported (the winner)
+//                |  +----reopen---+  | (an ok report may still win)             +------decide----> reported (the
+//                winner)
 //                +--decide--> decided <--decide                                 |                       |
-//                                |                                              +---------end-----------+--> gone, counted
+//                                |                                              +---------end-----------+--> gone,
+//                                counted
 //                             settle -> gone, counted; its winner ends `won`
 //
-// `giving_up`: a verdict is on its way to the collector. `decided`: by an attempt (the winner) or by a verdict. An attempt
-// may outlive its task (a loser that is still being stopped); a task never ends before the collector settled it.
+// `giving_up`: a verdict is on its way to the collector. `decided`: by an attempt (the winner) or by a verdict. An
+// attempt may outlive its task (a loser that is still being stopped); a task never ends before the collector settled
+// it.
 //
-// Memory follows what is in flight. All counts but the totals of ends and outcomes are sizes of tables; the totals change in
-// end() and settle() alone.
+// Memory follows what is in flight. All counts but the totals of ends and outcomes are sizes of tables; the totals
+// change in end() and settle() alone.
 #pragma once
 
 #include <array>
@@ -57,18 +60,18 @@ struct Task {
     std::optional<std::string> id;
     Instant accepted_at{};
     Instant deadline_at = kNever;
-    Instant hedge_at = kNever;        ///< when the next attempt may start although the others have not failed
+    Instant hedge_at = kNever;  ///< when the next attempt may start although the others have not failed
     TaskState state = TaskState::open;
     Outcome outcome = Outcome::completed;  ///< of the verdict, while giving_up or decided by one
-    bool expired = false;             ///< past its deadline: nothing is started any more
-    bool waiting = false;             ///< stands in one of the dispatcher's queues
-    bool by_verdict = false;          ///< decided by a verdict (or by a rejected attempt)
-    AttemptId winner;                 ///< once decided by an attempt
-    std::uint32_t started = 0;        ///< attempts so far
-    std::uint32_t released = 0;       ///< attempts that may have been started by now; the difference is due
+    bool expired = false;                  ///< past its deadline: nothing is started any more
+    bool waiting = false;                  ///< stands in one of the dispatcher's queues
+    bool by_verdict = false;               ///< decided by a verdict (or by a rejected attempt)
+    AttemptId winner;                      ///< once decided by an attempt
+    std::uint32_t started = 0;             ///< attempts so far
+    std::uint32_t released = 0;            ///< attempts that may have been started by now; the difference is due
     std::uint32_t failures = 0;
-    std::uint32_t deaths = 0;         ///< workers that died by themselves while they ran it
-    std::vector<AttemptId> alive;     ///< attempts without an end
+    std::uint32_t deaths = 0;      ///< workers that died by themselves while they ran it
+    std::vector<AttemptId> alive;  ///< attempts without an end
     std::string last_error;
     std::vector<PastAttemptEntry> history;
 };
@@ -78,7 +81,7 @@ struct Books {
     std::array<std::uint64_t, kOutcomes + 1> outcomes{};  ///< by Outcome
     std::uint64_t tasks_in_flight = 0;
     std::uint64_t started = 0;
-    std::array<std::uint64_t, kEnds + 1> ends{};          ///< by End
+    std::array<std::uint64_t, kEnds + 1> ends{};  ///< by End
     std::uint64_t attempts_in_flight = 0;
 
     [[nodiscard]] std::uint64_t of(End end) const { return ends[static_cast<std::size_t>(end)]; }
@@ -118,7 +121,8 @@ public:
     AttemptId start(Instant now, Seq seq, Session session);
     [[nodiscard]] Attempt* attempt(AttemptId id);
     void call_home(Instant now, AttemptId id, CancelReason reason);
-    /// The one place where an attempt ends. `worker` and `error` go into the task's history where the end says something.
+    /// The one place where an attempt ends. `worker` and `error` go into the task's history where the end says
+    /// something.
     void end(AttemptId id, End end, std::string_view worker = {}, std::string_view error = {});
 
     [[nodiscard]] SessionBooks* session(Session session);

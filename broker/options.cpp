@@ -16,7 +16,8 @@ using Take = std::optional<std::string>;
 Take take_hedge(const std::string& text, Hedging::Config& hedging) {
     if (text.starts_with('p')) {
         const auto percent = parse_share(text.substr(1) + "%");
-        if (!percent || *percent <= 0 || *percent >= 1) return fmt::format("'{}' is not a percentile like p95 or p99.9", text);
+        if (!percent || *percent <= 0 || *percent >= 1)
+            return fmt::format("'{}' is not a percentile like p95 or p99.9", text);
         hedging.delay = Hedging::Config::Delay::percentile;
         hedging.percentile = *percent;
         return std::nullopt;
@@ -31,34 +32,43 @@ Take take_hedge(const std::string& text, Hedging::Config& hedging) {
 }  // namespace
 
 BrokerOptions::BrokerOptions(Options& options) {
-    options.text("--source", source_, "Where messages come from: stdin, file:PATH, or zmq:ENDPOINT (a PULL, one message a frame)");
+    options.text("--source", source_,
+                 "Where messages come from: stdin, file:PATH, or zmq:ENDPOINT (a PULL, one message a frame)");
     options.flag("--null", null_, "Messages of stdin and file: end with NUL, not with a newline");
     options.size("--max-message", max_message_, 1, 64ULL << 20, "Longer messages are refused and counted");
     options.count("--fanout", fanout_, 1, 1000, "Most attempts of one task alive together");
-    options.value("--hedge", "0", "0: start all at once; 20ms: the next when the last has run that long; p95: that percentile",
+    options.value("--hedge", "0",
+                  "0: start all at once; 20ms: the next when the last has run that long; p95: that percentile",
                   [this](const std::string& text) { return take_hedge(text, hedging_); });
-    options.value("--hedge-budget", "none", "Most hedges, as a share of tasks, like 5%", [this](const std::string& text) -> Take {
-        if (text == "none") return hedging_.budget.reset(), std::nullopt;
-        hedging_.budget = parse_share(text);
-        if (!hedging_.budget) return fmt::format("'{}' is not a share like 5%, or none", text);
-        return std::nullopt;
-    });
-    options.duration("--hedge-min", hedging_.shortest, Duration::zero(), std::chrono::hours(1), "Least delay of a percentile");
-    options.duration("--hedge-max", hedging_.longest, Duration::zero(), std::chrono::hours(1), "Largest delay of a percentile");
-    options.value("--deadline", "30s", "Time for a task from its acceptance, or none", [this](const std::string& text) -> Take {
-        if (text == "none") return deadline_.reset(), std::nullopt;
-        deadline_ = parse_duration(text);
-        if (!deadline_ || *deadline_ <= Duration::zero() || *deadline_ > std::chrono::hours(24 * 365)) {
-            return fmt::format("'{}' is not a duration like 30s or 10m, or none", text);
-        }
-        return std::nullopt;
-    });
-    options.value("--attempts", "the fanout", "Failures after which a task is given up", [this](const std::string& text) -> Take {
-        attempts_ = parse_count(text);
-        if (!attempts_ || *attempts_ < 1 || *attempts_ > 1'000'000) return fmt::format("'{}' is not a whole number from 1 to 1000000", text);
-        return std::nullopt;
-    });
-    options.count("--poison", poison_, 0, 1'000'000, "Workers that may die of a task before it is given up; 0: any number");
+    options.value("--hedge-budget", "none", "Most hedges, as a share of tasks, like 5%",
+                  [this](const std::string& text) -> Take {
+                      if (text == "none") return hedging_.budget.reset(), std::nullopt;
+                      hedging_.budget = parse_share(text);
+                      if (!hedging_.budget) return fmt::format("'{}' is not a share like 5%, or none", text);
+                      return std::nullopt;
+                  });
+    options.duration("--hedge-min", hedging_.shortest, Duration::zero(), std::chrono::hours(1),
+                     "Least delay of a percentile");
+    options.duration("--hedge-max", hedging_.longest, Duration::zero(), std::chrono::hours(1),
+                     "Largest delay of a percentile");
+    options.value("--deadline", "30s", "Time for a task from its acceptance, or none",
+                  [this](const std::string& text) -> Take {
+                      if (text == "none") return deadline_.reset(), std::nullopt;
+                      deadline_ = parse_duration(text);
+                      if (!deadline_ || *deadline_ <= Duration::zero() || *deadline_ > std::chrono::hours(24 * 365)) {
+                          return fmt::format("'{}' is not a duration like 30s or 10m, or none", text);
+                      }
+                      return std::nullopt;
+                  });
+    options.value("--attempts", "the fanout", "Failures after which a task is given up",
+                  [this](const std::string& text) -> Take {
+                      attempts_ = parse_count(text);
+                      if (!attempts_ || *attempts_ < 1 || *attempts_ > 1'000'000)
+                          return fmt::format("'{}' is not a whole number from 1 to 1000000", text);
+                      return std::nullopt;
+                  });
+    options.count("--poison", poison_, 0, 1'000'000,
+                  "Workers that may die of a task before it is given up; 0: any number");
     options.count("--window", window_, 1, 10'000'000, "Most tasks in flight");
     options.size("--window-bytes", window_bytes_, 1, 1ULL << 40, "Most bytes of messages in flight");
     options.duration("--heartbeat", heartbeat_, std::chrono::milliseconds(50), std::chrono::minutes(1),
@@ -93,7 +103,8 @@ std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     if (source_.starts_with("file:")) {
         const std::string path = source_.substr(5);
         const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-        if (descriptor < 0) throw std::invalid_argument(fmt::format("--source: cannot read '{}': {}", path, std::strerror(errno)));
+        if (descriptor < 0)
+            throw std::invalid_argument(fmt::format("--source: cannot read '{}': {}", path, std::strerror(errno)));
         return std::make_unique<LineSource>(descriptor, separator, max_message_);
     }
     if (source_.starts_with("zmq:")) {

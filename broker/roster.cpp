@@ -93,7 +93,8 @@ WorkerSession* Roster::choose(const Task& task) {
         if (!worker->can_take()) continue;
         if (std::ranges::any_of(task.alive, [&](AttemptId id) { return id.session == worker->session; })) continue;
         Objection objection{false, false, worker->in_flight, worker->credit};
-        objection.tried = std::ranges::any_of(task.history, [&](const auto& past) { return past.worker == worker->name; });
+        objection.tried =
+            std::ranges::any_of(task.history, [&](const auto& past) { return past.worker == worker->name; });
         objection.pool_in_use = std::ranges::any_of(task.alive, [&](AttemptId id) {
             const WorkerSession* other = find(id.session);
             return other != nullptr && other->pool == worker->pool;

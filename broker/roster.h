@@ -1,15 +1,17 @@
-// The roster: the sessions of workers, with their credit, their signs of life, and what is to be said to each. It chooses
-// the worker for an attempt. Pure.
+// The roster: the sessions of workers, with their credit, their signs of life, and what is to be said to each. It
+// chooses the worker for an attempt. Pure.
 //
 // A session:
 //
 //     hello -> admitting --Admitted--> admitted --first heartbeat--> ready --silent, died, bye, new hello--> leaving
-//                  |                       |                                                                   | Refused
-//                  +-----------------------+-----------------------------------------------------------------> lingering -> gone
+//                  |                       |                                                                   |
+//                  Refused
+//                  +-----------------------+----------------------------------------------------------------->
+//                  lingering -> gone
 //
-// admitting: the collector has been told. admitted: it has answered, the worker is welcomed. ready: the worker has shown that
-// it knows; only now it gets tasks. leaving: the collector has been told to refuse it. lingering: refused, but a winner of
-// it has still to reach the sink.
+// admitting: the collector has been told. admitted: it has answered, the worker is welcomed. ready: the worker has
+// shown that it knows; only now it gets tasks. leaving: the collector has been told to refuse it. lingering: refused,
+// but a winner of it has still to reach the sink.
 #pragma once
 
 #include <cstdint>
@@ -44,14 +46,14 @@ struct WorkerSession {
     std::string pool;
     std::uint32_t slots = 1;
     std::uint32_t credit = 1;
-    std::uint32_t in_flight = 0;   ///< attempts that hold a credit: open ones, but for winners that wait for the sink
+    std::uint32_t in_flight = 0;  ///< attempts that hold a credit: open ones, but for winners that wait for the sink
     std::uint32_t pid = 0;
     std::string tasks_endpoint;
     std::string control_endpoint;
     Instant last_heard{};
-    bool died = false;             ///< it is known to have died by itself (and did not leave, or fall silent)
-    std::uint64_t round = 0;       ///< last round of the token
-    std::deque<TokenRound> rounds; ///< under way
+    bool died = false;              ///< it is known to have died by itself (and did not leave, or fall silent)
+    std::uint64_t round = 0;        ///< last round of the token
+    std::deque<TokenRound> rounds;  ///< under way
 
     // What is to be said on the next flush.
     wire::Writer tasks;
@@ -62,7 +64,7 @@ struct WorkerSession {
     bool welcome_due = false;
     bool ping_due = false;
     bool gone_due = false;
-    bool tasks_blocked = false;    ///< the socket does not take more for now
+    bool tasks_blocked = false;  ///< the socket does not take more for now
     bool control_blocked = false;
 
     [[nodiscard]] bool can_take() const { return state == SessionState::ready && !tasks_blocked && in_flight < credit; }
@@ -78,9 +80,9 @@ public:
     WorkerSession& admit(Instant now, const wire::Hello& hello);
     void remove(Session session);
 
-    /// The worker for the next attempt of a task, null if none can take it now: never one that has an attempt of it alive; if
-    /// possible none where one failed; then a pool that is not in use for it; then the least loaded for its size; then
-    /// the next in turn.
+    /// The worker for the next attempt of a task, null if none can take it now: never one that has an attempt of it
+    /// alive; if possible none where one failed; then a pool that is not in use for it; then the least loaded for its
+    /// size; then the next in turn.
     [[nodiscard]] WorkerSession* choose(const Task& task);
 
     [[nodiscard]] bool has_credit() const;

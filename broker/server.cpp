@@ -50,7 +50,8 @@ Instant BrokerServer::turn(Instant now) {
     if (dispatcher_.wants_message() && source_->has_buffered()) return Instant::min();
     Instant next = dispatcher_.next_deadline();
     for (const auto& [session, links] : workers_) {
-        if (!links.tasks.parked.empty() || !links.control.parked.empty()) next = std::min(next, now + std::chrono::milliseconds(2));
+        if (!links.tasks.parked.empty() || !links.control.parked.empty())
+            next = std::min(next, now + std::chrono::milliseconds(2));
     }
     if (!collector_.parked.empty()) next = std::min(next, now + std::chrono::milliseconds(2));
     return next;
@@ -91,12 +92,14 @@ void BrokerServer::change_links() {
         }
         try {
             const Socket::Marks marks{.send = kSendMark, .linger = Duration::zero()};
-            workers_.emplace(change.session,
-                             WorkerLinks{{daemon_.connect_to_peer(zmq::socket_type::push, change.tasks_endpoint, marks), {}, 0},
-                                         {daemon_.connect_to_peer(zmq::socket_type::push, change.control_endpoint, marks), {}, 0}});
+            workers_.emplace(
+                change.session,
+                WorkerLinks{{daemon_.connect_to_peer(zmq::socket_type::push, change.tasks_endpoint, marks), {}, 0},
+                            {daemon_.connect_to_peer(zmq::socket_type::push, change.control_endpoint, marks), {}, 0}});
         } catch (const std::exception& error) {
             // It gets no tasks: without a welcome its session never becomes ready.
-            if (peer_log_.now(Clock::now())) log::warn("worker_unreachable session={} error={}", change.session, log::quoted(error.what()));
+            if (peer_log_.now(Clock::now()))
+                log::warn("worker_unreachable session={} error={}", change.session, log::quoted(error.what()));
         }
     }
 }
@@ -117,7 +120,8 @@ void BrokerServer::unpark_all() {
     if (!collector_.parked.empty()) unpark(collector_);
     for (auto& [session, links] : workers_) {
         if (!links.tasks.parked.empty() && unpark(links.tasks)) dispatcher_.set_blocked(session, Road::tasks, false);
-        if (!links.control.parked.empty() && unpark(links.control)) dispatcher_.set_blocked(session, Road::control, false);
+        if (!links.control.parked.empty() && unpark(links.control))
+            dispatcher_.set_blocked(session, Road::control, false);
     }
 }
 
@@ -134,7 +138,9 @@ void BrokerServer::stop(Instant now) {
     drain(now);
 }
 
-void BrokerServer::died(Instant now, std::string_view name, std::uint32_t pid) { dispatcher_.worker_died(now, name, pid); }
+void BrokerServer::died(Instant now, std::string_view name, std::uint32_t pid) {
+    dispatcher_.worker_died(now, name, pid);
+}
 
 std::optional<int> BrokerServer::finished() const {
     if (!dispatcher_.drained()) return std::nullopt;
@@ -142,7 +148,9 @@ std::optional<int> BrokerServer::finished() const {
     return dispatcher_.ledger().books().balanced() ? kExitOk : kExitImbalance;
 }
 
-int BrokerServer::unfinished() const { return kExitLeftBehind; }
+int BrokerServer::unfinished() const {
+    return kExitLeftBehind;
+}
 
 void BrokerServer::write_books() {
     const Books books = dispatcher_.ledger().books();
@@ -162,7 +170,9 @@ void BrokerServer::write_books() {
     books_[BooksPage::attempts_in_flight] = books.attempts_in_flight;
     books_[BooksPage::input_read] = source_->bytes_read();
     books_[BooksPage::refused] = source_->refused();
-    books_[BooksPage::state] = dispatcher_.drained() ? BooksPage::drained : stopping_ ? BooksPage::stopped : BooksPage::running;
+    books_[BooksPage::state] = dispatcher_.drained() ? BooksPage::drained
+                               : stopping_           ? BooksPage::stopped
+                                                     : BooksPage::running;
 }
 
 /// It waits, and says so: for a collector, or for a worker.
@@ -174,7 +184,8 @@ void BrokerServer::say_what_is_missing(Instant now) {
     }
     if (waiting_since_ == kNever) waiting_since_ = now;
     if (now - waiting_since_ < std::chrono::seconds(2) || dispatcher_.drained() || !missing_log_.now(now)) return;
-    log::warn("waiting for={} tasks_in_flight={}", collector_missing ? "collector" : "workers", dispatcher_.ledger().tasks_in_flight());
+    log::warn("waiting for={} tasks_in_flight={}", collector_missing ? "collector" : "workers",
+              dispatcher_.ledger().tasks_in_flight());
 }
 
 // ---- admin ---------------------------------------------------------------------------------------------------------
@@ -186,7 +197,8 @@ void BrokerServer::answer_admin(Instant now) {
 
 std::string BrokerServer::obey(Instant now, std::string_view request) {
     const auto json = nlohmann::json::parse(request, nullptr, false);
-    const std::string verb = json.is_object() && json.contains("do") && json["do"].is_string() ? json["do"].get<std::string>() : "";
+    const std::string verb =
+        json.is_object() && json.contains("do") && json["do"].is_string() ? json["do"].get<std::string>() : "";
     if (verb == "drain") {
         drain(now);
     } else if (verb == "pause" || verb == "resume") {
@@ -209,11 +221,14 @@ std::string BrokerServer::stats_members(Instant now) const {
         marks += links.tasks.mark_reached + links.control.mark_reached;
     }
     return broker_stats(dispatcher_, now) +
-           fmt::format(R"(,"source":{{"refused":{},"bytes_read":{},"ended":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},"draining":{})",
-                       source_->refused(), source_->bytes_read(), source_->ended(), parked, marks, draining_);
+           fmt::format(
+               R"(,"source":{{"refused":{},"bytes_read":{},"ended":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},"draining":{})",
+               source_->refused(), source_->bytes_read(), source_->ended(), parked, marks, draining_);
 }
 
-std::string BrokerServer::dump_members(Instant now, std::size_t limit) const { return broker_dump(dispatcher_, now, limit); }
+std::string BrokerServer::dump_members(Instant now, std::size_t limit) const {
+    return broker_dump(dispatcher_, now, limit);
+}
 
 std::string BrokerServer::ready_members() const {
     std::string members = fmt::format(R"(,"events":{},"admin":{})", nlohmann::json(events_.endpoint()).dump(),

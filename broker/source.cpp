@@ -30,7 +30,9 @@ LineSource::LineSource(int descriptor, char separator, std::size_t max_message)
     }
 }
 
-LineSource::~LineSource() { close(descriptor_); }
+LineSource::~LineSource() {
+    close(descriptor_);
+}
 
 std::size_t LineSource::separator_at() const {
     const std::size_t at = buffer_.find(separator_, std::max(begin_, searched_));

@@ -1,7 +1,8 @@
 // Where messages come from. A source is asked only while the broker wants a message, so that what is not accepted stays
 // where it was: in the pipe, the file, the socket.
 //
-// Owned by the broker's server, on its thread; never blocks. A message over the limit is refused and counted, the rest goes on.
+// Owned by the broker's server, on its thread; never blocks. A message over the limit is refused and counted, the rest
+// goes on.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ public:
     [[nodiscard]] virtual bool has_buffered() const { return false; }
     /// What wakes the loop when there may be a message.
     virtual void poll_items(std::vector<zmq_pollitem_t>& items) = 0;
-    [[nodiscard]] virtual std::uint64_t refused() const = 0;     ///< messages over the limit
+    [[nodiscard]] virtual std::uint64_t refused() const = 0;               ///< messages over the limit
     [[nodiscard]] virtual std::uint64_t bytes_total() const { return 0; }  ///< 0: not known
     [[nodiscard]] virtual std::uint64_t bytes_read() const { return 0; }   ///< of messages that were handed over
     [[nodiscard]] virtual std::string endpoint() const { return {}; }
@@ -54,9 +55,9 @@ private:
     int descriptor_;
     char separator_;
     std::size_t max_message_;
-    bool regular_ = false;   // a file: always readable
+    bool regular_ = false;  // a file: always readable
     std::string buffer_;
-    std::size_t begin_ = 0;  // of what has not been handed over
+    std::size_t begin_ = 0;             // of what has not been handed over
     mutable std::size_t searched_ = 0;  // no separator between begin_ and here
     bool at_end_ = false;
     bool skipping_ = false;  // in the middle of a message over the limit

@@ -17,7 +17,8 @@ std::string base64(std::string_view bytes) {
     for (std::size_t i = 0; i < bytes.size(); i += 3) {
         std::uint32_t group = 0;
         const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
-        for (std::size_t j = 0; j < 3; ++j) group = group << 8 | (j < n ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+        for (std::size_t j = 0; j < 3; ++j)
+            group = group << 8 | (j < n ? static_cast<unsigned char>(bytes[i + j]) : 0U);
         for (std::size_t j = 0; j < 4; ++j) out += j <= n ? kAlphabet[group >> (18 - 6 * j) & 63U] : '=';
     }
     return out;
@@ -49,7 +50,8 @@ std::string format_json(const OutcomeRecord& outcome) {
                                    outcome.id ? member("id", *outcome.id) : R"("id":null)", name_of(outcome.outcome));
     line += outcome.outcome == Outcome::completed ? member("result", outcome.result) : member("error", outcome.error);
     if (outcome.attempt != 0) {
-        line += fmt::format(R"(,{},{},"attempt":{})", member("worker", outcome.worker), member("pool", outcome.pool), outcome.attempt);
+        line += fmt::format(R"(,{},{},"attempt":{})", member("worker", outcome.worker), member("pool", outcome.pool),
+                            outcome.attempt);
     }
     line += fmt::format(R"(,"attempts":{},"latency_us":{})", outcome.attempts, outcome.latency_us);
     if (outcome.outcome != Outcome::completed && outcome.attempt == 0) {

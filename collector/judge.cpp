@@ -24,8 +24,12 @@ End end_of(ReportKind kind) {
 /// A broker has no reason to give up more attempts of one worker at once.
 constexpr std::uint64_t kMostLost = 1'000'000;
 
-std::size_t index(End end) { return static_cast<std::size_t>(end); }
-std::size_t index(Outcome outcome) { return static_cast<std::size_t>(outcome); }
+std::size_t index(End end) {
+    return static_cast<std::size_t>(end);
+}
+std::size_t index(Outcome outcome) {
+    return static_cast<std::size_t>(outcome);
+}
 
 std::optional<std::string> owned(const std::optional<std::string_view>& id) {
     return id ? std::optional<std::string>(*id) : std::nullopt;
@@ -303,7 +307,8 @@ void Judge::written(Epoch epoch, Seq seq) {
     const Outcome outcome = task->outcome;
     if (task->winner.session != 0) {
         ++counts_.ends[index(End::won)];
-        if (const auto at = sessions_.find(task->winner.session); at != sessions_.end()) ++at->second.ends[index(End::won)];
+        if (const auto at = sessions_.find(task->winner.session); at != sessions_.end())
+            ++at->second.ends[index(End::won)];
     }
     ++counts_.outcomes[index(outcome)];
     settled_.insert(seq);
@@ -322,8 +327,8 @@ void Judge::write_ends(Session id, SessionBook& session, wire::Writer& writer) {
     session.has_news = false;
 }
 
-/// Order matters to the broker: decisions before what is settled, ends before the echo of a session that is gone and before
-/// the token that followed them.
+/// Order matters to the broker: decisions before what is settled, ends before the echo of a session that is gone and
+/// before the token that followed them.
 void Judge::write_news(wire::Writer& writer) {
     if (std::exchange(news_synced_, false)) writer.add(wire::Synced{});
     for (const wire::Decided& decided : news_decided_) writer.add(decided);

@@ -1,5 +1,5 @@
-// The judge: the one place where tasks are decided. The first acceptable report or the first verdict decides; everything that
-// comes after is late. Pure: frames and `now` in, outcomes for the sink and frames for the broker out.
+// The judge: the one place where tasks are decided. The first acceptable report or the first verdict decides;
+// everything that comes after is late. Pure: frames and `now` in, outcomes for the sink and frames for the broker out.
 //
 // Life of a task here:
 //
@@ -8,8 +8,8 @@
 //         +--Sync names its winner--> awaited --its report-+  |
 //                 ^          \--winner's session gone--> (nothing)
 //
-// Nothing is kept of an undecided task. Memory: one entry for each decided task (the broker's window bounds them), a hole
-// in an interval set for each attempt or task in flight, and what the broker has not acknowledged.
+// Nothing is kept of an undecided task. Memory: one entry for each decided task (the broker's window bounds them), a
+// hole in an interval set for each attempt or task in flight, and what the broker has not acknowledged.
 //
 // Frames of a session that was not admitted, of an older broker, or to another collector are refused and counted.
 #pragma once
@@ -46,9 +46,9 @@ struct OutcomeRecord {
     Seq seq = 0;
     Outcome outcome = Outcome::completed;
     std::optional<std::string> id;
-    std::string result;          ///< completed only
-    std::string error;           ///< the others: why
-    std::string worker;          ///< of the attempt that decided; empty for a verdict
+    std::string result;  ///< completed only
+    std::string error;   ///< the others: why
+    std::string worker;  ///< of the attempt that decided; empty for a verdict
     std::string pool;
     std::uint32_t attempt = 0;   ///< ordinal of that attempt; 0 for a verdict
     std::uint32_t attempts = 0;  ///< attempts that had been started when the decision was on its way
@@ -97,7 +97,8 @@ public:
     [[nodiscard]] Incarnation broker() const { return broker_; }
     [[nodiscard]] Epoch epoch() const { return epoch_; }
     [[nodiscard]] const IntervalSet& settled() const { return settled_; }
-    /// Ends of a session by kind, as far as this life of the collector judged them; null for a session that is not admitted.
+    /// Ends of a session by kind, as far as this life of the collector judged them; null for a session that is not
+    /// admitted.
     [[nodiscard]] const std::array<std::uint64_t, kEnds + 1>* ends_of(Session session) const;
 
 private:

@@ -16,10 +16,13 @@ struct Flags {
     explicit Flags(curfew::Options& options) {
         options.text("--results", config.results, "Endpoint to bind for reports");
         options.text("--broker", config.broker, "The broker's endpoint for events");
-        options.text("--sink", sink, "Where outcomes go: stdout, file:PATH (appended to), or zmq:ENDPOINT (a PUSH, one a frame)");
-        options.choice("--format", format, {"raw", "json"}, "raw: results, a line each; json: all outcomes, a line each");
+        options.text("--sink", sink,
+                     "Where outcomes go: stdout, file:PATH (appended to), or zmq:ENDPOINT (a PUSH, one a frame)");
+        options.choice("--format", format, {"raw", "json"},
+                       "raw: results, a line each; json: all outcomes, a line each");
         options.flag("--keep-order", config.keep_order, "Write in the order of acceptance");
-        options.duration("--heartbeat", config.heartbeat, std::chrono::milliseconds(50), std::chrono::minutes(1), "As the broker's");
+        options.duration("--heartbeat", config.heartbeat, std::chrono::milliseconds(50), std::chrono::minutes(1),
+                         "As the broker's");
     }
 
     std::unique_ptr<curfew::Sink> open_sink(curfew::Daemon& daemon) const {
@@ -27,11 +30,13 @@ struct Flags {
         const Format as = format == "json" ? format_json : format_raw;
         if (sink == "stdout") return std::make_unique<DescriptorSink>(dup(STDOUT_FILENO), as);
         if (sink.starts_with("file:")) {
-            return std::make_unique<DescriptorSink>(open_sink_file(sink.substr(5), daemon.run_dir().crashed_before()), as);
+            return std::make_unique<DescriptorSink>(open_sink_file(sink.substr(5), daemon.run_dir().crashed_before()),
+                                                    as);
         }
         if (sink.starts_with("zmq:")) {
-            return std::make_unique<ZmqSink>(
-                daemon.connect_to_peer(zmq::socket_type::push, sink.substr(4), {.send = 1000, .linger = daemon.grace()}), as);
+            return std::make_unique<ZmqSink>(daemon.connect_to_peer(zmq::socket_type::push, sink.substr(4),
+                                                                    {.send = 1000, .linger = daemon.grace()}),
+                                             as);
         }
         throw std::invalid_argument(fmt::format("--sink: '{}' is not stdout, file:PATH or zmq:ENDPOINT", sink));
     }
@@ -40,7 +45,8 @@ struct Flags {
 }  // namespace
 
 int main(int argc, char** argv) {
-    curfew::Daemon daemon("collector", "Decides each task by its first acceptable report and writes the outcomes to a sink.");
+    curfew::Daemon daemon("collector",
+                          "Decides each task by its first acceptable report and writes the outcomes to a sink.");
     Flags flags(daemon.options());
     return daemon.run(argc, argv, [&] {
         flags.config.says_failures = flags.format == "raw";

@@ -45,11 +45,13 @@ void CollectorServer::write_outcomes(Instant now) {
 }
 
 void CollectorServer::say_failure(const OutcomeRecord& outcome) const {
-    log::warn("task_{} task={}-{} attempts={} error={}", name_of(outcome.outcome), outcome.epoch, outcome.seq, outcome.attempts,
-              log::quoted(outcome.error));
+    log::warn("task_{} task={}-{} attempts={} error={}", name_of(outcome.outcome), outcome.epoch, outcome.seq,
+              outcome.attempts, log::quoted(outcome.error));
 }
 
-void CollectorServer::stop(Instant) { stopping_ = true; }
+void CollectorServer::stop(Instant) {
+    stopping_ = true;
+}
 
 std::optional<int> CollectorServer::finished() const {
     // What has been decided is still written, within grace.
@@ -65,10 +67,11 @@ std::string CollectorServer::stats_members(Instant) const {
         R"("settled":{{"completed":{},"failed":{},"expired":{},"cancelled":{}}},"ends":{{"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{}}},)"
         R"("reports":{},"duplicates":{},"refused_frames":{},"malformed_frames":{},"decided":{},"sink_waiting":{},"sessions":{},"unacknowledged":{},"parked":{},)"
         R"("settled_intervals":{},"broker":{{"synced":{},"incarnation":{}}})",
-        outcome(Outcome::completed), outcome(Outcome::failed), outcome(Outcome::expired), outcome(Outcome::cancelled), end(End::won),
-        end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost), counts.reports, counts.duplicates,
-        counts.refused, counts.malformed, judge_.decided(), sink_->waiting(), judge_.sessions(), judge_.unacknowledged(),
-        parked_.size(), judge_.settled().intervals().size(), judge_.synced(), judge_.broker());
+        outcome(Outcome::completed), outcome(Outcome::failed), outcome(Outcome::expired), outcome(Outcome::cancelled),
+        end(End::won), end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost),
+        counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(), sink_->waiting(),
+        judge_.sessions(), judge_.unacknowledged(), parked_.size(), judge_.settled().intervals().size(),
+        judge_.synced(), judge_.broker());
 }
 
 std::string CollectorServer::dump_members(Instant, std::size_t) const {

@@ -22,18 +22,22 @@ constexpr std::size_t kFilePiece = 1 << 20;
 
 DescriptorSink::DescriptorSink(int descriptor, Format format) : descriptor_(descriptor), format_(std::move(format)) {
     struct stat found {};
-    if (fstat(descriptor_, &found) != 0) throw std::system_error(errno, std::generic_category(), "cannot write to the sink");
+    if (fstat(descriptor_, &found) != 0)
+        throw std::system_error(errno, std::generic_category(), "cannot write to the sink");
     is_file_ = S_ISREG(found.st_mode);
 }
 
-DescriptorSink::~DescriptorSink() { close(descriptor_); }
+DescriptorSink::~DescriptorSink() {
+    close(descriptor_);
+}
 
 void DescriptorSink::put(const OutcomeRecord& outcome) {
     bytes_ += format_(outcome);
     pending_.push_back({written_ + (bytes_.size() - begin_), outcome.epoch, outcome.seq});
 }
 
-/// How much to write at once: whole lines, and to a pipe no more than it takes without blocking (poll said that PIPE_BUF fit).
+/// How much to write at once: whole lines, and to a pipe no more than it takes without blocking (poll said that
+/// PIPE_BUF fit).
 std::size_t DescriptorSink::piece() const {
     const std::size_t left = bytes_.size() - begin_;
     const std::size_t most = is_file_ ? kFilePiece : PIPE_BUF;
@@ -80,7 +84,8 @@ void DescriptorSink::poll_items(std::vector<zmq_pollitem_t>& items) {
 
 int open_sink_file(const std::string& path, bool crashed_before) {
     const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), fmt::format("cannot write to '{}'", path));
+    if (descriptor < 0)
+        throw std::system_error(errno, std::generic_category(), fmt::format("cannot write to '{}'", path));
     struct stat found {};
     if (fstat(descriptor, &found) != 0 || !S_ISREG(found.st_mode) || found.st_size == 0) return descriptor;
     off_t end = found.st_size;
@@ -96,12 +101,15 @@ int open_sink_file(const std::string& path, bool crashed_before) {
     }
     if (end < found.st_size) {
         log::warn("torn_line_dropped file={} bytes={}", log::quoted(path), found.st_size - end);
-        if (ftruncate(descriptor, end) != 0) throw std::system_error(errno, std::generic_category(), fmt::format("cannot mend '{}'", path));
+        if (ftruncate(descriptor, end) != 0)
+            throw std::system_error(errno, std::generic_category(), fmt::format("cannot mend '{}'", path));
     }
     return descriptor;
 }
 
-void ZmqSink::put(const OutcomeRecord& outcome) { pending_.push_back({format_(outcome), outcome.epoch, outcome.seq}); }
+void ZmqSink::put(const OutcomeRecord& outcome) {
+    pending_.push_back({format_(outcome), outcome.epoch, outcome.seq});
+}
 
 void ZmqSink::flush(Instant now, Written& written) {
     retry_at_ = kNever;

@@ -1,5 +1,5 @@
-// Where outcomes go. A sink is given records in the order in which they are to appear and says later which of them it has;
-// only those settle.
+// Where outcomes go. A sink is given records in the order in which they are to appear and says later which of them it
+// has; only those settle.
 //
 // Owned by the collector's server, on its thread; never blocks: what cannot be written now waits here, and the broker's
 // window bounds it. Errors are thrown as std::system_error and end the process (exit 74); a full disk is waited for.
@@ -67,8 +67,8 @@ private:
     bool full_ = false;
 };
 
-/// Opens a file to append to. If its last writer crashed, a torn last line is cut off (it was never confirmed); otherwise a
-/// missing newline is added.
+/// Opens a file to append to. If its last writer crashed, a torn last line is cut off (it was never confirmed);
+/// otherwise a missing newline is added.
 [[nodiscard]] int open_sink_file(const std::string& path, bool crashed_before);
 
 /// A PUSH: an outcome is settled when ZeroMQ has taken it.

@@ -46,8 +46,8 @@ std::uint64_t resident_kib() {
 std::size_t entries_of(const char* directory) {
     std::error_code error;
     std::size_t count = 0;
-    for (auto at = std::filesystem::directory_iterator(directory, error); !error && at != std::filesystem::directory_iterator();
-         at.increment(error)) {
+    for (auto at = std::filesystem::directory_iterator(directory, error);
+         !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
         ++count;
     }
     return count;
@@ -120,7 +120,8 @@ void Daemon::set_up_signals() {
     }
 }
 
-Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name, Socket::Marks marks) {
+Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
+                    Socket::Marks marks) {
     const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
     check_endpoint(where, true, insecure_);
     Socket socket = Socket::bound(*context_, type, where, marks);
@@ -128,7 +129,8 @@ Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const st
     return socket;
 }
 
-Socket Daemon::connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name, Socket::Marks marks) {
+Socket Daemon::connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
+                       Socket::Marks marks) {
     return connect_to_peer(type, endpoint.empty() ? run_dir_->socket(default_name) : endpoint, marks);
 }
 
@@ -187,7 +189,8 @@ void Daemon::wait(Shell& shell, Instant until) {
         timeout_ms = 0;
     } else {
         // zmq_poll counts in milliseconds; the timer is exact. Setting it also forgets that it fired.
-        const Duration length = until == kNever ? std::chrono::hours(1) : std::min<Duration>(until - now, std::chrono::hours(1));
+        const Duration length =
+            until == kNever ? std::chrono::hours(1) : std::min<Duration>(until - now, std::chrono::hours(1));
         const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(length).count();
         const itimerspec spec{{0, 0}, {ns / 1'000'000'000, ns % 1'000'000'000}};
         timerfd_settime(timer_, 0, &spec, nullptr);
@@ -223,8 +226,10 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
     if (lifeline_ < 0) return;
     char chunk[4096];
     ssize_t size = 0;
-    while ((size = read(lifeline_, chunk, sizeof chunk)) > 0) lifeline_buffer_.append(chunk, static_cast<std::size_t>(size));
-    for (std::size_t end = 0; (end = lifeline_buffer_.find('\n')) != std::string::npos; lifeline_buffer_.erase(0, end + 1)) {
+    while ((size = read(lifeline_, chunk, sizeof chunk)) > 0)
+        lifeline_buffer_.append(chunk, static_cast<std::size_t>(size));
+    for (std::size_t end = 0; (end = lifeline_buffer_.find('\n')) != std::string::npos;
+         lifeline_buffer_.erase(0, end + 1)) {
         const std::string line = lifeline_buffer_.substr(0, end);
         char name[65] = {};
         unsigned pid = 0;
@@ -247,7 +252,8 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
 
 void Daemon::answer_monitor(const Shell& shell, Instant now) {
     std::string_view request;
-    // A REP takes the next request only when the last was answered, so this ends; the bound is for clients without pause.
+    // A REP takes the next request only when the last was answered, so this ends; the bound is for clients without
+    // pause.
     for (int i = 0; i < 64 && monitor_->receive(request); ++i) (void)monitor_->send(answer(shell, now, request));
 }
 
@@ -260,7 +266,8 @@ std::string Daemon::answer(const Shell& shell, Instant now, std::string_view req
             return R"({"error":"ask with {\"ask\":\"stats\"}, \"dump\" or \"health\""})";
         }
         ask = json["ask"];
-        if (json.contains("limit") && json["limit"].is_number_unsigned()) limit = std::min(json["limit"].get<std::size_t>(), kMostDumped);
+        if (json.contains("limit") && json["limit"].is_number_unsigned())
+            limit = std::min(json["limit"].get<std::size_t>(), kMostDumped);
     }
     if (ask == "health") return fmt::format("{{{}}}", process_members(now));
     if (ask == "stats") return fmt::format("{{{},{}}}", process_members(now), shell.stats_members(now));

@@ -1,11 +1,11 @@
-// The skeleton of every process: flags that all have, run directory and lock, log, signals, lifeline, ready, monitor socket,
-// the loop, the exit. A process adds a Shell: its sockets, and what it does in a turn.
+// The skeleton of every process: flags that all have, run directory and lock, log, signals, lifeline, ready, monitor
+// socket, the loop, the exit. A process adds a Shell: its sockets, and what it does in a turn.
 //
 //     main: Daemon daemon(role, what it is); own flags on daemon.options(); return daemon.run(argc, argv, make_shell);
 //
-// One thread owns everything here. Signals are events of the loop: TERM (and INT, unless launch holds the lifeline) stops
-// the process within --grace whatever its peers do; USR1 drains. The lifeline is a pipe from launch: lines `drain` and `died
-// NAME PID` come over it, and when it closes, launch is gone: stop.
+// One thread owns everything here. Signals are events of the loop: TERM (and INT, unless launch holds the lifeline)
+// stops the process within --grace whatever its peers do; USR1 drains. The lifeline is a pipe from launch: lines
+// `drain` and `died NAME PID` come over it, and when it closes, launch is gone: stop.
 #pragma once
 
 #include <functional>
@@ -54,8 +54,8 @@ public:
 
     [[nodiscard]] Options& options() { return options_; }
 
-    /// Parses, sets up, runs the loop, cleans up; the exit code. `make` builds the shell; what it throws (EndpointError,
-    /// RunDirError, std::system_error) becomes a clear line and an exit code.
+    /// Parses, sets up, runs the loop, cleans up; the exit code. `make` builds the shell; what it throws
+    /// (EndpointError, RunDirError, std::system_error) becomes a clear line and an exit code.
     int run(int argc, const char* const* argv, const std::function<std::unique_ptr<Shell>()>& make);
 
     // For make():
@@ -65,9 +65,12 @@ public:
     [[nodiscard]] zmq::context_t& context() { return *context_; }
     [[nodiscard]] Duration grace() const { return grace_; }
     [[nodiscard]] bool has_lifeline() const { return lifeline_ >= 0; }
-    /// A socket bound at `endpoint`, or at the default in the run directory when that is empty. Ends up in the clean-up.
-    [[nodiscard]] Socket bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name, Socket::Marks marks);
-    [[nodiscard]] Socket connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name, Socket::Marks marks);
+    /// A socket bound at `endpoint`, or at the default in the run directory when that is empty. Ends up in the
+    /// clean-up.
+    [[nodiscard]] Socket bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
+                              Socket::Marks marks);
+    [[nodiscard]] Socket connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
+                                 Socket::Marks marks);
     /// Connects to an endpoint that a peer has told; throws EndpointError.
     [[nodiscard]] Socket connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks);
     /// When there is no lifeline any more, clear the run directory at the end.

@@ -1,10 +1,12 @@
-// A table keyed by dense numbers (tasks by seq, attempts by their number): a hash table whose hash is the number itself, so
-// that numbers handed out one after the other lie one after the other, and a number is found where it is expected.
+// A table keyed by dense numbers (tasks by seq, attempts by their number): a hash table whose hash is the number
+// itself, so that numbers handed out one after the other lie one after the other, and a number is found where it is
+// expected.
 //
-// Open addressing with linear probing in Robin Hood order (Celis 1986): along a run of cells the homes never go back. So a
-// search for a number that is not there, and the shifting back after a deletion, end at the first cell that sits at home:
-// in a run of dense numbers, at once. No tombstones: a table that has seen a billion numbers is as quick and as small as one
-// that has seen a thousand. It shrinks when it is mostly empty. Pure, not thread safe. References are valid until the next insert or erase.
+// Open addressing with linear probing in Robin Hood order (Celis 1986): along a run of cells the homes never go back.
+// So a search for a number that is not there, and the shifting back after a deletion, end at the first cell that sits
+// at home: in a run of dense numbers, at once. No tombstones: a table that has seen a billion numbers is as quick and
+// as small as one that has seen a thousand. It shrinks when it is mostly empty. Pure, not thread safe. References are
+// valid until the next insert or erase.
 #pragma once
 
 #include <algorithm>
@@ -88,11 +90,13 @@ private:
         return kNowhere;
     }
     /// How far the cell's number is from its home.
-    [[nodiscard]] std::size_t distance_of(std::size_t i) const { return (i - home(cells_[i].key)) & (cells_.size() - 1); }
+    [[nodiscard]] std::size_t distance_of(std::size_t i) const {
+        return (i - home(cells_[i].key)) & (cells_.size() - 1);
+    }
     std::size_t place(Cell cell);
     void close_gap(std::size_t gap);
-    /// A table that empties and fills again each turn keeps its size: it shrinks only after as many deletions as it has cells
-    /// have found it sparse.
+    /// A table that empties and fills again each turn keeps its size: it shrinks only after as many deletions as it has
+    /// cells have found it sparse.
     void shrink_if_long_sparse() {
         if (cells_.size() == kSmallest || size_ * 8 >= cells_.size()) {
             sparse_ = 0;

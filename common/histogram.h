@@ -1,5 +1,6 @@
-// A histogram of durations with a relative error of 2%: buckets that grow by 4%, from 1 us to about an hour. Fixed memory.
-// Old values fade: when the total weight reaches kFade all weights are halved, so percentiles follow what happened lately.
+// A histogram of durations with a relative error of 2%: buckets that grow by 4%, from 1 us to about an hour. Fixed
+// memory. Old values fade: when the total weight reaches kFade all weights are halved, so percentiles follow what
+// happened lately.
 //
 // Pure, not thread safe.
 #pragma once

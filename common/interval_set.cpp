@@ -8,8 +8,9 @@ namespace curfew {
 
 std::size_t IntervalSet::lower_bound(std::uint64_t n) const {
     if (intervals_.empty() || intervals_.back().last < n) return intervals_.size();
-    const auto at = std::lower_bound(intervals_.begin(), intervals_.end(), n,
-                                     [](const Interval& interval, std::uint64_t value) { return interval.last < value; });
+    const auto at =
+        std::lower_bound(intervals_.begin(), intervals_.end(), n,
+                         [](const Interval& interval, std::uint64_t value) { return interval.last < value; });
     return static_cast<std::size_t>(at - intervals_.begin());
 }
 
@@ -57,7 +58,9 @@ void IntervalSet::insert(Interval range) {
     }
 }
 
-std::uint64_t IntervalSet::size() const { return count_numbers(intervals_); }
+std::uint64_t IntervalSet::size() const {
+    return count_numbers(intervals_);
+}
 
 void append_number(Intervals& list, std::uint64_t n) {
     if (!list.empty() && list.back().last + 1 == n) {
@@ -72,7 +75,8 @@ std::uint64_t count_numbers(const Intervals& list) {
     for (const Interval& range : list) {
         if (range.first > range.last) continue;
         const std::uint64_t length = range.last - range.first;
-        if (length >= std::numeric_limits<std::uint64_t>::max() - count) return std::numeric_limits<std::uint64_t>::max();
+        if (length >= std::numeric_limits<std::uint64_t>::max() - count)
+            return std::numeric_limits<std::uint64_t>::max();
         count += length + 1;
     }
     return count;

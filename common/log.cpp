@@ -47,9 +47,13 @@ void set_name(std::string_view name) {
     logger().set_pattern(fmt::format("%Y-%m-%dT%H:%M:%S.%e %l {} %v", name));
 }
 
-void write(Level level, std::string_view line) { logger().log(to_spdlog(level), line); }
+void write(Level level, std::string_view line) {
+    logger().log(to_spdlog(level), line);
+}
 
-bool wanted(Level level) { return logger().should_log(to_spdlog(level)); }
+bool wanted(Level level) {
+    return logger().should_log(to_spdlog(level));
+}
 
 std::string quoted(std::string_view value, std::size_t most) {
     std::string out = "\"";

@@ -1,7 +1,7 @@
 // Log lines: one an event, a fixed event name, then key=value; on stderr. stdout belongs to results.
 //
-// Severities: error (this process gives something up), warn (somebody should look, it goes on), info (life: sessions come and
-// go), debug (each record). The default is warn: a batch is silent when all is well. Single-threaded use.
+// Severities: error (this process gives something up), warn (somebody should look, it goes on), info (life: sessions
+// come and go), debug (each record). The default is warn: a batch is silent when all is well. Single-threaded use.
 #pragma once
 
 #include <fmt/format.h>

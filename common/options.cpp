@@ -1,9 +1,9 @@
 #include "common/options.h"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdio>
-#include <fmt/format.h>
 
 #include "common/exit_code.h"
 #include "common/version.h"
@@ -13,7 +13,8 @@ namespace {
 
 std::string environment_name(const std::string& flag) {
     std::string name = "CURFEW_";
-    for (const char c : flag.substr(2)) name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    for (const char c : flag.substr(2))
+        name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     return name;
 }
 
@@ -71,9 +72,12 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
     std::uint64_t unit = 1;
     if (!text.empty()) {
         switch (text.back()) {
-            case 'k': case 'K': unit = 1ULL << 10; break;
-            case 'm': case 'M': unit = 1ULL << 20; break;
-            case 'g': case 'G': unit = 1ULL << 30; break;
+            case 'k':
+            case 'K': unit = 1ULL << 10; break;
+            case 'm':
+            case 'M': unit = 1ULL << 20; break;
+            case 'g':
+            case 'G': unit = 1ULL << 30; break;
             default: break;
         }
     }
@@ -136,49 +140,58 @@ void Options::text(const std::string& name, std::string& value, const std::strin
     });
 }
 
-void Options::choice(const std::string& name, std::string& value, std::vector<std::string> words, const std::string& help) {
-    this->value(name, value, help, [&value, words = std::move(words)](const std::string& text) -> std::optional<std::string> {
-        if (std::find(words.begin(), words.end(), text) == words.end()) {
-            return fmt::format("'{}' is not one of: {}", text, CLI::detail::join(words, ", "));
-        }
-        value = text;
-        return std::nullopt;
-    });
+void Options::choice(const std::string& name, std::string& value, std::vector<std::string> words,
+                     const std::string& help) {
+    this->value(name, value, help,
+                [&value, words = std::move(words)](const std::string& text) -> std::optional<std::string> {
+                    if (std::find(words.begin(), words.end(), text) == words.end()) {
+                        return fmt::format("'{}' is not one of: {}", text, CLI::detail::join(words, ", "));
+                    }
+                    value = text;
+                    return std::nullopt;
+                });
 }
 
 void Options::count(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
                     const std::string& help) {
-    this->value(name, std::to_string(value), help, [&value, least, most](const std::string& text) -> std::optional<std::string> {
-        const auto count = parse_count(text);
-        if (!count || *count < least || *count > most) {
-            return fmt::format("'{}' is not a whole number from {} to {} (decimal, no leading zero)", text, least, most);
-        }
-        value = *count;
-        return std::nullopt;
-    });
+    this->value(name, std::to_string(value), help,
+                [&value, least, most](const std::string& text) -> std::optional<std::string> {
+                    const auto count = parse_count(text);
+                    if (!count || *count < least || *count > most) {
+                        return fmt::format("'{}' is not a whole number from {} to {} (decimal, no leading zero)", text,
+                                           least, most);
+                    }
+                    value = *count;
+                    return std::nullopt;
+                });
 }
 
 void Options::size(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
                    const std::string& help) {
-    this->value(name, std::to_string(value), help, [&value, least, most](const std::string& text) -> std::optional<std::string> {
-        const auto size = parse_size(text);
-        if (!size || *size < least || *size > most) {
-            return fmt::format("'{}' is not a size from {} to {} bytes (like 4096, 64k or 1m)", text, least, most);
-        }
-        value = *size;
-        return std::nullopt;
-    });
+    this->value(name, std::to_string(value), help,
+                [&value, least, most](const std::string& text) -> std::optional<std::string> {
+                    const auto size = parse_size(text);
+                    if (!size || *size < least || *size > most) {
+                        return fmt::format("'{}' is not a size from {} to {} bytes (like 4096, 64k or 1m)", text, least,
+                                           most);
+                    }
+                    value = *size;
+                    return std::nullopt;
+                });
 }
 
-void Options::duration(const std::string& name, Duration& value, Duration least, Duration most, const std::string& help) {
-    this->value(name, text_of(value), help, [&value, least, most](const std::string& text) -> std::optional<std::string> {
-        const auto duration = parse_duration(text);
-        if (!duration || *duration < least || *duration > most) {
-            return fmt::format("'{}' is not a duration from {} to {} (like 20ms, 1.5s or 2m)", text, text_of(least), text_of(most));
-        }
-        value = *duration;
-        return std::nullopt;
-    });
+void Options::duration(const std::string& name, Duration& value, Duration least, Duration most,
+                       const std::string& help) {
+    this->value(name, text_of(value), help,
+                [&value, least, most](const std::string& text) -> std::optional<std::string> {
+                    const auto duration = parse_duration(text);
+                    if (!duration || *duration < least || *duration > most) {
+                        return fmt::format("'{}' is not a duration from {} to {} (like 20ms, 1.5s or 2m)", text,
+                                           text_of(least), text_of(most));
+                    }
+                    value = *duration;
+                    return std::nullopt;
+                });
 }
 
 void Options::flag(const std::string& name, bool& value, const std::string& help) {
@@ -192,7 +205,8 @@ void Options::exit_codes(const std::string& name, std::vector<int>& value, const
         std::vector<int> codes;
         for (const std::string& word : CLI::detail::split(text, ',')) {
             const auto code = parse_count(word);
-            if (!code || *code > 255) return fmt::format("'{}' is not a list of exit codes from 0 to 255, like 0,10,20", text);
+            if (!code || *code > 255)
+                return fmt::format("'{}' is not a list of exit codes from 0 to 255, like 0,10,20", text);
             codes.push_back(static_cast<int>(*code));
         }
         value = codes;
@@ -217,7 +231,8 @@ std::optional<int> Options::parse(int argc, const char* const* argv) {
 }
 
 int Options::refuse(const std::string& message) const {
-    std::fprintf(stderr, "%s: %s\nTry '%s --help'.\n", inside_->program.c_str(), message.c_str(), inside_->program.c_str());
+    std::fprintf(stderr, "%s: %s\nTry '%s --help'.\n", inside_->program.c_str(), message.c_str(),
+                 inside_->program.c_str());
     return kExitUsage;
 }
 

@@ -1,8 +1,8 @@
 // Flags, config file and environment of every process: strict, with errors that say what to do. CLI11 does the work.
 //
 // Precedence: command line, then --config FILE (lines of `flag = value`), then the environment (CURFEW_ and the flag in
-// capitals: --run-dir is CURFEW_RUN_DIR), then the default. Numbers are plain decimal: `010`, `0x10`, `-1` and `1e3` are
-// refused. Durations need a unit (us, ms, s, m, h), sizes may have one (k, m, g: powers of 1024).
+// capitals: --run-dir is CURFEW_RUN_DIR), then the default. Numbers are plain decimal: `010`, `0x10`, `-1` and `1e3`
+// are refused. Durations need a unit (us, ms, s, m, h), sizes may have one (k, m, g: powers of 1024).
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,10 @@ public:
     // Each option: the variable holds the default and gets the value. Names with their dashes.
     void text(const std::string& name, std::string& value, const std::string& help);
     void choice(const std::string& name, std::string& value, std::vector<std::string> words, const std::string& help);
-    void count(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most, const std::string& help);
-    void size(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most, const std::string& help);
+    void count(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
+               const std::string& help);
+    void size(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
+              const std::string& help);
     void duration(const std::string& name, Duration& value, Duration least, Duration most, const std::string& help);
     void flag(const std::string& name, bool& value, const std::string& help);
     /// Numbers from 0 to 255, by commas.

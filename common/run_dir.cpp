@@ -27,7 +27,8 @@ void make_private_directory(const std::string& path) {
     if (found.st_uid != geteuid()) throw RunDirError(fmt::format("run directory '{}' belongs to somebody else", path));
     // Whoever can write here can feed and read our sockets.
     if ((found.st_mode & 0077) != 0 && chmod(path.c_str(), 0700) != 0) {
-        throw RunDirError(fmt::format("run directory '{}' is open to others, and cannot be closed: {}", path, std::strerror(errno)));
+        throw RunDirError(
+            fmt::format("run directory '{}' is open to others, and cannot be closed: {}", path, std::strerror(errno)));
     }
 }
 
@@ -55,8 +56,8 @@ RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path
     }
     if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
         close(lock_);
-        throw RunDirError(fmt::format("run directory '{}' is in use: process {} is its {}; stop it, or use another --run-dir", path_,
-                                      pid, name));
+        throw RunDirError(fmt::format(
+            "run directory '{}' is in use: process {} is its {}; stop it, or use another --run-dir", path_, pid, name));
     }
     const auto wall = std::chrono::system_clock::now().time_since_epoch();
     const auto now = static_cast<Incarnation>(std::chrono::duration_cast<std::chrono::milliseconds>(wall).count());

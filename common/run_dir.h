@@ -1,8 +1,8 @@
 // The run directory of a group: the sockets, a lock file for each process in it, the books. Mode 0700, owned by us.
 //
-// A lock file holds the incarnation of its process, so that the newer of two lives is known: it is the time of the start in
-// milliseconds, or one more than the last, whichever is greater; it is never compared with a clock elsewhere. The lock is
-// flock(2): it ends with its process, however that ends.
+// A lock file holds the incarnation of its process, so that the newer of two lives is known: it is the time of the
+// start in milliseconds, or one more than the last, whichever is greater; it is never compared with a clock elsewhere.
+// The lock is flock(2): it ends with its process, however that ends.
 #pragma once
 
 #include <stdexcept>

@@ -1,8 +1,8 @@
 #include "common/socket.h"
 
-#include <cerrno>
 #include <fmt/format.h>
 #include <sys/un.h>
+#include <cerrno>
 
 #include "common/log.h"
 
@@ -46,10 +46,13 @@ void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure) {
     const std::string_view view = endpoint;
     if (view.starts_with("ipc://")) {
         const std::string_view path = view.substr(6);
-        if (path.empty() || path == "*") throw EndpointError(fmt::format("endpoint '{}': give a path, like ipc:///run/x.sock", endpoint));
+        if (path.empty() || path == "*")
+            throw EndpointError(fmt::format("endpoint '{}': give a path, like ipc:///run/x.sock", endpoint));
         if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-            throw EndpointError(fmt::format("endpoint '{}': the path has {} bytes, at most {} fit into a socket address; use a shorter "
-                                            "--run-dir", endpoint, path.size(), sizeof(sockaddr_un::sun_path) - 1));
+            throw EndpointError(
+                fmt::format("endpoint '{}': the path has {} bytes, at most {} fit into a socket address; use a shorter "
+                            "--run-dir",
+                            endpoint, path.size(), sizeof(sockaddr_un::sun_path) - 1));
         }
         return;
     }
@@ -62,8 +65,10 @@ void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure) {
         throw EndpointError(fmt::format("endpoint '{}': use tcp://HOST:PORT", endpoint));
     }
     if (to_bind && !insecure && !is_loopback(address.substr(0, colon))) {
-        throw EndpointError(fmt::format("endpoint '{}' can be reached from other machines, and nothing here is encrypted or "
-                                        "authenticated: bind to 127.0.0.1 or ipc://, or say --insecure", endpoint));
+        throw EndpointError(
+            fmt::format("endpoint '{}' can be reached from other machines, and nothing here is encrypted or "
+                        "authenticated: bind to 127.0.0.1 or ipc://, or say --insecure",
+                        endpoint));
     }
 }
 
@@ -99,8 +104,8 @@ bool Socket::send(std::string_view bytes) {
         if (zmq_send(handle, bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0) return true;
         const int error = zmq_errno();
         if (error == EINTR) continue;
-        // EAGAIN can be a millisecond old (libzmq looks at its mailbox seldom): reading the events makes it look. EFSM: a REP
-        // whose request is gone.
+        // EAGAIN can be a millisecond old (libzmq looks at its mailbox seldom): reading the events makes it look. EFSM:
+        // a REP whose request is gone.
         if (error == EAGAIN && !looked) {
             looked = true;
             if (socket_.get(zmq::sockopt::events) & ZMQ_POLLOUT) continue;

@@ -1,9 +1,9 @@
-// ZeroMQ sockets the way this project uses them: no send blocks, no exception on the way of a message, LINGER and marks set
-// before bind or connect, one frame a message. A socket belongs to one thread.
+// ZeroMQ sockets the way this project uses them: no send blocks, no exception on the way of a message, LINGER and marks
+// set before bind or connect, one frame a message. A socket belongs to one thread.
 //
-// The marks follow zeromq's facts on libzmq 4.3.4 (docs/decisions.md): a PULL under credit has none, since reaching it can lose
-// messages or abort the process; a PUSH has one as an alarm. Errors of bind and connect are thrown as EndpointError, with
-// what to do; anything else that libzmq reports is a broken invariant and ends the process.
+// The marks follow zeromq's facts on libzmq 4.3.4 (docs/decisions.md): a PULL under credit has none, since reaching it
+// can lose messages or abort the process; a PUSH has one as an alarm. Errors of bind and connect are thrown as
+// EndpointError, with what to do; anything else that libzmq reports is a broken invariant and ends the process.
 #pragma once
 
 #include <stdexcept>
@@ -19,7 +19,8 @@ struct EndpointError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Checks scheme and, for what is to be bound, that nobody but this machine can reach it unless `insecure`. Throws EndpointError.
+/// Checks scheme and, for what is to be bound, that nobody but this machine can reach it unless `insecure`. Throws
+/// EndpointError.
 void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure);
 
 /// The context of a process: one, made after all forks.
@@ -28,13 +29,15 @@ void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure);
 class Socket {
 public:
     struct Marks {
-        int send = 0;     ///< most messages that wait to be sent; 0: no mark
+        int send = 0;  ///< most messages that wait to be sent; 0: no mark
         int receive = 0;
         Duration linger = std::chrono::milliseconds(200);
     };
     /// Binds; `endpoint()` says where (a tcp port `*` is chosen by the system).
-    [[nodiscard]] static Socket bound(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks);
-    [[nodiscard]] static Socket connected(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks);
+    [[nodiscard]] static Socket bound(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint,
+                                      Marks marks);
+    [[nodiscard]] static Socket connected(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint,
+                                          Marks marks);
 
     /// True if libzmq has taken it. False: not now; it is not sent.
     [[nodiscard]] bool send(std::string_view bytes);

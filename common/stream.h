@@ -1,10 +1,11 @@
-// One direction of the talk between broker and collector, made reliable: batches are numbered, kept until the other side has
-// acknowledged them, sent again when that does not happen, and taken in order. A pair of streams (one each way) belongs to
-// a pair of incarnations; when either process is new, both streams start afresh and a Sync says what is left of the old.
+// One direction of the talk between broker and collector, made reliable: batches are numbered, kept until the other
+// side has acknowledged them, sent again when that does not happen, and taken in order. A pair of streams (one each
+// way) belongs to a pair of incarnations; when either process is new, both streams start afresh and a Sync says what is
+// left of the old.
 //
 // Why not rely on ZeroMQ: a PUSH/PULL pair loses what was under way when a connection or a process dies, and across a
-// reconnect it is not FIFO. Go-back-N suffices: nothing is lost in normal running. Pure, not thread safe. Memory: what is
-// not acknowledged; the other side acknowledges every turn.
+// reconnect it is not FIFO. Go-back-N suffices: nothing is lost in normal running. Pure, not thread safe. Memory: what
+// is not acknowledged; the other side acknowledges every turn.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,9 @@ public:
     }
 
     /// When resend_overdue() may have something to do.
-    [[nodiscard]] Instant next_deadline(Duration patience) const { return kept_.empty() ? kNever : quiet_since_ + patience; }
+    [[nodiscard]] Instant next_deadline(Duration patience) const {
+        return kept_.empty() ? kNever : quiet_since_ + patience;
+    }
 
     [[nodiscard]] std::size_t unacknowledged() const { return kept_.size(); }
     [[nodiscard]] std::uint64_t resent() const { return resent_; }

@@ -1,7 +1,7 @@
-// Timers of things that mostly end before their timer fires: a heap of (instant, key) that is never searched. A timer that
-// is no longer wanted stays in the heap until it comes up or until the heap is swept, and is then dropped by asking the
-// owner; a sweep comes when the heap has grown to twice what was live at the last one, so memory follows what is in
-// flight and not what was seen.
+// Timers of things that mostly end before their timer fires: a heap of (instant, key) that is never searched. A timer
+// that is no longer wanted stays in the heap until it comes up or until the heap is swept, and is then dropped by
+// asking the owner; a sweep comes when the heap has grown to twice what was live at the last one, so memory follows
+// what is in flight and not what was seen.
 //
 // Pure, not thread safe.
 #pragma once
@@ -55,9 +55,7 @@ private:
         std::uint64_t key;
     };
     struct Later {
-        bool operator()(const Entry& a, const Entry& b) const {
-            return a.at != b.at ? a.at > b.at : a.key > b.key;
-        }
+        bool operator()(const Entry& a, const Entry& b) const { return a.at != b.at ? a.at > b.at : a.key > b.key; }
     };
     static constexpr std::size_t kSmallest = 256;
 

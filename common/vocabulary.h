@@ -1,6 +1,8 @@
-// The words of the project as types: ids, ends, outcomes, states. Everything else, the wire included, is written in these.
+// The words of the project as types: ids, ends, outcomes, states. Everything else, the wire included, is written in
+// these.
 //
-// Pure: no I/O, no clock. The numbers behind the enumerators are on the wire (docs/protocol.md): append, never renumber.
+// Pure: no I/O, no clock. The numbers behind the enumerators are on the wire (docs/protocol.md): append, never
+// renumber.
 #pragma once
 
 #include <chrono>

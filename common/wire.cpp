@@ -1,7 +1,7 @@
 // The codec: msgpack-cxx behind Writer and Reader. The only file that includes msgpack (it compiles slowly).
 //
-// Hostile frames: every container is limited to the frame's own size before anything is allocated, nesting to kDepth; an
-// exception of the library ends here as Error::malformed.
+// Hostile frames: every container is limited to the frame's own size before anything is allocated, nesting to kDepth;
+// an exception of the library ends here as Error::malformed.
 #include "common/wire.h"
 
 #include <msgpack.hpp>
@@ -27,9 +27,15 @@ using Packer = msgpack::packer<StringBuffer>;
 
 // ---- fields out ----------------------------------------------------------------------------------------------------
 
-void put(Packer& packer, std::uint64_t value) { packer.pack_uint64(value); }
-void put(Packer& packer, std::uint32_t value) { packer.pack_uint32(value); }
-void put(Packer& packer, std::int64_t value) { packer.pack_int64(value); }
+void put(Packer& packer, std::uint64_t value) {
+    packer.pack_uint64(value);
+}
+void put(Packer& packer, std::uint32_t value) {
+    packer.pack_uint32(value);
+}
+void put(Packer& packer, std::int64_t value) {
+    packer.pack_int64(value);
+}
 void put(Packer& packer, std::string_view bytes) {
     packer.pack_bin(static_cast<std::uint32_t>(bytes.size()));
     packer.pack_bin_body(bytes.data(), static_cast<std::uint32_t>(bytes.size()));
@@ -42,7 +48,7 @@ void put(Packer& packer, const std::optional<std::string_view>& bytes) {
     }
 }
 template <typename E>
-    requires std::is_enum_v<E>
+requires std::is_enum_v<E>
 void put(Packer& packer, E value) {
     packer.pack_uint8(static_cast<std::uint8_t>(value));
 }
@@ -87,7 +93,9 @@ std::uint64_t number_of(const Object& object) {
     if (object.type != msgpack::type::POSITIVE_INTEGER) throw BadField();
     return object.via.u64;
 }
-void get(const Object& object, std::uint64_t& value) { value = number_of(object); }
+void get(const Object& object, std::uint64_t& value) {
+    value = number_of(object);
+}
 void get(const Object& object, std::uint32_t& value) {
     if (number_of(object) > UINT32_MAX) throw BadField();
     value = static_cast<std::uint32_t>(object.via.u64);
@@ -131,7 +139,7 @@ template <>
 constexpr std::uint8_t kLargest<Kind> = static_cast<std::uint8_t>(Kind::to_broker);
 
 template <typename E>
-    requires std::is_enum_v<E>
+requires std::is_enum_v<E>
 void get(const Object& object, E& value) {
     const std::uint64_t n = number_of(object);
     if (n == 0 || n > kLargest<E>) throw BadField();

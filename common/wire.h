@@ -2,9 +2,9 @@
 // what when; tests/unit/wire_test.cpp holds golden bytes of each record.
 //
 // A message is one ZeroMQ frame: an envelope, then records until the end of the frame. Both are msgpack arrays.
-// To change a record: append fields, give them a default, raise nothing. Receivers ignore elements that they do not know
-// and take the default for those that are missing; a record with fewer elements than kRequired is refused. Types and
-// enumerators are never renumbered or reused. What cannot be done so needs a new record type, or a new kVersion.
+// To change a record: append fields, give them a default, raise nothing. Receivers ignore elements that they do not
+// know and take the default for those that are missing; a record with fewer elements than kRequired is refused. Types
+// and enumerators are never renumbered or reused. What cannot be done so needs a new record type, or a new kVersion.
 //
 // Views (std::string_view) in a record that was read point into the frame and are valid while it is; copy what is kept.
 #pragma once
@@ -28,20 +28,21 @@ inline constexpr std::uint8_t kVersion = 1;
 
 /// Which road a message takes; a message with another kind than its socket expects is refused.
 enum class Kind : std::uint8_t {
-    tasks = 1,          ///< broker to worker, tasks socket
-    control = 2,        ///< broker to worker, control socket
-    reports = 3,        ///< worker to collector, results socket
-    life = 4,           ///< worker to broker, events socket
-    to_collector = 5,   ///< broker to collector, results socket
-    to_broker = 6,      ///< collector to broker, events socket
+    tasks = 1,         ///< broker to worker, tasks socket
+    control = 2,       ///< broker to worker, control socket
+    reports = 3,       ///< worker to collector, results socket
+    life = 4,          ///< worker to broker, events socket
+    to_collector = 5,  ///< broker to collector, results socket
+    to_broker = 6,     ///< collector to broker, events socket
 };
 
 struct Envelope {
     Kind kind{};
-    Incarnation broker = 0;        ///< the broker's incarnation, as far as the sender knows it; 0: none yet
-    std::uint64_t peer = 0;        ///< tasks, control, reports, life: the session; between broker and collector: the collector's incarnation
-    std::uint64_t number = 0;      ///< between broker and collector: number of this batch in its stream; 0: not in it
-    std::uint64_t acked = 0;       ///< between broker and collector: batches of the other stream received up to here
+    Incarnation broker = 0;  ///< the broker's incarnation, as far as the sender knows it; 0: none yet
+    std::uint64_t peer =
+        0;  ///< tasks, control, reports, life: the session; between broker and collector: the collector's incarnation
+    std::uint64_t number = 0;  ///< between broker and collector: number of this batch in its stream; 0: not in it
+    std::uint64_t acked = 0;   ///< between broker and collector: batches of the other stream received up to here
 };
 
 // ---- broker to worker, tasks ---------------------------------------------------------------------------------------
@@ -51,10 +52,11 @@ struct Task {
     static constexpr std::size_t kRequired = 8;
     AttemptNumber number = 0;
     Seq seq = 0;
-    std::uint32_t ordinal = 1;         ///< 1 for the task's first attempt
-    std::uint32_t attempts = 1;        ///< attempts of the task that have been started, this one and its siblings of the same turn included
-    std::int64_t left_us = -1;         ///< time left until the deadline; -1: none
-    std::uint64_t age_us = 0;          ///< time since the task was accepted
+    std::uint32_t ordinal = 1;  ///< 1 for the task's first attempt
+    std::uint32_t attempts =
+        1;  ///< attempts of the task that have been started, this one and its siblings of the same turn included
+    std::int64_t left_us = -1;           ///< time left until the deadline; -1: none
+    std::uint64_t age_us = 0;            ///< time since the task was accepted
     std::optional<std::string_view> id;  ///< the sender's id
     std::string_view payload;
     auto fields() { return std::tie(number, seq, ordinal, attempts, left_us, age_us, id, payload); }
@@ -74,8 +76,8 @@ struct Token {
 struct Welcome {
     static constexpr std::uint8_t kType = 3;
     static constexpr std::size_t kRequired = 4;
-    Incarnation worker = 0;       ///< whose hello is answered
-    std::uint64_t hello = 0;      ///< which of its hellos
+    Incarnation worker = 0;   ///< whose hello is answered
+    std::uint64_t hello = 0;  ///< which of its hellos
     Epoch epoch = 0;
     Incarnation collector = 0;
     auto fields() { return std::tie(worker, hello, epoch, collector); }
@@ -84,7 +86,7 @@ struct Welcome {
 struct Ping {
     static constexpr std::uint8_t kType = 4;
     static constexpr std::size_t kRequired = 1;
-    Incarnation collector = 0;    ///< a new one: send all kept reports again
+    Incarnation collector = 0;  ///< a new one: send all kept reports again
     auto fields() { return std::tie(collector); }
 };
 
@@ -125,13 +127,13 @@ struct Hello {
     static constexpr std::uint8_t kType = 10;
     static constexpr std::size_t kRequired = 9;
     Incarnation worker = 0;
-    std::uint64_t hello = 0;       ///< counts the sessions this life of the worker has asked for, from 1
+    std::uint64_t hello = 0;  ///< counts the sessions this life of the worker has asked for, from 1
     std::string_view name;
     std::string_view pool;
     std::uint32_t slots = 0;
     std::uint32_t credit = 0;
     std::uint32_t pid = 0;
-    std::string_view tasks;        ///< endpoints that the worker has bound
+    std::string_view tasks;  ///< endpoints that the worker has bound
     std::string_view control;
     auto fields() { return std::tie(worker, hello, name, pool, slots, credit, pid, tasks, control); }
 };
@@ -149,14 +151,14 @@ struct Report {
     static constexpr std::uint8_t kType = 12;
     static constexpr std::size_t kRequired = 9;
     AttemptNumber number = 0;
-    Seq seq = 0;                       ///< 0 when the attempt was cancelled before its task came
+    Seq seq = 0;  ///< 0 when the attempt was cancelled before its task came
     ReportKind kind = ReportKind::ok;
     std::uint32_t ordinal = 1;
     std::uint32_t attempts = 1;
-    std::uint64_t latency_us = 0;      ///< from acceptance to this report, transit not counted
+    std::uint64_t latency_us = 0;  ///< from acceptance to this report, transit not counted
     std::optional<std::string_view> id;
-    std::string_view error;            ///< why it failed
-    std::string_view payload;          ///< the result
+    std::string_view error;    ///< why it failed
+    std::string_view payload;  ///< the result
     auto fields() { return std::tie(number, seq, kind, ordinal, attempts, latency_us, id, error, payload); }
 };
 
@@ -166,11 +168,11 @@ struct TokenReport {
     static constexpr std::size_t kRequired = 7;
     Session session = 0;
     std::uint64_t round = 0;
-    Intervals received;                ///< numbers that have arrived (or were cancelled before), ever
+    Intervals received;  ///< numbers that have arrived (or were cancelled before), ever
     Intervals queued;
     Intervals running;
     Intervals cancelling;
-    Intervals reported;                ///< sent, and not yet confirmed
+    Intervals reported;  ///< sent, and not yet confirmed
     auto fields() { return std::tie(session, round, received, queued, running, cancelling, reported); }
 };
 
@@ -195,7 +197,7 @@ struct Admission {
     Session session = 0;
     std::string_view name;
     std::string_view pool;
-    Intervals ended;                   ///< numbers whose end is in the broker's books: reports of them are old
+    Intervals ended;  ///< numbers whose end is in the broker's books: reports of them are old
 };
 
 /// All that a new collector (or one that meets a new broker) has to know. Not in the stream; opens a new one.
@@ -271,7 +273,7 @@ struct Verdict {
 struct CollectorHello {
     static constexpr std::uint8_t kType = 30;
     static constexpr std::size_t kRequired = 2;
-    Epoch epoch = 0;                   ///< of the settled set; 0: none
+    Epoch epoch = 0;  ///< of the settled set; 0: none
     Intervals settled;
     auto fields() { return std::tie(epoch, settled); }
 };
@@ -321,7 +323,8 @@ struct Admitted {
     auto fields() { return std::tie(session); }
 };
 
-/// The session's records are refused from now on. Tasks that it had won, whose result the collector never got, are open again.
+/// The session's records are refused from now on. Tasks that it had won, whose result the collector never got, are open
+/// again.
 struct Refused {
     static constexpr std::uint8_t kType = 36;
     static constexpr std::size_t kRequired = 2;
@@ -332,9 +335,9 @@ struct Refused {
 
 // ---- frames --------------------------------------------------------------------------------------------------------
 
-using Record = std::variant<Task, Token, Welcome, Ping, Cancel, Confirm, Resend, Gone, Hello, Heartbeat, Report, TokenReport,
-                            Bye, Sync, BrokerPing, Admit, SessionGone, Lose, Verdict, CollectorHello, Synced, Decided, Settled,
-                            Ended, Admitted, Refused>;
+using Record = std::variant<Task, Token, Welcome, Ping, Cancel, Confirm, Resend, Gone, Hello, Heartbeat, Report,
+                            TokenReport, Bye, Sync, BrokerPing, Admit, SessionGone, Lose, Verdict, CollectorHello,
+                            Synced, Decided, Settled, Ended, Admitted, Refused>;
 
 /// Builds a frame: add() records, then finish() with the envelope. Reusable; keeps its memory.
 class Writer {
@@ -368,8 +371,8 @@ public:
     /// Checks the envelope. `expected` is what the socket is for.
     [[nodiscard]] Error open(std::string_view frame, Envelope& envelope, std::initializer_list<Kind> expected);
 
-    /// Calls visit(record) for each record; records of a type that is not known are passed over. The view fields point into
-    /// the frame.
+    /// Calls visit(record) for each record; records of a type that is not known are passed over. The view fields point
+    /// into the frame.
     template <typename Visit>
     [[nodiscard]] Error each(Visit&& visit) {
         Record record;

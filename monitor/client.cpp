@@ -19,9 +19,13 @@ std::vector<Target> targets_in(const std::string& run_dir) {
         if (!file.ends_with(kSuffix)) continue;
         targets.push_back({file.substr(0, file.size() - kSuffix.size()), "ipc://" + entry.path().string()});
     }
-    if (error) throw std::runtime_error(fmt::format("cannot look into run directory '{}': {}", run_dir, error.message()));
-    if (targets.empty()) throw std::runtime_error(fmt::format("nothing runs in '{}'; say --run-dir or --connect", run_dir));
-    const auto rank = [](const Target& target) { return target.name == "broker" ? 0 : target.name == "collector" ? 1 : 2; };
+    if (error)
+        throw std::runtime_error(fmt::format("cannot look into run directory '{}': {}", run_dir, error.message()));
+    if (targets.empty())
+        throw std::runtime_error(fmt::format("nothing runs in '{}'; say --run-dir or --connect", run_dir));
+    const auto rank = [](const Target& target) {
+        return target.name == "broker" ? 0 : target.name == "collector" ? 1 : 2;
+    };
     std::ranges::sort(targets, [&](const Target& a, const Target& b) {
         // w2 before w10.
         return std::tuple(rank(a), a.name.size(), a.name) < std::tuple(rank(b), b.name.size(), b.name);

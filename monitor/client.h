@@ -1,5 +1,5 @@
-// Asks processes over their monitor and admin sockets. Each question has a time limit; a process that does not answer is an
-// answer too. One thread; throws EndpointError for endpoints that cannot be.
+// Asks processes over their monitor and admin sockets. Each question has a time limit; a process that does not answer
+// is an answer too. One thread; throws EndpointError for endpoints that cannot be.
 #pragma once
 
 #include <optional>
@@ -17,15 +17,16 @@ struct Target {
     std::string endpoint;
 };
 
-/// The monitor sockets in a run directory, broker first, then collector, then workers by name. Throws std::runtime_error if
-/// there are none.
+/// The monitor sockets in a run directory, broker first, then collector, then workers by name. Throws
+/// std::runtime_error if there are none.
 [[nodiscard]] std::vector<Target> targets_in(const std::string& run_dir);
 
 class Client {
 public:
     Client();
     /// The answer, or none within `patience`.
-    [[nodiscard]] std::optional<std::string> ask(const std::string& endpoint, const std::string& request, Duration patience);
+    [[nodiscard]] std::optional<std::string> ask(const std::string& endpoint, const std::string& request,
+                                                 Duration patience);
 
 private:
     zmq::context_t context_;

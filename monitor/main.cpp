@@ -75,7 +75,8 @@ int watch(Client& client, const Target& broker, const Flags& flags) {
         const json snapshot = json::parse(*answer, nullptr, false);
         fmt::print("{}", flags.as_json ? *answer + "\n" : watch_line(snapshot, time));
         std::fflush(stdout);
-        (void)poll(nullptr, 0, static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(flags.watch).count()));
+        (void)poll(nullptr, 0,
+                   static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(flags.watch).count()));
     }
 }
 
@@ -103,7 +104,9 @@ int run(const Flags& flags, const Options& options) {
         return each(client, targets(), "stats", flags, stats_text) ? kExitOk : kUnanswered;
     }
     if (verb == "dump" && alone) {
-        return each(client, targets(), json{{"ask", "dump"}, {"limit", flags.limit}}.dump(), flags, dump_text) ? kExitOk : kUnanswered;
+        return each(client, targets(), json{{"ask", "dump"}, {"limit", flags.limit}}.dump(), flags, dump_text)
+                   ? kExitOk
+                   : kUnanswered;
     }
     if (verb == "drain" && alone) return command_admin(client, flags, R"({"do":"drain"})");
     if (verb == "cancel" && flags.words.size() > 1) {
@@ -121,7 +124,8 @@ int run(const Flags& flags, const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    Options options("curfew-monitor", "Looks at a group of curfew processes: what is in flight, where, and for how long.");
+    Options options("curfew-monitor",
+                    "Looks at a group of curfew processes: what is in flight, where, and for how long.");
     Flags flags(options);
     if (const auto code = options.parse(argc, argv)) return *code;
     try {

@@ -1,8 +1,8 @@
 // The edge between a worker and the work: a Handler runs attempts in slots, and is the only part that knows how.
 //
 // The worker's loop owns the handler and calls it from one thread. Nothing here may block: a handler whose work blocks
-// runs it elsewhere (threads, processes) and hands the ends over in turn(). A slot holds at most one piece of work, from
-// start() until its WorkEnd was handed over; stop() only asks.
+// runs it elsewhere (threads, processes) and hands the ends over in turn(). A slot holds at most one piece of work,
+// from start() until its WorkEnd was handed over; stop() only asks.
 #pragma once
 
 #include <poll.h>

@@ -35,26 +35,32 @@ WorkerOptions::WorkerOptions(Options& options, bool own_function) {
     options.text("--collector", endpoints_.collector, "The collector's endpoint for results");
     options.text("--tasks", endpoints_.tasks, "Endpoint to bind for tasks");
     options.text("--control", endpoints_.control, "Endpoint to bind for cancels");
-    options.text("--pool", pool_, "Name shared by workers that do the work the same way; attempts of a task prefer different ones");
+    options.text("--pool", pool_,
+                 "Name shared by workers that do the work the same way; attempts of a task prefer different ones");
     options.value("--slots", "1; sleep: 64", "Attempts that are worked on at a time", [this](const std::string& text) {
         slots_ = parse_count(text).value_or(0);
         if (slots_ >= 1 && slots_ <= 4096) return std::optional<std::string>();
         return std::optional<std::string>(fmt::format("'{}' is not a whole number from 1 to 4096", text));
     });
-    options.value("--credit", "twice the slots; echo, fail: 16384", "Most attempts in flight here", [this](const std::string& text) {
-        credit_ = parse_count(text).value_or(0);
-        if (credit_ >= 1 && credit_ <= 1'000'000) return std::optional<std::string>();
-        return std::optional<std::string>(fmt::format("'{}' is not a whole number from 1 to 1000000", text));
-    });
-    options.duration("--heartbeat", heartbeat_, std::chrono::milliseconds(50), std::chrono::minutes(1), "As the broker's");
+    options.value(
+        "--credit", "twice the slots; echo, fail: 16384", "Most attempts in flight here",
+        [this](const std::string& text) {
+            credit_ = parse_count(text).value_or(0);
+            if (credit_ >= 1 && credit_ <= 1'000'000) return std::optional<std::string>();
+            return std::optional<std::string>(fmt::format("'{}' is not a whole number from 1 to 1000000", text));
+        });
+    options.duration("--heartbeat", heartbeat_, std::chrono::milliseconds(50), std::chrono::minutes(1),
+                     "As the broker's");
     if (own_function) {
         handler_ = "function";
         return;
     }
-    options.text("--handler", handler_, "exec, echo, sleep:DIST, spin:DUR, fail; DIST is 5ms, exp:5ms or tail:1ms:100ms:1%");
+    options.text("--handler", handler_,
+                 "exec, echo, sleep:DIST, spin:DUR, fail; DIST is 5ms, exp:5ms or tail:1ms:100ms:1%");
     options.size("--max-output", max_output_, 1, 64ULL << 20, "exec: a longer result is a failure");
     options.exit_codes("--ok-exit", ok_exit_, "exec: exit codes that mean that stdout is the result");
-    options.exit_codes("--reject-exit", reject_exit_, "exec: exit codes that mean that no other attempt will do better");
+    options.exit_codes("--reject-exit", reject_exit_,
+                       "exec: exit codes that mean that no other attempt will do better");
     options.rest(command_, "exec: what to run for each attempt; {} is the message, which is also on its stdin");
 }
 
@@ -77,7 +83,8 @@ WorkerServer::Config WorkerOptions::config() const {
 std::unique_ptr<Handler> WorkerOptions::make_handler(const Daemon& daemon, Function function) const {
     if (function) return std::make_unique<ThreadHandler>(slots(), std::move(function));
     if (handler_ == "exec") return make_exec(daemon);
-    if (!command_.empty()) throw std::invalid_argument(fmt::format("a COMMAND goes with --handler exec, not with '{}'", handler_));
+    if (!command_.empty())
+        throw std::invalid_argument(fmt::format("a COMMAND goes with --handler exec, not with '{}'", handler_));
     return make_named();
 }
 
@@ -85,20 +92,27 @@ std::unique_ptr<Handler> WorkerOptions::make_named() const {
     if (handler_ == "echo" || handler_ == "fail") return std::make_unique<ImmediateHandler>(handler_ == "fail");
     if (handler_.starts_with("sleep:")) {
         const auto shape = SleepShape::parse(std::string_view(handler_).substr(6));
-        if (!shape) throw std::invalid_argument(fmt::format("--handler: '{}': after sleep: comes 5ms, exp:5ms or tail:1ms:100ms:1%", handler_));
+        if (!shape)
+            throw std::invalid_argument(
+                fmt::format("--handler: '{}': after sleep: comes 5ms, exp:5ms or tail:1ms:100ms:1%", handler_));
         return std::make_unique<SleepHandler>(*shape, std::random_device{}());
     }
     if (handler_.starts_with("spin:")) {
         const auto length = parse_duration(std::string_view(handler_).substr(5));
-        if (!length) throw std::invalid_argument(fmt::format("--handler: '{}': after spin: comes a duration like 10ms", handler_));
+        if (!length)
+            throw std::invalid_argument(
+                fmt::format("--handler: '{}': after spin: comes a duration like 10ms", handler_));
         return std::make_unique<ThreadHandler>(
-            slots(), [length = *length](const Message& message, std::stop_token stop) { return spin(message, stop, length); });
+            slots(),
+            [length = *length](const Message& message, std::stop_token stop) { return spin(message, stop, length); });
     }
-    throw std::invalid_argument(fmt::format("--handler: '{}' is not exec, echo, sleep:DIST, spin:DUR or fail", handler_));
+    throw std::invalid_argument(
+        fmt::format("--handler: '{}' is not exec, echo, sleep:DIST, spin:DUR or fail", handler_));
 }
 
 std::unique_ptr<Handler> WorkerOptions::make_exec(const Daemon& daemon) const {
-    if (command_.empty()) throw std::invalid_argument("--handler exec needs a command: curfew-worker [OPTIONS] -- COMMAND ARG...");
+    if (command_.empty())
+        throw std::invalid_argument("--handler exec needs a command: curfew-worker [OPTIONS] -- COMMAND ARG...");
     if (const auto wrong = ExecHandler::check_command(command_)) throw std::invalid_argument(*wrong);
     ExecOptions options;
     options.supervisor_path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "curfew-supervisor";

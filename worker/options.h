@@ -24,7 +24,7 @@ private:
     [[nodiscard]] Slot slots() const;
 
     std::string handler_ = "exec";
-    std::uint64_t slots_ = 0;   // 0: not said
+    std::uint64_t slots_ = 0;  // 0: not said
     std::uint64_t credit_ = 0;
     std::string pool_ = "default";
     Duration heartbeat_ = std::chrono::seconds(1);

@@ -21,7 +21,8 @@ std::string text(const std::string& value) {
 
 }  // namespace
 
-WorkerCore::Config WorkerServer::fill_in(Daemon& daemon, const Config& config, const Socket& tasks, const Socket& control) {
+WorkerCore::Config WorkerServer::fill_in(Daemon& daemon, const Config& config, const Socket& tasks,
+                                         const Socket& control) {
     WorkerCore::Config core = config.core;
     core.incarnation = daemon.run_dir().incarnation();
     core.name = daemon.name();
@@ -77,31 +78,37 @@ Instant WorkerServer::turn(Instant now) {
     return parked_.empty() ? next : std::min(next, now + std::chrono::milliseconds(2));
 }
 
-void WorkerServer::stop(Instant now) { core_.leave(now); }
+void WorkerServer::stop(Instant now) {
+    core_.leave(now);
+}
 
 std::optional<int> WorkerServer::finished() const {
     if (!core_.left() || !parked_.empty()) return std::nullopt;
     return core_.worn_out() ? kExitWornOut : kExitOk;
 }
 
-int WorkerServer::unfinished() const { return core_.worn_out() ? kExitWornOut : kExitOk; }
+int WorkerServer::unfinished() const {
+    return core_.worn_out() ? kExitWornOut : kExitOk;
+}
 
 std::string WorkerServer::stats_members(Instant) const {
     const auto& counts = core_.counts();
     const auto of = [&](ReportKind kind) { return counts.reports[static_cast<std::size_t>(kind)]; };
     std::size_t in_state[5] = {};
-    core_.held().for_each([&](AttemptNumber, const HeldAttempt& attempt) { ++in_state[static_cast<std::size_t>(attempt.state)]; });
-    const auto out_of_service = std::ranges::count_if(core_.slots(), [](const SlotState& slot) { return slot.out_of_service; });
+    core_.held().for_each(
+        [&](AttemptNumber, const HeldAttempt& attempt) { ++in_state[static_cast<std::size_t>(attempt.state)]; });
+    const auto out_of_service =
+        std::ranges::count_if(core_.slots(), [](const SlotState& slot) { return slot.out_of_service; });
     return fmt::format(
         R"("session":{},"sessions":{},"pool":{},"slots":{{"all":{},"busy":{},"out_of_service":{}}},"credit":{},)"
         R"("held":{{"queued":{},"running":{},"cancelling":{},"reported":{}}},"received":{},"duplicates":{},)"
         R"("ends":{{"ok":{},"late":{},"failed":{},"rejected":{},"cancelled":{},"expired":{},"lost":{},"abandoned":{}}},)"
         R"("kept_bytes":{},"refused_frames":{},"malformed_frames":{},"outboxes":{{"parked":{},"marks_reached":{}}})",
-        core_.session(), counts.sessions, text(core_.config().pool), core_.slots().size(), core_.busy_slots(), out_of_service,
-        core_.config().credit, in_state[1], in_state[2], in_state[3], in_state[4], counts.received, counts.duplicates,
-        of(ReportKind::ok), of(ReportKind::late), of(ReportKind::failed), of(ReportKind::rejected), of(ReportKind::cancelled),
-        of(ReportKind::expired), counts.lost, counts.abandoned, core_.kept_bytes(), counts.refused, counts.malformed, parked_.size(),
-        marks_reached_);
+        core_.session(), counts.sessions, text(core_.config().pool), core_.slots().size(), core_.busy_slots(),
+        out_of_service, core_.config().credit, in_state[1], in_state[2], in_state[3], in_state[4], counts.received,
+        counts.duplicates, of(ReportKind::ok), of(ReportKind::late), of(ReportKind::failed), of(ReportKind::rejected),
+        of(ReportKind::cancelled), of(ReportKind::expired), counts.lost, counts.abandoned, core_.kept_bytes(),
+        counts.refused, counts.malformed, parked_.size(), marks_reached_);
 }
 
 std::string WorkerServer::dump_members(Instant now, std::size_t limit) const {

@@ -18,7 +18,7 @@ namespace curfew {
 class WorkerServer : public Shell {
 public:
     struct Config {
-        WorkerCore::Config core;  ///< name, endpoints, incarnation, pid are filled in here
+        WorkerCore::Config core;                        ///< name, endpoints, incarnation, pid are filled in here
         std::string broker, collector, tasks, control;  ///< endpoints; empty: in the run directory
     };
     WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr<Handler> handler);
@@ -33,7 +33,8 @@ public:
     std::string ready_members() const override;
 
 private:
-    [[nodiscard]] static WorkerCore::Config fill_in(Daemon& daemon, const Config& config, const Socket& tasks, const Socket& control);
+    [[nodiscard]] static WorkerCore::Config fill_in(Daemon& daemon, const Config& config, const Socket& tasks,
+                                                    const Socket& control);
 
     Daemon& daemon_;
     std::unique_ptr<Handler> handler_;

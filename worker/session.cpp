@@ -166,7 +166,8 @@ void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reaso
         }
         HeldAttempt& early = held_.insert(number, HeldAttempt{});
         early.received_at = now;
-        report(now, number, early, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled, {}, {});
+        report(now, number, early, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled, {},
+               {});
         return;
     }
     HeldAttempt* attempt = held_.find(number);
@@ -182,7 +183,8 @@ void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reaso
         ++counts_.lost;
         forget(number);
     } else if (attempt->state == AttemptState::queued) {
-        report(now, number, *attempt, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled, {}, {});
+        report(now, number, *attempt, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled,
+               {}, {});
     } else if (reason == CancelReason::decided) {
         drop_result(*attempt);
     }
@@ -202,7 +204,8 @@ void WorkerCore::on_confirm(const Intervals& numbers) {
     for (const Interval& range : numbers) {
         if (range.last - range.first < held_.size()) {
             for (AttemptNumber n = range.first; n <= range.last; ++n) {
-                if (const HeldAttempt* held = held_.find(n); held != nullptr && held->state == AttemptState::reported) forget(n);
+                if (const HeldAttempt* held = held_.find(n); held != nullptr && held->state == AttemptState::reported)
+                    forget(n);
             }
         } else {
             for (const AttemptNumber n : held_.sorted_keys()) {
@@ -240,7 +243,8 @@ void WorkerCore::forget(AttemptNumber number) {
 // ---- work ----------------------------------------------------------------------------------------------------------
 
 void WorkerCore::start_queued(Instant now) {
-    // Over its budget for kept results a worker starts one piece of work at a time: what is kept may wait for just that.
+    // Over its budget for kept results a worker starts one piece of work at a time: what is kept may wait for just
+    // that.
     const auto affordable = [&] { return kept_bytes_ < config_.kept_bytes || busy_slots() == 0; };
     while (!queue_.empty() && !free_slots_.empty() && !leaving_ && affordable()) {
         const AttemptNumber number = queue_.front();
@@ -253,8 +257,9 @@ void WorkerCore::start_queued(Instant now) {
         attempt->state = AttemptState::running;
         attempt->since = now;
         attempt->slot = slot;
-        handler_.start(now, slot,
-                       {{session_, number}, epoch_, attempt->seq, attempt->ordinal, attempt->deadline_at, attempt->payload});
+        handler_.start(
+            now, slot,
+            {{session_, number}, epoch_, attempt->seq, attempt->ordinal, attempt->deadline_at, attempt->payload});
         attempt->payload = {};
         if (handler_.immediate()) take_ends(now);
     }
@@ -278,7 +283,8 @@ void WorkerCore::on_end(Instant now, WorkEnd& end) {
     free_slots_.push_back(end.slot);
     if (id.session != session_) return;  // work of a session that is no more
     HeldAttempt* attempt = held_.find(id.number);
-    if (attempt == nullptr || attempt->state < AttemptState::running || attempt->state > AttemptState::cancelling) return;
+    if (attempt == nullptr || attempt->state < AttemptState::running || attempt->state > AttemptState::cancelling)
+        return;
     const bool cancelling = attempt->state == AttemptState::cancelling;
     if (cancelling && attempt->reason == CancelReason::lost) {
         ++counts_.lost;
@@ -338,8 +344,9 @@ void WorkerCore::on_deadline(Instant now, AttemptNumber number) {
     }
 }
 
-/// Work that ignores that it was asked to stop: its slot is out of service after grace. Where the handler can kill, the kill
-/// has a second to do its work; where it cannot, the process is worn out when nothing else is left, or at deadline + grace.
+/// Work that ignores that it was asked to stop: its slot is out of service after grace. Where the handler can kill, the
+/// kill has a second to do its work; where it cannot, the process is worn out when nothing else is left, or at deadline
+/// + grace.
 void WorkerCore::check_slots(Instant now) {
     const Duration patience = config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero());
     std::size_t out = 0;
@@ -367,7 +374,8 @@ void WorkerCore::report_stuck(Instant now) {
 }
 
 bool WorkerCore::stopping() const {
-    return std::ranges::any_of(slots_, [](const SlotState& slot) { return slot.attempt.number != 0 && !slot.out_of_service; });
+    return std::ranges::any_of(slots_,
+                               [](const SlotState& slot) { return slot.attempt.number != 0 && !slot.out_of_service; });
 }
 
 void WorkerCore::turn(Instant now) {
@@ -386,7 +394,8 @@ Instant WorkerCore::next_deadline() const {
     Instant next = std::min(deadlines_.next(), handler_.next_deadline());
     next = std::min(next, session_ == 0 ? hello_at_ : std::min(heartbeat_at_, heard_at_ + 2 * config_.heartbeat));
     for (const SlotState& slot : slots_) {
-        if (slot.stopping && !slot.out_of_service) next = std::min(next, slot.stop_at + config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero()));
+        if (slot.stopping && !slot.out_of_service)
+            next = std::min(next, slot.stop_at + config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero()));
     }
     return next;
 }
@@ -445,8 +454,9 @@ void WorkerCore::flush(Instant now, std::vector<std::string>& for_collector, std
             bye_sent_ = true;
         } else if (now >= hello_at_) {
             hello_at_ = now + config_.heartbeat / 4;
-            writer_.add(wire::Hello{config_.incarnation, hello_, config_.name, config_.pool, static_cast<std::uint32_t>(slots_.size()),
-                                    config_.credit, config_.pid, config_.tasks_endpoint, config_.control_endpoint});
+            writer_.add(wire::Hello{config_.incarnation, hello_, config_.name, config_.pool,
+                                    static_cast<std::uint32_t>(slots_.size()), config_.credit, config_.pid,
+                                    config_.tasks_endpoint, config_.control_endpoint});
             for_broker.push_back(writer_.finish({wire::Kind::life, broker_, 0, 0, 0}));
         }
         return;

@@ -1,5 +1,5 @@
-// The worker's core: the attempts it holds, from the task that arrives to the report that is confirmed. Pure but for the
-// Handler it is given, which runs the work (in tests and in the simulation a fake).
+// The worker's core: the attempts it holds, from the task that arrives to the report that is confirmed. Pure but for
+// the Handler it is given, which runs the work (in tests and in the simulation a fake).
 //
 // An attempt here:
 //
@@ -7,13 +7,13 @@
 //               |          |  \--cancel, deadline--> cancelling --it stopped--^
 //               +--cancel, deadline: never started ----------------------------^
 //
-// A cancel may come before its task: its number is then marked as received and reported cancelled; the task that comes later
-// is a duplicate. Reports are kept until the broker confirms them, and sent again on request or to a new collector; a
-// cancel that says `decided` takes the result out of them.
+// A cancel may come before its task: its number is then marked as received and reported cancelled; the task that comes
+// later is a duplicate. Reports are kept until the broker confirms them, and sent again on request or to a new
+// collector; a cancel that says `decided` takes the result out of them.
 //
-// A session ends when the broker says gone, when no ping came for two heartbeats, or when this loop itself stood still for
-// as long: all work is stopped, what was to be said is dropped, and hello is said again. Slots whose work is still being
-// stopped are not used before it has ended, whichever session started it.
+// A session ends when the broker says gone, when no ping came for two heartbeats, or when this loop itself stood still
+// for as long: all work is stopped, what was to be said is dropped, and hello is said again. Slots whose work is still
+// being stopped are not used before it has ended, whichever session started it.
 #pragma once
 
 #include <array>
@@ -46,19 +46,19 @@ struct HeldAttempt {
     Instant since{};                              ///< of the state
     Instant received_at{};
     Instant deadline_at = kNever;
-    std::uint64_t age_us = 0;                     ///< age of the task when it was sent
-    std::uint64_t latency_us = 0;                 ///< once reported
+    std::uint64_t age_us = 0;      ///< age of the task when it was sent
+    std::uint64_t latency_us = 0;  ///< once reported
     std::optional<std::string> id;
-    std::string payload;                          ///< the message; once reported, the result
+    std::string payload;  ///< the message; once reported, the result
     std::string error;
 };
 
 /// Where a slot is. `stopping` outlives its session.
 struct SlotState {
-    AttemptId attempt;       ///< number 0: free
+    AttemptId attempt;  ///< number 0: free
     bool stopping = false;
     bool out_of_service = false;  ///< did not stop within grace, and cannot be killed
-    Instant stop_at{};       ///< when it was asked to stop
+    Instant stop_at{};            ///< when it was asked to stop
     Instant deadline_at = kNever;
 };
 
@@ -78,11 +78,11 @@ public:
         std::size_t kept_bytes = 64U << 20;  ///< results that wait for confirmation; above it nothing new is started
     };
     struct Counts {
-        std::uint64_t received = 0;   ///< attempts, early cancels included
+        std::uint64_t received = 0;  ///< attempts, early cancels included
         std::uint64_t duplicates = 0;
         std::array<std::uint64_t, 7> reports{};  ///< ends, by ReportKind
-        std::uint64_t lost = 0;       ///< dropped on a cancel that said lost
-        std::uint64_t abandoned = 0;  ///< held when a session ended
+        std::uint64_t lost = 0;                  ///< dropped on a cancel that said lost
+        std::uint64_t abandoned = 0;             ///< held when a session ended
         std::uint64_t refused = 0;
         std::uint64_t malformed = 0;
         std::uint64_t sessions = 0;
@@ -105,10 +105,11 @@ public:
     // ---- out
     void flush(Instant now, std::vector<std::string>& for_collector, std::vector<std::string>& for_broker);
     [[nodiscard]] Instant next_deadline() const;
-    /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits for its confirmation.
+    /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits for its
+    /// confirmation.
     [[nodiscard]] bool left() const { return leaving_ && bye_sent_ && !stopping() && held_.empty(); }
-    /// Work that cannot be killed ignores its stop: no slot is left in service, or one is past its deadline and grace. The
-    /// process is to leave and to be replaced.
+    /// Work that cannot be killed ignores its stop: no slot is left in service, or one is past its deadline and grace.
+    /// The process is to leave and to be replaced.
     [[nodiscard]] bool worn_out() const { return worn_out_; }
 
     // ---- looking
@@ -134,7 +135,8 @@ private:
     void stop_slot(Instant now, Slot slot);
     void take_ends(Instant now);
     void on_end(Instant now, WorkEnd& end);
-    void report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string result, std::string error);
+    void report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string result,
+                std::string error);
     void forget(AttemptNumber number);
     void drop_result(HeldAttempt& attempt);
     void send_again(AttemptNumber number, HeldAttempt& attempt);
@@ -163,8 +165,8 @@ private:
 
     IntervalSet received_;
     DenseTable<HeldAttempt> held_;
-    std::deque<AttemptNumber> queue_;      // those that were queued, in their order; some may have been called home
-    std::deque<AttemptNumber> to_send_;    // those with a report to send
+    std::deque<AttemptNumber> queue_;    // those that were queued, in their order; some may have been called home
+    std::deque<AttemptNumber> to_send_;  // those with a report to send
     TimerHeap deadlines_;
     std::size_t kept_bytes_ = 0;
     std::optional<std::uint64_t> token_round_;

@@ -1,4 +1,5 @@
-// Handlers without work: echo and fail end at once, sleep ends after a while. For trying things out, for tests and benches.
+// Handlers without work: echo and fail end at once, sleep ends after a while. For trying things out, for tests and
+// benches.
 #pragma once
 
 #include <map>
@@ -38,7 +39,8 @@ private:
     std::vector<WorkEnd> ends_;
 };
 
-/// How long a sleep takes: `5ms`, `exp:5ms` (exponential, that mean), `tail:1ms:100ms:1%` (1 ms, in 1% of attempts 100 ms).
+/// How long a sleep takes: `5ms`, `exp:5ms` (exponential, that mean), `tail:1ms:100ms:1%` (1 ms, in 1% of attempts 100
+/// ms).
 class SleepShape {
 public:
     /// None if the text is not one.

@@ -48,8 +48,8 @@ std::string replace_all(const std::string& argument, std::string_view message) {
     return result.append(argument, from);
 }
 
-/// Our own environment without what a run gets of its own, and without what is this process's alone: work may start a curfew
-/// of its own.
+/// Our own environment without what a run gets of its own, and without what is this process's alone: work may start a
+/// curfew of its own.
 std::vector<char*> inherited_environment() {
     constexpr std::array<std::string_view, 6> kOwn{
         "CURFEW_TASK=", "CURFEW_SEQ=", "CURFEW_ATTEMPT=", "CURFEW_DEADLINE_MS=", "CURFEW_LIFELINE=", "CURFEW_NAME="};

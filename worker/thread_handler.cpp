@@ -118,8 +118,8 @@ void ThreadHandler::start(Instant, Slot slot, const Work& work) {
     const std::scoped_lock lock(shared_->mutex);
     Shared::SlotEntry& entry = shared_->slots[slot];
     entry.stop = std::stop_source();
-    entry.job = Job{std::string(work.payload), std::to_string(work.epoch) + "-" + std::to_string(work.seq), work.seq, work.ordinal,
-                    work.deadline_at};
+    entry.job = Job{std::string(work.payload), std::to_string(work.epoch) + "-" + std::to_string(work.seq), work.seq,
+                    work.ordinal, work.deadline_at};
     shared_->wake.notify_all();
 }
 
@@ -136,6 +136,8 @@ void ThreadHandler::turn(Instant, std::vector<WorkEnd>& ends) {
     shared_->ends.clear();
 }
 
-void ThreadHandler::poll_items(std::vector<pollfd>& items) const { items.push_back({shared_->event, POLLIN, 0}); }
+void ThreadHandler::poll_items(std::vector<pollfd>& items) const {
+    items.push_back({shared_->event, POLLIN, 0});
+}
 
 }  // namespace curfew

@@ -1,6 +1,7 @@
-// Runs a C++ function on one thread for each slot. The loop's thread owns the handler; the threads get their work and hand back
-// their ends under one mutex, and wake the loop by an eventfd. A thread that ignores its stop cannot be killed: the core
-// puts its slot out of service, and at the end of the process it is left behind (detached), never waited for without a bound.
+// Runs a C++ function on one thread for each slot. The loop's thread owns the handler; the threads get their work and
+// hand back their ends under one mutex, and wake the loop by an eventfd. A thread that ignores its stop cannot be
+// killed: the core puts its slot out of service, and at the end of the process it is left behind (detached), never
+// waited for without a bound.
 #pragma once
 
 #include <condition_variable>

@@ -30,4 +30,6 @@ curfew::Answer count_primes(const curfew::Message& message, std::stop_token stop
 
 }  // namespace
 
-int main(int argc, char** argv) { return curfew::run_worker(argc, argv, count_primes); }
+int main(int argc, char** argv) {
+    return curfew::run_worker(argc, argv, count_primes);
+}

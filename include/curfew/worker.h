@@ -3,13 +3,13 @@
 //     curfew::Answer solve(const curfew::Message& message, std::stop_token stop);
 //     int main(int argc, char** argv) { return curfew::run_worker(argc, argv, solve); }
 //
-// The program takes the flags of curfew-worker (--slots, --credit, --pool, --name, --run-dir, ...; see --help) but for --handler.
-// Link with curfew::worker (CMake: find_package(curfew)).
+// The program takes the flags of curfew-worker (--slots, --credit, --pool, --name, --run-dir, ...; see --help) but for
+// --handler. Link with curfew::worker (CMake: find_package(curfew)).
 //
-// The function is called on --slots threads at once. When another attempt has won, or the deadline has passed, `stop` asks it
-// to return: what it returns then is dropped or, if it had the answer in time, still used. A function that does not return
-// within --grace puts its slot out of service, and when no slot is left, or at deadline + grace, its process is replaced: so
-// look at `stop` more often than that. An exception is a failed attempt.
+// The function is called on --slots threads at once. When another attempt has won, or the deadline has passed, `stop`
+// asks it to return: what it returns then is dropped or, if it had the answer in time, still used. A function that does
+// not return within --grace puts its slot out of service, and when no slot is left, or at deadline + grace, its process
+// is replaced: so look at `stop` more often than that. An exception is a failed attempt.
 #pragma once
 
 #include <chrono>
@@ -25,9 +25,9 @@ namespace curfew {
 /// What is to be worked on. The views are valid during the call.
 struct Message {
     std::string_view payload;
-    std::string_view task;        ///< a stable name, `epoch-seq`: the same for each attempt of the task
+    std::string_view task;  ///< a stable name, `epoch-seq`: the same for each attempt of the task
     std::uint64_t seq = 0;
-    std::uint32_t attempt = 1;    ///< 1 for the task's first attempt
+    std::uint32_t attempt = 1;  ///< 1 for the task's first attempt
     std::optional<std::chrono::steady_clock::time_point> deadline_at;
 };
 

@@ -15,7 +15,9 @@ std::string text(const Intervals& list) {
     return out + "]";
 }
 
-std::string n(std::uint64_t value) { return std::to_string(value); }
+std::string n(std::uint64_t value) {
+    return std::to_string(value);
+}
 
 struct Describe {
     std::string operator()(const wire::Task& r) const { return "task " + n(r.seq) + " as #" + n(r.number); }
@@ -34,13 +36,15 @@ struct Describe {
         return "report #" + n(r.number) + " task " + n(r.seq) + " " + std::string(name_of(r.kind));
     }
     std::string operator()(const wire::TokenReport& r) const {
-        return "token " + n(r.round) + " of s" + n(r.session) + " received " + text(r.received) + " queued " + text(r.queued) +
-               " running " + text(r.running) + " cancelling " + text(r.cancelling) + " reported " + text(r.reported);
+        return "token " + n(r.round) + " of s" + n(r.session) + " received " + text(r.received) + " queued " +
+               text(r.queued) + " running " + text(r.running) + " cancelling " + text(r.cancelling) + " reported " +
+               text(r.reported);
     }
     std::string operator()(const wire::Bye& r) const { return "bye of s" + n(r.session); }
     std::string operator()(const wire::Sync& r) const {
         std::string out = "sync settled " + text(r.settled);
-        for (const auto& w : r.winners) out += " winner of " + n(w.seq) + " s" + n(w.attempt.session) + "#" + n(w.attempt.number);
+        for (const auto& w : r.winners)
+            out += " winner of " + n(w.seq) + " s" + n(w.attempt.session) + "#" + n(w.attempt.number);
         for (const auto& s : r.sessions) out += " s" + n(s.session) + " ended " + text(s.ended);
         return out;
     }
@@ -48,8 +52,12 @@ struct Describe {
     std::string operator()(const wire::Admit& r) const { return "admit s" + n(r.session); }
     std::string operator()(const wire::SessionGone& r) const { return "session gone s" + n(r.session); }
     std::string operator()(const wire::Lose& r) const { return "lose s" + n(r.session) + text(r.numbers); }
-    std::string operator()(const wire::Verdict& r) const { return "verdict " + n(r.seq) + " " + std::string(name_of(r.outcome)); }
-    std::string operator()(const wire::CollectorHello& r) const { return "collector hello, settled " + text(r.settled); }
+    std::string operator()(const wire::Verdict& r) const {
+        return "verdict " + n(r.seq) + " " + std::string(name_of(r.outcome));
+    }
+    std::string operator()(const wire::CollectorHello& r) const {
+        return "collector hello, settled " + text(r.settled);
+    }
     std::string operator()(const wire::Synced&) const { return "synced"; }
     std::string operator()(const wire::Decided& r) const {
         return "decided " + n(r.seq) + " by s" + n(r.session) + "#" + n(r.number);
@@ -72,8 +80,8 @@ std::string describe(std::string_view frame) {
     wire::Reader reader;
     wire::Envelope e;
     using wire::Kind;
-    const auto error = reader.open(frame, e,
-                                   {Kind::tasks, Kind::control, Kind::reports, Kind::life, Kind::to_collector, Kind::to_broker});
+    const auto error = reader.open(
+        frame, e, {Kind::tasks, Kind::control, Kind::reports, Kind::life, Kind::to_collector, Kind::to_broker});
     if (error != wire::Error::none) return "(malformed)";
     std::string out = "{b" + n(e.broker) + " peer " + n(e.peer) + " n" + n(e.number) + " a" + n(e.acked) + "}";
     const auto rest = reader.each([&](auto& record) { out += " " + Describe{}(record) + ";"; });

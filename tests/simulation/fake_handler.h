@@ -1,5 +1,5 @@
-// Work as the simulation has it: it takes virtual time, fails, rejects, is deaf to its stop, as the seed says. It keeps an
-// oracle's record of its own: which attempts were started, and which still run.
+// Work as the simulation has it: it takes virtual time, fails, rejects, is deaf to its stop, as the seed says. It keeps
+// an oracle's record of its own: which attempts were started, and which still run.
 #pragma once
 
 #include <map>
@@ -12,16 +12,18 @@
 namespace curfew::simulation {
 
 struct WorkShape {
-    double failing = 0;    ///< share of attempts that fail
+    double failing = 0;  ///< share of attempts that fail
     double rejecting = 0;
-    double endless = 0;    ///< never end by themselves
-    double deaf = 0;       ///< end only at stop + grace, killed
+    double endless = 0;  ///< never end by themselves
+    double deaf = 0;     ///< end only at stop + grace, killed
     Duration typical = std::chrono::milliseconds(2);
     Duration grace = std::chrono::milliseconds(200);
 };
 
 /// The right answer to a message.
-inline std::string answer_to(std::string_view payload) { return "answer to " + std::string(payload); }
+inline std::string answer_to(std::string_view payload) {
+    return "answer to " + std::string(payload);
+}
 
 class FakeHandler : public Handler {
 public:
@@ -45,9 +47,10 @@ public:
             running.end.error = "never will";
         }
         const double length = std::exponential_distribution<>(1.0)(random_);
-        running.end_at = chance(shape_.endless)
-                             ? kNever
-                             : now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(shape_.typical) * length);
+        running.end_at =
+            chance(shape_.endless)
+                ? kNever
+                : now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(shape_.typical) * length);
         running_.emplace(slot, std::move(running));
     }
 
@@ -71,7 +74,8 @@ public:
 
     [[nodiscard]] Instant next_deadline() const override {
         Instant next = kNever;
-        for (const auto& [slot, running] : running_) next = std::min({next, running.end_at, running.stopped ? kNever : running.deadline_at});
+        for (const auto& [slot, running] : running_)
+            next = std::min({next, running.end_at, running.stopped ? kNever : running.deadline_at});
         return next;
     }
     [[nodiscard]] bool can_kill() const override { return true; }

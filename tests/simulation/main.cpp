@@ -7,12 +7,14 @@
 #include "tests/simulation/world.h"
 
 int main(int argc, char** argv) {
-    CLI::App app("Runs the real cores of a broker, workers and a collector under a virtual clock, with faults, from seeds.");
+    CLI::App app(
+        "Runs the real cores of a broker, workers and a collector under a virtual clock, with faults, from seeds.");
     std::uint64_t seeds = 100, first = 1, steps = 5'000'000;
     bool trace = false;
     app.add_option("--seeds", seeds, "How many seeds")->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
     app.add_option("--first", first, "The first seed")->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 60));
-    app.add_option("--steps", steps, "Most events for one seed")->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
+    app.add_option("--steps", steps, "Most events for one seed")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
     app.add_flag("--trace", trace, "Tell the story of each seed, line by line");
     CLI11_PARSE(app, argc, argv);
 
@@ -28,11 +30,13 @@ int main(int argc, char** argv) {
         }
         ++failed;
         std::printf("seed %llu: %s\n    replay: curfew-simulation --seeds 1 --first %llu --trace\n",
-                    static_cast<unsigned long long>(seed), verdict.problem.c_str(), static_cast<unsigned long long>(seed));
+                    static_cast<unsigned long long>(seed), verdict.problem.c_str(),
+                    static_cast<unsigned long long>(seed));
         std::fflush(stdout);
     }
     const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     std::printf("%llu events, %.0f/s\n", static_cast<unsigned long long>(events), static_cast<double>(events) / took);
-    std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed), static_cast<unsigned long long>(failed));
+    std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed),
+                static_cast<unsigned long long>(failed));
     return failed == 0 ? 0 : 1;
 }

@@ -19,15 +19,15 @@ struct Scenario {
     bool keep_order = false;
     Dispatcher::Config broker;
     WorkShape work;
-    Duration sink_delay{};            ///< mean time for the sink to have an outcome
-    Duration between_messages{};      ///< mean
+    Duration sink_delay{};        ///< mean time for the sink to have an outcome
+    Duration between_messages{};  ///< mean
 
     Duration latency = std::chrono::microseconds(50);
-    double drop = 0;                  ///< share of frames lost
-    double duplicate = 0;             ///< share of frames that come twice
-    double overtake = 0;              ///< share of frames that take much longer than those behind them
+    double drop = 0;       ///< share of frames lost
+    double duplicate = 0;  ///< share of frames that come twice
+    double overtake = 0;   ///< share of frames that take much longer than those behind them
 
-    Duration faults_last{};           ///< after this the world is well
+    Duration faults_last{};                 ///< after this the world is well
     Duration between_faults = kNeverFault;  ///< mean
     double crash_worker = 0, crash_collector = 0, crash_broker = 0, pause = 0, cut = 0, cancel = 0;  ///< weights
 

@@ -28,7 +28,9 @@ World::World(const Scenario& scenario, bool trace)
     // Each starts when it likes.
     for (Node node = 0; node < kFirstWorker + workers_.size(); ++node) {
         process(node).up = false;
-        process(node).name = node == kBroker ? "broker" : node == kCollector ? "collector" : "w" + std::to_string(node - 1);
+        process(node).name = node == kBroker      ? "broker"
+                             : node == kCollector ? "collector"
+                                                  : "w" + std::to_string(node - 1);
         at(now_ + exponential(300ms), [this, node] {
             if (node == kBroker) start_broker();
             if (node == kCollector) start_collector();
@@ -42,9 +44,13 @@ World::~World() = default;
 
 // ---- time and chance -----------------------------------------------------------------------------------------------
 
-void World::at(Instant when, std::function<void()> what) { queue_.push({std::max(when, now_), order_++, std::move(what)}); }
+void World::at(Instant when, std::function<void()> what) {
+    queue_.push({std::max(when, now_), order_++, std::move(what)});
+}
 
-bool World::chance(double share) { return share > 0 && std::uniform_real_distribution<>(0, 1)(random_) < share; }
+bool World::chance(double share) {
+    return share > 0 && std::uniform_real_distribution<>(0, 1)(random_) < share;
+}
 
 Duration World::exponential(Duration mean) {
     const double length = std::exponential_distribution<>(1.0)(random_);
@@ -76,7 +82,9 @@ void World::fail(std::string problem) {
 void World::tell(Node node, const std::string& text) const {
     if (!trace_) return;
     const double ms = std::chrono::duration<double, std::milli>(now_ - began_).count();
-    const char* name = node == kBroker ? "broker" : node == kCollector ? "collector" : workers_[node - kFirstWorker]->name.c_str();
+    const char* name = node == kBroker      ? "broker"
+                       : node == kCollector ? "collector"
+                                            : workers_[node - kFirstWorker]->name.c_str();
     std::printf("%12.3f ms  %-9s  %s\n", ms, name, text.c_str());
 }
 
@@ -396,7 +404,8 @@ bool World::drained() const {
     if (broker_->ledger().tasks_in_flight() > 0 || broker_->ledger().attempts_in_flight() > 0) return false;
     if (broker_->to_collector().unacknowledged() > 0 || judge_->unacknowledged() > 0) return false;
     return std::ranges::all_of(workers_, [&](const auto& worker) {
-        return worker->up && worker->core->broker() == broker_process_.incarnation && worker->core->held().empty() && worker->handler->running() == 0 && worker->core->session() != 0;
+        return worker->up && worker->core->broker() == broker_process_.incarnation && worker->core->held().empty() &&
+               worker->handler->running() == 0 && worker->core->session() != 0;
     });
 }
 
@@ -415,7 +424,8 @@ void World::check_end() {
         const auto said = [&](ReportKind kind) { return core.counts().reports[static_cast<std::size_t>(kind)]; };
         if (ends(End::lost) > 0) continue;
         if (books->last_number != core.counts().received) fail("sent is not received");
-        if (said(ReportKind::ok) + said(ReportKind::late) != ends(End::won) + ends(End::late)) fail("won and late differ");
+        if (said(ReportKind::ok) + said(ReportKind::late) != ends(End::won) + ends(End::late))
+            fail("won and late differ");
         if (said(ReportKind::failed) + said(ReportKind::rejected) != ends(End::failed)) fail("failed differs");
         if (said(ReportKind::cancelled) != ends(End::cancelled)) fail("cancelled differs");
         if (said(ReportKind::expired) != ends(End::expired)) fail("expired differs");

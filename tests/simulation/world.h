@@ -1,8 +1,9 @@
 // The world of one seed: the real cores of a broker, its workers and a collector, joined by channels that delay, lose,
-// repeat, reorder and cut, under a virtual clock, with crashes and pauses. The laws are checked after each step; when the
-// faults are over, everything has to drain to zero within a bound.
+// repeat, reorder and cut, under a virtual clock, with crashes and pauses. The laws are checked after each step; when
+// the faults are over, everything has to drain to zero within a bound.
 //
-// One event at a time: a frame arrives, a process wakes, a fault strikes. All from one generator: a seed replays exactly.
+// One event at a time: a frame arrives, a process wakes, a fault strikes. All from one generator: a seed replays
+// exactly.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +51,7 @@ private:
         std::vector<Frame> inbox;
         bool up = true;
         Instant paused_until{};
-        Instant wake_at = kNever;   // the wake that counts; others in the queue are old
+        Instant wake_at = kNever;  // the wake that counts; others in the queue are old
         Incarnation incarnation = 0;
     };
     struct WorkerProcess : Process {

@@ -1,0 +1,68 @@
+"""The arrows between the folders: who may include whom. docs/architecture.md says why."""
+
+import pathlib
+import re
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
+PROGRAMS = ("broker", "worker", "collector", "monitor")
+
+# The cores: what decides does no I/O, reads no clock, writes no log.
+PURE = [
+    "common/vocabulary", "common/interval_set", "common/dense_table", "common/timer_heap", "common/histogram", "common/stream",
+    "common/wire", "broker/ledger", "broker/roster", "broker/hedging", "broker/dispatcher", "broker/dispatcher_workers",
+    "broker/dispatcher_collector", "worker/session", "collector/judge",
+]
+FORBIDDEN_IN_PURE = re.compile(r"zmq|spdlog|fmt/|<thread>|<mutex>|common/(log|socket|daemon|options|run_dir)\.h|Clock::now|<iostream>")
+
+
+def sources(folder):
+    return [path for path in (ROOT / folder).rglob("*") if path.suffix in (".h", ".cpp")]
+
+
+def includes(path):
+    return INCLUDE.findall(path.read_text())
+
+
+class Arrows(unittest.TestCase):
+    def test_programs_never_include_each_other(self):
+        for folder in PROGRAMS:
+            for path in sources(folder):
+                for name in includes(path):
+                    other = name.split("/")[0]
+                    if other in PROGRAMS:
+                        self.assertEqual(other, folder, f"{path.relative_to(ROOT)} includes {name}")
+
+    def test_common_knows_no_program(self):
+        for path in sources("common"):
+            for name in includes(path):
+                self.assertNotIn(name.split("/")[0], PROGRAMS, f"{path.relative_to(ROOT)} includes {name}")
+
+    def test_only_common_and_the_shells_see_zeromq(self):
+        allowed = {"common/socket.h", "common/daemon.h", "broker/source.h", "collector/sink.h", "monitor/client.h"}
+        for folder in ("common",) + PROGRAMS:
+            for path in sources(folder):
+                if "zmq.hpp" in includes(path):
+                    self.assertIn(str(path.relative_to(ROOT)), allowed)
+
+    def test_msgpack_stays_in_the_codec(self):
+        for folder in ("common",) + PROGRAMS:
+            for path in sources(folder):
+                if any(name.startswith("msgpack") for name in includes(path)):
+                    self.assertEqual(str(path.relative_to(ROOT)), "common/wire.cpp")
+
+    def test_cores_are_pure(self):
+        for name in PURE:
+            for suffix in (".h", ".cpp"):
+                path = ROOT / (name + suffix)
+                if not path.exists():
+                    continue
+                for number, line in enumerate(path.read_text().splitlines(), 1):
+                    if line.lstrip().startswith("//"):
+                        continue
+                    self.assertIsNone(FORBIDDEN_IN_PURE.search(line), f"{name}{suffix}:{number}: {line.strip()}")
+
+
+if __name__ == "__main__":
+    unittest.main()
