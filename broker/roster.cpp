@@ -1,7 +1,6 @@
 #include "broker/roster.h"
 
 #include <algorithm>
-#include <ranges>
 
 namespace curfew {
 
@@ -17,8 +16,9 @@ std::string_view name_of(SessionState state) {
 }
 
 WorkerSession* Roster::by_name(std::string_view name) {
-    for (auto& [session, worker] : std::views::reverse(sessions_)) {
-        if (worker->name == name && worker->state < SessionState::leaving) return worker.get();
+    for (auto at = sessions_.rbegin(); at != sessions_.rend(); ++at) {
+        WorkerSession* worker = at->second.get();
+        if (worker->name == name && worker->state < SessionState::leaving) return worker;
     }
     return nullptr;
 }

@@ -216,7 +216,6 @@ void Options::exit_codes(const std::string& name, std::vector<int>& value, const
 
 void Options::rest(std::vector<std::string>& value, const std::string& help) {
     inside_->app.add_option("command", value, help)->type_name("COMMAND ARG...");
-    inside_->app.positionals_at_end();
 }
 
 std::optional<int> Options::parse(int argc, const char* const* argv) {
