@@ -110,7 +110,6 @@ private:
     void leave(WorkerSession& worker, bool died);
     void close_if_empty(WorkerSession& worker);
     void lose_all(Instant now, WorkerSession& worker);
-    [[nodiscard]] bool was_running(const WorkerSession& worker, AttemptNumber number) const;
     void judge_silence(Instant now);
     void on_record(Instant now, const wire::TokenReport& token);
     void on_record(Instant now, const wire::Bye& bye);

@@ -161,24 +161,19 @@ void Dispatcher::on_record(Instant now, const wire::Refused& refused) {
     close_if_empty(*worker);
 }
 
+/// Work starts in the order of the numbers: of what has no end, the first `slots` were running, as far as one can say.
 void Dispatcher::lose_all(Instant now, WorkerSession& worker) {
     SessionBooks& books = *ledger_.session(worker.session);
+    std::uint32_t place = 0;
     for (const AttemptNumber number : books.open.sorted_keys()) {
         const AttemptId id{worker.session, number};
-        Task* task = ledger_.task(books.open.find(number)->seq);
+        const Attempt& attempt = *books.open.find(number);
+        const bool was_running = attempt.state != AttemptState::reported && place++ < worker.slots;
+        Task* task = ledger_.task(attempt.seq);
         if (task != nullptr && task->state == TaskState::decided && task->winner == id) continue;
-        if (task != nullptr && worker.died && was_running(worker, number)) ++task->deaths;
+        if (task != nullptr && worker.died && was_running) ++task->deaths;
         end_attempt(now, id, End::lost, worker.died ? "its worker died" : "its worker is gone");
     }
-}
-
-/// Work starts in the order of the numbers: of what has no end, the first `slots` were running, as far as one can say.
-bool Dispatcher::was_running(const WorkerSession& worker, AttemptNumber number) const {
-    std::uint32_t before = 0;
-    ledger_.session(worker.session)->open.for_each([&](AttemptNumber other, const Attempt& attempt) {
-        before += other < number && attempt.state != AttemptState::reported ? 1U : 0U;
-    });
-    return before < worker.slots;
 }
 
 void Dispatcher::close_if_empty(WorkerSession& worker) {
