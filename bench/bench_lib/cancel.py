@@ -1,0 +1,61 @@
+"""How long it takes to call the losers home: from the outcome's arrival at the broker to that of each loser's end.
+
+The broker measures it itself (cancel_time in its stats); it is read when all attempts have ended and before the input
+closes. Two loads each: `alone` has one task in flight, so that all its attempts really run when one wins and nothing
+else is in the way; `full` has the usual window, so that most losers are still queued in their workers and the
+processes are busy.
+"""
+
+import os
+import subprocess
+
+from .group import Failure, Group
+from .req import Client
+
+# Random by task and attempt, 10 to 99 ms, and the same in each run; dash has no RANDOM.
+_SLEEP = "exec sleep 0.0$(( (CURFEW_SEQ * 7919 + CURFEW_ATTEMPT * 104729) % 90 + 10 ))"
+KINDS = {
+    # One thread sleeps for all slots: the road of a cancel alone.
+    "sleep": (["--handler", "sleep:exp:20ms", "--workers", 4, "--fanout", 4], ()),
+    # A C++ function on a thread of its own. All take equally long, so the second starts when the first is half done.
+    "spin": (["--handler", "spin:20ms", "--workers", 2, "--fanout", 2, "--hedge", "10ms"], ()),
+    # A process for each attempt, killed by its supervisor.
+    "exec": (["--workers", 4, "--fanout", 4], ("/bin/sh", "-c", _SLEEP)),
+}
+LOADS = {"alone": ["--window", 1], "full": []}
+
+
+def add_options(parser):
+    parser.add_argument("--messages", type=int, default=500, help="of each kind and load (%(default)s)")
+    parser.add_argument("--only", choices=KINDS, help="one kind of work")
+
+
+def measure(place, options):
+    figures = {}
+    for kind, (group, command) in KINDS.items():
+        if options.only in (None, kind):
+            for load, more in LOADS.items():
+                figures |= _one(place, options.messages, f"{kind} {load}", [*group, *more], command)
+    return figures
+
+
+def _one(place, count, name, group, command):
+    output = ["--quiet", "--output", os.devnull]
+    with Group(place, *output, *group, command=command, stdin=subprocess.PIPE) as running, Client() as client:
+        running.process.stdin.write(b"".join(b"%d\n" % number for number in range(count)))
+        running.process.stdin.flush()
+        running.wait_for(lambda books: books.settled >= count and books.attempts_in_flight == 0, count)
+        answer = client.ask(running.endpoint("broker"), "stats")
+        running.process.stdin.close()
+        ending = running.finish(count)
+    if answer is None:
+        raise Failure("the broker does not answer")
+    times = answer[0]["cancel_time"]
+    if times["count"] == 0:
+        raise Failure(f"{name}: there were no losers to call home")
+    return {
+        f"{name}: p50": (times["p50_us"], "us"),
+        f"{name}: p99": (times["p99_us"], "us"),
+        f"{name}: losers called home": (times["count"], ""),
+        f"{name}: of them ended cancelled": (ending.books.attempts[2], ""),
+    }

@@ -1,0 +1,41 @@
+"""Messages for the benches: lines of a fixed size that begin with a number, and the check of what came out."""
+
+import os
+
+DIGITS = 12
+CHUNK = 8192
+
+
+def write(descriptor, first, count, size):
+    """Messages first to first + count - 1, each of `size` bytes and a newline; never more than a chunk in memory."""
+    tail = "x" * (size - DIGITS) + "\n"
+    for start in range(first, first + count, CHUNK):
+        stop = min(start + CHUNK, first + count)
+        data = memoryview("".join(f"{number:0{DIGITS}d}{tail}" for number in range(start, stop)).encode())
+        while data:
+            data = data[os.write(descriptor, data):]
+
+
+def make_file(path, count, size):
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        write(descriptor, 0, count, size)
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def check_file(path, count, size):
+    """None if each message is there once, whole, in any order; else what is wrong."""
+    seen = bytearray(count)
+    tail = b"x" * (size - DIGITS) + b"\n"
+    with open(path, "rb") as file:
+        for line in file:
+            if line[DIGITS:] != tail or not line[:DIGITS].isdigit() or int(line[:DIGITS]) >= count:
+                return f"{path} has a line that was no message: {line[:40]!r}"
+            number = int(line[:DIGITS])
+            if seen[number]:
+                return f"{path} has message {number} twice"
+            seen[number] = 1
+    missing = count - sum(seen)
+    return f"{path} lacks {missing} of {count} messages" if missing else None
