@@ -161,6 +161,7 @@ private:
     std::size_t fruitless_ = 0;  ///< tasks at the back of waiting_ that have found no worker since anything changed
 
     Incarnation collector_ = 0;
+    Incarnation newcomer_ = 0;  ///< a newer collector that has said hello once
     CollectorState collector_state_ = CollectorState::unknown;
     std::string sync_frame_;  ///< kept until Synced
     bool send_sync_ = false;

@@ -62,6 +62,8 @@ void Dispatcher::on_collector_hello(Instant now, const wire::Envelope& envelope)
         send_sync_ = collector_state_ == CollectorState::syncing;
         return;
     }
+    // One frame is not enough to leave a collector that is known (one flipped bit would do); hellos are repeated.
+    if (collector_state_ != CollectorState::unknown && std::exchange(newcomer_, collector) != collector) return;
     collector_ = collector;
     collector_state_ = CollectorState::syncing;
     sender_.reset();

@@ -59,11 +59,11 @@ bool LineSource::next(std::string_view& message) {
             buffer_.clear();
             begin_ = searched_ = 0;
         }
-        if (at_end_ && skipping_) {  // it had no end
-            skipping_ = false;
-            ++refused_;
+        if (at_end_) {
+            if (std::exchange(skipping_, false)) ++refused_;  // it had no end
+            return false;
         }
-        if (at_end_ || !fill()) return false;
+        if (!fill() && !at_end_) return false;
     }
 }
 

@@ -141,10 +141,13 @@ void Judge::end(Session id, SessionBook& session, AttemptNumber number, End end)
 // ---- from the broker -----------------------------------------------------------------------------------------------
 
 void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
-    if (envelope.broker > broker_) meet_broker(envelope.broker);
     const bool for_me = envelope.peer == config_.incarnation || envelope.peer == 0;
     if (envelope.broker < broker_ || !for_me) {
         ++counts_.refused;
+        return;
+    }
+    if (envelope.broker > broker_) {
+        meet_broker(envelope, reader);
         return;
     }
     if (synced_ && envelope.peer == config_.incarnation) sender_.acknowledge(now, envelope.acked);
@@ -167,11 +170,20 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
     if (error != wire::Error::none) ++counts_.malformed;
 }
 
-/// A newer broker: what the old one knew of us, and we of it, is void, but for the settled set.
-void Judge::meet_broker(Incarnation broker) {
-    broker_ = broker;
-    synced_ = false;
-    hello_at_ = {};
+/// A newer broker shows itself. Its word alone is not enough to leave the old one (one flipped bit would do): it is
+/// said hello, and taken when it answers with a Sync for us.
+void Judge::meet_broker(const wire::Envelope& envelope, wire::Reader& reader) {
+    newcomer_ = envelope.broker;
+    const wire::Error error = reader.each([&](auto& record) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Sync>) {
+            if (envelope.peer != config_.incarnation || envelope.number != 0) return;
+            broker_ = envelope.broker;
+            newcomer_ = 0;
+            synced_ = false;
+            on_record(record);
+        }
+    });
+    if (error != wire::Error::none) ++counts_.malformed;
 }
 
 void Judge::on_record(const wire::Sync& sync) {
@@ -283,14 +295,12 @@ void Judge::hand_to_sink(OutcomeRecord outcome) {
 }
 
 void Judge::release_in_order() {
-    for (;; ++next_in_order_) {
-        const auto at = held_for_order_.find(next_in_order_);
-        if (at != held_for_order_.end()) {
-            for_sink_.push_back(std::move(at->second));
-            held_for_order_.erase(at);
-        } else if (!settled_.contains(next_in_order_)) {
-            return;
-        }
+    next_in_order_ = settled_.next_missing(next_in_order_);
+    for (auto at = held_for_order_.find(next_in_order_); at != held_for_order_.end();
+         at = held_for_order_.find(next_in_order_)) {
+        for_sink_.push_back(std::move(at->second));
+        held_for_order_.erase(at);
+        next_in_order_ = settled_.next_missing(next_in_order_ + 1);
     }
 }
 
@@ -347,13 +357,14 @@ void Judge::write_news(wire::Writer& writer) {
 
 void Judge::flush(Instant now, std::vector<std::string>& frames) {
     wire::Envelope envelope{Kind::to_broker, broker_, config_.incarnation, 0, receiver_.received()};
-    if (!synced_) {
-        if (now < hello_at_) return;
+    if ((!synced_ || newcomer_ != 0) && now >= hello_at_) {
         hello_at_ = now + config_.hello_every;
+        const wire::Envelope hello{Kind::to_broker, std::max(broker_, newcomer_), config_.incarnation, 0, 0};
         writer_.add(wire::CollectorHello{epoch_, settled_.intervals()});
-        frames.push_back(writer_.finish(envelope));
-        return;
+        frames.push_back(writer_.finish(hello));
+        newcomer_ = 0;
     }
+    if (!synced_) return;
     write_news(writer_);
     if (!writer_.empty()) {
         envelope.number = sender_.next_number();

@@ -118,7 +118,7 @@ private:
 
     void receive_from_worker(const wire::Envelope& envelope, wire::Reader& reader);
     void receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
-    void meet_broker(Incarnation broker);
+    void meet_broker(const wire::Envelope& envelope, wire::Reader& reader);
     void on_record(const wire::Sync& sync);
     void on_record(const wire::Admit& admit);
     void on_record(const wire::SessionGone& gone);
@@ -139,6 +139,7 @@ private:
     wire::Writer writer_;
 
     Incarnation broker_ = 0;
+    Incarnation newcomer_ = 0;  // a newer broker that showed itself since the last hello
     bool synced_ = false;
     bool owes_ack_ = false;
     Instant hello_at_{};

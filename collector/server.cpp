@@ -14,7 +14,8 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
       judge_({daemon.run_dir().incarnation(), config.keep_order, config.heartbeat / 4, config.heartbeat}),
       sink_(std::move(sink)),
       results_(daemon.bind(zmq::socket_type::pull, config.results, "results", {})),
-      broker_(daemon.connect(zmq::socket_type::push, config.broker, "events", {.send = 1000})) {}
+      broker_(daemon.connect(zmq::socket_type::push, config.broker, "events",
+                             {.send = 1000, .linger = Duration::zero()})) {}
 
 void CollectorServer::poll_items(std::vector<zmq_pollitem_t>& items) {
     items.push_back(results_.poll_item());
@@ -54,8 +55,8 @@ void CollectorServer::stop(Instant) {
 }
 
 std::optional<int> CollectorServer::finished() const {
-    // What has been decided is still written, within grace.
-    if (!stopping_ || sink_->waiting() > 0) return std::nullopt;
+    // What has been decided is still written, and the broker is told, within grace.
+    if (!stopping_ || sink_->waiting() > 0 || judge_.unacknowledged() > 0) return std::nullopt;
     return kExitOk;
 }
 

@@ -36,6 +36,15 @@ void raise_descriptor_limit() {
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// A closed stdin, stdout or stderr would be given to the next thing that is opened. What takes its place fails when it
+/// is used, as the closed one would: stdin cannot be read, stdout cannot be written.
+void hold_standard_descriptors() {
+    for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+        if (fcntl(descriptor, F_GETFD) >= 0) continue;
+        (void)!open("/dev/null", descriptor == 0 ? O_WRONLY : descriptor == 1 ? O_RDONLY : O_RDWR);
+    }
+}
+
 std::uint64_t resident_kib() {
     std::ifstream statm("/proc/self/statm");
     std::uint64_t total = 0, resident = 0;
@@ -72,11 +81,15 @@ Daemon::~Daemon() = default;
 // ---- set up --------------------------------------------------------------------------------------------------------
 
 int Daemon::run(int argc, const char* const* argv, const std::function<std::unique_ptr<Shell>()>& make) {
+    hold_standard_descriptors();
     if (const auto code = options_.parse(argc, argv)) return *code;
     log::set_level(log_level_);
     log::set_name(name_);
     if (name_.empty() || name_.find('/') != std::string::npos || name_.size() > 64) {
         return options_.refuse("--name: use 1 to 64 characters without a slash");
+    }
+    if (ready_fd_ != 0 && fcntl(static_cast<int>(ready_fd_), F_GETFD) < 0) {
+        return options_.refuse(fmt::format("--ready-fd: descriptor {} is not open", ready_fd_));
     }
     lifeline_ = lifeline_flag_ == 0 ? -1 : static_cast<int>(lifeline_flag_);
     started_at_ = Clock::now();

@@ -19,6 +19,11 @@ bool IntervalSet::contains(std::uint64_t n) const {
     return i < intervals_.size() && intervals_[i].first <= n;
 }
 
+std::uint64_t IntervalSet::next_missing(std::uint64_t n) const {
+    const std::size_t i = lower_bound(n);
+    return i < intervals_.size() && intervals_[i].first <= n ? intervals_[i].last + 1 : n;
+}
+
 bool IntervalSet::insert(std::uint64_t n) {
     const std::size_t i = lower_bound(n);
     if (i < intervals_.size() && intervals_[i].first <= n) return false;

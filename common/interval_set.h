@@ -33,6 +33,8 @@ public:
     }
 
     [[nodiscard]] bool contains(std::uint64_t n) const;
+    /// The smallest number that is at least n and not in the set.
+    [[nodiscard]] std::uint64_t next_missing(std::uint64_t n) const;
     [[nodiscard]] std::uint64_t size() const;  ///< how many numbers; O(intervals)
     [[nodiscard]] bool empty() const { return intervals_.empty(); }
     [[nodiscard]] const Intervals& intervals() const { return intervals_; }

@@ -203,7 +203,8 @@ void Options::exit_codes(const std::string& name, std::vector<int>& value, const
     for (const int code : value) shown += (shown.empty() ? "" : ",") + std::to_string(code);
     this->value(name, shown, help, [&value](const std::string& text) -> std::optional<std::string> {
         std::vector<int> codes;
-        for (const std::string& word : CLI::detail::split(text, ',')) {
+        // A word behind each comma, also behind the last.
+        for (const std::string& word : CLI::detail::split(text.ends_with(',') ? text + "?" : text, ',')) {
             const auto code = parse_count(word);
             if (!code || *code > 255)
                 return fmt::format("'{}' is not a list of exit codes from 0 to 255, like 0,10,20", text);

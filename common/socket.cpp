@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "common/log.h"
+#include "common/options.h"
 
 namespace curfew {
 namespace {
@@ -61,8 +62,11 @@ void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure) {
     }
     const std::string_view address = view.substr(6);
     const std::size_t colon = address.rfind(':');
-    if (colon == std::string_view::npos || colon == 0 || colon + 1 == address.size()) {
-        throw EndpointError(fmt::format("endpoint '{}': use tcp://HOST:PORT", endpoint));
+    const std::string_view port = colon == std::string_view::npos ? std::string_view{} : address.substr(colon + 1);
+    const auto number = parse_count(port);
+    const bool port_is_fine = (number && *number >= 1 && *number <= 65535) || (to_bind && (port == "*" || port == "0"));
+    if (colon == 0 || !port_is_fine) {
+        throw EndpointError(fmt::format("endpoint '{}': use tcp://HOST:PORT, with a port from 1 to 65535", endpoint));
     }
     if (to_bind && !insecure && !is_loopback(address.substr(0, colon))) {
         throw EndpointError(

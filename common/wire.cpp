@@ -158,7 +158,8 @@ void get(const Object& object, Intervals& list) {
     list.reserve(numbers.size() / 2);
     for (std::size_t i = 0; i < numbers.size(); i += 2) {
         const Interval range{number_of(numbers[i]), number_of(numbers[i + 1])};
-        if (range.first > range.last) throw BadField();
+        // 2^64-1 is no number of anything, and loops up to it would not end.
+        if (range.first > range.last || range.last == UINT64_MAX) throw BadField();
         list.push_back(range);
     }
 }

@@ -39,7 +39,8 @@ WorkerServer::WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr
       tasks_(daemon.bind(zmq::socket_type::pull, config.tasks, daemon.name() + ".tasks", {})),
       control_(daemon.bind(zmq::socket_type::pull, config.control, daemon.name() + ".control", {})),
       collector_(daemon.connect(zmq::socket_type::push, config.collector, "results", {.send = kResultsMark})),
-      broker_(daemon.connect(zmq::socket_type::push, config.broker, "events", {.send = kLifeMark})),
+      broker_(daemon.connect(zmq::socket_type::push, config.broker, "events",
+                             {.send = kLifeMark, .linger = Duration::zero()})),
       core_(fill_in(daemon, config, tasks_, control_), *handler_) {}
 
 void WorkerServer::poll_items(std::vector<zmq_pollitem_t>& items) {

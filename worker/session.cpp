@@ -392,10 +392,18 @@ void WorkerCore::turn(Instant now) {
 
 Instant WorkerCore::next_deadline() const {
     Instant next = std::min(deadlines_.next(), handler_.next_deadline());
-    next = std::min(next, session_ == 0 ? hello_at_ : std::min(heartbeat_at_, heard_at_ + 2 * config_.heartbeat));
+    if (session_ != 0) {
+        next = std::min({next, heartbeat_at_, heard_at_ + 2 * config_.heartbeat});
+    } else if (!leaving_) {
+        next = std::min(next, hello_at_);
+    }
     for (const SlotState& slot : slots_) {
         if (slot.stopping && !slot.out_of_service)
             next = std::min(next, slot.stop_at + config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero()));
+    }
+    for (const SlotState& slot : slots_) {
+        const bool overdue_later = slot.out_of_service && !handler_.can_kill() && slot.deadline_at != kNever;
+        if (overdue_later && !worn_out_) next = std::min(next, slot.deadline_at + config_.grace);
     }
     return next;
 }

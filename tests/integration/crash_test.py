@@ -1,0 +1,307 @@
+"""What must come out when processes die, stand still or are told to stop in the middle: real signals, under load.
+
+Each group runs under scripts/launch. Heartbeats are shortened where a test would else wait for the usual three seconds.
+"""
+
+import collections
+import json
+import os
+import re
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+from group import GroupTest, eventually, is_over, numbers, processes_running, processes_with  # noqa: E402
+
+
+class CrashTest(GroupTest):
+    def group(self, *words, **how):
+        """launch with a run directory that the test can look into."""
+        return self.launch("--run-dir", self.run_dir, *words, **how)
+
+    def kill(self, name, number=signal.SIGKILL):
+        pid = self.pid_of(name)
+        os.kill(pid, number)
+        return pid
+
+    def every_message_has_one_outcome(self, lines, count):
+        seqs = collections.Counter(json.loads(line)["seq"] for line in lines)
+        self.assertEqual(sorted(seqs), list(range(1, count + 1)))
+        self.assertEqual([seq for seq, times in seqs.items() if times > 1], [])
+
+    def the_run_directory_is_gone(self):
+        eventually(lambda: not os.path.exists(self.run_dir), "the run directory to be removed", 3.0)
+
+
+class Workers(CrashTest):
+    def test_killed_workers_cost_no_message_and_double_none(self):
+        launch = self.group("--workers", "3", "--json", "--slots", "8", "--handler", "sleep:exp:20ms", stdin=numbers(2000))
+        for done, name in ((100, "w1"), (400, "w2"), (700, "w3"), (1000, "w1"), (1300, "w2")):
+            launch.writes(done)
+            self.kill(name)
+        tasks, attempts = self.ends_well(launch)
+        self.every_message_has_one_outcome(launch.lines, 2000)
+        self.assertEqual((tasks["completed"], attempts["won"]), (2000, 2000))
+        self.assertGreater(attempts["lost"], 0)
+        self.assertEqual(len(re.findall(r"^launch: w\d \(pid \d+\) died \(SIGKILL\), starting it again", launch.err, re.MULTILINE)), 5)
+
+    def test_the_work_of_a_killed_worker_dies_with_it_and_is_done_elsewhere(self):
+        work = f'if [ "$CURFEW_ATTEMPT" = 1 ]; then setsid --fork sleep {self.sleep}; exec sleep {self.sleep}; fi; cat'
+        launch = self.group("--workers", "2", "--fanout", "1", "--json", "--", "sh", "-c", work, stdin=b"hello\n")
+        eventually(lambda: len(processes_running(self.sleep)) == 2, "the work and what it left in the background")
+        worker = self.snapshot(verb="dump")["attempts"][0]["worker"]
+        self.kill(worker)
+        eventually(lambda: not processes_running(self.sleep), "the end of the work of the killed worker", 3.0)
+        tasks, attempts = self.ends_well(launch)
+        outcome = json.loads(launch.lines[0])
+        self.assertEqual((outcome["result"], attempts["lost"], attempts["won"]), ("hello", 1, 1))
+
+    def test_work_that_kills_its_worker_is_given_up_after_three(self):
+        work = 'read m; if [ "$m" = poison ]; then read -r _ _ _ up _ </proc/$PPID/stat; kill -9 "$up"; sleep 100; fi; echo "$m"'
+        launch = self.group("--workers", "2", "--fanout", "1", "--json", "--", "sh", "-c", work, stdin=b"poison\n" + numbers(50))
+        tasks, attempts = self.ends_well(launch, code=1)
+        self.every_message_has_one_outcome(launch.lines, 51)
+        self.assertEqual((tasks["failed"], tasks["completed"]), (1, 50))
+        dead_letter = next(outcome for outcome in map(json.loads, launch.lines) if outcome["outcome"] == "failed")
+        self.assertEqual(dead_letter["seq"], 1)
+        self.assertIn("killed 3 workers", dead_letter["error"])
+
+    def test_a_worker_that_stood_still_past_the_limit_causes_no_double_outcome(self):
+        launch = self.group("--workers", "2", "--json", "--slots", "8", "--handler", "sleep:exp:20ms", stdin=numbers(1500),
+                            environment={"CURFEW_HEARTBEAT": "200ms"})
+        for done in (100, 600):
+            launch.writes(done)
+            before = self.snapshot()["workers_silent"]
+            pid = self.kill("w1", signal.SIGSTOP)
+            self.broker_until(lambda b: b["workers_silent"] > before, "the broker to notice the silence")
+            os.kill(pid, signal.SIGCONT)
+            self.workers_are_ready(2)
+        tasks, attempts = self.ends_well(launch)
+        self.every_message_has_one_outcome(launch.lines, 1500)
+        self.assertEqual((tasks["completed"], attempts["won"]), (1500, 1500))
+        self.assertNotIn("died", launch.err)
+
+    def test_a_pause_below_the_limit_costs_no_session(self):
+        launch = self.group("--workers", "2", "--json", "--handler", "sleep:exp:20ms", stdin=numbers(2000))
+        launch.writes(100)
+        pid = self.kill("w1", signal.SIGSTOP)
+        launch.writes(300)
+        os.kill(pid, signal.SIGCONT)
+        launch.writes(1000)
+        stats = self.snapshot()
+        self.assertEqual((stats["workers_silent"], stats["workers_left"], stats["workers_died"]), (0, 0, 0))
+        tasks, attempts = self.ends_well(launch)
+        self.every_message_has_one_outcome(launch.lines, 2000)
+        self.assertEqual(attempts["lost"], 0)
+
+    def test_a_worker_told_to_stop_leaves_within_grace_and_its_attempts_are_tried_elsewhere(self):
+        launch = self.group("--workers", "2", "--fanout", "1", "--json", "--slots", "4", "--", "sh", "-c", "sleep 0.05; cat",
+                            stdin=numbers(200))
+        launch.writes(20)
+        self.workers_are_ready(2)
+        pid = self.kill("w1", signal.SIGTERM)
+        told_at = time.monotonic()
+        eventually(lambda: is_over(pid), "w1 to leave")
+        self.assertLess(time.monotonic() - told_at, 1.5)
+        self.broker_until(lambda b: b["workers_left"] == 1, "the broker to have its bye")
+        tasks, attempts = self.ends_well(launch)
+        self.every_message_has_one_outcome(launch.lines, 200)
+        self.assertEqual((tasks["completed"], attempts["failed"]), (200, 0))
+
+    def test_a_killed_supervisor_leaves_no_orphan_and_its_work_is_tried_again(self):
+        work = f'if [ "$CURFEW_ATTEMPT" = 1 ]; then setsid --fork sleep {self.sleep}; exec sleep {self.sleep}; fi; cat'
+        launch = self.group("--workers", "1", "--fanout", "1", "--attempts", "2", "--json", "--", "sh", "-c", work,
+                            stdin=b"hello\n")
+        eventually(lambda: len(processes_running(self.sleep)) == 2, "the work and what it left in the background")
+        worker = self.pid_of("w1")
+        for pid in self.supervisors():
+            os.kill(pid, signal.SIGKILL)
+        tasks, attempts = self.ends_well(launch)
+        self.assertEqual([json.loads(line)["result"] for line in launch.lines], ["hello"])
+        self.assertEqual((attempts["failed"], attempts["won"]), (1, 1))
+        self.assertNotIn("died", launch.err, "the worker survives its supervisors")
+        self.assertTrue(is_over(worker))
+        self.nothing_runs(self.sleep)
+
+
+class Collector(CrashTest):
+    WINDOW = 64
+
+    def sink_after_kills(self, *flags, count=3000, kills=(300, 1200)):
+        sink = self.path("sink")
+        launch = self.group("--workers", "3", "--json", "--window", str(self.WINDOW), "--output", sink, *flags,
+                            "--handler", "sleep:exp:5ms", stdin="pipe")
+        lines = numbers(count).splitlines(keepends=True)
+
+        def written():
+            with open(sink, "rb") as file:
+                return file.read().count(b"\n")
+        fed = 0
+        for done in kills:
+            launch.feed(b"".join(lines[fed:done + 20 * self.WINDOW]))  # so the batch is not over at the kill
+            fed = done + 20 * self.WINDOW
+            pid = self.pid_of("collector")
+            eventually(lambda: os.path.exists(sink) and written() >= done, f"{done} outcomes in the sink")
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda: is_over(pid), "the end of the collector")
+        launch.feed(b"".join(lines[fed:]))
+        launch.end_of_input()
+        tasks, attempts = self.ends_well(launch)
+        self.assertEqual((tasks["completed"], attempts["won"]), (count, count))
+        with open(sink, "rb") as file:
+            data = file.read()
+        self.assertTrue(data.endswith(b"\n"))
+        outcomes = [json.loads(line) for line in data.splitlines()]  # a torn or mixed line would not parse
+        seqs = collections.Counter(outcome["seq"] for outcome in outcomes)
+        self.assertEqual(sorted(seqs), list(range(1, count + 1)))
+        self.assertEqual({outcome["outcome"] for outcome in outcomes}, {"completed"})
+        self.assertTrue(all(outcome["result"] == str(outcome["seq"]) for outcome in outcomes))
+        self.assertLessEqual(len(outcomes) - count, len(kills) * self.WINDOW)
+        return outcomes
+
+    def test_a_killed_collector_costs_no_outcome_and_tears_no_line(self):
+        self.sink_after_kills()
+
+    def test_a_killed_collector_keeps_the_order_after_its_restart(self):
+        seqs = [outcome["seq"] for outcome in self.sink_after_kills("--keep-order", count=1500, kills=(300, 700))]
+        drops = [at for at in range(1, len(seqs)) if seqs[at] <= seqs[at - 1]]
+        self.assertLessEqual(len(drops), 2, "only what an old collector wrote comes again")
+
+    def test_work_under_way_goes_on_while_there_is_no_collector(self):
+        go = self.path("go")
+        work = f"while ! [ -e {go} ]; do sleep 0.02; done; cat"
+        sink = self.path("sink")
+        launch = self.group("--workers", "2", "--fanout", "1", "--slots", "2", "--json", "--output", sink, "--", "sh", "-c", work,
+                            stdin=numbers(4))
+        self.broker_until(lambda b: b["attempts"]["in_flight"] == 4, "4 attempts in flight")
+        self.kill("collector")
+        self.write("go", "")
+        tasks, attempts = self.ends_well(launch)
+        self.assertEqual((tasks["completed"], attempts["all"]), (4, 4), "no attempt was repeated")
+        with open(sink) as file:
+            self.every_message_has_one_outcome(file.read().splitlines(), 4)
+
+
+class Broker(CrashTest):
+    def test_a_killed_broker_ends_the_group_with_75_and_the_count_of_what_is_left(self):
+        launch = self.group("--workers", "2", "--fanout", "2", "--json", "--window", "100", "--", "sh", "-c",
+                            f'read m; if [ "$m" -gt 10 ]; then exec sleep {self.sleep}; fi; echo $m', stdin=numbers(30))
+        launch.writes(10)
+        in_flight = self.broker_until(lambda b: b["tasks"]["completed"] == 10 and b["attempts"]["in_flight"],
+                                     "the rest to be under way")["tasks"]["in_flight"]
+        self.kill("broker")
+        self.assertEqual(launch.code(), 75)
+        said = launch.says(r"launch: (\d+) messages left without an outcome \((\d+) in flight, (\d+) not accepted\)")
+        self.assertGreaterEqual(int(said[2]), in_flight)
+        self.assertEqual(int(said[1]), int(said[2]) + int(said[3]))
+        tasks, _ = self.books(launch)
+        self.assertEqual((tasks["completed"], tasks["in flight"]), (10, int(said[2])))
+        self.nothing_runs(self.sleep)
+        self.the_run_directory_is_gone()
+
+
+class Launch(CrashTest):
+    def setUp(self):
+        super().setUp()
+        self.environment["CURFEW_GRACE"] = "300ms"
+
+    def test_after_launch_is_killed_nothing_is_left(self):
+        for where in ((), ("--run-dir", self.run_dir)):
+            with self.subTest(where=where):
+                launch = self.launch(*where, "--workers", "2", "--", "sh", "-c",
+                                     f"setsid --fork sleep {self.sleep}; exec sleep {self.sleep}", stdin=numbers(10))
+                eventually(lambda: len(processes_running(self.sleep)) == 4, "the work")
+                launch.signal(signal.SIGKILL)
+                self.assertEqual(launch.code(), -signal.SIGKILL)
+                eventually(lambda: not processes_with(self.home) and not processes_running(self.sleep), "the end of the group", 4.0)
+                eventually(lambda: not os.listdir(self.private), "the private run directory to be removed", 1.0)
+                self.the_run_directory_is_gone()
+
+    def test_after_launch_is_killed_work_that_traps_term_is_killed_too(self):
+        launch = self.group("--workers", "1", "--grace", "300ms", "--", "sh", "-c",
+                            f'trap "" TERM; sleep {self.sleep}; sleep {self.sleep}', stdin=b"x\n")
+        eventually(lambda: processes_running(self.sleep), "the work")
+        launch.signal(signal.SIGKILL)
+        launch.code()
+        eventually(lambda: not processes_with(self.home) and not processes_running(self.sleep), "the end of the group", 4.0)
+        self.the_run_directory_is_gone()
+
+    def test_the_first_int_drains(self):
+        launch = self.group("--workers", "2", "--slots", "4", "--", "sh", "-c", "sleep 0.3; cat", stdin="pipe")
+        launch.feed(numbers(20))
+        self.broker_until(lambda b: b["attempts"]["in_flight"] > 0, "attempts in flight")
+        launch.signal(signal.SIGINT)
+        launch.says("launch: draining")
+        tasks, _ = self.ends_well(launch)  # its stdin is still open
+        self.assertEqual(tasks["all"], tasks["completed"])
+        self.assertEqual(sorted(map(int, launch.lines)), list(range(1, tasks["all"] + 1)))
+        self.the_run_directory_is_gone()
+
+    def test_a_second_int_stops_now(self):
+        launch = self.group("--workers", "2", "--", "sleep", self.sleep, stdin=numbers(5))
+        eventually(lambda: processes_running(self.sleep), "the work")
+        launch.signal(signal.SIGINT)
+        launch.says("launch: draining")
+        launch.signal(signal.SIGINT)
+        asked_at = time.monotonic()
+        self.assertEqual(launch.code(), 128 + signal.SIGINT)
+        self.assertLess(time.monotonic() - asked_at, 3)
+        self.nothing_runs(self.sleep)
+        self.the_run_directory_is_gone()
+
+    def test_a_term_drains_as_an_int_does(self):
+        launch = self.group("--workers", "2", "--", "sh", "-c", "sleep 0.2; cat", stdin="pipe")
+        launch.feed(b"1\n")
+        self.broker_until(lambda b: b["attempts"]["in_flight"] > 0, "attempts in flight")
+        launch.signal(signal.SIGTERM)
+        self.assertEqual((self.ends_well(launch)[0]["completed"], launch.lines), (1, ["1"]))
+
+
+class AlonePeers(CrashTest):
+    """Processes without launch: nobody tells them who died."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment["CURFEW_HEARTBEAT"] = "200ms"
+
+    def test_each_process_ends_within_grace_of_a_term_whatever_its_peers_do(self):
+        for role, words in (("collector", ()), ("worker", ("--handler", "echo")), ("worker", ("--", "sleep", self.sleep)),
+                            ("broker", ("--source", "stdin"))):
+            with self.subTest(role=role, words=words):
+                running = self.ready(role, *words, stdin="pipe")
+                running.signal(signal.SIGTERM)
+                asked_at = time.monotonic()
+                self.assertIn(running.code(), (0, 75))
+                self.assertLess(time.monotonic() - asked_at, 2)
+
+    def test_workers_that_lose_their_broker_stop_their_work_and_serve_the_next(self):
+        collector = self.ready("collector", "--format", "json")
+        self.ready("worker", "--name", "w1", "--", "sh", "-c",
+                   f'read m; if [ "$m" = long ]; then exec sleep {self.sleep}; fi; echo $m')
+        first = self.ready("broker", "--source", "stdin", "--fanout", "1", stdin=b"long\n")
+        eventually(lambda: processes_running(self.sleep), "the work")
+        first.signal(signal.SIGKILL)
+        first.code()
+        eventually(lambda: not processes_running(self.sleep), "work that nobody waits for to end", 4.0)
+        second = self.ready("broker", "--source", "stdin", "--fanout", "1", stdin=b"short\n")
+        self.assertEqual(second.code(), 0, second.err)
+        self.assertEqual([json.loads(line)["result"] for line in collector.lines], ["short"])
+
+    def test_a_worker_killed_without_a_witness_is_missed_and_its_attempts_are_tried_elsewhere(self):
+        collector = self.ready("collector", "--format", "json")
+        workers = {name: self.ready("worker", "--name", name, "--slots", "4", "--handler", "sleep:50ms") for name in ("w1", "w2")}
+        broker = self.ready("broker", "--source", "stdin", "--fanout", "1", stdin=numbers(100))
+        collector.writes(10)
+        workers["w1"].signal(signal.SIGKILL)
+        workers["w1"].code()
+        self.assertEqual(broker.code(), 0, broker.err)
+        self.every_message_has_one_outcome(collector.lines, 100)
+        for socket in ("w1.tasks.sock", "w1.control.sock", "w1.monitor.sock"):
+            os.unlink(os.path.join(self.run_dir, socket))  # of a killed process without launch: the next w1 would take them over
+
+
+if __name__ == "__main__":
+    unittest.main()

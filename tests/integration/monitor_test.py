@@ -1,0 +1,267 @@
+"""What curfew-monitor promises: at any moment one command says what is in flight, where, for how long, and what does not answer.
+
+Against real groups whose work would sleep for a quarter of an hour, so that what is looked at stays there.
+"""
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+from group import GroupTest, command_of, eventually, is_over, numbers, processes_running  # noqa: E402
+
+STATES = ("queued", "running", "cancelling", "reported")
+
+
+class MonitorTest(GroupTest):
+    def long_work(self, messages=3, *words):
+        """A group of two workers with two slots each, in which each message is worked on twice, for long."""
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--slots", "2", "--deadline", "500s", *words, "--",
+                             "sleep", self.sleep, stdin=numbers(messages))
+        eventually(lambda: len(processes_running(self.sleep)) == min(4, 2 * messages), "the work")
+        self.workers_are_ready(2)
+        return launch
+
+    def setUp(self):
+        super().setUp()
+        self.environment["CURFEW_GRACE"] = "200ms"
+
+    def stop_now(self, launch):
+        launch.signal(signal.SIGINT)
+        launch.says("draining")
+        launch.signal(signal.SIGINT)
+        self.assertEqual(launch.code(), 128 + signal.SIGINT)
+        self.nothing_runs(self.sleep)
+
+
+class Dump(MonitorTest):
+    def test_each_live_attempt_is_listed_by_the_broker_and_by_its_worker(self):
+        launch = self.long_work(3)
+        dumps = {}
+
+        def all_there():
+            dumps.update(self.snapshots("dump"))
+            return all(len(dumps[name]["attempts"]) == n for name, n in (("broker", 6), ("w1", 3), ("w2", 3)))
+        eventually(all_there, lambda: f"6 attempts at the broker, 3 at each worker, not {dumps}")
+        at_broker = {(a["session"], a["number"]): a for a in dumps["broker"]["attempts"]}
+        at_workers = {(a["session"], a["number"]): a for name in ("w1", "w2") for a in dumps[name]["attempts"]}
+        self.assertEqual(at_broker.keys(), at_workers.keys())
+        self.assertEqual(dumps["broker"]["in_flight"], 6)
+        self.assertEqual(sorted((a["seq"], a["attempt"]) for a in at_broker.values()),
+                         [(seq, attempt) for seq in (1, 2, 3) for attempt in (1, 2)])
+        for key, seen in at_workers.items():
+            sent = at_broker[key]
+            self.assertEqual([seen[field] for field in ("seq", "attempt", "worker")],
+                             [sent[field] for field in ("seq", "attempt", "worker")])
+            for attempt in (seen, sent):
+                self.assertGreater(attempt["age_s"], 0)
+                self.assertLess(attempt["age_s"], 60)
+                self.assertGreater(attempt["left_s"], 400)
+                self.assertLessEqual(attempt["left_s"], 500)
+                self.assertIn(attempt["state"], STATES)
+        running = [a for a in at_workers.values() if a["state"] == "running"]
+        self.assertEqual(sorted(a["pid"] for a in running), sorted(processes_running(self.sleep)))
+        self.assertEqual([a["pid"] for a in at_workers.values() if a["state"] == "queued"], [None, None])
+        for attempt in running:
+            self.assertIn(self.sleep, command_of(attempt["pid"]))
+        self.stop_now(launch)
+
+    def test_the_dump_is_readable_too(self):
+        launch = self.long_work(2)
+        code, out, err = self.monitor("dump")
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"(?m)^broker broker: 4 attempts in flight$")
+        self.assertEqual(len(re.findall(r"(?m)^ +task +attempt +worker +state +age +left +pid$", out)), 3)
+        row = rf"(?m)^ +(\d+) +(\d+) +(w\d) +running +[\d.]+ (?:us|ms|s) +(?:4\d\d\.\d|500\.0) s +(\d+) *$"
+        rows = re.findall(row, out)
+        self.assertEqual(sorted(int(pid) for *_, pid in rows), sorted(processes_running(self.sleep)), out)
+        self.stop_now(launch)
+
+    def test_a_limit_is_kept_and_what_is_left_out_is_said(self):
+        launch = self.long_work(3)
+        self.broker_until(lambda b: b["attempts"]["in_flight"] == 6, "6 attempts in flight")
+        code, out, _ = self.monitor("--limit", "2", "dump")
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"(?ms)^broker broker: 6 attempts in flight$.*?^ +\.\.\. and 4 more \(--limit\)$")
+        self.stop_now(launch)
+
+    def test_attempts_that_are_called_home_are_shown_as_cancelling(self):
+        work = f'trap "" TERM; sleep {self.sleep}; sleep {self.sleep}'
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--deadline", "300ms", "--grace",
+                             "1500ms", "--", "sh", "-c", work, stdin=b"x\n")
+        for name in ("broker", "w1"):
+            def cancelling():
+                attempts = self.snapshot(name, "dump").get("attempts", [])
+                return attempts[0] if attempts and attempts[0]["state"] == "cancelling" else None
+            self.assertLess(eventually(cancelling, f"a cancelling attempt at {name}")["left_s"], 0)
+        self.assertEqual(launch.code(), 1)
+        self.assertEqual(self.books(launch)[1]["expired"], 1)
+        self.nothing_runs(self.sleep)
+
+
+class Stats(MonitorTest):
+    def test_stats_show_the_laws_and_each_worker(self):
+        launch = self.long_work(3)
+        self.broker_until(lambda b: b["attempts"]["in_flight"] == 6, "6 attempts in flight")
+        code, out, err = self.monitor("stats")
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("tasks     3 = 0 completed + 0 failed + 0 expired + 0 cancelled + 3 in flight\n", out)
+        self.assertIn("attempts  6 = 0 won + 0 late + 0 cancelled + 0 failed + 0 expired + 0 lost + 6 in flight\n", out)
+        self.assertIn("books balanced", out)
+        for name in ("w1", "w2"):
+            self.assertRegex(out, rf"(?m)^  {name} +default +ready +3 +4 +3 ")
+            self.assertRegex(out, rf"(?m)^worker {name}  pid \d+ ")
+        self.assertEqual(out.count("slots 2 busy of 2, 0 out of service"), 2)
+        self.assertEqual(out.count("1 queued  2 running  0 cancelling  0 reported"), 2)
+        self.stop_now(launch)
+
+    def test_json_stats_are_one_object_a_process_the_broker_first(self):
+        launch = self.long_work(1)
+        code, out, _ = self.monitor("--json", "stats")
+        snapshots = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual((code, [s["name"] for s in snapshots]), (0, ["broker", "collector", "w1", "w2"]))
+        for snapshot in snapshots:
+            for field in ("schema", "role", "pid", "version", "incarnation", "uptime_s", "memory_kib", "descriptors", "threads"):
+                self.assertIn(field, snapshot)
+            self.assertFalse(is_over(snapshot["pid"]))
+        broker = snapshots[0]
+        self.assertEqual(broker["tasks"]["accepted"], sum(broker["tasks"].values()) - broker["tasks"]["accepted"])
+        self.assertEqual(broker["attempts"]["started"], sum(broker["attempts"].values()) - broker["attempts"]["started"])
+        self.stop_now(launch)
+
+    def test_in_flight_stays_within_the_window_and_the_credits_and_the_books_always_balance(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "3", "--fanout", "2", "--window", "50", "--slots", "8",
+                             "--handler", "sleep:exp:15ms", stdin="pipe")
+        self.workers_are_ready(3)
+        launch.feed(numbers(1500))
+        launch.end_of_input()
+        samples = []
+        while launch.alive:
+            if broker := self.snapshot():
+                samples.append(broker)
+        self.ends_well(launch)
+        busy = [s for s in samples if s["tasks"]["in_flight"]]
+        self.assertGreater(len(busy), 5)
+        self.assertLessEqual(max(s["tasks"]["in_flight"] for s in busy), 50)
+        self.assertGreater(max(s["tasks"]["in_flight"] for s in busy), 10)
+        for sample in samples:
+            self.assertTrue(sample["balanced"])
+            for worker in sample["workers"]:
+                self.assertLessEqual(worker["in_flight"], 16)
+                self.assertEqual(worker["sent"], worker["in_flight"] + sum(
+                    worker[end] for end in ("won", "late", "cancelled", "failed", "expired", "lost")))
+
+    def test_watch_prints_a_line_each_time_and_says_when_the_broker_is_gone(self):
+        launch = self.long_work(2)
+        watch = self.binary("monitor", "--watch", "100ms", "stats")
+        watch.writes(3)
+        self.assertRegex(watch.lines[0], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d  in flight: 2 tasks, 4 attempts   won 0 ")
+        os.kill(self.pid_of("broker"), signal.SIGKILL)
+        self.assertEqual(watch.code(), 2)
+        self.assertRegex(watch.err, r"broker does not answer: gone\n$")
+        self.assertEqual(launch.code(), 75)
+        self.nothing_runs(self.sleep)
+
+    def test_flags_may_follow_the_verb(self):
+        launch = self.long_work(1)
+        code, out, err = self.monitor("stats", "--json")
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(json.loads(out.splitlines()[0])["role"], "broker")
+        self.stop_now(launch)
+
+    def test_a_watcher_whose_reader_goes_away_ends(self):
+        launch = self.long_work(1)
+        reader, writer = os.pipe()
+        watch = self.binary("monitor", "--watch", "50ms", "stats", stdout=writer)
+        os.close(writer)
+        with open(reader, "rb") as lines:
+            self.assertIn(b"in flight", lines.readline())
+        self.assertNotEqual(watch.code(5), 0)
+        self.stop_now(launch)
+
+
+class Silence(MonitorTest):
+    def test_a_process_that_stands_still_is_named_and_the_others_are_shown(self):
+        launch = self.long_work(1)
+        for name in ("w1", "collector"):
+            with self.subTest(name=name):
+                pid = self.pid_of(name)
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    asked_at = time.monotonic()
+                    code, out, err = self.monitor("stats")
+                    self.assertLess(time.monotonic() - asked_at, 4)
+                finally:
+                    os.kill(pid, signal.SIGCONT)
+                self.assertEqual(code, 2)
+                self.assertRegex(err, rf"^curfew-monitor: {name} does not answer at ipc://\S+\n$")
+                for other in {"broker", "collector", "w1", "w2"} - {name}:
+                    self.assertRegex(out, rf"(?m)^\w+ {other}  pid ")
+        self.workers_are_ready(2)
+        self.stop_now(launch)
+
+    def test_a_broker_that_stands_still_is_said_by_each_verb(self):
+        launch = self.long_work(1)
+        pid = self.pid_of("broker")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            asked = [self.binary("monitor", *verb) for verb in (("drain",), ("cancel", "1"), ("--watch", "50ms", "stats"))]
+            for monitor in asked:
+                self.assertEqual(monitor.code(4), 2)
+                self.assertIn("does not answer", monitor.err)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.stop_now(launch)
+
+    def test_where_nothing_runs_one_line_says_so(self):
+        os.mkdir(self.run_dir)
+        for where in (self.run_dir, self.path("missing")):
+            code, out, err = self.monitor("--run-dir", where, "stats")
+            self.assertEqual((code, out), (64, ""))
+            self.assertIn(where, err.splitlines()[0])
+
+
+class Verbs(MonitorTest):
+    def test_cancel_settles_the_task_as_cancelled_and_ends_its_work(self):
+        launch = self.long_work(2, "--json")
+        code, out, _ = self.monitor("cancel", "1")
+        self.assertEqual((code, json.loads(out)["ok"]), (0, True))
+        eventually(lambda: len(processes_running(self.sleep)) == 2, "the end of its work")
+        launch.writes(1)
+        outcome = json.loads(launch.lines[0])
+        self.assertEqual((outcome["seq"], outcome["outcome"]), (1, "cancelled"))
+        for seq in ("1", "77"):
+            code, out, _ = self.monitor("cancel", seq)
+            self.assertEqual((code, json.loads(out)["ok"]), (1, False), "there is no such task in flight")
+        self.assertEqual(self.monitor("cancel", "2")[0], 0)
+        tasks, attempts = self.ends_well(launch, code=1)
+        self.assertEqual((tasks["cancelled"], attempts["cancelled"]), (2, 4))
+        self.nothing_runs(self.sleep)
+
+    def test_cancel_takes_many_and_goes_on_after_one_that_is_not_there(self):
+        launch = self.long_work(3)
+        code, out, _ = self.monitor("cancel", "3", "99", "1", "2")
+        self.assertEqual((code, [json.loads(line)["ok"] for line in out.splitlines()]), (1, [True, False, True, True]))
+        self.assertEqual(self.ends_well(launch, code=1)[0]["cancelled"], 3)
+
+    def test_drain_ends_the_intake_and_the_group_when_the_last_is_done(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--", "sh", "-c", "sleep 0.3; cat", stdin="pipe")
+        launch.feed(numbers(2))
+        self.broker_until(lambda b: b["tasks"]["in_flight"] == 2, "both to be in flight")
+        code, out, _ = self.monitor("drain")
+        self.assertEqual((code, json.loads(out)["ok"]), (0, True))
+        tasks, _ = self.ends_well(launch)  # its stdin is still open
+        self.assertEqual((tasks["completed"], sorted(launch.lines)), (2, ["1", "2"]))
+
+    def test_cancel_of_what_is_no_number_is_wrong_usage(self):
+        for word in ("x", "-1", "01", "1e3", "", "18446744073709551616"):
+            self.assertEqual(self.monitor("cancel", "--", word)[0], 64, word)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,49 @@
+// One sample of each record type with its golden bytes: for the tests of the codec, and for whoever writes another one.
+#pragma once
+
+#include <string_view>
+
+#include "common/wire.h"
+
+namespace curfew::support {
+
+/// Calls check(record, golden bytes in hex) for each record type.
+template <typename Check>
+void each_sample(Check&& check) {
+    using namespace wire;
+    const Intervals two{{1, 2}, {9, 9}};
+    // clang-format off
+    check(Task{1, 2, 3, 4, 5, 6, "id", "pay"}, "9901010203040506c4026964c403706179");
+    check(Token{7}, "920207");
+    check(Welcome{1, 2, 3, 4}, "950301020304");
+    check(Ping{9}, "920409");
+    check(Cancel{CancelReason::deadline, two}, "9305029401020909");
+    check(Confirm{two}, "92069401020909");
+    check(Resend{two}, "92079401020909");
+    check(Gone{}, "9108");
+    check(Hello{1, 2, "name", "pool", 3, 4, 5, "t", "c"},
+          "9a0a0102c4046e616d65c404706f6f6c030405c40174c40163");
+    check(Heartbeat{}, "910b");
+    check(Report{1, 2, ReportKind::failed, 3, 4, 5, std::nullopt, "why", "res"},
+          "9a0c010203030405c0c403776879c403726573");
+    check(TokenReport{1, 2, two, {{1, 1}}, {{2, 2}}, {}, {{9, 9}}}, "980d0102940102090992010192020290920909");
+    check(Bye{3}, "920e03");
+    check(Sync{4, two, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}},
+          "95140494010209099193050607919406c4016ec40170920103");
+    check(BrokerPing{4}, "921504");
+    check(Admit{1, "n", "p"}, "941601c4016ec40170");
+    check(SessionGone{1}, "921701");
+    check(Lose{1, two}, "9318019401020909");
+    check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}},
+          "98190103c4026964c4037768790203919401c4017706c40165");
+    check(CollectorHello{1, two}, "931e019401020909");
+    check(Synced{}, "911f");
+    check(Decided{1, 2, 3}, "9420010203");
+    check(Settled{Outcome::cancelled, two}, "9321049401020909");
+    check(Ended{1, End::expired, two, "e"}, "952201059401020909c40165");
+    check(Admitted{1}, "922301");
+    check(Refused{1, two}, "9324019401020909");
+    // clang-format on
+}
+
+}  // namespace curfew::support

@@ -1,0 +1,209 @@
+// What the dispatcher promises about the collector: the sync with a new one, the stream to it, and that everything is
+// repeated until it is known to have arrived. Numbers in test names: the edge rules of the design.
+#include <gtest/gtest.h>
+
+#include "broker/dispatcher.h"
+#include "tests/support/broker_bench.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+using support::BrokerBench;
+
+struct Bench : BrokerBench {
+    explicit Bench(const Config& config = {}) : BrokerBench(config) {
+        meet_collector();
+        add_worker("w1");
+        add_worker("w2");
+    }
+};
+
+TEST(DispatcherCollector, Rule2ASyncIsRepeatedUntilItIsAnswered) {
+    BrokerBench bench;
+    for (int i = 0; i < 3; ++i) {
+        bench.hear_collector_hello();
+        bench.turn();
+        EXPECT_EQ(bench.control.count<wire::Sync>(), 1U);
+        EXPECT_FALSE(bench.broker.collector_synced());
+    }
+    bench.say(wire::Synced{});
+    EXPECT_TRUE(bench.broker.collector_synced());
+    bench.hear_collector_hello();  // was under way
+    bench.turn();
+    EXPECT_EQ(bench.control.count<wire::Sync>(), 0U);
+    EXPECT_TRUE(bench.broker.collector_synced());
+}
+
+TEST(DispatcherCollector, Rule2ANewCollectorIsToldSettledTasksWinnersAndSessions) {
+    Bench bench;
+    const Seq settled = bench.start();
+    bench.win(bench.tasks.at(0));
+    const Seq decided = bench.start();
+    const AttemptId winner = bench.tasks.at(0).id;
+    bench.say_decided(decided, winner);
+    bench.turn();
+    bench.meet_collector(60);
+    ASSERT_EQ(bench.syncs.size(), 1U);
+    const wire::Sync& sync = bench.syncs[0];
+    EXPECT_EQ(sync.settled, (Intervals{{settled, settled}}));
+    ASSERT_EQ(sync.winners.size(), 1U);
+    EXPECT_EQ(sync.winners[0].seq, decided);
+    EXPECT_EQ(sync.winners[0].attempt, winner);
+    EXPECT_EQ(sync.sessions.size(), 2U);
+}
+
+TEST(DispatcherCollector, Rule4WorkersHearOfANewCollectorOnTheirPing) {
+    Bench bench;
+    bench.meet_collector(60);
+    const auto pings = bench.control.all<wire::Ping>();
+    ASSERT_EQ(pings.size(), 2U);
+    EXPECT_EQ(pings[0].collector, 60U);
+}
+
+TEST(DispatcherCollector, Rule2WhatAnOldCollectorStillSaysIsRefused) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const AttemptId id = bench.tasks.at(0).id;
+    bench.meet_collector(60);
+    const auto refused = bench.broker.counts().refused;
+    const wire::Envelope old{wire::Kind::to_broker, 1, BrokerBench::kCollector, 3, 0};
+    bench.broker.receive(bench.now, support::frame_of(old, wire::Decided{seq, id.session, id.number}));
+    EXPECT_EQ(bench.broker.counts().refused, refused + 1);
+    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::open);
+    bench.collector = BrokerBench::kCollector;
+    bench.hear_collector_hellos();
+    EXPECT_EQ(bench.broker.counts().refused, refused + 3);
+    EXPECT_EQ(bench.broker.collector(), 60U);
+}
+
+TEST(DispatcherCollector, Rule2AVerdictIsRepeatedToANewCollector) {
+    Bench bench;
+    const Seq open = bench.start();
+    bench.broker.cancel_task(bench.now, open);
+    const Seq decided = bench.start();
+    bench.broker.cancel_task(bench.now, decided);
+    bench.say(wire::Decided{decided, 0, 0});
+    bench.turn();
+    bench.collector = 60;
+    bench.hear_collector_hellos();
+    bench.turn();
+    const auto verdicts = bench.control.all<wire::Verdict>();
+    ASSERT_EQ(verdicts.size(), 2U) << "also the one whose decision died with the old collector";
+    EXPECT_EQ(verdicts[0].seq, open);
+    EXPECT_EQ(verdicts[1].seq, decided);
+}
+
+TEST(DispatcherCollector, Rule2AWinnerOfALeavingWorkerIsOpenAgainWithANewCollector) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.say_decided(seq, sent[0].id);
+    bench.broker.worker_died(bench.now, "w1", 1000);
+    bench.broker.worker_died(bench.now, "w2", 1000);
+    bench.turn();
+    bench.meet_collector(60);
+    EXPECT_TRUE(bench.syncs.at(0).winners.empty());
+    EXPECT_TRUE(bench.syncs.at(0).sessions.empty());
+    EXPECT_EQ(bench.books().of(End::lost), 2U) << "nobody is left to echo";
+    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::open);
+    bench.add_worker("w3");
+    EXPECT_EQ(bench.tasks.size(), 1U);
+    EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
+}
+
+TEST(DispatcherCollector, Rule2OneFrameIsNotEnoughToLeaveTheCollectorThatIsKnown) {
+    Bench bench;
+    for (const Incarnation flipped : {Incarnation{51}, Incarnation{1} << 60, Incarnation{60}}) {
+        bench.collector = flipped;
+        bench.hear_collector_hello();
+        EXPECT_EQ(bench.broker.collector(), BrokerBench::kCollector);
+        EXPECT_TRUE(bench.broker.collector_synced());
+    }
+    bench.hear_collector_hello();
+    EXPECT_EQ(bench.broker.collector(), 60U);
+}
+
+TEST(DispatcherCollector, NoMessageIsTakenWhileACollectorIsNotSynced) {
+    Bench bench;
+    EXPECT_TRUE(bench.broker.wants_message());
+    bench.collector = 60;
+    bench.hear_collector_hellos();
+    EXPECT_FALSE(bench.broker.wants_message());
+}
+
+TEST(DispatcherCollector, Rule2ABatchWithoutAcknowledgementIsSentAgain) {
+    Bench bench;
+    const Seq seq = bench.start();
+    bench.acknowledges = false;
+    bench.broker.cancel_task(bench.now, seq);
+    const std::uint64_t before = bench.acked;
+    bench.turn();
+    EXPECT_EQ(bench.control.count<wire::Verdict>(), 1U);
+    EXPECT_EQ(bench.acked, before + 1);
+    bench.pass(1s);
+    EXPECT_EQ(bench.control.count<wire::Verdict>(), 1U);
+    bench.say(wire::Admitted{99});  // carries the acknowledgement
+    bench.turn();
+    bench.pass(3s);
+    EXPECT_EQ(bench.control.count<wire::Verdict>(), 0U);
+    EXPECT_EQ(bench.broker.to_collector().unacknowledged(), 0U);
+}
+
+TEST(DispatcherCollector, Rule2EventsAreTakenOnceAndInOrder) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const AttemptId id = bench.tasks.at(0).id;
+    const std::uint64_t next = 4;  // Synced, two times Admitted
+    const auto event = [&](std::uint64_t number, const auto& record) {
+        const wire::Envelope envelope{wire::Kind::to_broker, 1, BrokerBench::kCollector, number, 0};
+        bench.broker.receive(bench.now, support::frame_of(envelope, record));
+    };
+    event(next + 1, wire::Settled{Outcome::completed, {{seq, seq}}});
+    EXPECT_TRUE(bench.in_flight(seq)) << "one is missing";
+    event(next, wire::Decided{seq, id.session, id.number});
+    event(next, wire::Decided{seq, id.session, id.number});
+    EXPECT_EQ(bench.worker(id.session).in_flight, 0U);
+    event(next + 1, wire::Settled{Outcome::completed, {{seq, seq}}});
+    EXPECT_FALSE(bench.in_flight(seq));
+    EXPECT_EQ(bench.broker.counts().surprises, 0U);
+}
+
+TEST(DispatcherCollector, EventsAreAcknowledgedEvenWhenThereIsNothingToSay) {
+    Bench bench;
+    bench.turn();
+    bench.say(wire::Admitted{99});
+    bench.turn();
+    bool acknowledged = false;
+    for (const support::Frame& frame : bench.control.frames) {
+        acknowledged = acknowledged || (frame.envelope.kind == wire::Kind::to_collector && frame.envelope.acked == 4);
+    }
+    EXPECT_TRUE(acknowledged);
+}
+
+TEST(DispatcherCollector, SurprisesAreCountedAndChangeNothing) {
+    Bench bench;
+    const Seq seq = bench.start();
+    bench.say(wire::Decided{77, 1, 1});
+    bench.say(wire::Decided{seq, 1, 55});
+    bench.say(wire::Settled{Outcome::completed, {{seq, UINT64_MAX - 1}}});
+    bench.say(wire::Ended{9, End::late, {{1, 1}}, {}});
+    bench.say(wire::Ended{1, End::won, {{1, 1}}, {}});
+    EXPECT_EQ(bench.broker.counts().surprises, 5U);
+    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::open);
+    bench.say(wire::Ended{1, End::late, {{1, UINT64_MAX - 1}}, {}});
+    EXPECT_EQ(bench.books().of(End::late), 1U);
+    EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
+}
+
+TEST(DispatcherCollector, JunkIsCountedAndDropped) {
+    Bench bench;
+    bench.broker.receive(bench.now, "");
+    bench.broker.receive(bench.now, std::string(100, '\xff'));
+    bench.broker.receive(bench.now, support::frame_of({wire::Kind::tasks, 1, 1, 0, 0}, wire::Token{1}));
+    bench.broker.receive(bench.now, support::frame_of({wire::Kind::life, 1, 1, 0, 0}, wire::Token{1}));
+    EXPECT_EQ(bench.broker.counts().malformed, 4U);
+}
+
+}  // namespace
+}  // namespace curfew

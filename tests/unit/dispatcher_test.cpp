@@ -1,0 +1,349 @@
+// What the dispatcher promises for tasks: who gets attempts and when, and what ends a task. Deadlines and hedges:
+// dispatcher_timers_test.cpp.
+//
+// The test plays workers and collector (tests/support/broker_bench.h). Numbers in comments: the edge rules of the
+// design.
+#include "broker/dispatcher.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/support/broker_bench.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+using support::BrokerBench;
+using Numbers = std::vector<AttemptNumber>;
+
+/// A bench with a collector and `workers` workers, each in a pool of its own.
+struct Bench : BrokerBench {
+    explicit Bench(const Config& config = {}, int workers = 3, std::uint32_t credit = 4) : BrokerBench(config) {
+        meet_collector();
+        for (int i = 1; i <= workers; ++i) {
+            const std::string n = std::to_string(i);
+            add_worker("w" + n, {.credit = credit, .pool = "p" + n});
+        }
+    }
+    [[nodiscard]] std::set<Session> sessions_of_tasks() const {
+        std::set<Session> sessions;
+        for (const SentTask& task : tasks) sessions.insert(task.id.session);
+        return sessions;
+    }
+};
+
+// ---- intake --------------------------------------------------------------------------------------------------------
+
+TEST(Dispatcher, TakesNoMessageBeforeThereAreACollectorAndAWorker) {
+    BrokerBench bench;
+    EXPECT_FALSE(bench.broker.wants_message());
+    bench.meet_collector();
+    EXPECT_FALSE(bench.broker.wants_message());
+    bench.add_worker("w1");
+    EXPECT_TRUE(bench.broker.wants_message());
+}
+
+TEST(Dispatcher, TakesNoMoreMessagesThanTheWindow) {
+    Dispatcher::Config config;
+    config.window = 2;
+    Bench bench(config);
+    bench.start();
+    EXPECT_TRUE(bench.broker.wants_message());
+    bench.start();
+    EXPECT_FALSE(bench.broker.wants_message());
+}
+
+TEST(Dispatcher, TakesNoMoreBytesThanTheWindow) {
+    Dispatcher::Config config;
+    config.window_bytes = 10;
+    Bench bench(config);
+    const Seq seq = bench.start("0123456789");
+    EXPECT_FALSE(bench.broker.wants_message());
+    bench.say_decided(seq, bench.tasks.at(0).id);
+    EXPECT_FALSE(bench.broker.wants_message()) << "rule 1: what waits for the sink keeps its place";
+    bench.say_settled(seq);
+    EXPECT_TRUE(bench.broker.wants_message());
+}
+
+TEST(Dispatcher, APauseStopsTheIntakeOnly) {
+    Bench bench;
+    bench.accept();
+    bench.broker.pause(true);
+    EXPECT_FALSE(bench.broker.wants_message());
+    bench.turn();
+    EXPECT_EQ(bench.tasks.size(), 2U);
+    bench.broker.pause(false);
+    EXPECT_TRUE(bench.broker.wants_message());
+}
+
+TEST(Dispatcher, IsDrainedWhenTheIntakeHasEndedAndBothInFlightAreZero) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.broker.end_intake();
+    EXPECT_FALSE(bench.broker.wants_message());
+    EXPECT_FALSE(bench.broker.drained());
+    bench.win(sent[0]);
+    EXPECT_FALSE(bench.in_flight(seq));
+    EXPECT_FALSE(bench.broker.drained()) << "the loser is still being stopped";
+    bench.say_ended(sent[1].id, End::cancelled);
+    EXPECT_TRUE(bench.broker.drained());
+    EXPECT_TRUE(bench.books().balanced());
+    EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
+}
+
+// ---- starting ------------------------------------------------------------------------------------------------------
+
+TEST(Dispatcher, ARaceStartsFanoutAttemptsAtOnceOnDifferentWorkers) {
+    Dispatcher::Config config;
+    config.fanout = 3;
+    Bench bench(config, 4);
+    bench.start("work");
+    ASSERT_EQ(bench.tasks.size(), 3U);
+    EXPECT_EQ(bench.sessions_of_tasks().size(), 3U);
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(bench.tasks[i].record.payload, "work");
+        EXPECT_EQ(bench.tasks[i].record.attempts, 3U);
+        EXPECT_EQ(bench.tasks[i].id.number, 1U) << "dense from 1 within the session";
+    }
+}
+
+TEST(Dispatcher, OrdinalsCountTheAttemptsOfATaskFromOne) {
+    Dispatcher::Config config;
+    config.fanout = 3;
+    Bench bench(config);
+    bench.start();
+    std::set<std::uint32_t> ordinals;
+    for (const auto& task : bench.tasks) ordinals.insert(task.record.ordinal);
+    EXPECT_EQ(ordinals, (std::set<std::uint32_t>{1, 2, 3}));
+}
+
+TEST(Dispatcher, ATaskNeverHasTwoAttemptsOnOneWorker) {
+    Bench bench({}, 1, 8);
+    bench.start();
+    EXPECT_EQ(bench.tasks.size(), 1U);
+    bench.pass(2s);
+    EXPECT_TRUE(bench.tasks.empty());
+    bench.add_worker("late");
+    EXPECT_EQ(bench.tasks.size(), 1U) << "attempts that are still due follow";
+    EXPECT_EQ(bench.books().started, 2U);
+}
+
+TEST(Dispatcher, CreditIsNeverExceeded) {
+    Dispatcher::Config config;
+    config.fanout = 1;
+    Bench bench(config, 2, 3);
+    std::map<Session, int> sent;
+    int accepted = 0;
+    while (bench.broker.wants_message()) {
+        ++accepted;
+        bench.start();
+        for (const auto& task : bench.tasks) ++sent[task.id.session];
+    }
+    EXPECT_EQ(accepted, 6);
+    for (const auto& [session, n] : sent) EXPECT_EQ(n, 3);
+    for (const auto& [session, worker] : bench.broker.roster().sessions()) EXPECT_EQ(worker->in_flight, worker->credit);
+}
+
+TEST(Dispatcher, DeadlinesTravelAsTheTimeLeft) {
+    Dispatcher::Config config;
+    config.deadline = 10s;
+    config.fanout = 1;
+    Bench bench(config);
+    bench.start();
+    ASSERT_EQ(bench.tasks.size(), 1U);
+    EXPECT_EQ(bench.tasks[0].record.left_us, 10'000'000);
+    EXPECT_EQ(bench.tasks[0].record.age_us, 0U);
+    const AttemptId id = bench.tasks[0].id;
+    bench.now += 3s;
+    bench.heartbeats();
+    bench.say_ended(id, End::failed, "no");
+    bench.turn();
+    ASSERT_EQ(bench.tasks.size(), 1U);
+    EXPECT_EQ(bench.tasks[0].record.left_us, 7'000'000);
+    EXPECT_EQ(bench.tasks[0].record.age_us, 3'000'000U);
+}
+
+TEST(Dispatcher, WithoutADeadlineNoTimeLeftIsSaid) {
+    Dispatcher::Config config;
+    config.deadline.reset();
+    Bench bench(config);
+    bench.start();
+    ASSERT_FALSE(bench.tasks.empty());
+    EXPECT_EQ(bench.tasks[0].record.left_us, -1);
+}
+
+TEST(Dispatcher, TheSendersIdTravelsWithTheTask) {
+    Bench bench;
+    bench.broker.accept(bench.now, "x", "their id");
+    bench.turn();
+    ASSERT_FALSE(bench.tasks.empty());
+    EXPECT_EQ(bench.tasks[0].record.id, "their id");
+}
+
+// ---- rule 1: decisions ---------------------------------------------------------------------------------------------
+
+TEST(Dispatcher, Rule1ADecisionCallsTheOtherAttemptsHome) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.say_decided(seq, sent[0].id);
+    bench.turn();
+    EXPECT_EQ(bench.cancelled(sent[1].id.session, CancelReason::decided), Numbers{sent[1].id.number});
+    EXPECT_TRUE(bench.cancelled(sent[0].id.session, CancelReason::decided).empty());
+    EXPECT_TRUE(bench.in_flight(seq)) << "until the sink has it";
+}
+
+TEST(Dispatcher, Rule1AWinnerEndsWonOnlyWhenItsTaskSettles) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.say_decided(seq, sent[0].id);
+    EXPECT_EQ(bench.books().of(End::won), 0U);
+    bench.turn();
+    EXPECT_TRUE(bench.confirmed(sent[0].id.session).empty())
+        << "rule 4: a winner's report is confirmed when it is settled";
+    bench.say_settled(seq);
+    bench.turn();
+    EXPECT_EQ(bench.confirmed(sent[0].id.session), Numbers{sent[0].id.number});
+    EXPECT_EQ(bench.books().of(End::won), 1U);
+    EXPECT_EQ(bench.books().of(Outcome::completed), 1U);
+}
+
+TEST(Dispatcher, AWinnerThatWaitsForTheSinkHoldsNoCredit) {
+    Dispatcher::Config config;
+    config.fanout = 1;
+    Bench bench(config, 1, 1);
+    const Seq seq = bench.start();
+    EXPECT_FALSE(bench.broker.wants_message());
+    bench.say_decided(seq, bench.tasks.at(0).id);
+    EXPECT_TRUE(bench.broker.wants_message());
+    EXPECT_EQ(bench.worker(1).in_flight, 0U);
+    bench.say_settled(seq);
+    EXPECT_EQ(bench.worker(1).in_flight, 0U) << "given back once, not twice";
+}
+
+TEST(Dispatcher, ALoserThatHasReportedAlreadyIsNotCancelled) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.say(wire::Decided{seq, sent[0].id.session, sent[0].id.number},
+              wire::Ended{sent[1].id.session, End::late, {{1, 1}}, {}});
+    bench.turn();
+    EXPECT_TRUE(bench.cancelled(sent[1].id.session, CancelReason::decided).empty());
+    EXPECT_EQ(bench.books().of(End::late), 1U);
+}
+
+// ---- failures ------------------------------------------------------------------------------------------------------
+
+TEST(Dispatcher, AFailureIsReplacedAtOnceAndElsewhere) {
+    Dispatcher::Config config;
+    config.fanout = 1;
+    Bench bench(config, 2);
+    bench.start();
+    const AttemptId first = bench.tasks.at(0).id;
+    bench.say_ended(first, End::failed, "no");
+    bench.turn();
+    ASSERT_EQ(bench.tasks.size(), 1U);
+    EXPECT_NE(bench.tasks[0].id.session, first.session);
+    EXPECT_EQ(bench.tasks[0].record.ordinal, 2U);
+}
+
+TEST(Dispatcher, WhatIsTriedAgainGoesBeforeWhatWaits) {
+    Dispatcher::Config config;
+    config.fanout = 2;
+    config.attempts = 3;
+    Bench bench(config, 2, 1);
+    const Seq first = bench.start("first");
+    const auto sent = bench.tasks;
+    ASSERT_EQ(sent.size(), 2U);
+    const Seq second = bench.accept("second");  // nobody has credit for it
+    bench.say_ended(sent[0].id, End::failed, "no");
+    bench.say_ended(sent[1].id, End::failed, "no");
+    bench.turn();
+    ASSERT_EQ(bench.tasks.size(), 2U);
+    EXPECT_EQ(bench.tasks[0].seq, first) << "one failure is left to it: one attempt";
+    EXPECT_EQ(bench.tasks[1].seq, second);
+}
+
+TEST(Dispatcher, AttemptsCountsFailuresOnly) {
+    Dispatcher::Config config;
+    config.fanout = 1;
+    config.attempts = 2;
+    config.poison = 0;
+    Bench bench(config, 3);
+    const Seq seq = bench.start();
+    for (Session lost = 1; lost <= 2; ++lost) {  // workers that leave cost nothing
+        const AttemptId id = bench.tasks.at(0).id;
+        bench.say(wire::Bye{id.session});
+        bench.turn();
+        bench.say(wire::Refused{id.session, {}});
+        bench.turn();
+        ASSERT_EQ(bench.tasks.size(), 1U);
+    }
+    EXPECT_EQ(bench.control.count<wire::Verdict>(), 0U);
+    bench.say_ended(bench.tasks[0].id, End::failed, "once");
+    bench.turn();
+    ASSERT_EQ(bench.tasks.size(), 1U) << "one failure of two";
+    bench.say_ended(bench.tasks[0].id, End::failed, "twice");
+    bench.turn();
+    const auto verdict = bench.control.only<wire::Verdict>();
+    EXPECT_EQ(verdict.seq, seq);
+    EXPECT_EQ(verdict.outcome, Outcome::failed);
+    EXPECT_EQ(verdict.error, "twice");
+    EXPECT_EQ(verdict.attempts, 4U);
+    EXPECT_EQ(verdict.history.size(), 4U);
+}
+
+TEST(Dispatcher, AVerdictIsNoOutcomeYet) {
+    Dispatcher::Config config;
+    config.fanout = 2;
+    config.attempts = 1;
+    Bench bench(config);
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.say_ended(sent[0].id, End::failed, "no");
+    bench.turn();
+    EXPECT_EQ(bench.control.count<wire::Verdict>(), 1U);
+    // The collector had decided for the other one before: its word is the truth (rule 1).
+    bench.win(sent[1]);
+    EXPECT_FALSE(bench.in_flight(seq));
+    EXPECT_EQ(bench.books().of(Outcome::completed), 1U);
+}
+
+TEST(Dispatcher, ARejectedAttemptSettlesItsTaskAtOnce) {
+    Dispatcher::Config config;
+    config.attempts = 5;
+    Bench bench(config);
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.say(wire::Decided{seq, 0, 0}, wire::Ended{sent[0].id.session, End::failed, {{1, 1}}, "never"});
+    bench.turn();
+    EXPECT_TRUE(bench.tasks.empty()) << "no replacement";
+    EXPECT_EQ(bench.cancelled(sent[1].id.session, CancelReason::decided), Numbers{1});
+    bench.say_settled(seq, Outcome::failed);
+    EXPECT_EQ(bench.books().of(Outcome::failed), 1U);
+    EXPECT_EQ(bench.broker.counts().surprises, 0U);
+}
+
+// ---- a person ------------------------------------------------------------------------------------------------------
+
+TEST(Dispatcher, APersonsCancelIsAVerdictAndTheTaskSettlesCancelled) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    EXPECT_TRUE(bench.broker.cancel_task(bench.now, seq));
+    bench.turn();
+    EXPECT_EQ(bench.control.only<wire::Verdict>().outcome, Outcome::cancelled);
+    EXPECT_FALSE(bench.broker.cancel_task(bench.now, seq)) << "it is given up already";
+    bench.say(wire::Decided{seq, 0, 0}, wire::Settled{Outcome::cancelled, {{seq, seq}}});
+    bench.turn();
+    for (const auto& task : sent) EXPECT_EQ(bench.cancelled(task.id.session, CancelReason::decided), Numbers{1});
+    EXPECT_EQ(bench.books().of(Outcome::cancelled), 1U);
+    EXPECT_FALSE(bench.broker.cancel_task(bench.now, 99));
+}
+
+}  // namespace
+}  // namespace curfew

@@ -1,0 +1,152 @@
+// What the dispatcher promises about time: deadlines, and hedges with their budget.
+//
+// The test plays workers and collector (tests/support/broker_bench.h). Numbers in comments: the edge rules of the
+// design.
+#include <gtest/gtest.h>
+
+#include "broker/dispatcher.h"
+#include "tests/support/broker_bench.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+using support::BrokerBench;
+using Numbers = std::vector<AttemptNumber>;
+
+struct Bench : BrokerBench {
+    explicit Bench(const Config& config = {}, int workers = 3, std::uint32_t credit = 4) : BrokerBench(config) {
+        meet_collector();
+        for (int i = 1; i <= workers; ++i) add_worker("w" + std::to_string(i), {.credit = credit});
+    }
+};
+
+Dispatcher::Config hedged(Duration delay, std::uint32_t fanout = 2) {
+    Dispatcher::Config config;
+    config.fanout = fanout;
+    config.hedging.delay = Hedging::Config::Delay::fixed;
+    config.hedging.fixed = delay;
+    return config;
+}
+
+// ---- deadlines -----------------------------------------------------------------------------------------------------
+
+TEST(DispatcherTimers, PastTheDeadlineNothingIsStartedAndWhatRunsIsCalledHome) {
+    Dispatcher::Config config;
+    config.deadline = 5s;
+    config.attempts = 9;
+    Bench bench(config);
+    bench.start();
+    const auto sent = bench.tasks;
+    bench.pass(5s);
+    EXPECT_EQ(bench.cancelled(sent[0].id.session, CancelReason::deadline), Numbers{1});
+    EXPECT_EQ(bench.cancelled(sent[1].id.session, CancelReason::deadline), Numbers{1});
+    EXPECT_EQ(bench.control.count<wire::Verdict>(), 0U) << "only when the ends are in";
+    bench.say_ended(sent[0].id, End::failed, "no");
+    bench.turn();
+    EXPECT_TRUE(bench.tasks.empty());
+    EXPECT_EQ(bench.control.count<wire::Verdict>(), 0U);
+    bench.say_ended(sent[1].id, End::expired);
+    bench.turn();
+    EXPECT_EQ(bench.control.only<wire::Verdict>().outcome, Outcome::expired);
+}
+
+TEST(DispatcherTimers, ATaskThatFoundNoWorkerExpiresByItself) {
+    Dispatcher::Config config;
+    config.fanout = 1;
+    config.deadline = 2s;
+    Bench bench(config, 1, 1);
+    bench.start();
+    const Seq waiting = bench.accept();
+    bench.pass(2s);
+    EXPECT_EQ(bench.control.only<wire::Verdict>().seq, waiting);
+}
+
+TEST(DispatcherTimers, AnOkReportInTimeStillWinsAfterTheDeadline) {
+    Dispatcher::Config config;
+    config.deadline = 2s;
+    Bench bench(config);
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.pass(2s);
+    bench.win(sent[0]);
+    EXPECT_FALSE(bench.in_flight(seq));
+    EXPECT_EQ(bench.books().of(Outcome::completed), 1U);
+    bench.turn();
+    EXPECT_EQ(bench.cancelled(sent[1].id.session, CancelReason::decided), Numbers{1})
+        << "the reason has become a decision";
+    bench.say_ended(sent[1].id, End::expired);
+    bench.turn();
+    EXPECT_EQ(bench.control.count<wire::Verdict>(), 0U);
+    EXPECT_TRUE(bench.books().balanced());
+}
+
+// ---- hedges --------------------------------------------------------------------------------------------------------
+
+TEST(DispatcherTimers, AHedgeStartsWhenTheLastAttemptHasRunTheDelay) {
+    Bench bench(hedged(20ms, 3));
+    bench.start();
+    ASSERT_EQ(bench.tasks.size(), 1U);
+    EXPECT_LE(bench.broker.next_deadline(), bench.now + 20ms);
+    bench.now += 19ms;
+    bench.turn();
+    EXPECT_TRUE(bench.tasks.empty());
+    bench.now += 1ms;
+    bench.turn();
+    EXPECT_EQ(bench.tasks.size(), 1U);
+    bench.now += 20ms;
+    bench.turn();
+    EXPECT_EQ(bench.tasks.size(), 1U);
+    bench.now += 20ms;
+    bench.turn();
+    EXPECT_TRUE(bench.tasks.empty()) << "the fanout is reached";
+    EXPECT_EQ(bench.broker.hedging().counts().sent, 2U);
+}
+
+TEST(DispatcherTimers, ADecidedTaskIsNotHedged) {
+    Bench bench(hedged(20ms));
+    const Seq seq = bench.start();
+    bench.say_decided(seq, bench.tasks.at(0).id);
+    bench.now += 1s;
+    bench.turn();
+    EXPECT_TRUE(bench.tasks.empty());
+    EXPECT_EQ(bench.broker.hedging().counts().sent, 0U);
+}
+
+TEST(DispatcherTimers, AHedgeWithoutBudgetIsWithheldAndCounted) {
+    Dispatcher::Config config = hedged(20ms);
+    config.hedging.budget = 0.0;
+    Bench bench(config, 2, 30);
+    for (int i = 0; i < 12; ++i) bench.accept();
+    bench.turn();
+    bench.now += 20ms;
+    bench.turn();
+    EXPECT_EQ(bench.tasks.size(), 10U) << "the floor";
+    EXPECT_EQ(bench.broker.hedging().counts().withheld, 2U);
+}
+
+TEST(DispatcherTimers, AFailedAttemptReleasesTheNextAtOnceWithoutBudget) {
+    Dispatcher::Config config = hedged(10s);
+    config.hedging.budget = 0.0;
+    Bench bench(config);
+    bench.start();
+    bench.say_ended(bench.tasks.at(0).id, End::failed, "no");
+    bench.turn();
+    EXPECT_EQ(bench.tasks.size(), 1U);
+    EXPECT_EQ(bench.broker.hedging().counts().sent, 0U);
+}
+
+TEST(DispatcherTimers, LosersTeachTheHedgeDelayTheirAge) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.now += 100ms;
+    bench.say_decided(seq, sent[0].id);
+    EXPECT_EQ(bench.broker.hedging().took().count(), 2U);
+    EXPECT_GT(bench.broker.hedging().took().quantile(0), 90ms);
+    bench.say_ended(sent[1].id, End::cancelled);
+    EXPECT_EQ(bench.broker.hedging().took().count(), 2U) << "once each";
+}
+
+}  // namespace
+}  // namespace curfew

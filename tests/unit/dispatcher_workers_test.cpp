@@ -1,0 +1,397 @@
+// What the dispatcher promises about workers: admission, silence, loss, poison, the token, confirmations.
+//
+// Numbers in test names: the edge rules of the design.
+#include <gtest/gtest.h>
+
+#include "broker/dispatcher.h"
+#include "tests/support/broker_bench.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+using support::BrokerBench;
+using Numbers = std::vector<AttemptNumber>;
+
+Dispatcher::Config lone() {
+    Dispatcher::Config config;
+    config.fanout = 1;
+    return config;
+}
+
+struct Bench : BrokerBench {
+    explicit Bench(const Config& config = lone()) : BrokerBench(config) { meet_collector(); }
+    /// The worker is known to have died, and the collector has echoed it.
+    void bury(const std::string& name, Session session) {
+        broker.worker_died(now, name, 1000);
+        turn();
+        say(wire::Refused{session, {}});
+        turn();
+    }
+    [[nodiscard]] wire::TokenReport token(Session session) const {
+        wire::TokenReport report;
+        report.session = session;
+        return report;
+    }
+};
+
+// ---- admission -----------------------------------------------------------------------------------------------------
+
+TEST(DispatcherWorkers, Rule3AWorkerIsWelcomedOnlyWhenTheCollectorHasAdmittedIt) {
+    Bench bench;
+    bench.hello("w", {}, 7);
+    bench.turn();
+    EXPECT_EQ(bench.control.only<wire::Admit>().session, 1U);
+    EXPECT_EQ(bench.control.count<wire::Welcome>(), 0U);
+    bench.say(wire::Admitted{1});
+    bench.turn();
+    const auto welcome = bench.control.only<wire::Welcome>();
+    EXPECT_EQ(welcome.worker, 7U);
+    EXPECT_EQ(welcome.hello, 1U);
+    EXPECT_EQ(welcome.collector, BrokerBench::kCollector);
+    EXPECT_FALSE(bench.broker.wants_message()) << "it has not shown that it knows";
+    bench.heartbeat(1);
+    EXPECT_TRUE(bench.broker.wants_message());
+}
+
+TEST(DispatcherWorkers, ARepeatedHelloIsWelcomedAgainIntoTheSameSession) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.hello("w", {}, 7);
+    bench.turn();
+    EXPECT_EQ(bench.control.only<wire::Welcome>().hello, 1U);
+    EXPECT_EQ(bench.newest().session, session);
+}
+
+TEST(DispatcherWorkers, AnOldHelloIsRefused) {
+    Bench bench;
+    bench.add_worker("w", {}, 7);
+    bench.hello("w", {}, 6);
+    EXPECT_EQ(bench.broker.counts().refused, 1U);
+    EXPECT_EQ(bench.broker.roster().sessions().size(), 1U);
+}
+
+TEST(DispatcherWorkers, ANewHelloOfTheSameLifeEndsItsOldSession) {
+    Bench bench;
+    const Session old = bench.add_worker("w");
+    bench.hello("w", {}, 7, 2);
+    bench.turn();
+    EXPECT_EQ(bench.control.only<wire::SessionGone>().session, old);
+    EXPECT_EQ(bench.worker(old).state, SessionState::leaving);
+    EXPECT_FALSE(bench.worker(old).died);
+    EXPECT_EQ(bench.newest().session, old + 1);
+}
+
+TEST(DispatcherWorkers, ANewLifeUnderTheSameNameMeansThatTheOldOneDied) {
+    Bench bench;
+    const Session old = bench.add_worker("w", {}, 7);
+    bench.hello("w", {}, 8);
+    EXPECT_TRUE(bench.worker(old).died);
+    EXPECT_EQ(bench.broker.counts().workers_died, 1U);
+}
+
+TEST(DispatcherWorkers, SocketsAreOpenedForASessionAndClosedBehindIt) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    auto changes = bench.broker.take_link_changes();
+    ASSERT_EQ(changes.size(), 1U);
+    EXPECT_TRUE(changes[0].open);
+    EXPECT_EQ(changes[0].tasks_endpoint, "inproc://t");
+    bench.bury("w", session);
+    changes = bench.broker.take_link_changes();
+    ASSERT_EQ(changes.size(), 1U);
+    EXPECT_FALSE(changes[0].open);
+    EXPECT_EQ(bench.broker.roster().find(session), nullptr);
+    EXPECT_EQ(bench.broker.ledger().session(session), nullptr);
+}
+
+TEST(DispatcherWorkers, AHeartbeatOfAnotherIncarnationsSessionIsRefused) {
+    Bench bench;
+    bench.add_worker("w");
+    const auto heard = bench.worker(1).last_heard;
+    bench.now += 1s;
+    bench.broker.receive(bench.now, support::frame_of({wire::Kind::life, 99, 1, 0, 0}, wire::Heartbeat{}));
+    EXPECT_EQ(bench.broker.counts().refused, 1U);
+    EXPECT_EQ(bench.worker(1).last_heard, heard);
+}
+
+// ---- silence and loss ----------------------------------------------------------------------------------------------
+
+TEST(DispatcherWorkers, AWorkerIsSilentAfterThreeHeartbeatsAndNotBefore) {
+    Bench bench;
+    bench.add_worker("w");
+    bench.now += 3s - 1ns;
+    bench.turn();
+    EXPECT_EQ(bench.broker.counts().workers_silent, 0U);
+    EXPECT_LE(bench.broker.next_deadline(), bench.now + 1ns);
+    bench.now += 1ns;
+    bench.turn();
+    EXPECT_EQ(bench.broker.counts().workers_silent, 1U);
+    EXPECT_EQ(bench.control.only<wire::SessionGone>().session, 1U);
+}
+
+TEST(DispatcherWorkers, PingsGoTwiceAHeartbeat) {
+    Bench bench;
+    bench.add_worker("w");
+    bench.pass(1s);
+    bench.pass(4s);
+    EXPECT_EQ(bench.control.count<wire::Ping>(), 8U);
+}
+
+TEST(DispatcherWorkers, Rule3AttemptsAreLostAtTheEchoAndNotBefore) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    const Seq seq = bench.start();
+    bench.broker.worker_died(bench.now, "w", 1000);
+    bench.turn();
+    EXPECT_EQ(bench.books().of(End::lost), 0U);
+    EXPECT_TRUE(bench.in_flight(seq));
+    bench.say(wire::Refused{session, {}});
+    EXPECT_EQ(bench.books().of(End::lost), 1U);
+    bench.add_worker("other");
+    EXPECT_EQ(bench.tasks.size(), 1U) << "and tried elsewhere";
+}
+
+TEST(DispatcherWorkers, Rule3NoAttemptIsBothLostAndWon) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    const Seq seq = bench.start();
+    const auto task = bench.tasks.at(0);
+    bench.broker.worker_died(bench.now, "w", 1000);
+    // The collector had judged its report before the word of the death reached it.
+    bench.say_decided(seq, task.id);
+    bench.say(wire::Refused{session, {}});
+    EXPECT_EQ(bench.books().of(End::lost), 0U);
+    ASSERT_NE(bench.broker.roster().find(session), nullptr) << "lingers for its winner";
+    bench.say_settled(seq);
+    EXPECT_EQ(bench.books().of(End::won), 1U);
+    EXPECT_EQ(bench.broker.roster().find(session), nullptr);
+    EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
+}
+
+TEST(DispatcherWorkers, Rule3AReopenedWinnerIsLostAndItsTaskTriedAgain) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    const Seq seq = bench.start();
+    bench.say_decided(seq, bench.tasks.at(0).id);
+    bench.broker.worker_died(bench.now, "w", 1000);
+    bench.say(wire::Refused{session, {{seq, seq}}});
+    EXPECT_EQ(bench.books().of(End::lost), 1U);
+    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::open);
+    bench.add_worker("other");
+    ASSERT_EQ(bench.tasks.size(), 1U);
+    bench.win(bench.tasks[0]);
+    EXPECT_EQ(bench.books().of(Outcome::completed), 1U);
+    EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
+}
+
+TEST(DispatcherWorkers, AWorkerThatSaysByeHasLeftAndDidNotDie) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    bench.say(wire::Bye{session});
+    bench.turn();
+    EXPECT_EQ(bench.broker.counts().workers_left, 1U);
+    EXPECT_EQ(bench.control.only<wire::SessionGone>().session, session);
+    EXPECT_EQ(bench.to_session[session].count<wire::Gone>(), 1U);
+}
+
+TEST(DispatcherWorkers, ALeavingWorkerThatStillBeatsIsToldAgainThatItIsGone) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.broker.worker_died(bench.now, "w", 1000);
+    bench.turn();
+    bench.turn();
+    EXPECT_EQ(bench.to_session[session].count<wire::Gone>(), 0U);
+    bench.heartbeat(session);
+    bench.turn();
+    EXPECT_EQ(bench.to_session[session].count<wire::Gone>(), 1U);
+}
+
+TEST(DispatcherWorkers, TheDeathOfAnotherPidIsNotItsOwn) {
+    Bench bench;
+    bench.add_worker("w");
+    bench.broker.worker_died(bench.now, "w", 999);
+    EXPECT_EQ(bench.worker(1).state, SessionState::ready);
+}
+
+// ---- poison --------------------------------------------------------------------------------------------------------
+
+TEST(DispatcherWorkers, ATaskThatRanInPoisonWorkersWhenTheyDiedIsGivenUp) {
+    Dispatcher::Config config = lone();
+    config.attempts = 99;
+    Bench bench(config);
+    for (int i = 1; i <= 3; ++i) bench.add_worker("w" + std::to_string(i));
+    bench.start();
+    for (int death = 1; death <= 3; ++death) {
+        ASSERT_EQ(bench.tasks.size(), 1U);
+        const Session session = bench.tasks[0].id.session;
+        bench.bury("w" + std::to_string(session), session);
+    }
+    const auto verdict = bench.control.only<wire::Verdict>();
+    EXPECT_EQ(verdict.outcome, Outcome::failed);
+    EXPECT_EQ(verdict.history.size(), 3U);
+    EXPECT_EQ(verdict.history[0].end, End::lost);
+}
+
+TEST(DispatcherWorkers, ATaskThatWasOnlyQueuedWhenItsWorkerDiedIsNotPoisoned) {
+    Dispatcher::Config config = lone();
+    config.poison = 1;
+    Bench bench(config);
+    bench.add_worker("w", {.credit = 2, .slots = 1});
+    const Seq running = bench.start();
+    const Seq queued = bench.start();
+    bench.broker.worker_died(bench.now, "w", 1000);
+    bench.turn();
+    bench.say(wire::Refused{1, {}});
+    EXPECT_EQ(bench.broker.ledger().task(running)->state, TaskState::giving_up);
+    EXPECT_EQ(bench.broker.ledger().task(queued)->state, TaskState::open)
+        << "the worker has one slot, and it was not in it";
+}
+
+TEST(DispatcherWorkers, WorkersThatFallSilentDoNotCountAsPoisoned) {
+    Dispatcher::Config config = lone();
+    config.poison = 1;
+    Bench bench(config);
+    bench.add_worker("w");
+    bench.start();
+    bench.now += 3s;
+    bench.turn();
+    bench.say(wire::Refused{1, {}});
+    bench.turn();
+    EXPECT_EQ(bench.control.count<wire::Verdict>(), 0U);
+}
+
+// ---- rule 5: the token ---------------------------------------------------------------------------------------------
+
+TEST(DispatcherWorkers, Rule5AVanishedAttemptIsGivenUpAfterTwoRoundsAndNotAfterOne) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    bench.pass(1s);
+    bench.answer_token(bench.token(session));
+    bench.turn();
+    EXPECT_EQ(bench.control.count<wire::Lose>(), 0U) << "one round may have overtaken it";
+    bench.pass(1s);
+    bench.answer_token(bench.token(session));
+    bench.flush();
+    const auto lose = bench.control.only<wire::Lose>();
+    EXPECT_EQ(lose.session, session);
+    EXPECT_EQ(lose.numbers, (Intervals{{1, 1}}));
+    EXPECT_EQ(bench.cancelled(session, CancelReason::lost), Numbers{1}) << "should it come after all";
+    EXPECT_EQ(bench.books().of(End::lost), 0U) << "the collector has the word";
+    bench.say_ended({session, 1}, End::lost);
+    EXPECT_EQ(bench.books().of(End::lost), 1U);
+}
+
+TEST(DispatcherWorkers, Rule5AnAttemptThatIsHeldIsNotDoubted) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    for (int round = 0; round < 5; ++round) {
+        bench.pass(1s);
+        wire::TokenReport token = bench.token(session);
+        (round % 2 == 0 ? token.queued : token.running) = {{1, 1}};
+        bench.answer_token(token);
+        bench.flush();
+        EXPECT_EQ(bench.control.count<wire::Lose>(), 0U);
+    }
+}
+
+TEST(DispatcherWorkers, Rule5WhatWasSentAfterTheTokenIsNotDoubted) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.pass(1s);
+    bench.start();
+    for (int round = 0; round < 2; ++round) {
+        bench.answer_token(bench.token(session));  // of the round before the attempt
+        bench.flush();
+        EXPECT_EQ(bench.control.count<wire::Lose>(), 0U);
+    }
+}
+
+TEST(DispatcherWorkers, Rule5AnAnswerThatComesTwiceIsOneRound) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    bench.pass(1s);
+    for (int i = 0; i < 3; ++i) bench.answer_token(bench.token(session));
+    bench.flush();
+    EXPECT_EQ(bench.control.count<wire::Lose>(), 0U);
+}
+
+TEST(DispatcherWorkers, Rule5AHeldReportThatHasNotComeIsAskedForAgain) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    wire::TokenReport token = bench.token(session);
+    token.received = token.reported = {{1, 1}};
+    for (int round = 1; round <= 2; ++round) {
+        bench.pass(1s);
+        bench.answer_token(token);
+        bench.flush();
+        EXPECT_EQ(bench.to_session[session].count<wire::Resend>(), round == 2 ? 1U : 0U) << round;
+        EXPECT_EQ(bench.control.count<wire::Lose>(), 0U);
+    }
+    EXPECT_EQ(bench.broker.counts().resends_asked, 1U);
+}
+
+TEST(DispatcherWorkers, Rule4AConfirmationThatWasLostIsRepeated) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    bench.say_ended({session, 1}, End::failed, "no");
+    bench.turn();
+    EXPECT_EQ(bench.confirmed(session), Numbers{1});
+    wire::TokenReport token = bench.token(session);
+    token.received = token.reported = {{1, 1}};
+    bench.pass(1s);
+    bench.answer_token(token);
+    bench.flush();
+    EXPECT_EQ(bench.confirmed(session), Numbers{1});
+}
+
+TEST(DispatcherWorkers, Rule5ACancelThatWasLostIsRepeated) {
+    Dispatcher::Config config;
+    config.fanout = 2;
+    Bench bench(config);
+    bench.add_worker("w1");
+    bench.add_worker("w2");
+    const Seq seq = bench.start();
+    const AttemptId loser = bench.tasks.at(1).id;
+    bench.say_decided(seq, bench.tasks.at(0).id);
+    bench.turn();
+    wire::TokenReport token = bench.token(loser.session);
+    token.received = token.running = {{1, 1}};
+    bench.pass(1s);
+    bench.answer_token(token);
+    bench.flush();
+    EXPECT_EQ(bench.cancelled(loser.session, CancelReason::decided), Numbers{1});
+}
+
+TEST(DispatcherWorkers, ABlockedSocketGetsNoAttemptsAndNoToken) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.broker.set_blocked(session, Dispatcher::Road::tasks, true);
+    EXPECT_FALSE(bench.broker.wants_message());
+    bench.pass(2s);
+    EXPECT_EQ(bench.control.count<wire::Token>(), 0U);
+    bench.broker.set_blocked(session, Dispatcher::Road::tasks, false);
+    EXPECT_TRUE(bench.broker.wants_message());
+}
+
+TEST(DispatcherWorkers, WhatIsToBeSaidWaitsWhileControlIsBlocked) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    bench.broker.set_blocked(session, Dispatcher::Road::control, true);
+    bench.say_ended({session, 1}, End::failed, "no");
+    bench.turn();
+    EXPECT_TRUE(bench.confirmed(session).empty());
+    bench.broker.set_blocked(session, Dispatcher::Road::control, false);
+    bench.turn();
+    EXPECT_EQ(bench.confirmed(session), Numbers{1});
+}
+
+}  // namespace
+}  // namespace curfew

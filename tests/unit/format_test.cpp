@@ -1,0 +1,113 @@
+// Outcomes as text: raw and JSON lines, with whatever bytes the user's work made.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "collector/sink.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::string_literals;
+using nlohmann::json;
+
+OutcomeRecord completed(std::string result) {
+    OutcomeRecord outcome;
+    outcome.epoch = 1;
+    outcome.seq = 1;
+    outcome.result = std::move(result);
+    outcome.worker = "w2";
+    outcome.pool = "cadical";
+    outcome.attempt = 2;
+    outcome.attempts = 4;
+    outcome.latency_us = 812;
+    return outcome;
+}
+
+OutcomeRecord by_verdict(Outcome outcome) {
+    OutcomeRecord record;
+    record.seq = 7;
+    record.outcome = outcome;
+    record.error = "why";
+    record.attempts = 2;
+    return record;
+}
+
+TEST(FormatRaw, IsTheResultAndANewline) {
+    EXPECT_EQ(format_raw(completed("answer")), "answer\n");
+    EXPECT_EQ(format_raw(completed("")), "\n");
+    EXPECT_EQ(format_raw(completed("\0\xff"s)), "\0\xff\n"s);
+}
+
+TEST(FormatRaw, HasNothingForWhatDidNotComplete) {
+    for (const Outcome outcome : {Outcome::failed, Outcome::expired, Outcome::cancelled}) {
+        EXPECT_EQ(format_raw(by_verdict(outcome)), "");
+    }
+}
+
+TEST(FormatJson, IsTheLineOfTheContract) {
+    EXPECT_EQ(format_json(completed("...")),
+              R"({"seq":1,"id":null,"outcome":"completed","result":"...","worker":"w2","pool":"cadical","attempt":2,)"
+              R"("attempts":4,"latency_us":812})"
+              "\n");
+}
+
+TEST(FormatJson, EveryLineIsOneLineOfValidJson) {
+    for (const std::string& bytes :
+         {"\"quotes\" and \\"s, "two\nlines\r\n"s, "\0\x01\x1f\x7f"s, "\xe2\x82\xac \xf0\x9f\x98\x80"s, ""s}) {
+        OutcomeRecord outcome = completed(bytes);
+        outcome.id = bytes;
+        const std::string line = format_json(outcome);
+        EXPECT_EQ(line.find('\n'), line.size() - 1);
+        const json parsed = json::parse(line);
+        EXPECT_EQ(parsed["result"], bytes);
+        EXPECT_EQ(parsed["id"], bytes);
+    }
+}
+
+TEST(FormatJson, BytesThatAreNotUtf8AreBase64) {
+    EXPECT_EQ(json::parse(format_json(completed("\xff")))["result_base64"], "/w==");
+    EXPECT_EQ(json::parse(format_json(completed("\xff\xfe")))["result_base64"], "//4=");
+    EXPECT_EQ(json::parse(format_json(completed("\xff\xfe\xfd")))["result_base64"], "//79");
+    EXPECT_EQ(json::parse(format_json(completed("\xffMan\x00")))["result_base64"], "/01hbg==");
+    EXPECT_EQ(json::parse(format_json(completed("\xed\xa0\x80")))["result_base64"], "7aCA") << "half a surrogate pair";
+    EXPECT_FALSE(json::parse(format_json(completed("\xff"))).contains("result"));
+    OutcomeRecord outcome = completed("ok");
+    outcome.id = "\xc0";
+    EXPECT_EQ(json::parse(format_json(outcome))["id_base64"], "wA==");
+}
+
+TEST(FormatJson, ADeadLetterHasItsErrorAndItsHistory) {
+    OutcomeRecord record = by_verdict(Outcome::failed);
+    record.history = {{1, "w1", End::failed, "no"}, {2, "w2", End::lost, "\xff"}};
+    const json parsed = json::parse(format_json(record));
+    EXPECT_EQ(parsed["outcome"], "failed");
+    EXPECT_EQ(parsed["error"], "why");
+    EXPECT_FALSE(parsed.contains("result"));
+    EXPECT_FALSE(parsed.contains("worker")) << "a verdict has none";
+    ASSERT_EQ(parsed["history"].size(), 2U);
+    EXPECT_EQ(parsed["history"][0]["attempt"], 1);
+    EXPECT_EQ(parsed["history"][0]["worker"], "w1");
+    EXPECT_EQ(parsed["history"][0]["end"], "failed");
+    EXPECT_EQ(parsed["history"][1]["end"], "lost");
+    EXPECT_EQ(parsed["history"][1]["error_base64"], "/w==");
+}
+
+TEST(FormatJson, ARejectedTaskNamesTheWorkerThatRejectedIt) {
+    OutcomeRecord record = completed("");
+    record.outcome = Outcome::failed;
+    record.error = "never";
+    const json parsed = json::parse(format_json(record));
+    EXPECT_EQ(parsed["worker"], "w2");
+    EXPECT_EQ(parsed["error"], "never");
+    EXPECT_FALSE(parsed.contains("history"));
+}
+
+TEST(FormatJson, EachOutcomeHasItsName) {
+    for (const Outcome outcome : {Outcome::failed, Outcome::expired, Outcome::cancelled}) {
+        EXPECT_EQ(json::parse(format_json(by_verdict(outcome)))["outcome"], name_of(outcome));
+    }
+}
+
+}  // namespace
+}  // namespace curfew

@@ -1,0 +1,250 @@
+// The handlers without processes: echo, fail, sleep under a clock of the test's own, and C++ functions on threads.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <latch>
+#include <stdexcept>
+
+#include "tests/support/frames.h"
+#include "worker/simple_handlers.h"
+#include "worker/thread_handler.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+using support::kStart;
+using Ends = std::vector<WorkEnd>;
+
+Work work(std::string_view payload, Seq seq = 7) {
+    Work work;
+    work.id = {1, 1};
+    work.epoch = 3;
+    work.seq = seq;
+    work.ordinal = 2;
+    work.payload = payload;
+    return work;
+}
+
+Ends turn(Handler& handler, Instant now = kStart) {
+    Ends ends;
+    handler.turn(now, ends);
+    return ends;
+}
+
+// ---- echo, fail, sleep ---------------------------------------------------------------------------------------------
+
+TEST(ImmediateHandler, TheMessageIsTheResult) {
+    ImmediateHandler echo(false);
+    echo.start(kStart, 2, work("hello"));
+    const Ends ends = turn(echo);
+    ASSERT_EQ(ends.size(), 1U);
+    EXPECT_EQ(ends[0].slot, 2U);
+    EXPECT_EQ(ends[0].finish, Finish::ok);
+    EXPECT_EQ(ends[0].result, "hello");
+    EXPECT_TRUE(turn(echo).empty()) << "once";
+    EXPECT_TRUE(echo.immediate());
+}
+
+TEST(ImmediateHandler, OrEachAttemptFailsWithAReason) {
+    ImmediateHandler fail(true);
+    fail.start(kStart, 0, work("hello"));
+    const Ends ends = turn(fail);
+    ASSERT_EQ(ends.size(), 1U);
+    EXPECT_EQ(ends[0].finish, Finish::failed);
+    EXPECT_FALSE(ends[0].error.empty());
+}
+
+TEST(SleepShape, ReadsItsThreeForms) {
+    std::mt19937_64 random(1);
+    EXPECT_EQ(SleepShape::parse("5ms")->draw(random), 5ms);
+    double sum = 0;
+    const auto exponential = SleepShape::parse("exp:5ms");
+    ASSERT_TRUE(exponential);
+    for (int i = 0; i < 10'000; ++i)
+        sum += std::chrono::duration<double, std::milli>(exponential->draw(random)).count();
+    EXPECT_NEAR(sum / 10'000, 5.0, 0.3);
+    const auto tail = SleepShape::parse("tail:1ms:100ms:10%");
+    ASSERT_TRUE(tail);
+    int slow = 0;
+    for (int i = 0; i < 10'000; ++i) {
+        const Duration drawn = tail->draw(random);
+        EXPECT_TRUE(drawn == 1ms || drawn == 100ms);
+        slow += drawn == 100ms ? 1 : 0;
+    }
+    EXPECT_NEAR(slow, 1000, 150);
+}
+
+TEST(SleepShape, RefusesEverythingElse) {
+    for (const char* text : {"", "5", "exp:", "exp", "tail:", "tail:1ms", "tail:1ms:2ms", "tail:1ms:2ms:",
+                             "tail:1ms:2ms:200%", "tail:1:2ms:5%", "tail:1ms:2ms:5%:", "uniform:5ms"}) {
+        EXPECT_FALSE(SleepShape::parse(text)) << text;
+    }
+}
+
+TEST(SleepHandler, EndsInTheOrderOfTheirInstants) {
+    SleepHandler handler(*SleepShape::parse("5ms"), 1);
+    EXPECT_EQ(handler.next_deadline(), kNever);
+    handler.start(kStart, 0, work("a"));
+    handler.start(kStart + 1ms, 1, work("b"));
+    EXPECT_EQ(handler.next_deadline(), kStart + 5ms);
+    EXPECT_TRUE(turn(handler, kStart + 5ms - 1ns).empty());
+    const Ends ends = turn(handler, kStart + 6ms);
+    ASSERT_EQ(ends.size(), 2U);
+    EXPECT_EQ(ends[0].result, "a");
+    EXPECT_EQ(ends[1].slot, 1U);
+    EXPECT_EQ(handler.next_deadline(), kNever);
+}
+
+TEST(SleepHandler, AStopEndsItAtOnceAndOnlyOnce) {
+    SleepHandler handler(*SleepShape::parse("1h"), 1);
+    handler.start(kStart, 0, work("a"));
+    handler.start(kStart, 1, work("b"));
+    handler.stop(kStart, 0);
+    handler.stop(kStart, 0);
+    EXPECT_LE(handler.next_deadline(), kStart);
+    const Ends ends = turn(handler);
+    ASSERT_EQ(ends.size(), 1U);
+    EXPECT_EQ(ends[0].slot, 0U);
+    EXPECT_EQ(ends[0].finish, Finish::stopped);
+    EXPECT_EQ(turn(handler, kStart + 1h).at(0).slot, 1U) << "the other sleeps on";
+    handler.start(kStart, 0, work("c"));
+    EXPECT_EQ(turn(handler, kStart + 1h).at(0).result, "c");
+}
+
+// ---- functions on threads ------------------------------------------------------------------------------------------
+
+/// At least `count` ends; waits on the handler's own descriptor, as the loop does.
+Ends wait_for_ends(ThreadHandler& handler, std::size_t count) {
+    Ends ends;
+    const Instant until = Clock::now() + 20s;
+    while (ends.size() < count && Clock::now() < until) {
+        std::vector<pollfd> items;
+        handler.poll_items(items);
+        (void)poll(items.data(), items.size(), 1000);
+        handler.turn(kStart, ends);
+    }
+    EXPECT_GE(ends.size(), count);
+    ends.resize(std::max(ends.size(), count));
+    return ends;
+}
+
+WorkEnd run_one(const Function& function) {
+    ThreadHandler handler(1, function);
+    handler.start(kStart, 0, work("payload"));
+    return wait_for_ends(handler, 1)[0];
+}
+
+TEST(ThreadHandler, TheFunctionSeesTheMessageAndItsAnswerIsTheResult) {
+    const WorkEnd end = run_one([](const Message& message, const std::stop_token&) {
+        EXPECT_EQ(message.task, "3-7");
+        EXPECT_EQ(message.seq, 7U);
+        EXPECT_EQ(message.attempt, 2U);
+        EXPECT_FALSE(message.deadline_at.has_value());
+        return Answer::ok("answer to " + std::string(message.payload));
+    });
+    EXPECT_EQ(end.finish, Finish::ok);
+    EXPECT_EQ(end.result, "answer to payload");
+}
+
+TEST(ThreadHandler, FailureRejectionAndExceptionsAreToldApart) {
+    const WorkEnd failed = run_one([](auto&&...) { return Answer::failed("no"); });
+    EXPECT_EQ(failed.finish, Finish::failed);
+    EXPECT_EQ(failed.error, "no");
+    const WorkEnd rejected = run_one([](auto&&...) { return Answer::rejected("never"); });
+    EXPECT_EQ(rejected.finish, Finish::rejected);
+    EXPECT_EQ(rejected.error, "never");
+    const WorkEnd threw = run_one([](auto&&...) -> Answer { throw std::runtime_error("broken"); });
+    EXPECT_EQ(threw.finish, Finish::failed);
+    EXPECT_EQ(threw.error, "broken");
+    const WorkEnd odd = run_one([](auto&&...) -> Answer { throw 42; });
+    EXPECT_EQ(odd.finish, Finish::failed);
+    EXPECT_FALSE(odd.error.empty());
+}
+
+/// Waits for its stop, then answers.
+Function until_stopped(Answer answer) {
+    return [answer = std::move(answer)](const Message&, const std::stop_token& stop) {
+        std::latch stopped(1);
+        const std::stop_callback callback(stop, [&] { stopped.count_down(); });
+        stopped.wait();
+        return answer;
+    };
+}
+
+TEST(ThreadHandler, AStopReachesItsSlotAndNoOther) {
+    ThreadHandler handler(2, until_stopped(Answer::failed("asked to stop")));
+    handler.start(kStart, 0, work("a"));
+    handler.start(kStart, 1, work("b"));
+    handler.stop(kStart, 1);
+    const Ends ends = wait_for_ends(handler, 1);
+    EXPECT_EQ(ends[0].slot, 1U);
+    EXPECT_EQ(ends[0].finish, Finish::stopped) << "to give up when asked is no failure";
+    EXPECT_TRUE(turn(handler).empty());
+    handler.stop(kStart, 0);
+    EXPECT_EQ(wait_for_ends(handler, 1)[0].slot, 0U);
+}
+
+TEST(ThreadHandler, WorkThatHadItsAnswerWhenItWasStoppedKeepsIt) {
+    ThreadHandler handler(1, until_stopped(Answer::ok("in time")));
+    handler.start(kStart, 0, work("a"));
+    handler.stop(kStart, 0);
+    const Ends ends = wait_for_ends(handler, 1);
+    EXPECT_EQ(ends[0].finish, Finish::ok);
+    EXPECT_EQ(ends[0].result, "in time");
+}
+
+TEST(ThreadHandler, AStopOfTheLastWorkDoesNotStopTheNext) {
+    ThreadHandler handler(1, [](const Message&, const std::stop_token& stop) {
+        return stop.stop_requested() ? Answer::failed("stopped") : Answer::ok("");
+    });
+    for (int i = 0; i < 50; ++i) {
+        handler.start(kStart, 0, work("a"));
+        EXPECT_EQ(wait_for_ends(handler, 1)[0].finish, Finish::ok);
+        handler.stop(kStart, 0);  // too late
+    }
+}
+
+TEST(ThreadHandler, AThreadThatIgnoresItsStopIsLeftBehindAndNotWaitedForWithoutABound) {
+    const auto alive = std::make_shared<int>(0);
+    const std::weak_ptr<int> token = alive;
+    const auto go = std::make_shared<std::latch>(1);
+    const auto begun = std::make_shared<std::latch>(1);
+    {
+        ThreadHandler handler(1, [held = alive, go, begun](const Message&, const std::stop_token&) {
+            begun->count_down();
+            go->wait();  // deaf
+            return Answer::ok("");
+        });
+        EXPECT_FALSE(handler.can_kill());
+        handler.start(kStart, 0, work("a"));
+        begun->wait();
+    }
+    EXPECT_EQ(alive.use_count(), 2) << "the thread still has what it works on";
+    go->count_down();
+    const Instant until = Clock::now() + 20s;
+    while (alive.use_count() > 1 && Clock::now() < until) std::this_thread::yield();
+    EXPECT_EQ(alive.use_count(), 1);
+}
+
+TEST(ThreadHandler, ManySlotsHandBackEveryEndOnce) {
+    ThreadHandler handler(
+        8, [](const Message& message, const std::stop_token&) { return Answer::ok(std::string(message.payload)); });
+    std::vector<int> seen(400, 0);
+    Seq next = 0;
+    for (Slot slot = 0; slot < 8; ++slot, ++next) handler.start(kStart, slot, work(std::to_string(next), next));
+    for (std::size_t done = 0; done < seen.size() && !HasFailure();) {
+        for (const WorkEnd& end : wait_for_ends(handler, 1)) {
+            ++done;
+            ++seen[static_cast<std::size_t>(std::stoul(end.result))];
+            if (next == seen.size()) continue;
+            handler.start(kStart, end.slot, work(std::to_string(next), next));
+            ++next;
+        }
+    }
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), 1), 400);
+}
+
+}  // namespace
+}  // namespace curfew

@@ -1,0 +1,163 @@
+// A new collector and a new broker: the sync, what is refused afterwards, and news that are repeated (edge rule 2).
+#include <gtest/gtest.h>
+
+#include "collector/judge.h"
+#include "tests/support/judge_bench.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+using support::frame_of;
+using support::kMe;
+using support::report;
+using support::Sent;
+using wire::Kind;
+using JudgeSync = support::JudgeTest;
+
+TEST_F(JudgeSync, Rule2ItSaysHelloUntilTheSyncComesAndJudgesNothingBefore) {
+    EXPECT_EQ(flush().count<wire::CollectorHello>(), 1U);
+    EXPECT_TRUE(flush().frames.empty());
+    EXPECT_EQ(judge.next_deadline(), now + 250ms);
+    now += 250ms;
+    EXPECT_EQ(flush().count<wire::CollectorHello>(), 1U);
+    hear(1, report(1, 10));
+    EXPECT_EQ(judge.counts().refused, 1U);
+    sync();
+    EXPECT_EQ(news.count<wire::Synced>(), 1U);
+    EXPECT_TRUE(judge.synced());
+}
+
+TEST_F(JudgeSync, Rule2WhatIsSettledIsNotJudgedAgain) {
+    wire::Sync all;
+    all.settled = {{1, 9}};
+    sync(all);
+    hear(1, report(1, 5));
+    EXPECT_TRUE(write_all().empty());
+    EXPECT_EQ(ends(End::late), 1U);
+}
+
+TEST_F(JudgeSync, Rule2ReportsOfAttemptsThatHadEndedAreOld) {
+    wire::Sync all;
+    all.sessions = {{1, "a", "cats", {{1, 3}}}};
+    sync(all);
+    hear(1, report(2, 10));
+    EXPECT_TRUE(write_all().empty());
+    EXPECT_EQ(judge.counts().duplicates, 1U);
+}
+
+TEST_F(JudgeSync, Rule2AWinnerWhoseReportWasLostIsAwaitedAndNobodyElseWins) {
+    wire::Sync all;
+    all.winners = {{10, {1, 4}}};
+    sync(all);
+    hear(2, report(1, 10, ReportKind::ok, "other"));
+    EXPECT_EQ(ends(End::late), 1U);
+    EXPECT_TRUE(write_all().empty());
+    hear(1, report(4, 10, ReportKind::ok, "winner"));
+    EXPECT_EQ(flush().count<wire::Decided>(), 0U) << "the broker knows";
+    EXPECT_EQ(write_all().at(0).result, "winner");
+    EXPECT_EQ(flush().only<wire::Settled>().seqs, (Intervals{{10, 10}}));
+}
+
+TEST_F(JudgeSync, Rule2AnAwaitedWinnerWhoseSessionIsGoneIsReopened) {
+    wire::Sync all;
+    all.winners = {{10, {1, 4}}, {11, {2, 1}}};
+    sync(all);
+    say(wire::SessionGone{1});
+    EXPECT_EQ(flush().only<wire::Refused>().reopened, (Intervals{{10, 10}}));
+    hear(2, report(2, 10, ReportKind::ok, "second try"));
+    EXPECT_EQ(write_all().at(0).result, "second try");
+}
+
+TEST_F(JudgeSync, Rule2ANewerBrokerIsSaidHelloAndTakenWhenItAnswersWithASync) {
+    sync();
+    judge.receive(now, frame_of({Kind::to_collector, 2, 0, 0, 0}, wire::BrokerPing{7}));
+    const Sent sent = flush();
+    EXPECT_EQ(sent.count<wire::CollectorHello>(), 1U);
+    EXPECT_EQ(sent.frames.at(0).envelope.broker, 2U);
+    EXPECT_TRUE(judge.synced()) << "one frame alone does not make it leave the old one";
+    hear(1, report(1, 10));
+    EXPECT_EQ(written_seqs(), std::vector<Seq>{10});
+    wire::Sync fresh;
+    fresh.epoch = 2;
+    sync(fresh, 2);
+    EXPECT_EQ(judge.broker(), 2U);
+    EXPECT_EQ(news.count<wire::Synced>(), 1U);
+}
+
+TEST_F(JudgeSync, Rule2AfterANewerBrokersSyncTheOlderIsRefused) {
+    sync();
+    wire::Sync fresh;
+    fresh.epoch = 2;
+    sync(fresh, 2);
+    const auto refused = judge.counts().refused;
+    broker = 1;
+    say(wire::SessionGone{1});
+    hear(1, report(2, 11));
+    sync();
+    EXPECT_EQ(judge.counts().refused, refused + 3);
+    EXPECT_EQ(judge.broker(), 2U);
+    EXPECT_TRUE(write_all().empty());
+}
+
+TEST_F(JudgeSync, Rule2ANewEpochForgetsWhatTheOldOneLeft) {
+    sync();
+    hear(1, report(1, 10));
+    const auto old = judge.next_outcome();
+    hear(1, report(2, 11));
+    wire::Sync fresh;
+    fresh.epoch = 2;
+    sync(fresh, 2);
+    EXPECT_TRUE(write_all().empty());
+    judge.written(old->epoch, old->seq);
+    EXPECT_EQ(flush().count<wire::Settled>(), 0U) << "written for a broker that is no more";
+    hear(1, report(1, 10));
+    EXPECT_EQ(written_seqs(), std::vector<Seq>{10});
+}
+
+TEST_F(JudgeSync, Rule2ASyncForAnotherLifeOfTheCollectorIsRefused) {
+    judge.receive(now, frame_of({Kind::to_collector, 1, kMe - 1, 0, 0}, wire::Sync{1, {}, {}, {}}));
+    EXPECT_FALSE(judge.synced());
+    EXPECT_EQ(judge.counts().refused, 1U);
+}
+
+TEST_F(JudgeSync, Rule2TheSettledSetTravelsInTheHello) {
+    sync();
+    hear(1, report(1, 1), report(2, 2));
+    write_all();
+    judge.receive(now, frame_of({Kind::to_collector, 2, 0, 0, 0}, wire::BrokerPing{1}));
+    const auto hello = flush().only<wire::CollectorHello>();
+    EXPECT_EQ(hello.epoch, 1U);
+    EXPECT_EQ(hello.settled, (Intervals{{1, 2}}));
+}
+
+TEST_F(JudgeSync, Rule2NewsAreRepeatedUntilAcknowledged) {
+    sync();
+    hear(1, report(1, 10));
+    const std::uint64_t number = flush().frames.at(0).envelope.number;
+    now += 1s;
+    EXPECT_EQ(judge.next_deadline(), now);
+    EXPECT_EQ(flush().count<wire::Decided>(), 1U) << "sent again";
+    judge.receive(now, frame_of({Kind::to_collector, 1, kMe, 0, number}, wire::BrokerPing{1}));
+    EXPECT_EQ(judge.unacknowledged(), 0U);
+    now += 1h;
+    EXPECT_TRUE(flush().frames.empty());
+}
+
+TEST_F(JudgeSync, Rule2ABatchOfTheBrokerIsTakenOnceAndAcknowledged) {
+    sync();
+    say(wire::Admit{3, "c", "p"});
+    flush();
+    --stream;
+    say(wire::Admit{3, "c", "p"});
+    const Sent sent = flush();
+    EXPECT_EQ(sent.count<wire::Admitted>(), 0U);
+    ASSERT_EQ(sent.frames.size(), 1U);
+    EXPECT_EQ(sent.frames[0].envelope.acked, 1U);
+    stream = 5;
+    say(wire::SessionGone{3});
+    EXPECT_EQ(flush().count<wire::Refused>(), 0U) << "some before it are missing";
+}
+
+}  // namespace
+}  // namespace curfew

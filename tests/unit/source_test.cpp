@@ -1,0 +1,189 @@
+// The line source: what counts as a message, what is refused, and that it never waits for more.
+#include "broker/source.h"
+
+#include <gtest/gtest.h>
+
+#include <system_error>
+
+#include "tests/support/temp_dir.h"
+
+namespace curfew {
+namespace {
+
+using support::Pipe;
+using support::TempDir;
+using Messages = std::vector<std::string>;
+
+constexpr std::size_t kChunk = 256 * 1024;  // what is read at once
+
+/// What comes now.
+Messages drain(LineSource& source) {
+    Messages messages;
+    for (std::string_view message; source.next(message);) messages.emplace_back(message);
+    return messages;
+}
+
+struct Result {
+    Messages messages;
+    std::uint64_t refused = 0;
+    std::uint64_t read = 0;
+};
+
+/// The whole of a file.
+Result read_file(std::string_view bytes, char separator = '\n', std::size_t most = 1 << 20) {
+    const TempDir dir;
+    LineSource source(open(dir.write("in", bytes).c_str(), O_RDONLY), separator, most);
+    EXPECT_EQ(source.bytes_total(), bytes.size());
+    Result result;
+    while (!source.ended()) {
+        for (std::string& message : drain(source)) result.messages.push_back(std::move(message));
+    }
+    result.refused = source.refused();
+    result.read = source.bytes_read();
+    return result;
+}
+
+TEST(LineSource, EachLineIsAMessage) {
+    EXPECT_EQ(read_file("one\ntwo\nthree\n").messages, (Messages{"one", "two", "three"}));
+}
+
+TEST(LineSource, TheLastLineNeedsNoNewline) {
+    EXPECT_EQ(read_file("one\ntwo").messages, (Messages{"one", "two"}));
+}
+
+TEST(LineSource, AnEmptyInputHasNoMessages) {
+    const Result result = read_file("");
+    EXPECT_TRUE(result.messages.empty());
+    EXPECT_EQ(result.refused, 0U);
+}
+
+TEST(LineSource, AnEmptyLineIsAnEmptyMessage) {
+    EXPECT_EQ(read_file("\n\na\n\n").messages, (Messages{"", "", "a", ""}));
+}
+
+TEST(LineSource, ANulIsAByteLikeAnyOther) {
+    using namespace std::string_literals;
+    EXPECT_EQ(read_file("a\0b\nc\r\n"s).messages, (Messages{"a\0b"s, "c\r"s}));
+}
+
+TEST(LineSource, ANulMaySeparateInstead) {
+    using namespace std::string_literals;
+    EXPECT_EQ(read_file("a\nb\0c\0"s, '\0').messages, (Messages{"a\nb", "c"}));
+}
+
+TEST(LineSource, AMessageOverTheLimitIsRefusedAndTheRestGoesOn) {
+    const Result result = read_file("1234\n12345\nabcd\n123456789\nx", '\n', 4);
+    EXPECT_EQ(result.messages, (Messages{"1234", "abcd", "x"}));
+    EXPECT_EQ(result.refused, 2U);
+    EXPECT_EQ(result.read, 27U);
+}
+
+TEST(LineSource, ChunkBordersAreNoBorders) {
+    for (const std::size_t size :
+         {kChunk - 2, kChunk - 1, kChunk, kChunk + 1, 2 * kChunk - 1, 2 * kChunk, 2 * kChunk + 1}) {
+        const std::string large(size, 'x');
+        EXPECT_EQ(read_file(large + "\nend").messages, (Messages{large, "end"})) << size;
+        EXPECT_EQ(read_file("a\n" + large).messages, (Messages{"a", large})) << size;
+    }
+}
+
+TEST(LineSource, WhatIsTooLongIsRefusedOnceWhereverTheChunksEnd) {
+    for (const std::size_t size :
+         {std::size_t{11}, kChunk - 1, kChunk, kChunk + 1, 3 * kChunk - 1, 3 * kChunk, 3 * kChunk + 5}) {
+        const Result result = read_file("a\n" + std::string(size, 'x') + "\nb\n", '\n', 10);
+        EXPECT_EQ(result.messages, (Messages{"a", "b"})) << size;
+        EXPECT_EQ(result.refused, 1U) << size;
+        EXPECT_EQ(result.read, size + 5) << size;
+    }
+}
+
+TEST(LineSource, AMessageOfExactlyTheLimitIsTakenAtAChunkBorder) {
+    const std::string exact(kChunk, 'x');
+    const Result result = read_file(exact + "\n" + exact + "y\nz\n", '\n', kChunk);
+    EXPECT_EQ(result.messages, (Messages{exact, "z"}));
+    EXPECT_EQ(result.refused, 1U);
+}
+
+TEST(LineSource, ATailOfATooLongMessageIsNoMessage) {
+    const Result result = read_file(std::string(kChunk, 'x') + "tail", '\n', 10);
+    EXPECT_TRUE(result.messages.empty());
+    EXPECT_EQ(result.refused, 1U);
+}
+
+TEST(LineSource, APipeThatDeliversByteByByteMakesTheSameMessages) {
+    Pipe pipe;
+    LineSource source(pipe.give_reader(), '\n', 5);
+    Messages messages;
+    for (const char c : std::string("one\n\ntoolong\ntwo\nlast")) {
+        pipe.put({&c, 1});
+        for (std::string& message : drain(source)) messages.push_back(std::move(message));
+    }
+    EXPECT_EQ(messages, (Messages{"one", "", "two"}));
+    EXPECT_FALSE(source.ended());
+    pipe.close_writer();
+    EXPECT_EQ(drain(source), Messages{"last"});
+    EXPECT_TRUE(source.ended());
+    EXPECT_EQ(source.refused(), 1U);
+    EXPECT_EQ(source.bytes_read(), 21U);
+}
+
+TEST(LineSource, AnOverlongMessageWithoutAnEndIsRefusedByTheTimeTheSourceHasEnded) {
+    Pipe pipe;
+    pipe.put("0123456789");
+    pipe.close_writer();
+    LineSource source(pipe.give_reader(), '\n', 4);
+    std::string_view message;
+    while (!source.ended()) EXPECT_FALSE(source.next(message));
+    EXPECT_EQ(source.refused(), 1U);
+}
+
+TEST(LineSource, AnEmptyPipeIsNotWaitedFor) {
+    Pipe pipe;
+    LineSource source(pipe.give_reader(), '\n', 100);
+    std::string_view message;
+    EXPECT_FALSE(source.next(message));
+    EXPECT_FALSE(source.ended());
+    EXPECT_FALSE(source.has_buffered());
+    std::vector<zmq_pollitem_t> items;
+    source.poll_items(items);
+    EXPECT_EQ(items.size(), 1U);
+}
+
+TEST(LineSource, WhatIsBufferedIsSaid) {
+    Pipe pipe;
+    LineSource source(pipe.give_reader(), '\n', 100);
+    pipe.put("a\nb\nc");
+    std::string_view message;
+    EXPECT_TRUE(source.next(message));
+    EXPECT_TRUE(source.has_buffered());
+    EXPECT_TRUE(source.next(message));
+    EXPECT_FALSE(source.has_buffered());
+}
+
+TEST(LineSource, AnEndedSourceAsksForNothing) {
+    Pipe pipe;
+    LineSource source(pipe.give_reader(), '\n', 100);
+    pipe.close_writer();
+    EXPECT_TRUE(drain(source).empty());
+    EXPECT_TRUE(source.ended());
+    std::vector<zmq_pollitem_t> items;
+    source.poll_items(items);
+    EXPECT_TRUE(items.empty());
+}
+
+TEST(LineSource, ADirectoryIsNoSource) {
+    const TempDir dir;
+    const int descriptor = open(dir.file("").c_str(), O_RDONLY);
+    EXPECT_THROW(LineSource(descriptor, '\n', 10), std::system_error);
+    close(descriptor);
+}
+
+TEST(LineSource, AReadErrorIsThrown) {
+    const TempDir dir;
+    LineSource source(open(dir.write("in", "x").c_str(), O_WRONLY), '\n', 10);
+    std::string_view message;
+    EXPECT_THROW((void)source.next(message), std::system_error);
+}
+
+}  // namespace
+}  // namespace curfew

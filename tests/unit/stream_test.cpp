@@ -1,0 +1,122 @@
+// The stream between broker and collector: numbered, kept until acknowledged, sent again, taken once and in order.
+#include "common/stream.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <vector>
+
+#include "tests/support/frames.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+using support::kStart;
+using Frames = std::vector<std::string>;
+
+Frames resend(StreamSender& sender, Instant now, Duration patience = 1s) {
+    Frames frames;
+    sender.resend_overdue(now, patience, [&](const std::string& frame) { frames.push_back(frame); });
+    return frames;
+}
+
+TEST(StreamSender, NumbersAreDenseFromOne) {
+    StreamSender sender;
+    EXPECT_EQ(sender.next_number(), 1U);
+    sender.keep(kStart, "a");
+    EXPECT_EQ(sender.next_number(), 2U);
+}
+
+TEST(StreamSender, Rule2WhatIsNotAcknowledgedInTimeIsSentAgainInOrder) {
+    StreamSender sender;
+    sender.keep(kStart, "a");
+    sender.keep(kStart + 500ms, "b");
+    EXPECT_EQ(sender.next_deadline(1s), kStart + 1s);
+    EXPECT_TRUE(resend(sender, kStart + 1s - 1ns).empty());
+    EXPECT_EQ(resend(sender, kStart + 1s), (Frames{"a", "b"}));
+    EXPECT_TRUE(resend(sender, kStart + 1500ms).empty()) << "not again before its time";
+    EXPECT_EQ(resend(sender, kStart + 2s).size(), 2U);
+    EXPECT_EQ(sender.resent(), 4U);
+}
+
+TEST(StreamSender, AcknowledgedFramesAreForgotten) {
+    StreamSender sender;
+    for (const char* frame : {"a", "b", "c"}) sender.keep(kStart, frame);
+    sender.acknowledge(kStart + 900ms, 2);
+    EXPECT_EQ(sender.unacknowledged(), 1U);
+    EXPECT_TRUE(resend(sender, kStart + 1s).empty()) << "there was progress";
+    EXPECT_EQ(resend(sender, kStart + 1900ms), Frames{"c"});
+    sender.acknowledge(kStart + 2s, 3);
+    EXPECT_EQ(sender.next_deadline(1s), kNever);
+}
+
+TEST(StreamSender, OldAcknowledgementsAndHearsayAreIgnored) {
+    StreamSender sender;
+    for (const char* frame : {"a", "b", "c"}) sender.keep(kStart, frame);
+    sender.acknowledge(kStart, 2);
+    sender.acknowledge(kStart, 1);
+    sender.acknowledge(kStart, 0);
+    sender.acknowledge(kStart, 4);
+    sender.acknowledge(kStart, UINT64_MAX);
+    EXPECT_EQ(sender.unacknowledged(), 1U);
+}
+
+TEST(StreamSender, ABurstOfResendsHasABound) {
+    StreamSender sender;
+    for (int i = 0; i < 1000; ++i) sender.keep(kStart, "x");
+    EXPECT_EQ(resend(sender, kStart + 1s).size(), 64U);
+}
+
+TEST(StreamSender, AResetStartsAfresh) {
+    StreamSender sender;
+    sender.keep(kStart, "a");
+    sender.reset();
+    EXPECT_EQ(sender.unacknowledged(), 0U);
+    EXPECT_EQ(sender.next_number(), 1U);
+    EXPECT_TRUE(resend(sender, kStart + 1h).empty());
+}
+
+TEST(StreamReceiver, TakesEachBatchOnceAndInOrder) {
+    StreamReceiver receiver;
+    EXPECT_FALSE(receiver.take(2)) << "one is missing";
+    EXPECT_TRUE(receiver.take(1));
+    EXPECT_FALSE(receiver.take(1)) << "a duplicate";
+    EXPECT_TRUE(receiver.take(2));
+    EXPECT_FALSE(receiver.take(0));
+    EXPECT_EQ(receiver.received(), 2U);
+    receiver.reset();
+    EXPECT_TRUE(receiver.take(1));
+}
+
+TEST(Stream, EverythingArrivesOnceAndInOrderOverALossyReorderingRoad) {
+    std::mt19937_64 random(5);
+    StreamSender sender;
+    StreamReceiver receiver;
+    Instant now = kStart;
+    std::vector<std::pair<std::uint64_t, std::string>> road;
+    std::vector<std::string> got;
+    for (int turn = 0; turn < 20'000 && got.size() < 500; ++turn) {
+        now += 10ms;
+        if (sender.next_number() <= 500) {
+            const std::uint64_t number = sender.next_number();
+            sender.keep(now, std::to_string(number));
+            road.emplace_back(number, std::to_string(number));
+        }
+        sender.resend_overdue(now, 100ms,
+                              [&](const std::string& frame) { road.emplace_back(std::stoull(frame), frame); });
+        std::shuffle(road.begin(), road.end(), random);
+        while (road.size() > 2) {
+            const auto [number, frame] = road.back();
+            road.pop_back();
+            if (random() % 4 == 0) continue;  // lost
+            if (receiver.take(number)) got.push_back(frame);
+        }
+        if (random() % 2 == 0) sender.acknowledge(now, receiver.received());
+    }
+    ASSERT_EQ(got.size(), 500U);
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], std::to_string(i + 1));
+}
+
+}  // namespace
+}  // namespace curfew
