@@ -92,7 +92,7 @@ void pull_all(const Flags& flags, const std::string& endpoint) {
     for (zmq::message_t frame;; ++frames) {
         if (!socket.recv(frame)) throw std::runtime_error("the other end does not send");
         if (frames == 0) first_at = std::chrono::steady_clock::now();
-        if (frame.size() == 0) break;
+        if (frame.empty()) break;
         const std::string_view bytes = frame.to_string_view();
         messages += std::count(bytes.begin(), bytes.end(), '\n');
         out += bytes;

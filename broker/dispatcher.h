@@ -2,7 +2,8 @@
 // policy: frames, messages and `now` in; frames, and which sockets to open and close, out. Pure: no sockets, no clock,
 // no threads.
 //
-// The shell calls it once a turn: receive() for every frame that came, accept() while wants_message(), turn(), flush().
+// The shell calls it once a turn: receive() for every frame that came, turn() (timers, and what is tried again, before
+// new intake), accept() while wants_message(), flush().
 // docs/protocol.md says who says what when; docs/decisions.md which race each rule answers.
 #pragma once
 
@@ -75,7 +76,7 @@ public:
     bool cancel_task(Instant now, Seq seq);
     /// Launch saw this worker die.
     void worker_died(Instant now, std::string_view name, std::uint32_t pid);
-    /// Fires timers, judges silence, starts attempts. Call it when everything has been read.
+    /// Fires timers, judges silence, starts what waits. Call it when everything has been read, before accept().
     void turn(Instant now);
     /// The session's socket takes no more (or again).
     void set_blocked(Session session, Road road, bool blocked);

@@ -82,23 +82,42 @@ void DescriptorSink::poll_items(std::vector<zmq_pollitem_t>& items) {
     if (begin_ < bytes_.size() && !full_) items.push_back({nullptr, descriptor_, ZMQ_POLLOUT, 0});
 }
 
+namespace {
+
+/// Where the last whole line ends. Throws if no line ends within the size of the largest outcome: such a file is not
+/// ours.
+off_t end_of_last_line(int descriptor, off_t size) {
+    constexpr off_t kBlock = 64 << 10;
+    constexpr off_t kLongest = 256 << 20;
+    std::string block;
+    for (off_t end = size; end > 0 && size - end < kLongest;) {
+        const off_t begin = std::max<off_t>(0, end - kBlock);
+        block.resize(static_cast<std::size_t>(end - begin));
+        if (pread(descriptor, block.data(), block.size(), begin) != end - begin) break;
+        if (const std::size_t at = block.rfind('\n'); at != std::string::npos)
+            return begin + static_cast<off_t>(at) + 1;
+        end = begin;
+        if (end == 0) return 0;
+    }
+    throw std::system_error(EILSEQ, std::generic_category(),
+                            "the sink's file has no line that ends: it is not one of ours");
+}
+
+}  // namespace
+
 int open_sink_file(const std::string& path, bool crashed_before) {
     const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (descriptor < 0)
         throw std::system_error(errno, std::generic_category(), fmt::format("cannot write to '{}'", path));
     struct stat found {};
     if (fstat(descriptor, &found) != 0 || !S_ISREG(found.st_mode) || found.st_size == 0) return descriptor;
-    off_t end = found.st_size;
     char last = 0;
-    // Back to the newline before the tail; a tail longer than any message is not one of ours.
-    const off_t furthest = std::max<off_t>(0, end - (256 << 20));
-    while (end > furthest && pread(descriptor, &last, 1, end - 1) == 1 && last != '\n') {
-        if (!crashed_before) {
-            (void)!write(descriptor, "\n", 1);
-            return descriptor;
-        }
-        --end;
+    if (pread(descriptor, &last, 1, found.st_size - 1) == 1 && last == '\n') return descriptor;
+    if (!crashed_before) {
+        (void)!write(descriptor, "\n", 1);
+        return descriptor;
     }
+    const off_t end = end_of_last_line(descriptor, found.st_size);
     if (end < found.st_size) {
         log::warn("torn_line_dropped file={} bytes={}", log::quoted(path), found.st_size - end);
         if (ftruncate(descriptor, end) != 0)
