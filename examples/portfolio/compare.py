@@ -74,9 +74,11 @@ class Run:
 def read_procfile(path, launch):
     with open(path) as file:
         commands = [line.split(":", 1)[1].strip() for line in file if re.match(r"[\w-]+:", line)]
-    workers = {re.search(r"--pool +(\S+)", command)[1]: command for command in commands if "curfew-worker" in command}
     [broker] = [command for command in commands if "curfew-broker" in command]
-    return Setup(workers, re.search(r"--deadline +(\S+)", broker)[1], launch)
+    workers = [command[command.index("curfew-worker"):]  # without `prepare` before it, which we have run
+               for command in commands if "curfew-worker" in command]
+    by_pool = {re.search(r"--pool +(\S+)", worker)[1]: worker for worker in workers}
+    return Setup(by_pool, re.search(r"--deadline +(\S+)", broker)[1], launch)
 
 
 def alone(setup, solver, slots):
