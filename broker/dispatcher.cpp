@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/mutant.h"
+
 namespace curfew {
 namespace {
 
@@ -13,6 +15,8 @@ using std::chrono::microseconds;
 constexpr std::size_t kFrameBytes = 256 * 1024;
 
 constexpr std::size_t kMostVain = 64;
+
+constexpr std::size_t kUsualFanout = 8;
 
 std::uint64_t micros(Duration duration) {
     return duration <= Duration::zero()
@@ -38,6 +42,7 @@ Seq Dispatcher::accept(Instant now, std::string payload, std::optional<std::stri
     hedging_.task_accepted();
     Task& task = *ledger_.task(seq);
     task.released = hedging_.race() ? config_.fanout : 1;
+    task.alive.reserve(std::min<std::size_t>(config_.fanout, kUsualFanout));
     if (!start_due(now, seq, task)) wait_for_worker(seq, task, false);
     return seq;
 }
@@ -73,6 +78,10 @@ bool Dispatcher::start_due(Instant now, Seq seq, Task& task) {
 void Dispatcher::start(Instant now, Seq seq, Task& task, WorkerSession& worker, std::uint32_t of) {
     const AttemptId id = ledger_.start(now, seq, worker.session);
     ++worker.in_flight;
+    if (task.hedges_due > 0) {
+        --task.hedges_due;
+        ledger_.attempt(id)->hedge = true;
+    }
     wire::Task record;
     record.number = id.number;
     record.seq = seq;
@@ -87,7 +96,7 @@ void Dispatcher::start(Instant now, Seq seq, Task& task, WorkerSession& worker, 
         worker.task_frames.push_back(
             worker.tasks.finish({wire::Kind::tasks, config_.incarnation, worker.session, 0, 0}));
     }
-    if (!hedging_.race() && task.started < config_.fanout) {
+    if (!hedging_.race() && task.alive.size() < config_.fanout) {
         task.hedge_at = now + hedging_.delay();
         hedges_.set(task.hedge_at, seq);
     }
@@ -127,11 +136,11 @@ void Dispatcher::start_waiting(Instant now) {
 // ---- ending --------------------------------------------------------------------------------------------------------
 
 void Dispatcher::end_attempt(Instant now, AttemptId id, End end, std::string_view error) {
-    const Attempt attempt = *ledger_.attempt(id);
     WorkerSession* worker = roster_.find(id.session);
-    ledger_.end(id, end, worker == nullptr ? std::string_view{} : worker->name, error);
+    const Attempt attempt = ledger_.end(id, end, worker == nullptr ? std::string_view{} : worker->name, error);
     if (worker != nullptr) {
-        if (attempt.state != AttemptState::reported) --worker->in_flight;
+        const bool given_back = mutated(Mutant::credit_given_early) && attempt.state == AttemptState::cancelling;
+        if (attempt.state != AttemptState::reported && !given_back) --worker->in_flight;
         worker->confirms.insert(id.number);
         fruitless_ = 0;
     }
@@ -178,6 +187,7 @@ void Dispatcher::call_home(Instant now, AttemptId id, CancelReason reason) {
     ledger_.call_home(now, id, reason);
     WorkerSession* worker = roster_.find(id.session);
     if (worker == nullptr) return;
+    if (mutated(Mutant::credit_given_early)) --worker->in_flight;
     (reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline).push_back(id.number);
 }
 
@@ -195,7 +205,7 @@ void Dispatcher::give_up(Instant now, Seq seq, Task& task, Outcome outcome, std:
 
 void Dispatcher::on_deadline(Instant now, Seq seq) {
     Task* task = ledger_.task(seq);
-    if (task == nullptr || task->expired || task->deadline_at > now) return;
+    if (task == nullptr || task->expired || task->deadline_at > now || mutated(Mutant::deadline_forgotten)) return;
     task->expired = true;
     if (task->state != TaskState::open) return;
     if (task->alive.empty()) {
@@ -206,13 +216,16 @@ void Dispatcher::on_deadline(Instant now, Seq seq) {
 }
 
 void Dispatcher::on_hedge(Instant now, Seq seq) {
+    if (mutated(Mutant::hedge_timer_missed)) return;
     Task* task = ledger_.task(seq);
-    if (task == nullptr || task->hedge_at > now || task->state != TaskState::open || task->expired) return;
+    if (task == nullptr || task->hedge_at > now) return;
     task->hedge_at = kNever;
+    if (task->state != TaskState::open || task->expired) return;
     const auto alive = static_cast<std::uint32_t>(task->alive.size());
     if (alive == 0 || alive + (task->released - task->started) >= config_.fanout) return;
     if (!hedging_.take_token()) return;
     ++task->released;
+    ++task->hedges_due;
     if (!start_due(now, seq, *task)) wait_for_worker(seq, *task, false);
 }
 

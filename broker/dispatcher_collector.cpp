@@ -68,7 +68,7 @@ void Dispatcher::on_collector_hello(Instant now, const wire::Envelope& envelope)
     collector_state_ = CollectorState::syncing;
     sender_.reset();
     receiver_.reset();
-    (void)to_collector_.finish({});  // what was about to be said to the old one
+    to_collector_.clear();  // what was about to be said to the old one
     forget_old_collector(now);
     write_sync();
     send_sync_ = true;
@@ -96,15 +96,13 @@ void Dispatcher::forget_old_collector(Instant now) {
         lose_all(now, worker);
         close_if_empty(worker);
     }
-    for (const auto& [session, books] : ledger_.sessions()) {
-        SessionBooks& open = *ledger_.session(session);
-        for (const AttemptNumber number : open.open.sorted_keys()) {
-            Attempt& attempt = *open.open.find(number);
+    ledger_.sessions().for_each([](Session, const std::unique_ptr<SessionBooks>& books) {
+        books->open.for_each([](AttemptNumber, Attempt& attempt) {
             attempt.doubt = 0;
             attempt.lose_asked = false;
-        }
-    }
-    (void)to_collector_.finish({});  // verdicts of the moves above: they are sent with all the others behind the sync
+        });
+    });
+    to_collector_.clear();  // verdicts of the moves above: they are sent with all the others behind the sync
 }
 
 void Dispatcher::write_sync() {
@@ -146,12 +144,13 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
 void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
     Task* task = ledger_.task(decided.seq);
     const AttemptId winner{decided.session, decided.number};
-    if (task == nullptr || (winner.session != 0 && ledger_.attempt(winner) == nullptr)) {
+    const Attempt* won = winner.session == 0 ? nullptr : ledger_.attempt(winner);
+    if (task == nullptr || (winner.session != 0 && won == nullptr)) {
         ++counts_.surprises;
         return;
     }
-    if (winner.session != 0) {
-        const Attempt& attempt = *ledger_.attempt(winner);
+    if (won != nullptr) {
+        const Attempt& attempt = *won;
         if (attempt.state != AttemptState::cancelling) hedging_.learn(now - attempt.started_at);
         // A winner that waits for the sink holds no credit: with --keep-order it may wait for the very attempt that
         // needs it.
@@ -174,6 +173,7 @@ void Dispatcher::on_record(Instant, const wire::Settled& settled) {
                 ++counts_.surprises;
                 continue;
             }
+            if (const Attempt* won = ledger_.attempt(task->winner); won != nullptr && won->hedge) hedging_.won();
             const AttemptId winner = ledger_.settle(seq, settled.outcome);
             WorkerSession* worker = winner.session == 0 ? nullptr : roster_.find(winner.session);
             if (worker == nullptr) continue;
@@ -184,17 +184,17 @@ void Dispatcher::on_record(Instant, const wire::Settled& settled) {
 }
 
 void Dispatcher::on_record(Instant now, const wire::Ended& ended) {
-    SessionBooks* books = ledger_.session(ended.session);
+    const SessionBooks* books = ledger_.session(ended.session);
     if (books == nullptr || ended.end == End::won) {
         ++counts_.surprises;
         return;
     }
+    WorkerSession* worker = roster_.find(ended.session);
     for (const Interval& range : ended.numbers) {
         for (AttemptNumber number = range.first; number <= range.last && number <= books->last_number; ++number) {
-            const AttemptId id{ended.session, number};
             if (books->open.contains(number)) {
-                end_attempt(now, id, ended.end, ended.error);
-            } else if (WorkerSession* worker = roster_.find(ended.session)) {
+                end_attempt(now, {ended.session, number}, ended.end, ended.error);
+            } else if (worker != nullptr) {
                 worker->confirms.insert(number);
             }
         }
@@ -212,6 +212,7 @@ void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
     for (const PastAttemptEntry& past : task.history) {
         verdict.history.push_back({past.ordinal, past.worker, past.end, past.error});
     }
+    verdict.message = task.payload;
     to_collector_.add(verdict);
 }
 
@@ -221,7 +222,7 @@ void Dispatcher::flush_collector(Instant now, std::vector<OutFrame>& frames) {
     wire::Envelope envelope{wire::Kind::to_collector, config_.incarnation, collector_, 0, receiver_.received()};
     if (std::exchange(send_sync_, false)) frames.push_back({Road::collector, 0, sync_frame_});
     if (collector_state_ == CollectorState::unknown) {
-        (void)to_collector_.finish({});
+        to_collector_.clear();
     } else if (!to_collector_.empty()) {
         envelope.number = sender_.next_number();
         std::string frame = to_collector_.finish(envelope);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "broker/dispatcher.h"
+#include "common/mutant.h"
 
 namespace curfew {
 namespace {
@@ -15,7 +16,9 @@ constexpr std::uint8_t kDoubtful = 2;
 void add_cancels(wire::Writer& writer, std::vector<AttemptNumber>& numbers, CancelReason reason,
                  const SessionBooks* books) {
     if (numbers.empty()) return;
+    // Several rounds of the token may have asked for the same in one turn.
     std::sort(numbers.begin(), numbers.end());
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
     wire::Cancel cancel{reason, {}};
     for (const AttemptNumber number : numbers) {
         // Many a loser has come to its end by itself in the turn in which it was called home.
@@ -142,6 +145,7 @@ void Dispatcher::leave(WorkerSession& worker, bool died) {
     worker.died = died;
     worker.gone_due = true;
     if (collector_state_ != CollectorState::unknown) to_collector_.add(wire::SessionGone{worker.session});
+    if (mutated(Mutant::lost_without_echo)) lose_all(worker.last_heard, worker);
 }
 
 /// The collector's echo: nothing of this session will be judged any more. What is open is lost, but for winners.
@@ -190,12 +194,13 @@ namespace {
 
 /// What a worker says it holds, ready to be asked about single numbers.
 struct Held {
-    IntervalSet received, unfinished, cancelling, reported;
+    IntervalSet received, unfinished, running, cancelling, reported;
 
     explicit Held(const wire::TokenReport& token) {
         received.insert(token.received);
         unfinished.insert(token.queued);
         unfinished.insert(token.running);
+        running.insert(token.running);
         cancelling.insert(token.cancelling);
         reported.insert(token.reported);
     }
@@ -225,7 +230,9 @@ void Dispatcher::on_record(Instant, const wire::TokenReport& token) {
             }
         } else if (held.unfinished.contains(number)) {
             attempt.doubt = 0;
-            if (attempt.state == AttemptState::cancelling) {  // the cancel was lost on the way
+            if (attempt.state == AttemptState::queued && held.running.contains(number)) {
+                attempt.state = AttemptState::running;
+            } else if (attempt.state == AttemptState::cancelling) {  // the cancel was lost on the way
                 (attempt.reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline)
                     .push_back(number);
             }

@@ -26,6 +26,7 @@ public:
     };
     struct Counts {
         std::uint64_t sent = 0;
+        std::uint64_t won = 0;
         std::uint64_t withheld = 0;  ///< due, but the budget was spent
     };
 
@@ -39,6 +40,9 @@ public:
     void task_accepted();
     /// A hedge wants to start; true takes its token.
     [[nodiscard]] bool take_token();
+
+    /// A hedge has won its task.
+    void won() { ++counts_.won; }
 
     /// How long an attempt took, or how old it was when it was called home.
     void learn(Duration took) { took_.add(took); }

@@ -22,13 +22,12 @@ bool Books::balanced() const {
 // ---- tasks ---------------------------------------------------------------------------------------------------------
 
 Seq Ledger::accept(Instant now, std::string payload, std::optional<std::string> id, Instant deadline_at) {
-    Task task;
+    Task& task = tasks_.insert(++last_seq_);
     payload_bytes_ += payload.size();
     task.payload = std::move(payload);
     task.id = std::move(id);
     task.accepted_at = now;
     task.deadline_at = deadline_at;
-    tasks_.insert(++last_seq_, std::move(task));
     return last_seq_;
 }
 
@@ -71,14 +70,13 @@ AttemptId Ledger::settle(Seq seq, Outcome outcome) {
 // ---- attempts ------------------------------------------------------------------------------------------------------
 
 AttemptId Ledger::start(Instant now, Seq seq, Session session) {
-    SessionBooks& books = sessions_.at(session);
+    SessionBooks& books = *this->session(session);
     Task& task = *tasks_.find(seq);
     const AttemptId id{session, ++books.last_number};
-    Attempt attempt;
+    Attempt& attempt = books.open.insert(id.number);
     attempt.seq = seq;
     attempt.ordinal = ++task.started;
     attempt.started_at = now;
-    books.open.insert(id.number, attempt);
     task.alive.push_back(id);
     ++started_;
     ++attempts_in_flight_;
@@ -98,35 +96,34 @@ void Ledger::call_home(Instant now, AttemptId id, CancelReason reason) {
     attempt->reason = reason;
 }
 
-void Ledger::end(AttemptId id, End end, std::string_view worker, std::string_view error) {
-    SessionBooks& books = sessions_.at(id.session);
-    const Attempt* attempt = books.open.find(id.number);
-    assert(attempt != nullptr);
-    if (Task* task = tasks_.find(attempt->seq)) {
+Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_view error) {
+    SessionBooks& books = *session(id.session);
+    const Attempt attempt = books.open.take(id.number).value();
+    if (Task* task = tasks_.find(attempt.seq)) {
         std::erase(task->alive, id);
         if ((end == End::failed || end == End::lost) && task->history.size() < kMostHistory) {
-            task->history.push_back({attempt->ordinal, std::string(worker), end, std::string(error)});
+            task->history.push_back({attempt.ordinal, std::string(worker), end, std::string(error)});
         }
     }
-    books.open.erase(id.number);
     books.ended.insert(id.number);
     ++books.ends[static_cast<std::size_t>(end)];
     ++ends_[static_cast<std::size_t>(end)];
     --attempts_in_flight_;
+    return attempt;
 }
 
 SessionBooks* Ledger::session(Session session) {
-    const auto at = sessions_.find(session);
-    return at == sessions_.end() ? nullptr : &at->second;
+    const auto* books = sessions_.find(session);
+    return books == nullptr ? nullptr : books->get();
 }
 
 const SessionBooks* Ledger::session(Session session) const {
-    const auto at = sessions_.find(session);
-    return at == sessions_.end() ? nullptr : &at->second;
+    const auto* books = sessions_.find(session);
+    return books == nullptr ? nullptr : books->get();
 }
 
 void Ledger::close_session(Session session) {
-    assert(sessions_.at(session).open.empty());
+    assert(this->session(session)->open.empty());
     sessions_.erase(session);
 }
 
@@ -152,18 +149,18 @@ std::optional<std::string> Ledger::audit() const {
     std::size_t open = 0;
     std::uint64_t bytes = 0;
     std::optional<std::string> wrong;
-    for (const auto& [session, books] : sessions_) {
-        open += books.open.size();
-        if (books.ended.size() + books.open.size() != books.last_number)
+    sessions_.for_each([&](Session session, const std::unique_ptr<SessionBooks>& books) {
+        open += books->open.size();
+        if (books->ended.size() + books->open.size() != books->last_number)
             wrong = "a session's numbers are not all open or ended";
-        if (sum(books.ends) != books.ended.size()) wrong = "a session's ends are not its ended numbers";
-        books.open.for_each([&, s = session](AttemptNumber number, const Attempt& attempt) {
+        if (sum(books->ends) != books->ended.size()) wrong = "a session's ends are not its ended numbers";
+        books->open.for_each([&](AttemptNumber number, const Attempt& attempt) {
             const Task* task = tasks_.find(attempt.seq);
-            if (task != nullptr && std::ranges::find(task->alive, AttemptId{s, number}) == task->alive.end()) {
+            if (task != nullptr && std::ranges::find(task->alive, AttemptId{session, number}) == task->alive.end()) {
                 wrong = "an open attempt is not in its task's list";
             }
         });
-    }
+    });
     tasks_.for_each([&](Seq, const Task& task) {
         bytes += task.payload.size();
         for (const AttemptId id : task.alive) {

@@ -22,10 +22,10 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "common/dense_table.h"
@@ -41,6 +41,7 @@ struct Attempt {
     CancelReason reason = CancelReason::decided;  ///< while cancelling
     std::uint8_t doubt = 0;                       ///< rounds of the token that could not account for it
     bool lose_asked = false;                      ///< the collector has been asked to end it as lost
+    bool hedge = false;                           ///< started because the earlier ones were slow
     Instant started_at{};
     Instant cancelled_at{};
 };
@@ -69,6 +70,7 @@ struct Task {
     AttemptId winner;                      ///< once decided by an attempt
     std::uint32_t started = 0;             ///< attempts so far
     std::uint32_t released = 0;            ///< attempts that may have been started by now; the difference is due
+    std::uint32_t hedges_due = 0;          ///< of those that are due: released by the hedge timer
     std::uint32_t failures = 0;
     std::uint32_t deaths = 0;      ///< workers that died by themselves while they ran it
     std::vector<AttemptId> alive;  ///< attempts without an end
@@ -117,13 +119,13 @@ public:
     AttemptId settle(Seq seq, Outcome outcome);
 
     // Attempts. The session must be open.
-    void open_session(Session session) { sessions_[session]; }
+    void open_session(Session session) { sessions_.insert(session, std::make_unique<SessionBooks>()); }
     AttemptId start(Instant now, Seq seq, Session session);
     [[nodiscard]] Attempt* attempt(AttemptId id);
     void call_home(Instant now, AttemptId id, CancelReason reason);
-    /// The one place where an attempt ends. `worker` and `error` go into the task's history where the end says
-    /// something.
-    void end(AttemptId id, End end, std::string_view worker = {}, std::string_view error = {});
+    /// The one place where an attempt ends; it must be open. Returns what it was. `worker` and `error` go into the
+    /// task's history where the end says something.
+    Attempt end(AttemptId id, End end, std::string_view worker = {}, std::string_view error = {});
 
     [[nodiscard]] SessionBooks* session(Session session);
     [[nodiscard]] const SessionBooks* session(Session session) const;
@@ -137,7 +139,7 @@ public:
     [[nodiscard]] std::uint64_t payload_bytes() const { return payload_bytes_; }
     [[nodiscard]] Seq last_seq() const { return last_seq_; }
     [[nodiscard]] const DenseTable<Task>& tasks() const { return tasks_; }
-    [[nodiscard]] const std::unordered_map<Session, SessionBooks>& sessions() const { return sessions_; }
+    [[nodiscard]] const DenseTable<std::unique_ptr<SessionBooks>>& sessions() const { return sessions_; }
     /// All accepted tasks that are not in flight.
     [[nodiscard]] Intervals settled() const;
 
@@ -146,7 +148,7 @@ public:
 
 private:
     DenseTable<Task> tasks_;
-    std::unordered_map<Session, SessionBooks> sessions_;
+    DenseTable<std::unique_ptr<SessionBooks>> sessions_;
     Seq last_seq_ = 0;
     std::uint64_t started_ = 0;
     std::size_t attempts_in_flight_ = 0;

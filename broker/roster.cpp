@@ -24,13 +24,13 @@ WorkerSession* Roster::by_name(std::string_view name) {
 }
 
 WorkerSession* Roster::find(Session session) {
-    const auto at = sessions_.find(session);
-    return at == sessions_.end() ? nullptr : at->second.get();
+    WorkerSession* const* worker = by_session_.find(session);
+    return worker == nullptr ? nullptr : *worker;
 }
 
 const WorkerSession* Roster::find(Session session) const {
-    const auto at = sessions_.find(session);
-    return at == sessions_.end() ? nullptr : at->second.get();
+    WorkerSession* const* worker = by_session_.find(session);
+    return worker == nullptr ? nullptr : *worker;
 }
 
 WorkerSession& Roster::admit(Instant now, const wire::Hello& hello) {
@@ -40,6 +40,9 @@ WorkerSession& Roster::admit(Instant now, const wire::Hello& hello) {
     worker->hello = hello.hello;
     worker->name = hello.name;
     worker->pool = hello.pool;
+    const auto pool = std::ranges::find(pools_, hello.pool, &Pool::name);
+    worker->pool_index = static_cast<std::size_t>(pool - pools_.begin());
+    if (pool == pools_.end()) pools_.push_back({worker->pool});
     worker->slots = std::max(1U, hello.slots);
     worker->credit = std::max(1U, hello.credit);
     worker->pid = hello.pid;
@@ -47,6 +50,7 @@ WorkerSession& Roster::admit(Instant now, const wire::Hello& hello) {
     worker->control_endpoint = hello.control;
     worker->last_heard = now;
     in_turn_.push_back(worker.get());
+    by_session_.insert(last_session_, worker.get());
     return *(sessions_[last_session_] = std::move(worker));
 }
 
@@ -54,6 +58,7 @@ void Roster::remove(Session session) {
     const auto at = sessions_.find(session);
     if (at == sessions_.end()) return;
     std::erase(in_turn_, at->second.get());
+    by_session_.erase(session);
     sessions_.erase(at);
 }
 
@@ -84,28 +89,30 @@ struct Objection {
 }  // namespace
 
 WorkerSession* Roster::choose(const Task& task) {
+    ++choice_;
+    for (const AttemptId id : task.alive) {
+        WorkerSession* worker = find(id.session);
+        if (worker == nullptr) continue;
+        worker->chosen_against = choice_;
+        pools_[worker->pool_index].used_in = choice_;
+    }
     WorkerSession* best = nullptr;
     Objection best_objection{};
     std::size_t best_at = 0;
-    for (std::size_t i = 0; i < in_turn_.size(); ++i) {
-        const std::size_t at = (next_in_turn_ + i) % in_turn_.size();
+    for (std::size_t i = 0, at = next_in_turn_; i < in_turn_.size(); ++i, ++at) {
+        if (at >= in_turn_.size()) at = 0;
         WorkerSession* worker = in_turn_[at];
-        if (!worker->can_take()) continue;
-        if (std::ranges::any_of(task.alive, [&](AttemptId id) { return id.session == worker->session; })) continue;
-        Objection objection{false, false, worker->in_flight, worker->credit};
+        if (!worker->can_take() || worker->chosen_against == choice_) continue;
+        Objection objection{false, pools_[worker->pool_index].used_in == choice_, worker->in_flight, worker->credit};
         objection.tried =
             std::ranges::any_of(task.history, [&](const auto& past) { return past.worker == worker->name; });
-        objection.pool_in_use = std::ranges::any_of(task.alive, [&](AttemptId id) {
-            const WorkerSession* other = find(id.session);
-            return other != nullptr && other->pool == worker->pool;
-        });
         if (best == nullptr || objection.less_than(best_objection)) {
             best = worker;
             best_objection = objection;
             best_at = at;
         }
     }
-    if (best != nullptr) next_in_turn_ = (best_at + 1) % in_turn_.size();
+    if (best != nullptr) next_in_turn_ = best_at + 1;
     return best;
 }
 

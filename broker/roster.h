@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "broker/ledger.h"
+#include "common/dense_table.h"
 #include "common/interval_set.h"
 #include "common/vocabulary.h"
 #include "common/wire.h"
@@ -44,6 +45,7 @@ struct WorkerSession {
     std::uint64_t hello = 0;
     std::string name;
     std::string pool;
+    std::size_t pool_index = 0;  ///< the roster's, one for each pool
     std::uint32_t slots = 1;
     std::uint32_t credit = 1;
     std::uint32_t in_flight = 0;  ///< attempts that hold a credit: open ones, but for winners that wait for the sink
@@ -66,6 +68,8 @@ struct WorkerSession {
     bool gone_due = false;
     bool tasks_blocked = false;  ///< the socket does not take more for now
     bool control_blocked = false;
+
+    std::uint64_t chosen_against = 0;  ///< the roster's choice in which it could not be taken
 
     [[nodiscard]] bool can_take() const { return state == SessionState::ready && !tasks_blocked && in_flight < credit; }
 };
@@ -91,8 +95,16 @@ public:
     [[nodiscard]] const std::map<Session, std::unique_ptr<WorkerSession>>& sessions() const { return sessions_; }
 
 private:
+    struct Pool {
+        std::string name;
+        std::uint64_t used_in = 0;  // the last choice for a task that had an attempt alive in it
+    };
+
     std::map<Session, std::unique_ptr<WorkerSession>> sessions_;
-    std::vector<WorkerSession*> in_turn_;  // the same, to walk from where the last choice ended
+    DenseTable<WorkerSession*> by_session_;  // the same, to find one
+    std::vector<WorkerSession*> in_turn_;    // the same, to walk from where the last choice ended
+    std::vector<Pool> pools_;                // ever seen
+    std::uint64_t choice_ = 0;               // counts choices: what an earlier one has marked does not count
     std::size_t next_in_turn_ = 0;
     Session last_session_ = 0;
 };

@@ -39,10 +39,10 @@ std::string broker_stats(const Dispatcher& dispatcher, Instant now) {
     const auto& counts = dispatcher.counts();
     const auto& hedges = dispatcher.hedging().counts();
     out += fmt::format(
-        R"("window":{},"fanout":{},"hedges":{{"sent":{},"withheld":{}}},"attempt_time":{},"cancel_time":{},)"
+        R"("window":{},"fanout":{},"hedges":{{"sent":{},"won":{},"withheld":{}}},"attempt_time":{},"cancel_time":{},)"
         R"("refused_frames":{},"malformed_frames":{},"workers_silent":{},"workers_died":{},"workers_left":{},)"
         R"("collector":{{"synced":{},"incarnation":{},"unacknowledged":{},"resent":{}}},"workers":[)",
-        dispatcher.config().window, dispatcher.config().fanout, hedges.sent, hedges.withheld,
+        dispatcher.config().window, dispatcher.config().fanout, hedges.sent, hedges.won, hedges.withheld,
         percentiles(dispatcher.hedging().took()), percentiles(dispatcher.cancel_time()), counts.refused,
         counts.malformed, counts.workers_silent, counts.workers_died, counts.workers_left,
         dispatcher.collector_synced(), dispatcher.collector(), dispatcher.to_collector().unacknowledged(),
@@ -70,11 +70,11 @@ std::string broker_dump(const Dispatcher& dispatcher, Instant now, std::size_t l
     };
     std::vector<Row> rows;
     rows.reserve(dispatcher.ledger().attempts_in_flight());
-    for (const auto& [session, books] : dispatcher.ledger().sessions()) {
-        books.open.for_each([&, s = session](AttemptNumber number, const Attempt& attempt) {
-            rows.push_back({attempt.started_at, s, number});
+    dispatcher.ledger().sessions().for_each([&](Session session, const std::unique_ptr<SessionBooks>& books) {
+        books->open.for_each([&](AttemptNumber number, const Attempt& attempt) {
+            rows.push_back({attempt.started_at, session, number});
         });
-    }
+    });
     const auto oldest_first = [](const Row& a, const Row& b) {
         return std::tie(a.started_at, a.session, a.number) < std::tie(b.started_at, b.session, b.number);
     };

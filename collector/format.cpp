@@ -1,6 +1,7 @@
 // Outcomes as text: raw (the result, a newline) and JSON (one line each).
 #include <fmt/format.h>
 
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "collector/sink.h"
@@ -41,29 +42,32 @@ std::string member(const char* name, const std::string& bytes) {
 
 }  // namespace
 
-std::string format_raw(const OutcomeRecord& outcome) {
-    return outcome.outcome == Outcome::completed ? outcome.result + '\n' : std::string();
+void append_raw(std::string& out, const OutcomeRecord& outcome) {
+    if (outcome.outcome != Outcome::completed) return;
+    out += outcome.result;
+    out += '\n';
 }
 
-std::string format_json(const OutcomeRecord& outcome) {
-    std::string line = fmt::format(R"({{"seq":{},{},"outcome":"{}",)", outcome.seq,
-                                   outcome.id ? member("id", *outcome.id) : R"("id":null)", name_of(outcome.outcome));
-    line += outcome.outcome == Outcome::completed ? member("result", outcome.result) : member("error", outcome.error);
+void append_json(std::string& out, const OutcomeRecord& outcome) {
+    fmt::format_to(std::back_inserter(out), R"({{"seq":{},{},"outcome":"{}",)", outcome.seq,
+                   outcome.id ? member("id", *outcome.id) : R"("id":null)", name_of(outcome.outcome));
+    out += outcome.outcome == Outcome::completed ? member("result", outcome.result) : member("error", outcome.error);
     if (outcome.attempt != 0) {
-        line += fmt::format(R"(,{},{},"attempt":{})", member("worker", outcome.worker), member("pool", outcome.pool),
-                            outcome.attempt);
+        fmt::format_to(std::back_inserter(out), R"(,{},{},"attempt":{})", member("worker", outcome.worker),
+                       member("pool", outcome.pool), outcome.attempt);
     }
-    line += fmt::format(R"(,"attempts":{},"latency_us":{})", outcome.attempts, outcome.latency_us);
+    fmt::format_to(std::back_inserter(out), R"(,"attempts":{},"latency_us":{})", outcome.attempts, outcome.latency_us);
     if (outcome.outcome != Outcome::completed && outcome.attempt == 0) {
-        line += R"(,"history":[)";
+        out += R"(,"history":[)";
         const char* comma = "";
         for (const PastAttemptText& past : outcome.history) {
-            line += fmt::format(R"({}{{"attempt":{},{},"end":"{}",{}}})", std::exchange(comma, ","), past.ordinal,
-                                member("worker", past.worker), name_of(past.end), member("error", past.error));
+            fmt::format_to(std::back_inserter(out), R"({}{{"attempt":{},{},"end":"{}",{}}})", std::exchange(comma, ","),
+                           past.ordinal, member("worker", past.worker), name_of(past.end), member("error", past.error));
         }
-        line += ']';
+        out += ']';
     }
-    return line + "}\n";
+    if (outcome.outcome != Outcome::completed) out += ',' + member("message", outcome.message);
+    out += "}\n";
 }
 
 }  // namespace curfew

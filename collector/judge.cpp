@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/mutant.h"
+
 namespace curfew {
 namespace {
 
@@ -91,7 +93,7 @@ void Judge::on_report(Session id, SessionBook& session, const wire::Report& repo
         ++counts_.malformed;
         return;
     }
-    if (!session.judged.insert(report.number)) {
+    if (!session.judged.insert(report.number) && !mutated(Mutant::report_judged_twice)) {
         ++counts_.duplicates;
         return;
     }
@@ -108,7 +110,9 @@ void Judge::on_report(Session id, SessionBook& session, const wire::Report& repo
     }
     const bool open = report.seq != 0 && !settled_.contains(report.seq) && !decided_.contains(report.seq);
     if (report.kind == ReportKind::rejected && open) {
-        decide(outcome_of(report, Outcome::failed, session.name, session.pool), {});
+        OutcomeRecord outcome = outcome_of(report, Outcome::failed, session.name, session.pool);
+        outcome.message = report.payload;
+        decide(std::move(outcome), {});
     }
 }
 
@@ -116,7 +120,8 @@ void Judge::on_ok(Session id, SessionBook& session, const wire::Report& report) 
     const AttemptId attempt{id, report.number};
     DecidedTask* decided = decided_.find(report.seq);
     const bool awaited = decided != nullptr && decided->awaited && decided->winner == attempt;
-    if (report.seq == 0 || settled_.contains(report.seq) || (decided != nullptr && !awaited)) {
+    const bool late = report.seq == 0 || settled_.contains(report.seq) || (decided != nullptr && !awaited);
+    if (late && !mutated(Mutant::second_win)) {
         end(id, session, report.number, End::late);
         return;
     }
@@ -196,6 +201,7 @@ void Judge::on_record(const wire::Sync& sync) {
     sessions_.clear();
     decided_.clear();
     for_sink_.clear();
+    first_is_handed_out_ = false;
     held_for_order_.clear();
     news_decided_.clear();
     news_sessions_.clear();
@@ -261,7 +267,8 @@ void Judge::on_record(const wire::Lose& lose) {
 
 void Judge::on_record(const wire::Verdict& verdict) {
     // A verdict on a task that is decided is answered by the outcome there is: it is in the stream.
-    if (verdict.seq == 0 || settled_.contains(verdict.seq) || decided_.contains(verdict.seq)) return;
+    const bool decided = settled_.contains(verdict.seq) || decided_.contains(verdict.seq);
+    if (verdict.seq == 0 || (decided && !mutated(Mutant::verdict_after_win))) return;
     OutcomeRecord outcome;
     outcome.seq = verdict.seq;
     outcome.outcome = verdict.outcome;
@@ -269,6 +276,7 @@ void Judge::on_record(const wire::Verdict& verdict) {
     outcome.error = verdict.error;
     outcome.attempts = verdict.attempts;
     outcome.latency_us = verdict.latency_us;
+    outcome.message = verdict.message;
     for (const wire::PastAttempt& past : verdict.history) {
         outcome.history.push_back({past.ordinal, std::string(past.worker), past.end, std::string(past.error)});
     }
@@ -277,13 +285,15 @@ void Judge::on_record(const wire::Verdict& verdict) {
 
 // ---- deciding and settling -----------------------------------------------------------------------------------------
 
-void Judge::decide(OutcomeRecord outcome, AttemptId winner) {
+void Judge::decide(OutcomeRecord&& outcome, AttemptId winner) {
     decided_.insert(outcome.seq, {winner, outcome.outcome, false});
     news_decided_.push_back({outcome.seq, winner.session, winner.number});
+    const Seq seq = outcome.seq;
     hand_to_sink(std::move(outcome));
+    if (mutated(Mutant::settled_before_sink)) written(epoch_, seq);
 }
 
-void Judge::hand_to_sink(OutcomeRecord outcome) {
+void Judge::hand_to_sink(OutcomeRecord&& outcome) {
     outcome.epoch = epoch_;
     if (!config_.keep_order) {
         for_sink_.push_back(std::move(outcome));
@@ -304,11 +314,11 @@ void Judge::release_in_order() {
     }
 }
 
-std::optional<OutcomeRecord> Judge::next_outcome() {
-    if (for_sink_.empty()) return std::nullopt;
-    std::optional<OutcomeRecord> outcome = std::move(for_sink_.front());
-    for_sink_.pop_front();
-    return outcome;
+OutcomeRecord* Judge::next_outcome() {
+    if (std::exchange(first_is_handed_out_, false)) for_sink_.pop_front();
+    if (for_sink_.empty()) return nullptr;
+    first_is_handed_out_ = true;
+    return &for_sink_.front();
 }
 
 void Judge::written(Epoch epoch, Seq seq) {

@@ -54,6 +54,7 @@ struct OutcomeRecord {
     std::uint32_t attempts = 0;  ///< attempts that had been started when the decision was on its way
     std::uint64_t latency_us = 0;
     std::vector<PastAttemptText> history;
+    std::string message;  ///< the others: what was asked
 };
 
 class Judge {
@@ -78,8 +79,9 @@ public:
     /// A frame from the results socket.
     void receive(Instant now, std::string_view frame);
 
-    /// The next outcome for the sink; each is handed out once. Its task settles when written() is called.
-    [[nodiscard]] std::optional<OutcomeRecord> next_outcome();
+    /// The next outcome for the sink, null if there is none now; each is handed out once, and is there until the next
+    /// call of anything. Its task settles when written() is called.
+    [[nodiscard]] OutcomeRecord* next_outcome();
 
     /// The sink has the outcome of this task.
     void written(Epoch epoch, Seq seq);
@@ -126,8 +128,8 @@ private:
     void on_record(const wire::Verdict& verdict);
     void on_report(Session id, SessionBook& session, const wire::Report& report);
     void on_ok(Session id, SessionBook& session, const wire::Report& report);
-    void decide(OutcomeRecord outcome, AttemptId winner);
-    void hand_to_sink(OutcomeRecord outcome);
+    void decide(OutcomeRecord&& outcome, AttemptId winner);
+    void hand_to_sink(OutcomeRecord&& outcome);
     void release_in_order();
     void end(Session id, SessionBook& session, AttemptNumber number, End end);
     void write_ends(Session id, SessionBook& session, wire::Writer& writer);
@@ -153,6 +155,7 @@ private:
     std::unordered_map<Session, SessionBook> sessions_;
 
     std::deque<OutcomeRecord> for_sink_;
+    bool first_is_handed_out_ = false;  // of for_sink_: it goes when the next is asked for
     std::map<Seq, OutcomeRecord> held_for_order_;
     Seq next_in_order_ = 1;
 

@@ -10,7 +10,7 @@
 namespace {
 
 struct Flags {
-    std::string sink = "stdout", format = "raw";
+    std::string sink = "stdout", format = "raw", dead_letters;
     curfew::CollectorServer::Config config;
 
     explicit Flags(curfew::Options& options) {
@@ -20,19 +20,31 @@ struct Flags {
                      "Where outcomes go: stdout, file:PATH (appended to), or zmq:ENDPOINT (a PUSH, one a frame)");
         options.choice("--format", format, {"raw", "json"},
                        "raw: results, a line each; json: all outcomes, a line each");
+        options.text("--dead-letters", dead_letters,
+                     "file:PATH: tasks that did not complete go there, as JSON lines, and not to the sink");
         options.flag("--keep-order", config.keep_order, "Write in the order of acceptance");
         options.duration("--heartbeat", config.heartbeat, std::chrono::milliseconds(50), std::chrono::minutes(1),
                          "As the broker's");
     }
 
+    static std::unique_ptr<curfew::Sink> open_file(curfew::Daemon& daemon, const std::string& path,
+                                                   curfew::Format format) {
+        const bool crashed_before = daemon.run_dir().crashed_before();
+        return std::make_unique<curfew::DescriptorSink>(curfew::open_sink_file(path, crashed_before), format);
+    }
+
+    std::unique_ptr<curfew::Sink> open_dead_letters(curfew::Daemon& daemon) const {
+        if (dead_letters.empty()) return nullptr;
+        if (!dead_letters.starts_with("file:"))
+            throw std::invalid_argument(fmt::format("--dead-letters: '{}' is not file:PATH", dead_letters));
+        return open_file(daemon, dead_letters.substr(5), curfew::append_json);
+    }
+
     std::unique_ptr<curfew::Sink> open_sink(curfew::Daemon& daemon) const {
         using namespace curfew;
-        const Format as = format == "json" ? format_json : format_raw;
+        const Format as = format == "json" ? append_json : append_raw;
         if (sink == "stdout") return std::make_unique<DescriptorSink>(dup(STDOUT_FILENO), as);
-        if (sink.starts_with("file:")) {
-            return std::make_unique<DescriptorSink>(open_sink_file(sink.substr(5), daemon.run_dir().crashed_before()),
-                                                    as);
-        }
+        if (sink.starts_with("file:")) return open_file(daemon, sink.substr(5), as);
         if (sink.starts_with("zmq:")) {
             return std::make_unique<ZmqSink>(daemon.connect_to_peer(zmq::socket_type::push, sink.substr(4),
                                                                     {.send = 1000, .linger = daemon.grace()}),
@@ -49,7 +61,8 @@ int main(int argc, char** argv) {
                           "Decides each task by its first acceptable report and writes the outcomes to a sink.");
     Flags flags(daemon.options());
     return daemon.run(argc, argv, [&] {
-        flags.config.says_failures = flags.format == "raw";
-        return std::make_unique<curfew::CollectorServer>(daemon, flags.config, flags.open_sink(daemon));
+        flags.config.says_failures = flags.format == "raw" && flags.dead_letters.empty();
+        return std::make_unique<curfew::CollectorServer>(daemon, flags.config, flags.open_sink(daemon),
+                                                         flags.open_dead_letters(daemon));
     });
 }

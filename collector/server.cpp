@@ -9,10 +9,12 @@
 
 namespace curfew {
 
-CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink)
+CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink,
+                                 std::unique_ptr<Sink> dead_letters)
     : config_(config),
       judge_({daemon.run_dir().incarnation(), config.keep_order, config.heartbeat / 4, config.heartbeat}),
       sink_(std::move(sink)),
+      dead_letters_(std::move(dead_letters)),
       results_(daemon.bind(zmq::socket_type::pull, config.results, "results", {})),
       broker_(daemon.connect(zmq::socket_type::push, config.broker, "events",
                              {.send = 1000, .linger = Duration::zero()})) {}
@@ -20,6 +22,7 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
 void CollectorServer::poll_items(std::vector<zmq_pollitem_t>& items) {
     items.push_back(results_.poll_item());
     sink_->poll_items(items);
+    if (dead_letters_) dead_letters_->poll_items(items);
 }
 
 Instant CollectorServer::turn(Instant now) {
@@ -31,16 +34,19 @@ Instant CollectorServer::turn(Instant now) {
     frames_.clear();
     while (!parked_.empty() && broker_.send(parked_.front())) parked_.pop_front();
     Instant next = std::min(judge_.next_deadline(), sink_->next_deadline());
+    if (dead_letters_) next = std::min(next, dead_letters_->next_deadline());
     if (!parked_.empty()) next = std::min(next, now + std::chrono::milliseconds(2));
     return next;
 }
 
 void CollectorServer::write_outcomes(Instant now) {
-    while (const auto outcome = judge_.next_outcome()) {
-        if (outcome->outcome != Outcome::completed && config_.says_failures) say_failure(*outcome);
-        sink_->put(*outcome);
+    while (const OutcomeRecord* outcome = judge_.next_outcome()) {
+        const bool dead = outcome->outcome != Outcome::completed;
+        if (dead && config_.says_failures) say_failure(*outcome);
+        (dead && dead_letters_ ? dead_letters_ : sink_)->put(*outcome);
     }
     sink_->flush(now, written_);
+    if (dead_letters_) dead_letters_->flush(now, written_);
     for (const auto& [epoch, seq] : written_) judge_.written(epoch, seq);
     written_.clear();
 }
@@ -56,7 +62,8 @@ void CollectorServer::stop(Instant) {
 
 std::optional<int> CollectorServer::finished() const {
     // What has been decided is still written, and the broker is told, within grace.
-    if (!stopping_ || sink_->waiting() > 0 || judge_.unacknowledged() > 0) return std::nullopt;
+    const std::size_t waiting = sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0);
+    if (!stopping_ || waiting > 0 || judge_.unacknowledged() > 0) return std::nullopt;
     return kExitOk;
 }
 
@@ -70,9 +77,9 @@ std::string CollectorServer::stats_members(Instant) const {
         R"("settled_intervals":{},"broker":{{"synced":{},"incarnation":{}}})",
         outcome(Outcome::completed), outcome(Outcome::failed), outcome(Outcome::expired), outcome(Outcome::cancelled),
         end(End::won), end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost),
-        counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(), sink_->waiting(),
-        judge_.sessions(), judge_.unacknowledged(), parked_.size(), judge_.settled().intervals().size(),
-        judge_.synced(), judge_.broker());
+        counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(),
+        sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0), judge_.sessions(), judge_.unacknowledged(),
+        parked_.size(), judge_.settled().intervals().size(), judge_.synced(), judge_.broker());
 }
 
 std::string CollectorServer::dump_members(Instant, std::size_t) const {

@@ -18,11 +18,13 @@ class CollectorServer : public Shell {
 public:
     struct Config {
         bool keep_order = false;
-        bool says_failures = true;  ///< tasks without a result go to the log: the sink has no place for them
+        bool says_failures = true;  ///< tasks that did not complete go to the log: no sink has a place for them
         Duration heartbeat = std::chrono::seconds(1);
         std::string results, broker;  ///< endpoints; empty: in the run directory
     };
-    CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink);
+    /// `dead_letters`, if there is one, gets the tasks that did not complete; else they go to `sink`, too.
+    CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink,
+                    std::unique_ptr<Sink> dead_letters);
 
     void poll_items(std::vector<zmq_pollitem_t>& items) override;
     Instant turn(Instant now) override;
@@ -38,7 +40,7 @@ private:
 
     Config config_;
     Judge judge_;
-    std::unique_ptr<Sink> sink_;
+    std::unique_ptr<Sink> sink_, dead_letters_;
     Socket results_;
     Socket broker_;
     std::deque<std::string> parked_;

@@ -20,7 +20,7 @@ constexpr std::size_t kFilePiece = 1 << 20;
 
 }  // namespace
 
-DescriptorSink::DescriptorSink(int descriptor, Format format) : descriptor_(descriptor), format_(std::move(format)) {
+DescriptorSink::DescriptorSink(int descriptor, Format format) : descriptor_(descriptor), format_(format) {
     struct stat found {};
     if (fstat(descriptor_, &found) != 0)
         throw std::system_error(errno, std::generic_category(), "cannot write to the sink");
@@ -32,7 +32,7 @@ DescriptorSink::~DescriptorSink() {
 }
 
 void DescriptorSink::put(const OutcomeRecord& outcome) {
-    bytes_ += format_(outcome);
+    format_(bytes_, outcome);
     pending_.push_back({written_ + (bytes_.size() - begin_), outcome.epoch, outcome.seq});
 }
 
@@ -127,7 +127,10 @@ int open_sink_file(const std::string& path, bool crashed_before) {
 }
 
 void ZmqSink::put(const OutcomeRecord& outcome) {
-    pending_.push_back({format_(outcome), outcome.epoch, outcome.seq});
+    Pending& next = pending_.emplace_back();
+    format_(next.bytes, outcome);
+    next.epoch = outcome.epoch;
+    next.seq = outcome.seq;
 }
 
 void ZmqSink::flush(Instant now, Written& written) {

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,10 +17,10 @@
 
 namespace curfew {
 
-/// One record in the sink's form; empty if the form has nothing for it (a task without a result, in raw).
-using Format = std::function<std::string(const OutcomeRecord&)>;
-[[nodiscard]] std::string format_raw(const OutcomeRecord& outcome);   ///< the result and a newline
-[[nodiscard]] std::string format_json(const OutcomeRecord& outcome);  ///< one line, docs/protocol.md
+/// Appends one record in the sink's form; nothing if the form has nothing for it (a task without a result, in raw).
+using Format = void (*)(std::string& out, const OutcomeRecord& outcome);
+void append_raw(std::string& out, const OutcomeRecord& outcome);   ///< the result and a newline
+void append_json(std::string& out, const OutcomeRecord& outcome);  ///< one line, docs/protocol.md
 
 class Sink {
 public:
@@ -74,7 +73,7 @@ private:
 /// A PUSH: an outcome is settled when ZeroMQ has taken it.
 class ZmqSink : public Sink {
 public:
-    ZmqSink(Socket socket, Format format) : socket_(std::move(socket)), format_(std::move(format)) {}
+    ZmqSink(Socket socket, Format format) : socket_(std::move(socket)), format_(format) {}
     void put(const OutcomeRecord& outcome) override;
     void flush(Instant now, Written& written) override;
     Instant next_deadline() const override { return retry_at_; }
@@ -83,8 +82,8 @@ public:
 private:
     struct Pending {
         std::string bytes;
-        Epoch epoch;
-        Seq seq;
+        Epoch epoch = 0;
+        Seq seq = 0;
     };
     Socket socket_;
     Format format_;

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +19,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <utility>
 
 #include "common/exit_code.h"
 #include "common/log.h"
@@ -182,6 +185,7 @@ int Daemon::loop(Shell& shell) {
         read_signals(shell, now);
         read_lifeline(shell, now);
         answer_monitor(shell, now);
+        rest(now);
         const Instant next = shell.turn(now);
         if (const auto code = shell.finished()) return *code;
         if (stop_at_ && now >= *stop_at_) return shell.unfinished();
@@ -210,6 +214,23 @@ void Daemon::wait(Shell& shell, Instant until) {
     }
     if (zmq_poll(items_.data(), static_cast<int>(items_.size()), timeout_ms) < 0 && zmq_errno() != EINTR) {
         throw std::system_error(zmq_errno(), std::generic_category(), "zmq_poll");
+    }
+}
+
+/// A burst leaves its memory with the allocator. The system gets it back in the first second that is quiet again.
+void Daemon::rest(Instant now) {
+    constexpr auto kQuiet = std::chrono::milliseconds(50);  // of processor time in a second
+    if (now < rest_at_) return;
+    rest_at_ = now + std::chrono::seconds(1);
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    const Duration used = std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+    const bool quiet = used - used_at_rest_ < kQuiet;
+    used_at_rest_ = used;
+    if (!quiet) {
+        worked_ = true;
+    } else if (std::exchange(worked_, false)) {
+        malloc_trim(0);
     }
 }
 

@@ -84,6 +84,7 @@ private:
     void read_signals(Shell& shell, Instant now);
     void read_lifeline(Shell& shell, Instant now);
     void begin_stop(Shell& shell, Instant now);
+    void rest(Instant now);
     void answer_monitor(const Shell& shell, Instant now);
     [[nodiscard]] std::string answer(const Shell& shell, Instant now, std::string_view request) const;
     [[nodiscard]] std::string process_members(Instant now) const;
@@ -113,6 +114,9 @@ private:
     Instant started_at_{};
     std::optional<Instant> stop_at_;
     std::vector<zmq_pollitem_t> items_;
+    Instant rest_at_{};
+    Duration used_at_rest_{};  // of processor time
+    bool worked_ = false;
 };
 
 }  // namespace curfew

@@ -13,6 +13,8 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -31,22 +33,30 @@ public:
     }
     [[nodiscard]] bool contains(std::uint64_t key) const { return index_of(key) != kNowhere; }
 
-    /// The key must not be there.
-    Value& insert(std::uint64_t key, Value value) {
+    /// A new value, as its constructor leaves it. The key must not be there.
+    Value& insert(std::uint64_t key) {
         assert(!contains(key));
         if ((size_ + 1) * 4 > cells_.size() * 3) resize(cells_.empty() ? kSmallest : cells_.size() * 2);
         ++size_;
-        return cells_[place(Cell{key, true, std::move(value)})].value;
+        return place(key).value;
     }
+    Value& insert(std::uint64_t key, Value value) { return insert(key) = std::move(value); }
 
     /// True if it was there.
     bool erase(std::uint64_t key) {
         const std::size_t i = index_of(key);
         if (i == kNowhere) return false;
-        close_gap(i);
-        --size_;
-        shrink_if_long_sparse();
+        remove_at(i);
         return true;
+    }
+
+    /// Erases it, and returns what was there.
+    std::optional<Value> take(std::uint64_t key) {
+        const std::size_t i = index_of(key);
+        if (i == kNowhere) return std::nullopt;
+        std::optional<Value> value(std::move(cells_[i].value));
+        remove_at(i);
+        return value;
     }
 
     [[nodiscard]] std::size_t size() const { return size_; }
@@ -93,8 +103,14 @@ private:
     [[nodiscard]] std::size_t distance_of(std::size_t i) const {
         return (i - home(cells_[i].key)) & (cells_.size() - 1);
     }
-    std::size_t place(Cell cell);
-    void close_gap(std::size_t gap);
+    [[nodiscard]] std::size_t previous(std::size_t i) const { return (i - 1) & (cells_.size() - 1); }
+    Cell& place(std::uint64_t key);
+    void remove_at(std::size_t gap);
+    static void clear(Cell& cell) {
+        cell.used = false;
+        std::destroy_at(&cell.value);
+        std::construct_at(&cell.value);
+    }
     /// A table that empties and fills again each turn keeps its size: it shrinks only after as many deletions as it has
     /// cells have found it sparse.
     void shrink_if_long_sparse() {
@@ -112,36 +128,39 @@ private:
     std::size_t sparse_ = 0;  // deletions since it was last not sparse
 };
 
-/// Puts a cell where it belongs, and those that it displaces behind it; returns where it went.
+/// The cell for a new key: those from there to the end of the run move on by one.
 template <typename Value>
-std::size_t DenseTable<Value>::place(Cell cell) {
-    std::size_t placed = kNowhere;
-    std::size_t i = home(cell.key);
-    for (std::size_t distance = 0; cells_[i].used; ++distance, i = next(i)) {
-        const std::size_t other = distance_of(i);
-        if (other >= distance) continue;
-        std::swap(cells_[i], cell);
-        if (placed == kNowhere) placed = i;
-        distance = other;
+auto DenseTable<Value>::place(std::uint64_t key) -> Cell& {
+    std::size_t at = home(key);
+    for (std::size_t distance = 0; cells_[at].used && distance_of(at) >= distance; ++distance) at = next(at);
+    std::size_t gap = at;
+    while (cells_[gap].used) gap = next(gap);
+    if (gap != at) {
+        for (; gap != at; gap = previous(gap)) cells_[gap] = std::move(cells_[previous(gap)]);
+        clear(cells_[at]);
     }
-    cells_[i] = std::move(cell);
-    return placed == kNowhere ? i : placed;
+    cells_[at].key = key;
+    cells_[at].used = true;
+    return cells_[at];
 }
 
+/// Those that follow, up to the first that sits at home, move back by one.
 template <typename Value>
-void DenseTable<Value>::close_gap(std::size_t gap) {
+void DenseTable<Value>::remove_at(std::size_t gap) {
     for (std::size_t i = next(gap); cells_[i].used && distance_of(i) > 0; i = next(i)) {
         cells_[gap] = std::move(cells_[i]);
         gap = i;
     }
-    cells_[gap] = Cell{};
+    clear(cells_[gap]);
+    --size_;
+    shrink_if_long_sparse();
 }
 
 template <typename Value>
 void DenseTable<Value>::resize(std::size_t capacity) {
     std::vector<Cell> old = std::exchange(cells_, std::vector<Cell>(capacity));
     for (Cell& cell : old) {
-        if (cell.used) place(std::move(cell));
+        if (cell.used) place(cell.key).value = std::move(cell.value);
     }
 }
 

@@ -1,30 +1,31 @@
 #include "common/histogram.h"
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
 
 namespace curfew {
-namespace {
 
-constexpr double kGrowth = 1.04;
-
-std::size_t bucket_of(Duration value, std::size_t buckets) {
-    const double us = std::chrono::duration<double, std::micro>(value).count();
-    if (us <= 1.0) return 0;
-    const auto bucket = static_cast<std::size_t>(std::log(us) / std::log(kGrowth)) + 1;
-    return std::min(bucket, buckets - 1);
+std::size_t Histogram::bucket_of(Duration value) {
+    constexpr std::int64_t kSmallest = std::int64_t{1} << kSmallestBits;
+    constexpr std::int64_t kLargest = (std::int64_t{1} << kLargestBits) - 1;
+    const std::int64_t ns = std::chrono::duration_cast<std::chrono::nanoseconds>(value).count();
+    const auto n = static_cast<std::uint64_t>(std::clamp(ns, kSmallest, kLargest));
+    const int bits = static_cast<int>(std::bit_width(n)) - 1;
+    // The bits below the first one say which of the 32.
+    const std::uint64_t cut = n >> (bits - kCutBits) & ((1U << kCutBits) - 1);
+    return (static_cast<std::size_t>(bits - kSmallestBits) << kCutBits) + cut;
 }
 
-/// The geometric middle of a bucket.
-Duration value_of(std::size_t bucket) {
-    const double us = bucket == 0 ? 1.0 : std::pow(kGrowth, static_cast<double>(bucket) - 0.5);
-    return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::micro>(us));
+Duration Histogram::middle_of(std::size_t bucket) {
+    const int bits = static_cast<int>(bucket >> kCutBits) + kSmallestBits;
+    const std::uint64_t cut = bucket & ((1U << kCutBits) - 1);
+    const std::uint64_t width = std::uint64_t{1} << (bits - kCutBits);
+    const std::uint64_t ns = (std::uint64_t{1} << bits) + cut * width + width / 2;
+    return std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(ns));
 }
-
-}  // namespace
 
 void Histogram::add(Duration value) {
-    ++weights_[bucket_of(value, kBuckets)];
+    ++weights_[bucket_of(value)];
     ++count_;
     if (++weight_ < kFade) return;
     weight_ = 0;
@@ -37,9 +38,9 @@ Duration Histogram::quantile(double share) const {
     std::uint64_t below = 0;
     for (std::size_t i = 0; i < kBuckets; ++i) {
         below += weights_[i];
-        if (below > 0 && static_cast<double>(below) >= target) return value_of(i);
+        if (below > 0 && static_cast<double>(below) >= target) return middle_of(i);
     }
-    return value_of(kBuckets - 1);
+    return middle_of(kBuckets - 1);
 }
 
 }  // namespace curfew

@@ -1,6 +1,7 @@
-// A histogram of durations with a relative error of 2%: buckets that grow by 4%, from 1 us to about an hour. Fixed
-// memory. Old values fade: when the total weight reaches kFade all weights are halved, so percentiles follow what
-// happened lately.
+// A histogram of durations with a relative error of 1.6%: each power of two of nanoseconds is cut into 32 buckets of
+// the same width (as HdrHistogram does; no logarithm is taken), from half a microsecond to about an hour. Fixed memory.
+// Old values fade: when the total weight reaches kFade all weights are halved, so percentiles follow what happened
+// lately.
 //
 // Pure, not thread safe.
 #pragma once
@@ -22,8 +23,14 @@ public:
     [[nodiscard]] std::uint64_t count() const { return count_; }  ///< values ever added
 
 private:
-    static constexpr std::size_t kBuckets = 576;
+    static constexpr int kSmallestBits = 9;  // 2^9 ns; what is shorter counts as that
+    static constexpr int kLargestBits = 42;  // 2^42 ns, 73 minutes
+    static constexpr int kCutBits = 5;       // 2^5 buckets to each power of two
+    static constexpr std::size_t kBuckets = static_cast<std::size_t>(kLargestBits - kSmallestBits) << kCutBits;
     static constexpr std::uint64_t kFade = 1 << 20;
+
+    [[nodiscard]] static std::size_t bucket_of(Duration value);
+    [[nodiscard]] static Duration middle_of(std::size_t bucket);
 
     std::array<std::uint32_t, kBuckets> weights_{};
     std::uint64_t weight_ = 0;

@@ -1,12 +1,14 @@
 // The codec: msgpack-cxx behind Writer and Reader. The only file that includes msgpack (it compiles slowly).
 //
-// Hostile frames: every container is limited to the frame's own size before anything is allocated, nesting to kDepth;
-// an exception of the library ends here as Error::malformed.
+// A record is parsed into a flat list of its parts first (the list's memory is kept, so reading allocates nothing but
+// what a record keeps), then the fields are taken from the list in their order.
+//
+// Hostile frames: a part costs a constant, and there are no more parts than bytes; lengths that the frame claims are
+// believed only when so much is there; nesting is limited to kDepth.
 #include "common/wire.h"
 
+#include <algorithm>
 #include <msgpack.hpp>
-#include <span>
-#include <stdexcept>
 #include <type_traits>
 
 namespace curfew::wire {
@@ -14,16 +16,7 @@ namespace {
 
 constexpr std::size_t kDepth = 8;
 
-/// What a field refuses; caught with the library's own exceptions in Reader.
-struct BadField : std::runtime_error {
-    BadField() : std::runtime_error("field of the wrong type") {}
-};
-
-struct StringBuffer {
-    std::string& bytes;
-    void write(const char* data, std::size_t size) { bytes.append(data, size); }
-};
-using Packer = msgpack::packer<StringBuffer>;
+using Packer = msgpack::packer<Buffer>;
 
 // ---- fields out ----------------------------------------------------------------------------------------------------
 
@@ -87,43 +80,152 @@ void put(Packer& packer, const std::vector<T>& list) {
 
 // ---- fields in -----------------------------------------------------------------------------------------------------
 
-using Object = msgpack::object;
+/// A value in a record; an array is followed by its elements, a map by its keys and values.
+struct Part {
+    enum class Type : std::uint8_t { nil, natural, negative, bytes, array, map, other } type = Type::nil;
+    std::uint64_t number = 0;    ///< a number (in two's complement); how many bytes, elements, keys and values
+    const char* data = nullptr;  ///< bytes: where they are in the frame
+};
 
-std::uint64_t number_of(const Object& object) {
-    if (object.type != msgpack::type::POSITIVE_INTEGER) throw BadField();
-    return object.via.u64;
-}
-void get(const Object& object, std::uint64_t& value) {
-    value = number_of(object);
-}
-void get(const Object& object, std::uint32_t& value) {
-    if (number_of(object) > UINT32_MAX) throw BadField();
-    value = static_cast<std::uint32_t>(object.via.u64);
-}
-void get(const Object& object, std::int64_t& value) {
-    if (object.type == msgpack::type::NEGATIVE_INTEGER) {
-        value = object.via.i64;
-    } else {
-        if (number_of(object) > static_cast<std::uint64_t>(INT64_MAX)) throw BadField();
-        value = static_cast<std::int64_t>(object.via.u64);
+/// Collects the parts. Every visit says whether to go on.
+class PartVisitor : public msgpack::null_visitor {
+public:
+    explicit PartVisitor(std::vector<Part>& parts) : parts_(parts) {}
+    // NOLINTBEGIN(readability-identifier-naming): the library's names
+    bool visit_nil() { return add({.type = Part::Type::nil}); }
+    bool visit_boolean(bool) { return add({.type = Part::Type::other}); }
+    bool visit_positive_integer(std::uint64_t value) { return add({.type = Part::Type::natural, .number = value}); }
+    bool visit_negative_integer(std::int64_t value) {
+        return add({.type = Part::Type::negative, .number = static_cast<std::uint64_t>(value)});
     }
-}
-void get(const Object& object, std::string_view& bytes) {
-    if (object.type == msgpack::type::BIN) {
-        bytes = {object.via.bin.ptr, object.via.bin.size};
-    } else if (object.type == msgpack::type::STR) {
-        bytes = {object.via.str.ptr, object.via.str.size};
-    } else {
-        throw BadField();
+    bool visit_float32(float) { return add({.type = Part::Type::other}); }
+    bool visit_float64(double) { return add({.type = Part::Type::other}); }
+    bool visit_str(const char* data, std::uint32_t size) { return visit_bin(data, size); }
+    bool visit_bin(const char* data, std::uint32_t size) {
+        return add({.type = Part::Type::bytes, .number = size, .data = data});
     }
-}
-void get(const Object& object, std::optional<std::string_view>& bytes) {
-    if (object.type == msgpack::type::NIL) {
-        bytes.reset();
-    } else {
-        get(object, bytes.emplace());
+    bool visit_ext(const char*, std::uint32_t) { return add({.type = Part::Type::other}); }
+    bool start_array(std::uint32_t count) {
+        return ++depth_ <= kDepth && add({.type = Part::Type::array, .number = count});
     }
-}
+    bool end_array() { return leave(); }
+    bool start_map(std::uint32_t count) {
+        return ++depth_ <= kDepth && add({.type = Part::Type::map, .number = 2ULL * count});
+    }
+    bool end_map() { return leave(); }
+    void parse_error(std::size_t, std::size_t) { complete_ = false; }
+    void insufficient_bytes(std::size_t, std::size_t) { complete_ = false; }
+    // NOLINTEND(readability-identifier-naming)
+    [[nodiscard]] bool complete() const { return complete_; }
+
+private:
+    bool add(const Part& part) {
+        parts_.push_back(part);
+        return true;
+    }
+    bool leave() {
+        --depth_;
+        return true;
+    }
+
+    std::vector<Part>& parts_;
+    std::size_t depth_ = 0;
+    bool complete_ = true;
+};
+
+/// Takes fields from the parts of one record, in their order. A field of the wrong type makes all that follow fail.
+class Fields {
+public:
+    explicit Fields(const std::vector<Part>& parts) : next_(parts.data()), end_(next_ + parts.size()) {}
+
+    /// How many elements the array has that comes next; it must have at least `least`.
+    std::uint64_t array(std::uint64_t least = 0) {
+        const Part part = take(Part::Type::array);
+        if (part.number < least) good_ = false;
+        return good_ ? part.number : 0;
+    }
+    std::uint64_t natural() { return take(Part::Type::natural).number; }
+    void get(std::uint64_t& value) { value = natural(); }
+    void get(std::uint32_t& value) {
+        const std::uint64_t number = natural();
+        if (number > UINT32_MAX) good_ = false;
+        value = static_cast<std::uint32_t>(number);
+    }
+    void get(std::int64_t& value) {
+        if (next_is(Part::Type::negative)) {
+            value = static_cast<std::int64_t>((next_++)->number);
+            return;
+        }
+        const std::uint64_t number = natural();
+        if (number > static_cast<std::uint64_t>(INT64_MAX)) good_ = false;
+        value = static_cast<std::int64_t>(number);
+    }
+    void get(std::string_view& bytes) {
+        const Part part = take(Part::Type::bytes);
+        bytes = {part.data, part.number};
+    }
+    void get(std::optional<std::string_view>& bytes) {
+        if (next_is(Part::Type::nil)) {
+            ++next_;
+            bytes.reset();
+        } else {
+            get(bytes.emplace());
+        }
+    }
+    template <typename E>
+    requires std::is_enum_v<E>
+    void get(E& value);
+    void get(Intervals& list);
+    void get(Winner& winner) {
+        const std::uint64_t count = array(3);
+        get(winner.seq);
+        get(winner.attempt.session);
+        get(winner.attempt.number);
+        pass_over(count - 3);
+    }
+    void get(Admission& admission) {
+        const std::uint64_t count = array(4);
+        get(admission.session);
+        get(admission.name);
+        get(admission.pool);
+        get(admission.ended);
+        pass_over(count - 4);
+    }
+    void get(PastAttempt& past) {
+        const std::uint64_t count = array(4);
+        get(past.ordinal);
+        get(past.worker);
+        get(past.end);
+        get(past.error);
+        pass_over(count - 4);
+    }
+    template <typename T>
+    void get(std::vector<T>& list) {
+        list.clear();
+        const std::uint64_t count = array();
+        for (std::uint64_t i = 0; good_ && i < count; ++i) get(list.emplace_back());
+    }
+
+    [[nodiscard]] bool good() const { return good_; }
+
+private:
+    [[nodiscard]] bool next_is(Part::Type type) const { return good_ && next_ != end_ && next_->type == type; }
+    Part take(Part::Type type) {
+        good_ = next_is(type);
+        return good_ ? *next_++ : Part{};
+    }
+    /// Elements that a newer version has added.
+    void pass_over(std::uint64_t count) {
+        for (; good_ && count > 0; --count, ++next_) {
+            const bool nested = next_->type == Part::Type::array || next_->type == Part::Type::map;
+            if (nested) count += next_->number;
+        }
+    }
+
+    const Part* next_;
+    const Part* end_;
+    bool good_ = true;
+};
 
 template <typename E>
 constexpr std::uint8_t kLargest = 0;
@@ -140,78 +242,48 @@ constexpr std::uint8_t kLargest<Kind> = static_cast<std::uint8_t>(Kind::to_broke
 
 template <typename E>
 requires std::is_enum_v<E>
-void get(const Object& object, E& value) {
-    const std::uint64_t n = number_of(object);
-    if (n == 0 || n > kLargest<E>) throw BadField();
-    value = static_cast<E>(n);
+void Fields::get(E& value) {
+    const std::uint64_t number = natural();
+    if (number == 0 || number > kLargest<E>) good_ = false;
+    value = static_cast<E>(number);
 }
 
-/// An array of at least `least` elements.
-std::span<const Object> elements_of(const Object& object, std::size_t least) {
-    if (object.type != msgpack::type::ARRAY || object.via.array.size < least) throw BadField();
-    return {object.via.array.ptr, object.via.array.size};
-}
-void get(const Object& object, Intervals& list) {
-    const auto numbers = elements_of(object, 0);
-    if (numbers.size() % 2 != 0) throw BadField();
+void Fields::get(Intervals& list) {
     list.clear();
-    list.reserve(numbers.size() / 2);
-    for (std::size_t i = 0; i < numbers.size(); i += 2) {
-        const Interval range{number_of(numbers[i]), number_of(numbers[i + 1])};
+    const std::uint64_t count = array();
+    if (count % 2 != 0) good_ = false;
+    for (std::uint64_t i = 0; good_ && i < count; i += 2) {
+        const Interval range{natural(), natural()};
         // 2^64-1 is no number of anything, and loops up to it would not end.
-        if (range.first > range.last || range.last == UINT64_MAX) throw BadField();
+        if (range.first > range.last || range.last == UINT64_MAX) good_ = false;
         list.push_back(range);
     }
 }
-void get(const Object& object, Winner& winner) {
-    const auto item = elements_of(object, 3);
-    winner = {number_of(item[0]), {number_of(item[1]), number_of(item[2])}};
-}
-void get(const Object& object, Admission& admission) {
-    const auto item = elements_of(object, 4);
-    get(item[0], admission.session);
-    get(item[1], admission.name);
-    get(item[2], admission.pool);
-    get(item[3], admission.ended);
-}
-void get(const Object& object, PastAttempt& past) {
-    const auto item = elements_of(object, 4);
-    get(item[0], past.ordinal);
-    get(item[1], past.worker);
-    get(item[2], past.end);
-    get(item[3], past.error);
-}
-template <typename T>
-void get(const Object& object, std::vector<T>& list) {
-    const auto items = elements_of(object, 0);
-    list.clear();
-    list.reserve(items.size());
-    for (const Object& item : items) get(item, list.emplace_back());
-}
 
 template <typename R>
-R record_from(std::span<const Object> elements) {
-    R record;
-    std::size_t i = 0;
+void take_record(Fields& fields, std::uint64_t count, Record& record) {
+    R& into = std::holds_alternative<R>(record) ? std::get<R>(record) = R() : record.emplace<R>();
     const auto take = [&](auto& field) {
-        if (i < elements.size()) get(elements[i], field);
-        ++i;
+        if (count == 0) return;
+        --count;
+        fields.get(field);
     };
-    std::apply([&](auto&... field) { (take(field), ...); }, record.fields());
-    return record;
+    std::apply([&](auto&... field) { (take(field), ...); }, into.fields());
 }
+
+enum class Found : std::uint8_t { record, unknown, bad };
 
 /// Tries the record types of the variant, one by one, for the type number on the wire.
 template <std::size_t I = 0>
-bool record_of_type(std::uint64_t type, std::span<const Object> elements, Record& record) {
+Found record_of_type(std::uint64_t type, std::uint64_t count, Fields& fields, Record& record) {
     if constexpr (I == std::variant_size_v<Record>) {
-        return false;
+        return Found::unknown;
     } else {
         using R = std::variant_alternative_t<I, Record>;
-        if (type != R::kType) return record_of_type<I + 1>(type, elements, record);
-        if (elements.size() < R::kRequired) throw BadField();
-        record = record_from<R>(elements);
-        return true;
+        if (type != R::kType) return record_of_type<I + 1>(type, count, fields, record);
+        if (count < R::kRequired) return Found::bad;
+        take_record<R>(fields, count, record);
+        return fields.good() ? Found::record : Found::bad;
     }
 }
 
@@ -219,10 +291,26 @@ bool record_of_type(std::uint64_t type, std::span<const Object> elements, Record
 
 // ---- writer --------------------------------------------------------------------------------------------------------
 
+std::string Buffer::take() {
+    bytes_.resize(used_);
+    used_ = 0;
+    return std::exchange(bytes_, {});
+}
+
+void Buffer::grow(std::size_t size) {
+    constexpr std::size_t kSmallest = 1024;
+    bytes_.resize(std::max({kSmallest, bytes_.size() * 2, used_ + size}));
+}
+
+void Writer::leave_room_for_envelope() {
+    static constexpr char kRoom[kEnvelopeSize] = {};
+    if (buffer_.size() == 0) buffer_.write(kRoom, kEnvelopeSize);
+}
+
 template <typename R>
 void Writer::add(const R& record) {
-    StringBuffer buffer{body_};
-    Packer packer(buffer);
+    leave_room_for_envelope();
+    Packer packer(buffer_);
     // fields() is one list for both directions; writing does not change what it refers to.
     auto fields = const_cast<R&>(record).fields();
     packer.pack_array(1 + static_cast<std::uint32_t>(std::tuple_size_v<decltype(fields)>));
@@ -230,22 +318,33 @@ void Writer::add(const R& record) {
     std::apply([&](const auto&... field) { (put(packer, field), ...); }, fields);
 }
 
+void Writer::append(Writer& other) {
+    if (other.empty()) return;
+    leave_room_for_envelope();
+    const std::string_view records = other.buffer_.view().substr(kEnvelopeSize);
+    buffer_.write(records.data(), records.size());
+    other.clear();
+}
+
 std::string Writer::finish(const Envelope& envelope) {
-    std::string frame;
-    frame.reserve(body_.size() + 64);
-    StringBuffer buffer{frame};
-    Packer packer(buffer);
+    leave_room_for_envelope();
+    const std::size_t records = size();
+    struct Front {
+        char* at;
+        void write(const char* data, std::size_t size) {
+            std::memcpy(at, data, size);
+            at += size;
+        }
+    } front{buffer_.data()};
+    msgpack::packer<Front> packer(front);
     packer.pack_array(7);
     packer.pack_uint8(kVersion);
-    put(packer, envelope.kind);
-    put(packer, envelope.broker);
-    put(packer, envelope.peer);
-    put(packer, envelope.number);
-    put(packer, envelope.acked);
-    put(packer, static_cast<std::uint64_t>(body_.size()));
-    frame += body_;
-    body_.clear();
-    return frame;
+    packer.pack_uint8(static_cast<std::uint8_t>(envelope.kind));
+    for (const std::uint64_t number :
+         {envelope.broker, envelope.peer, envelope.number, envelope.acked, static_cast<std::uint64_t>(records)}) {
+        packer.pack_fix_uint64(number);
+    }
+    return buffer_.take();
 }
 
 template void Writer::add(const Task&);
@@ -277,55 +376,53 @@ template void Writer::add(const Refused&);
 
 // ---- reader --------------------------------------------------------------------------------------------------------
 
-struct Reader::Scratch {
-    msgpack::zone zone;
+struct Reader::Parser {
+    std::vector<Part> parts;
 
-    /// Parses one object at `offset` and moves it on. Strings refer to the frame.
-    Object parse(std::string_view frame, std::size_t& offset) {
-        const std::size_t n = frame.size() - offset;
-        const msgpack::unpack_limit limit(n, n, n, n, n, kDepth);
-        const auto refer = [](msgpack::type::object_type, std::size_t, void*) { return true; };
-        bool referenced = false;
-        return msgpack::unpack(zone, frame.data(), frame.size(), offset, referenced, refer, nullptr, limit);
+    /// Parses one object at `offset` and moves it on. False where there is none.
+    bool parse(std::string_view frame, std::size_t& offset) {
+        parts.clear();
+        PartVisitor visitor(parts);
+        return msgpack::parse(frame.data(), frame.size(), offset, visitor) && visitor.complete();
     }
 };
 
-Reader::Reader() : scratch_(std::make_unique<Scratch>()) {}
+Reader::Reader() : parser_(std::make_unique<Parser>()) {}
 Reader::~Reader() = default;
 
 Error Reader::open(std::string_view frame, Envelope& envelope, std::initializer_list<Kind> expected) {
     frame_ = frame;
     offset_ = 0;
-    scratch_->zone.clear();
-    try {
-        const auto fields = elements_of(scratch_->parse(frame, offset_), 2);
-        if (number_of(fields[0]) != kVersion) return Error::version;
-        if (fields.size() < 7) return Error::malformed;
-        get(fields[1], envelope.kind);
-        get(fields[2], envelope.broker);
-        get(fields[3], envelope.peer);
-        get(fields[4], envelope.number);
-        get(fields[5], envelope.acked);
-        if (number_of(fields[6]) != frame.size() - offset_) return Error::malformed;
-    } catch (const std::exception&) {
-        return Error::malformed;
-    }
-    for (const Kind kind : expected) {
-        if (envelope.kind == kind) return Error::none;
-    }
-    return Error::kind;
+    if (!parser_->parse(frame, offset_)) return Error::malformed;
+    Fields fields(parser_->parts);
+    const std::uint64_t count = fields.array(2);
+    const std::uint64_t version = fields.natural();
+    if (!fields.good()) return Error::malformed;
+    if (version != kVersion) return Error::version;
+    if (count < 7) return Error::malformed;
+    fields.get(envelope.kind);
+    fields.get(envelope.broker);
+    fields.get(envelope.peer);
+    fields.get(envelope.number);
+    fields.get(envelope.acked);
+    const std::uint64_t records = fields.natural();
+    if (!fields.good() || records != frame.size() - offset_) return Error::malformed;
+    return std::ranges::find(expected, envelope.kind) != expected.end() ? Error::none : Error::kind;
 }
 
 Reader::Step Reader::next(Record& record) {
     if (offset_ == frame_.size()) return Step::end;
-    scratch_->zone.clear();
-    try {
-        const auto elements = elements_of(scratch_->parse(frame_, offset_), 1);
-        const bool known = record_of_type(number_of(elements[0]), elements.subspan(1), record);
-        return known ? Step::record : Step::unknown;
-    } catch (const std::exception&) {
-        return Step::bad;
+    if (!parser_->parse(frame_, offset_)) return Step::bad;
+    Fields fields(parser_->parts);
+    const std::uint64_t count = fields.array(1);
+    const std::uint64_t type = fields.natural();
+    if (!fields.good()) return Step::bad;
+    switch (record_of_type(type, count - 1, fields, record)) {
+        case Found::record: return Step::record;
+        case Found::unknown: return Step::unknown;
+        case Found::bad: return Step::bad;
     }
+    return Step::bad;
 }
 
 }  // namespace curfew::wire

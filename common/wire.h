@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -25,6 +26,10 @@
 namespace curfew::wire {
 
 inline constexpr std::uint8_t kVersion = 1;
+
+/// Bytes of an envelope as it is written: its numbers have a fixed width, so that it can be put before records that are
+/// there already.
+inline constexpr std::size_t kEnvelopeSize = 48;
 
 /// Which road a message takes; a message with another kind than its socket expects is refused.
 enum class Kind : std::uint8_t {
@@ -158,7 +163,7 @@ struct Report {
     std::uint64_t latency_us = 0;  ///< from acceptance to this report, transit not counted
     std::optional<std::string_view> id;
     std::string_view error;    ///< why it failed
-    std::string_view payload;  ///< the result
+    std::string_view payload;  ///< the result; of a rejected attempt the message, for the dead letter
     auto fields() { return std::tie(number, seq, kind, ordinal, attempts, latency_us, id, error, payload); }
 };
 
@@ -264,7 +269,8 @@ struct Verdict {
     std::uint32_t attempts = 0;
     std::uint64_t latency_us = 0;
     std::vector<PastAttempt> history;
-    auto fields() { return std::tie(seq, outcome, id, error, attempts, latency_us, history); }
+    std::string_view message;
+    auto fields() { return std::tie(seq, outcome, id, error, attempts, latency_us, history, message); }
 };
 
 // ---- collector to broker -------------------------------------------------------------------------------------------
@@ -339,26 +345,49 @@ using Record = std::variant<Task, Token, Welcome, Ping, Cancel, Confirm, Resend,
                             TokenReport, Bye, Sync, BrokerPing, Admit, SessionGone, Lose, Verdict, CollectorHello,
                             Synced, Decided, Settled, Ended, Admitted, Refused>;
 
-/// Builds a frame: add() records, then finish() with the envelope. Reusable; keeps its memory.
+/// Bytes that msgpack packs into. (std::string::append is a call for each field, and most fields have a few bytes.)
+class Buffer {
+public:
+    void write(const char* data, std::size_t size) {
+        if (bytes_.size() - used_ < size) grow(size);
+        std::memcpy(bytes_.data() + used_, data, size);
+        used_ += size;
+    }
+    [[nodiscard]] std::string_view view() const { return {bytes_.data(), used_}; }
+    [[nodiscard]] char* data() { return bytes_.data(); }
+    [[nodiscard]] std::size_t size() const { return used_; }
+    void shrink(std::size_t size) { used_ = size; }
+    /// What was written; the buffer is empty again.
+    [[nodiscard]] std::string take();
+
+private:
+    void grow(std::size_t size);
+
+    std::string bytes_;  // longer than what was written
+    std::size_t used_ = 0;
+};
+
+/// Builds a frame: add() records, then finish() with the envelope.
 class Writer {
 public:
     template <typename R>
     void add(const R& record);
 
     /// Moves the records of another writer behind those of this one.
-    void append(Writer& other) {
-        body_ += other.body_;
-        other.body_.clear();
-    }
+    void append(Writer& other);
 
-    [[nodiscard]] bool empty() const { return body_.empty(); }
-    [[nodiscard]] std::size_t size() const { return body_.size(); }  ///< bytes of records so far
+    [[nodiscard]] bool empty() const { return size() == 0; }
+    /// Bytes of records so far.
+    [[nodiscard]] std::size_t size() const { return buffer_.size() == 0 ? 0 : buffer_.size() - kEnvelopeSize; }
 
     /// The frame; the writer is empty again.
     [[nodiscard]] std::string finish(const Envelope& envelope);
+    void clear() { buffer_.shrink(0); }
 
 private:
-    std::string body_;
+    void leave_room_for_envelope();
+
+    Buffer buffer_;  // empty, or room for the envelope and the records behind it
 };
 
 /// Why a frame was refused.
@@ -395,8 +424,8 @@ private:
     enum class Step : std::uint8_t { record, unknown, end, bad };
     Step next(Record& record);
 
-    struct Scratch;
-    std::unique_ptr<Scratch> scratch_;
+    struct Parser;
+    std::unique_ptr<Parser> parser_;
     std::string_view frame_;
     std::size_t offset_ = 0;
 };

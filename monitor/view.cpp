@@ -65,11 +65,13 @@ std::string broker_text(const Json& s) {
                        percentiles(member(s, "cancel_time")));
     const Json& c = member(s, "collector");
     out += fmt::format(
-        "  collector {}   hedges {} sent, {} withheld   workers {} died, {} silent, {} left   frames {} refused, {} "
+        "  collector {}   hedges {} sent, {} won, {} withheld   workers {} died, {} silent, {} left   frames {} "
+        "refused, {} "
         "malformed\n",
         c.value("synced", false) ? "synced" : "MISSING", number(member(s, "hedges"), "sent"),
-        number(member(s, "hedges"), "withheld"), number(s, "workers_died"), number(s, "workers_silent"),
-        number(s, "workers_left"), number(s, "refused_frames"), number(s, "malformed_frames"));
+        number(member(s, "hedges"), "won"), number(member(s, "hedges"), "withheld"), number(s, "workers_died"),
+        number(s, "workers_silent"), number(s, "workers_left"), number(s, "refused_frames"),
+        number(s, "malformed_frames"));
     const Json& workers = member(s, "workers");
     if (!workers.is_array() || workers.empty()) return out + "  no workers\n";
     out +=

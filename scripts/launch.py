@@ -46,8 +46,9 @@ def _run(options, console):
     signals = Signals()  # before there is anything that a signal could leave behind
     run_dir = open_run_dir(options.given.get("run-dir"))
     try:
-        if "output" in options.given:
-            _make_output(options.given["output"])
+        for flag in ("output", "dead-letters"):
+            if flag in options.given:
+                _make_anew(flag, options.given[flag])
         group = Group(plan, run_dir, console, signals)
         ending = group.run()
         books = group.books()
@@ -70,14 +71,14 @@ def _plan(options):
     return plan
 
 
-def _make_output(name):
+def _make_anew(flag, name):
     """Empties the file: the collector appends to it, also when it is started again."""
     if os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name):
         return  # a pipe or a device: there is nothing to empty, and opening could block
     try:
         os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
     except OSError as error:
-        raise Refusal(Exit.IO, f"--output: cannot write {name}: {error.strerror}") from None
+        raise Refusal(Exit.IO, f"--{flag}: cannot write {name}: {error.strerror}") from None
 
 
 def _hold_standard_descriptors():

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/mutant.h"
+
 namespace curfew {
 namespace {
 
@@ -78,7 +80,8 @@ void WorkerCore::receive_tasks(Instant now, std::string_view frame) {
         ++counts_.malformed;
         return;
     }
-    if (session_ == 0 || envelope.peer != session_ || envelope.broker != broker_) {
+    const bool mine = envelope.peer == session_ || mutated(Mutant::old_session_accepted);
+    if (session_ == 0 || !mine || envelope.broker != broker_) {
         ++counts_.refused;
         return;
     }
@@ -139,7 +142,7 @@ void WorkerCore::on_record(Instant now, const wire::Task& task) {
     }
     ++counts_.received;
     if (leaving_) return;
-    HeldAttempt attempt;
+    HeldAttempt& attempt = held_.insert(task.number);
     attempt.seq = task.seq;
     attempt.ordinal = task.ordinal;
     attempt.attempts = task.attempts;
@@ -151,20 +154,20 @@ void WorkerCore::on_record(Instant now, const wire::Task& task) {
     attempt.payload = task.payload;
     deadlines_.set(attempt.deadline_at, task.number);
     queue_.push_back(task.number);
-    held_.insert(task.number, std::move(attempt));
 }
 
 // ---- cancels, confirmations ----------------------------------------------------------------------------------------
 
 void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reason) {
     if (number == 0) return;
+    if (mutated(Mutant::cancel_forgotten) && !received_.contains(number)) return;
     if (received_.insert(number)) {
         ++counts_.received;
         if (reason == CancelReason::lost) {
             ++counts_.lost;
             return;
         }
-        HeldAttempt& early = held_.insert(number, HeldAttempt{});
+        HeldAttempt& early = held_.insert(number);
         early.received_at = now;
         report(now, number, early, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled, {},
                {});
@@ -260,7 +263,6 @@ void WorkerCore::start_queued(Instant now) {
         handler_.start(
             now, slot,
             {{session_, number}, epoch_, attempt->seq, attempt->ordinal, attempt->deadline_at, attempt->payload});
-        attempt->payload = {};
         if (handler_.immediate()) take_ends(now);
     }
 }
@@ -269,6 +271,7 @@ void WorkerCore::stop_slot(Instant now, Slot slot) {
     if (std::exchange(slots_[slot].stopping, true)) return;
     slots_[slot].stop_at = now;
     handler_.stop(now, slot);
+    if (mutated(Mutant::slot_freed_early)) free_slots_.push_back(slot);
 }
 
 void WorkerCore::take_ends(Instant now) {
@@ -301,7 +304,9 @@ void WorkerCore::on_end(Instant now, WorkEnd& end) {
             }
             return;
         case Finish::failed: report(now, id.number, *attempt, ReportKind::failed, {}, std::move(end.error)); return;
-        case Finish::rejected: report(now, id.number, *attempt, ReportKind::rejected, {}, std::move(end.error)); return;
+        case Finish::rejected:
+            report(now, id.number, *attempt, ReportKind::rejected, std::move(attempt->payload), std::move(end.error));
+            return;
         case Finish::stopped: break;
     }
     if (decided) {
@@ -379,7 +384,8 @@ bool WorkerCore::stopping() const {
 }
 
 void WorkerCore::turn(Instant now) {
-    if (session_ != 0 && now - heard_at_ >= 2 * config_.heartbeat) end_session(now);
+    const bool alone = now - heard_at_ >= 2 * config_.heartbeat && !mutated(Mutant::lease_forgotten);
+    if (session_ != 0 && alone) end_session(now);
     take_ends(now);
     deadlines_.fire(now, [&](AttemptNumber number) { on_deadline(now, number); });
     deadlines_.sweep([&](AttemptNumber number, Instant at) {
@@ -428,6 +434,7 @@ void WorkerCore::write_reports(std::vector<std::string>& frames) {
         report.error = attempt->error;
         report.payload = attempt->payload;
         writer_.add(report);
+        if (mutated(Mutant::report_not_kept)) forget(number);
         if (writer_.size() >= kFrameBytes) frames.push_back(writer_.finish(envelope));
     }
     // The token follows the reports that were made before it.

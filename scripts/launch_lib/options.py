@@ -41,6 +41,7 @@ FLAGS = (
     Flag("slots", "N", values.whole(1, 1024), "worker", "places where work runs, in each worker"),
     Flag("input", "FILE", values.path, "launch", "read messages from FILE, not from stdin"),
     Flag("output", "FILE", values.path, "launch", "write outcomes to FILE (made anew), not to stdout"),
+    Flag("dead-letters", "FILE", values.path, "launch", "tasks that did not complete, a JSON line each (made anew)"),
     Flag("json", "", None, "launch", "a JSON line for each outcome, whatever it was; else the bare results"),
     Flag("keep-order", "", None, "collector", "outcomes in the order of the messages"),
     Flag("null", "", None, "broker", "messages end with a NUL byte, not with a line's end"),

@@ -42,6 +42,8 @@ def quick_plan(options, bin_dir):
     source, sink = options.given.get("input"), options.given.get("output")
     collector = [binary(Role.COLLECTOR), "--sink", f"file:{os.path.abspath(sink)}" if sink else "stdout",
                  "--format", "json" if "json" in options.given else "raw", *options.passed_on("collector")]
+    if "dead-letters" in options.given:
+        collector += ["--dead-letters", f"file:{os.path.abspath(options.given['dead-letters'])}"]
     worker = [binary(Role.WORKER), *options.passed_on("worker"), "--handler", options.given.get("handler", "exec")]
     if options.command:
         worker += ["--", *options.command]

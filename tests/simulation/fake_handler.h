@@ -32,6 +32,7 @@ public:
     void start(Instant now, Slot slot, const Work& work) override {
         if (!started_.insert({work.epoch, work.id}).second) broken_ = "an attempt was started twice";
         if (running_.contains(slot)) broken_ = "a slot was used twice";
+        if (called_home_.contains({work.epoch, work.id})) broken_ = "work was started that had been called home";
         Running running;
         running.must_end_at = work.deadline_at == kNever ? kNever : work.deadline_at + shape_.grace;
         running.deadline_at = work.deadline_at;
@@ -80,6 +81,9 @@ public:
     }
     [[nodiscard]] bool can_kill() const override { return true; }
 
+    /// A cancel of this attempt has been read.
+    void called_home(Epoch epoch, AttemptId id) { called_home_.insert({epoch, id}); }
+
     [[nodiscard]] std::size_t running() const { return running_.size(); }
     [[nodiscard]] const char* broken() const { return broken_; }
 
@@ -109,6 +113,7 @@ private:
     std::mt19937_64 random_;
     std::map<Slot, Running> running_;
     std::set<std::pair<Epoch, AttemptId>> started_;
+    std::set<std::pair<Epoch, AttemptId>> called_home_;
     const char* broken_ = nullptr;
 };
 

@@ -83,4 +83,21 @@ Scenario scenario_of(std::uint64_t seed) {
     return s;
 }
 
+Scenario large_scenario_of(std::uint64_t seed) {
+    Scenario s = scenario_of(seed);
+    s.workers = 1000;
+    s.pools = 10;
+    s.slots = 4;
+    s.credit = 400;
+    s.messages = 120'000;
+    s.between_messages = 0us;
+    s.sink_delay = std::min<Duration>(s.sink_delay, 100us);
+    s.broker.fanout = std::min(s.broker.fanout, 3U);
+    s.broker.window = 100'000;
+    s.work.typical = std::clamp<Duration>(s.work.typical, 1ms, 20ms);
+    s.work.deaf = std::min(s.work.deaf, 0.01);
+    s.work.endless = 0;
+    return s;
+}
+
 }  // namespace curfew::simulation

@@ -36,4 +36,7 @@ struct Scenario {
 
 [[nodiscard]] Scenario scenario_of(std::uint64_t seed);
 
+/// The same with 1,000 workers and a window of 100,000 tasks, which are all in flight at first.
+[[nodiscard]] Scenario large_scenario_of(std::uint64_t seed);
+
 }  // namespace curfew::simulation

@@ -24,6 +24,7 @@ World::World(const Scenario& scenario, bool trace)
     well_at_ = now_ + scenario.faults_last;
     next_message_at_ = now_;
     for (std::uint32_t i = scenario.messages; i-- > 0;) to_hand_over_.push_back(i);
+    check_every_ = 1 + scenario.workers / 10;
     for (std::uint32_t i = 0; i < scenario.workers; ++i) workers_.push_back(std::make_unique<WorkerProcess>());
     // Each starts when it likes.
     for (Node node = 0; node < kFirstWorker + workers_.size(); ++node) {
@@ -224,6 +225,7 @@ void World::run_broker(std::vector<Frame> inbox) {
             send(kBroker, links_.at(frame.session), road, std::move(frame.bytes));
         }
     }
+    check_timers();
     wake(kBroker, std::max(broker_->next_deadline(), now_ + 1us));
     if (broker_->wants_message() && !to_hand_over_.empty()) wake(kBroker, std::max(next_message_at_, now_ + 1us));
 }
@@ -248,7 +250,7 @@ void World::run_collector(std::vector<Frame> inbox) {
 }
 
 void World::write_outcomes() {
-    while (std::optional<OutcomeRecord> outcome = judge_->next_outcome()) {
+    while (OutcomeRecord* outcome = judge_->next_outcome()) {
         if (scenario_.sink_delay == Duration::zero()) {
             on_written(*outcome, collector_process_.incarnation);
             continue;
@@ -282,10 +284,28 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     last_written_ = outcome.seq;
 }
 
+/// Tells the oracle what has been called home: it must not be started any more.
+void World::note_cancels(WorkerProcess& worker, const Frame& frame) {
+    wire::Reader reader;
+    wire::Envelope envelope;
+    if (reader.open(frame.bytes, envelope, {wire::Kind::control}) != wire::Error::none) return;
+    if (envelope.peer != worker.core->session() || envelope.broker != worker.core->broker()) return;
+    (void)reader.each([&](const auto& record) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Cancel>) {
+            for (const Interval& range : record.numbers) {
+                for (AttemptNumber number = range.first; number <= range.last; ++number)
+                    worker.handler->called_home(worker.core->epoch(), {envelope.peer, number});
+            }
+        }
+    });
+}
+
 void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbox) {
     worker.core->wake(now_);
     for (const Frame& frame : inbox) {
-        if (frame.road == Road::control) worker.core->receive_control(now_, frame.bytes);
+        if (frame.road != Road::control) continue;
+        note_cancels(worker, frame);
+        worker.core->receive_control(now_, frame.bytes);
     }
     for (const Frame& frame : inbox) {
         if (frame.road == Road::tasks) worker.core->receive_tasks(now_, frame.bytes);
@@ -371,66 +391,6 @@ void World::strike() {
         cancelled_.insert(seq);
         (void)broker_->cancel_task(now_, seq);
         wake(kBroker, now_);
-    }
-}
-
-// ---- laws ----------------------------------------------------------------------------------------------------------
-
-void World::check_step() {
-    if (broker_ == nullptr) return;
-    if (!broker_->ledger().books().balanced()) fail("the books do not balance");
-    if (broker_->counts().surprises > 0) fail("the broker was surprised by the collector");
-    if (broker_->ledger().tasks_in_flight() > scenario_.broker.window) fail("more tasks in flight than the window has");
-    for (const auto& [session, worker] : broker_->roster().sessions()) {
-        const SessionBooks* books = broker_->ledger().session(session);
-        if (books == nullptr) return fail("a session without books");
-        if (worker->in_flight > worker->credit) return fail("more in flight than the credit");
-    }
-    if (events_ % 64 != 0) return;
-    if (const auto wrong = broker_->ledger().audit()) fail(*wrong);
-    for (const auto& [session, worker] : broker_->roster().sessions()) {
-        std::size_t holding = 0;
-        broker_->ledger().session(session)->open.for_each(
-            [&](AttemptNumber, const Attempt& attempt) { holding += attempt.state != AttemptState::reported; });
-        if (holding != worker->in_flight) fail("a credit was lost or made up");
-    }
-    broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
-        if (task.alive.size() > scenario_.broker.fanout) fail("more attempts alive than the fanout");
-    });
-}
-
-bool World::drained() const {
-    if (!well() || !to_hand_over_.empty() || broker_ == nullptr || judge_ == nullptr) return false;
-    if (broker_->ledger().tasks_in_flight() > 0 || broker_->ledger().attempts_in_flight() > 0) return false;
-    if (broker_->to_collector().unacknowledged() > 0 || judge_->unacknowledged() > 0) return false;
-    return std::ranges::all_of(workers_, [&](const auto& worker) {
-        return worker->up && worker->core->broker() == broker_process_.incarnation && worker->core->held().empty() &&
-               worker->handler->running() == 0 && worker->core->session() != 0;
-    });
-}
-
-void World::check_end() {
-    if (const auto wrong = broker_->ledger().audit()) fail(*wrong);
-    if (judge_->decided() > 0) fail("the collector still holds decided tasks");
-    for (const std::uint32_t count : outcomes_) {
-        if (count == 0) return fail("a message has no outcome");
-    }
-    // The books between the processes, for the sessions that are alive.
-    for (const auto& worker : workers_) {
-        const WorkerCore& core = *worker->core;
-        const SessionBooks* books = broker_->ledger().session(core.session());
-        if (books == nullptr || core.counts().sessions != 1) continue;
-        const auto ends = [&](End end) { return books->ends[static_cast<std::size_t>(end)]; };
-        const auto said = [&](ReportKind kind) { return core.counts().reports[static_cast<std::size_t>(kind)]; };
-        if (ends(End::lost) > 0) continue;
-        if (books->last_number != core.counts().received) fail("sent is not received");
-        if (said(ReportKind::ok) + said(ReportKind::late) != ends(End::won) + ends(End::late))
-            fail("won and late differ");
-        if (said(ReportKind::failed) + said(ReportKind::rejected) != ends(End::failed)) fail("failed differs");
-        if (said(ReportKind::cancelled) != ends(End::cancelled)) fail("cancelled differs");
-        if (said(ReportKind::expired) != ends(End::expired)) fail("expired differs");
-        const auto* judged = judge_->ends_of(core.session());
-        if (collector_crashes_ == 0 && judged != nullptr && *judged != books->ends) fail("the collector's ends differ");
     }
 }
 

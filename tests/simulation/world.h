@@ -57,6 +57,7 @@ private:
     struct WorkerProcess : Process {
         std::unique_ptr<FakeHandler> handler;
         std::unique_ptr<WorkerCore> core;
+        Instant unawaited_since = kNever;  // work runs for a session that the broker does not have
     };
     using Node = std::size_t;  // 0 broker, 1 collector, 2.. workers
     struct Event {
@@ -83,6 +84,7 @@ private:
     void run_broker(std::vector<Frame> inbox);
     void run_collector(std::vector<Frame> inbox);
     void run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbox);
+    static void note_cancels(WorkerProcess& worker, const Frame& frame);
     void take_messages();
     void write_outcomes();
     void on_written(const OutcomeRecord& outcome, Incarnation collector);
@@ -91,10 +93,15 @@ private:
     void send(Node from, Node to, Road road, std::string bytes);
     void deliver(Node to, Road road, const std::string& bytes);
 
-    // Faults and laws.
+    // Faults.
     void plan_fault();
     void strike();
+
+    // Laws (laws.cpp).
     void check_step();
+    void check_all();
+    void check_timers();
+    void check_lease(WorkerProcess& worker);
     void check_end();
     void fail(std::string problem);
     [[nodiscard]] bool drained() const;
@@ -108,6 +115,8 @@ private:
     Instant well_at_{};
     std::uint64_t order_ = 0;
     std::uint64_t events_ = 0;
+    std::uint64_t steps_ = 0, broker_turns_ = 0;
+    std::uint64_t check_every_ = 1;  // steps; more in a large world
     std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
     std::string problem_;
 

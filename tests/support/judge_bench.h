@@ -59,7 +59,7 @@ protected:
     /// The sink takes all there is, and has it.
     std::vector<OutcomeRecord> write_all() {
         std::vector<OutcomeRecord> all;
-        while (auto outcome = judge.next_outcome()) all.push_back(std::move(*outcome));
+        while (OutcomeRecord* outcome = judge.next_outcome()) all.push_back(std::move(*outcome));
         for (const OutcomeRecord& outcome : all) judge.written(outcome.epoch, outcome.seq);
         return all;
     }

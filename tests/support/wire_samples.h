@@ -34,8 +34,8 @@ void each_sample(Check&& check) {
     check(Admit{1, "n", "p"}, "941601c4016ec40170");
     check(SessionGone{1}, "921701");
     check(Lose{1, two}, "9318019401020909");
-    check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}},
-          "98190103c4026964c4037768790203919401c4017706c40165");
+    check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}, "m"},
+          "99190103c4026964c4037768790203919401c4017706c40165c4016d");
     check(CollectorHello{1, two}, "931e019401020909");
     check(Synced{}, "911f");
     check(Decided{1, 2, 3}, "9420010203");

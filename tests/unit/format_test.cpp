@@ -11,6 +11,18 @@ namespace {
 using namespace std::string_literals;
 using nlohmann::json;
 
+std::string format_raw(const OutcomeRecord& outcome) {
+    std::string line;
+    append_raw(line, outcome);
+    return line;
+}
+
+std::string format_json(const OutcomeRecord& outcome) {
+    std::string line;
+    append_json(line, outcome);
+    return line;
+}
+
 OutcomeRecord completed(std::string result) {
     OutcomeRecord outcome;
     outcome.epoch = 1;

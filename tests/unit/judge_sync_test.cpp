@@ -103,13 +103,13 @@ TEST_F(JudgeSync, Rule2AfterANewerBrokersSyncTheOlderIsRefused) {
 TEST_F(JudgeSync, Rule2ANewEpochForgetsWhatTheOldOneLeft) {
     sync();
     hear(1, report(1, 10));
-    const auto old = judge.next_outcome();
+    const OutcomeRecord old = *judge.next_outcome();
     hear(1, report(2, 11));
     wire::Sync fresh;
     fresh.epoch = 2;
     sync(fresh, 2);
     EXPECT_TRUE(write_all().empty());
-    judge.written(old->epoch, old->seq);
+    judge.written(old.epoch, old.seq);
     EXPECT_EQ(flush().count<wire::Settled>(), 0U) << "written for a broker that is no more";
     hear(1, report(1, 10));
     EXPECT_EQ(written_seqs(), std::vector<Seq>{10});

@@ -48,7 +48,7 @@ using DescriptorSinkTest = SinkTest;
 
 TEST_F(DescriptorSinkTest, WritesTheOutcomesInTheirOrderAndSaysSo) {
     Pipe pipe;
-    DescriptorSink sink(pipe.give_writer(), format_raw);
+    DescriptorSink sink(pipe.give_writer(), append_raw);
     sink.put(completed(2, "two"));
     sink.put(completed(1, "one"));
     EXPECT_EQ(sink.waiting(), 2U);
@@ -60,7 +60,7 @@ TEST_F(DescriptorSinkTest, WritesTheOutcomesInTheirOrderAndSaysSo) {
 
 TEST_F(DescriptorSinkTest, AnOutcomeThatTheFormHasNothingForIsWrittenAtOnceBehindThoseBeforeIt) {
     Pipe pipe;
-    DescriptorSink sink(pipe.give_writer(), format_raw);
+    DescriptorSink sink(pipe.give_writer(), append_raw);
     OutcomeRecord failed = completed(2, "");
     failed.outcome = Outcome::failed;
     sink.put(completed(1, "one"));
@@ -73,7 +73,7 @@ TEST_F(DescriptorSinkTest, AnOutcomeThatTheFormHasNothingForIsWrittenAtOnceBehin
 
 TEST_F(DescriptorSinkTest, AFullPipeDoesNotBlockAndOnlyWhatIsWrittenIsSaid) {
     Pipe pipe;
-    DescriptorSink sink(pipe.give_writer(), format_raw);
+    DescriptorSink sink(pipe.give_writer(), append_raw);
     constexpr Seq kOutcomes = 3000;
     for (Seq seq = 1; seq <= kOutcomes; ++seq) sink.put(completed(seq, std::string(99, 'x')));
     std::vector<Seq> written = flush(sink);
@@ -101,7 +101,7 @@ TEST_F(DescriptorSinkTest, AFullPipeDoesNotBlockAndOnlyWhatIsWrittenIsSaid) {
 
 TEST_F(DescriptorSinkTest, NoLineThatFitsIntoPipeBufIsTorn) {
     Pipe pipe;
-    DescriptorSink sink(pipe.give_writer(), format_raw);
+    DescriptorSink sink(pipe.give_writer(), append_raw);
     for (Seq seq = 1; seq <= 400; ++seq) sink.put(completed(seq, std::string(seq * 37 % 1500, 'x')));
     std::size_t seen = 0;
     while (sink.waiting() > 0) {
@@ -116,7 +116,7 @@ TEST_F(DescriptorSinkTest, NoLineThatFitsIntoPipeBufIsTorn) {
 
 TEST_F(DescriptorSinkTest, ALineLongerThanThePipeGoesThroughInPieces) {
     Pipe pipe;
-    DescriptorSink sink(pipe.give_writer(), format_raw);
+    DescriptorSink sink(pipe.give_writer(), append_raw);
     const std::string large(300'000, 'y');
     sink.put(completed(1, large));
     sink.put(completed(2, "end"));
@@ -133,7 +133,7 @@ TEST_F(DescriptorSinkTest, ALineLongerThanThePipeGoesThroughInPieces) {
 
 TEST_F(DescriptorSinkTest, AReaderThatHasGoneIsAnError) {
     Pipe pipe;
-    DescriptorSink sink(pipe.give_writer(), format_raw);
+    DescriptorSink sink(pipe.give_writer(), append_raw);
     pipe.close_reader();
     sink.put(completed(1, "one"));
     Written written;
@@ -151,7 +151,7 @@ TEST_F(DescriptorSinkTest, AReaderThatHasGoneIsAnError) {
 TEST_F(DescriptorSinkTest, AFileIsAppendedTo) {
     const TempDir dir;
     dir.write("out", "before\n");
-    DescriptorSink sink(open_sink_file(dir.file("out"), false), format_raw);
+    DescriptorSink sink(open_sink_file(dir.file("out"), false), append_raw);
     sink.put(completed(1, std::string(3 << 20, 'z')));
     EXPECT_EQ(flush(sink), std::vector<Seq>{1}) << "files take it all";
     EXPECT_EQ(dir.read("out"), "before\n" + std::string(3 << 20, 'z') + "\n");
@@ -160,7 +160,7 @@ TEST_F(DescriptorSinkTest, AFileIsAppendedTo) {
 TEST_F(DescriptorSinkTest, AFullDiskIsWaitedFor) {
     const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
     ASSERT_GE(full, 0);
-    DescriptorSink sink(full, format_raw);
+    DescriptorSink sink(full, append_raw);
     sink.put(completed(1, "one"));
     testing::internal::CaptureStderr();
     EXPECT_TRUE(flush(sink).empty());
@@ -206,7 +206,7 @@ TEST(OpenSinkFile, AFileThatCannotBeOpenedIsAnError) {
 TEST_F(SinkTest, ZmqAnOutcomeIsAFrameWithoutANewline) {
     zmq::context_t context;
     Socket pull = Socket::bound(context, zmq::socket_type::pull, "inproc://sink", {});
-    ZmqSink sink(Socket::connected(context, zmq::socket_type::push, "inproc://sink", {}), format_raw);
+    ZmqSink sink(Socket::connected(context, zmq::socket_type::push, "inproc://sink", {}), append_raw);
     OutcomeRecord failed = completed(2, "");
     failed.outcome = Outcome::failed;
     sink.put(completed(1, "one"));
@@ -224,7 +224,7 @@ TEST_F(SinkTest, ZmqAnOutcomeIsAFrameWithoutANewline) {
 TEST_F(SinkTest, ZmqWithoutAReaderNothingIsSettledAndItIsTriedAgainSoon) {
     zmq::context_t context;
     ZmqSink sink(Socket::bound(context, zmq::socket_type::push, "inproc://nobody", {.send = 10, .linger = 0ms}),
-                 format_raw);
+                 append_raw);
     sink.put(completed(1, "one"));
     EXPECT_TRUE(flush(sink).empty());
     EXPECT_EQ(sink.waiting(), 1U);

@@ -61,9 +61,12 @@ std::string body_of(const R& record) {
 // ---- golden bytes, round trip --------------------------------------------------------------------------------------
 
 TEST(Wire, TheEnvelopeHasItsGoldenBytes) {
-    EXPECT_EQ(hex(frame_of(kEnvelope)), "9701020203040500");
+    EXPECT_EQ(hex(frame_of(kEnvelope)),
+              "970102"
+              "cf0000000000000002cf0000000000000003cf0000000000000004cf0000000000000005cf0000000000000000");
     EXPECT_EQ(hex(frame_of({Kind::tasks, 128, 256, 65'536, 1ULL << 32}, Gone{})),
-              "970101cc80cd0100ce00010000cf000000010000000002"
+              "970101"
+              "cf0000000000000080cf0000000000000100cf0000000000010000cf0000000100000000cf0000000000000002"
               "9108");
 }
 

@@ -1,0 +1,42 @@
+// Deliberate mistakes, for the test that the simulation finds mistakes. They exist only where CURFEW_MUTANTS is
+// defined, in the target curfew-mutants; everywhere else mutated() is false at compile time and nothing of them is
+// left.
+#pragma once
+
+namespace curfew {
+
+enum class Mutant {
+    none,
+    second_win,            ///< a result that came after the decision is written too
+    verdict_after_win,     ///< a verdict on a decided task is written too
+    report_judged_twice,   ///< the collector does not know reports again
+    settled_before_sink,   ///< a task counts as settled before the sink has it
+    event_dropped,         ///< a batch is forgotten before it was acknowledged
+    batch_out_of_order,    ///< a batch is taken although one before it is missing
+    hedge_timer_missed,    ///< a hedge that is due does not start
+    deadline_forgotten,    ///< the broker does not notice a deadline
+    credit_given_early,    ///< a credit is free at the cancel, not at the end
+    lost_without_echo,     ///< attempts of a worker are lost before the collector refuses it
+    cancel_forgotten,      ///< a cancel that came before its task is forgotten
+    old_session_accepted,  ///< a worker takes tasks of another session
+    lease_forgotten,       ///< a worker does not notice that it hears nothing
+    slot_freed_early,      ///< a slot is free when its work was asked to stop
+    report_not_kept,       ///< a worker forgets a report that it has sent
+};
+
+#ifdef CURFEW_MUTANTS
+
+inline Mutant active_mutant = Mutant::none;
+inline bool mutated(Mutant mutant) {
+    return active_mutant == mutant;
+}
+
+#else
+
+constexpr bool mutated(Mutant) {
+    return false;
+}
+
+#endif
+
+}  // namespace curfew

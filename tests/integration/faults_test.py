@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""Faults that come from outside: bad links, stalled peers, few descriptors, other clocks, work that floods, restarts in
+any order. What tells right from wrong: every message has exactly one outcome, the books balance, nothing is left.
+
+Crashes are in crash_test.py, junk in bad_input_test.py.
+"""
+
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from tests.support.group import GroupTest, eventually, memory_peak_mib, numbers, processes_running  # noqa: E402
+from tests.support.proxy import Proxy  # noqa: E402
+
+SEED = int(os.environ.get("CURFEW_TEST_SEED") or int.from_bytes(os.urandom(4), "big"))
+
+
+class FaultTest(GroupTest):
+    def each_has_one_outcome(self, lines, count):
+        self.assertEqual(sorted(map(int, lines)), list(range(1, count + 1)))
+
+    def endpoint(self, name):
+        return f"ipc://{self.run_dir}/{name}"
+
+
+class BadLinks(FaultTest):
+    """Every link of a group goes through a proxy. No process is started again: links heal by themselves."""
+
+    STRIKES = 20
+    WORKERS = 3
+
+    def setUp(self):
+        super().setUp()
+        self.environment["CURFEW_HEARTBEAT"] = "200ms"
+        self.random = random.Random(SEED)
+        self.proxies = {}
+        os.mkdir(self.run_dir, 0o700)
+        self.addCleanup(lambda: [proxy.close() for proxy in self.proxies.values()])
+        self.addCleanup(self._end_all)  # before the proxies
+        # Results and events are proxied before anybody can know the real ones; a worker's own sockets before there is a
+        # broker that could ask for them.
+        for name in ("results", "events"):
+            self.proxies[name] = Proxy(f"{self.run_dir}/{name}", f"{self.run_dir}/{name}.real", self.random.random())
+        self.collector = self.ready("collector", "--results", self.endpoint("results.real"),
+                                    "--broker", self.endpoint("events"))
+        self.workers = []
+        for number in range(1, self.WORKERS + 1):
+            worker = self.ready("worker", "--name", f"w{number}", "--broker", self.endpoint("events"),
+                                "--collector", self.endpoint("results"), "--slots", "4", "--handler", "sleep:exp:5ms")
+            self.workers.append(worker)
+            for socket_of in ("tasks", "control"):
+                path = worker.endpoints[socket_of].removeprefix("ipc://")
+                self.proxies[f"w{number}.{socket_of}"] = Proxy.before(path, self.random.random())
+
+    def _end_all(self):
+        for running in self._running:
+            running.signal(signal.SIGTERM)
+        for running in self._running:
+            running.code(10)
+
+    def strike(self, proxy):
+        """A fault, and the way back."""
+        kind = self.random.choice(("reset", "reset", "silent", "one way", "slow", "bytes"))
+        if kind == "reset":
+            proxy.reset()
+            return lambda: None
+        if kind == "silent":
+            proxy.silent = frozenset(("in", "out"))
+        elif kind == "one way":
+            proxy.silent = frozenset((self.random.choice(("in", "out")),))
+        elif kind == "slow":
+            proxy.delay = (0.0, 0.1)
+        else:
+            proxy.piece = 1
+
+        def heal():
+            proxy.silent, proxy.delay, proxy.piece = frozenset(), (0.0, 0.0), 1 << 16
+            if kind == "silent" and self.random.random() < 0.5:
+                proxy.reset()  # a link that stood still for long is often a dead one
+        return heal
+
+    def test_whatever_happens_to_the_links_each_message_has_one_outcome(self):
+        count = 4000
+        broker = self.ready("broker", "--source", "stdin", "--events", self.endpoint("events.real"), "--collector",
+                            self.endpoint("results"), "--fanout", "2", "--deadline", "none", stdin="pipe")
+        half = count // 2
+        broker.feed(numbers(half))
+        for _ in range(self.STRIKES):
+            heal = self.strike(self.random.choice(list(self.proxies.values())))
+            time.sleep(self.random.choice((0.02, 0.1, 0.3, 0.7)))  # the fault's length is the fault
+            heal()
+        broker.feed(numbers(count)[len(numbers(half)):])
+        broker.end_of_input()
+        self.assertEqual(broker.code(60), 0, f"seed {SEED}: {broker.err[-2000:]}")
+        self.assertTrue(all(running.alive for running in (self.collector, *self.workers)), f"seed {SEED}")
+        self.each_has_one_outcome(self.collector.lines, count)
+        self.assertGreater(sum(proxy.links for proxy in self.proxies.values()), len(self.proxies), f"seed {SEED}")
+
+
+class Strangers(FaultTest):
+    def test_idle_connections_and_stalled_handshakes_hold_up_nobody_and_are_dropped(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--handler", "echo", stdin="pipe")
+        self.workers_are_ready(2)
+        strangers = []
+        try:
+            for name in ("results", "events", "w1.tasks", "w1.control", "broker.monitor"):
+                for number in range(60):
+                    stranger = socket.socket(socket.AF_UNIX)
+                    stranger.settimeout(20)
+                    stranger.connect(f"{self.run_dir}/{name}.sock")
+                    if number % 2:
+                        stranger.sendall(b"\xff\0\0\0\0\0\0\0\1\x7f\3")  # half of a ZMTP greeting
+                    strangers.append(stranger)
+            launch.feed(numbers(2000))
+            launch.writes(2000)
+            for stranger in strangers:  # libzmq drops who has not shaken hands within five seconds
+                while stranger.recv(4096):
+                    pass
+        finally:
+            for stranger in strangers:
+                stranger.close()
+        launch.end_of_input()
+        self.ends_well(launch)
+        self.each_has_one_outcome(launch.lines, 2000)
+
+
+class Scarcity(FaultTest):
+    def test_a_worker_without_descriptors_fails_its_attempts_with_the_reason_and_recovers(self):
+        worker = 'sh -c "ulimit -n 64; exec curfew-worker --slots 1 --handler exec -- sh -c \'sleep 0.001; cat\'"'
+        launch = self.launch_procfile("broker: curfew-broker --source stdin --fanout 1 --attempts 3",
+                                      f"w1: {worker}", "collector: curfew-collector", words=(), stdin=numbers(50))
+        self.assertEqual(launch.code(), 0, launch.err[-2000:])
+        self.each_has_one_outcome(launch.lines, 50)
+
+    def test_work_that_cannot_be_started_for_want_of_processes_fails_with_the_reason(self):
+        # A command that is itself out of processes says so by its exit code; the group goes on.
+        command = "ulimit -v 30000; read n; if [ $n = 7 ]; then exec tail -c 100000000 /dev/zero; fi; echo $n"
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--dead-letters",
+                             self.path("dead"), "--", "bash", "-c", command, stdin=numbers(20))
+        tasks, attempts = self.ends_well(launch, code=1)
+        self.assertEqual((tasks["completed"], tasks["failed"], attempts["failed"]), (19, 1, 1))
+        with open(self.path("dead"), encoding="utf-8") as file:
+            [dead] = [json.loads(line) for line in file]
+        self.assertEqual((dead["seq"], dead["outcome"], dead["message"]), (7, "failed", "7"))
+        self.assertEqual([past["end"] for past in dead["history"]], ["failed"])
+        self.assertNotIn("7", launch.lines)
+
+
+class Floods(FaultTest):
+    def test_endless_stderr_is_dropped_and_costs_no_memory(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--deadline", "700ms", "--",
+                             "sh", "-c", "exec yes 'this goes on and on' >&2", stdin=b"1\n", )
+        worker = self.pid_of("w1")
+        eventually(lambda: processes_running("this goes on and on") or not launch.alive, "the flood")
+        peak = 0.0
+        while launch.alive:
+            peak = max(peak, memory_peak_mib(worker))
+            time.sleep(0.01)
+        tasks, _ = self.ends_well(launch, code=1)
+        self.assertEqual(tasks["expired"], 1)
+        self.assertLess(peak, 100)
+        self.assertLess(len(launch.err), 200_000)
+        self.nothing_runs("this goes on and on")
+
+    def test_a_bounded_fork_bomb_is_gone_with_its_attempt(self):
+        bomb = f"for i in $(seq 40); do setsid sh -c 'sleep {self.sleep} & sleep {self.sleep}' & done; wait"
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--slots", "1", "--fanout", "1", "--deadline",
+                             "600ms", "--grace", "200ms", "--", "sh", "-c", bomb, stdin=b"1\n")
+        eventually(lambda: len(processes_running(self.sleep)) >= 40 or not launch.alive, "the bomb")
+        tasks, _ = self.ends_well(launch, code=1)
+        self.assertEqual(tasks["expired"], 1)
+        self.nothing_runs(self.sleep)
+
+
+@unittest.skipUnless(os.geteuid() == 0 and shutil.which("unshare"), "needs root")
+class Clocks(FaultTest):
+    def test_each_process_may_have_a_monotonic_clock_of_its_own(self):
+        shifted = "unshare --time --fork --kill-child=TERM --monotonic {0} --boottime {0} -- "
+        if subprocess.run([*shifted.format(1).split(), "true"], stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("no time namespaces here")
+        launch = self.launch_procfile(
+            "broker: curfew-broker --source stdin --deadline 2s --hedge 20ms",
+            f"w1: {shifted.format(86400 * 365)} curfew-worker --name w1 --handler sleep:exp:5ms",
+            f"w2: {shifted.format(50)} curfew-worker --name w2 --handler sleep:exp:5ms",
+            f"collector: {shifted.format(3600)} curfew-collector", words=(), stdin=numbers(500))
+        self.assertEqual(launch.code(), 0, launch.err[-2000:])
+        self.each_has_one_outcome(launch.lines, 500)
+
+
+class Restarts(FaultTest):
+    def test_the_processes_may_be_started_in_any_order(self):
+        for order in itertools.permutations(("broker", "worker", "collector")):
+            with self.subTest(order=order):
+                self.run_dir = self.path("-".join(order))
+                started = {}
+                for role in order:
+                    words = {"broker": ("--source", "stdin"), "worker": ("--name", "w1", "--handler", "echo"), "collector": ()}
+                    started[role] = self.ready(role, *words[role], stdin=numbers(50) if role == "broker" else None)
+                self.assertEqual(started["broker"].code(), 0, started["broker"].err)
+                self.each_has_one_outcome(started["collector"].lines, 50)
+                for role in ("worker", "collector"):
+                    started[role].signal(signal.SIGTERM)
+                    self.assertEqual(started[role].code(), 0, started[role].err)
+
+    def test_a_group_without_a_collector_waits_for_one(self):
+        self.ready("worker", "--name", "w1", "--handler", "echo")
+        broker = self.ready("broker", "--source", "stdin", stdin=numbers(50))
+        broker.says("waiting for=collector")
+        self.assertEqual(self.snapshot()["tasks"]["in_flight"], 0)
+        collector = self.ready("collector")
+        self.assertEqual(broker.code(), 0, broker.err)
+        self.each_has_one_outcome(collector.lines, 50)
+
+
+class DeadLetters(FaultTest):
+    def letters(self, name="dead"):
+        with open(self.path(name), encoding="utf-8") as file:
+            return {letter["seq"]: letter for letter in map(json.loads, file)}
+
+    def test_they_tell_what_was_tried_and_what_was_asked(self):
+        command = 'read m; case "$m" in bad) echo no >&2; exit 3;; hopeless) exit 9;; *) echo "$m";; esac'
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--attempts", "2", "--fanout", "2", "--hedge",
+                             "10s", "--reject-exit", "9", "--dead-letters", self.path("dead"), "--output",
+                             self.path("out"), "--", "sh", "-c", command, stdin="pipe")
+        self.workers_are_ready(2)
+        launch.feed(b"good\nbad\nhopeless\n")
+        launch.end_of_input()
+        tasks, _ = self.ends_well(launch, code=1)
+        self.assertEqual((tasks["completed"], tasks["failed"]), (1, 2))
+        with open(self.path("out"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "good\n")
+        letters = self.letters()
+        self.assertEqual({seq: letter["message"] for seq, letter in letters.items()}, {2: "bad", 3: "hopeless"})
+        self.assertEqual([past["end"] for past in letters[2]["history"]], ["failed", "failed"])
+        self.assertEqual(len({past["worker"] for past in letters[2]["history"]}), 2, "the second attempt goes elsewhere")
+        self.assertEqual((letters[3]["attempts"], letters[3]["attempt"]), (1, 1), "no second attempt of what was rejected")
+
+    def test_a_file_of_dead_letters_that_cannot_be_written_is_74(self):
+        launch = self.launch("--dead-letters", self.path("no", "such", "folder"), "--handler", "echo", stdin=b"1\n")
+        self.assertEqual(launch.code(), 74, launch.err)
+        self.assertIn("--dead-letters: cannot write", launch.err)
+
+
+if __name__ == "__main__":
+    unittest.main()

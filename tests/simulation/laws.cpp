@@ -1,0 +1,111 @@
+// The laws: what holds after each step, what holds now and then, what holds at the end.
+#include <algorithm>
+
+#include "tests/simulation/world.h"
+
+namespace curfew::simulation {
+
+using namespace std::chrono_literals;
+
+void World::check_step() {
+    if (broker_ == nullptr || ++steps_ % check_every_ != 0) return;
+    if (!broker_->ledger().books().balanced()) fail("the books do not balance");
+    if (broker_->counts().surprises > 0) fail("the broker was surprised by the collector");
+    if (broker_->ledger().tasks_in_flight() > scenario_.broker.window) fail("more tasks in flight than the window has");
+    for (const auto& [session, worker] : broker_->roster().sessions()) {
+        const SessionBooks* books = broker_->ledger().session(session);
+        if (books == nullptr) return fail("a session without books");
+        if (worker->in_flight > worker->credit) return fail("more in flight than the credit");
+    }
+    if (steps_ % (64 * check_every_) == 0) check_all();
+}
+
+/// All of it, counted anew.
+void World::check_all() {
+    if (const auto wrong = broker_->ledger().audit()) fail(*wrong);
+    for (const auto& [session, worker] : broker_->roster().sessions()) {
+        std::size_t holding = 0;
+        broker_->ledger().session(session)->open.for_each([&](AttemptNumber, const Attempt& attempt) {
+            holding += attempt.state != AttemptState::reported;
+            const Task* task = broker_->ledger().task(attempt.seq);
+            if (task != nullptr && attempt.started_at > task->deadline_at) {
+                fail("an attempt was started past its task's deadline");
+            }
+        });
+        if (holding != worker->in_flight) fail("a credit was lost or made up");
+    }
+    broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
+        if (task.alive.size() > scenario_.broker.fanout) fail("more attempts alive than the fanout");
+    });
+    for (const auto& worker : workers_) check_lease(*worker);
+}
+
+/// Right after the broker's turn: whatever was due has been done.
+void World::check_timers() {
+    if (++broker_turns_ % (16 * check_every_) != 0) return;
+    broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
+        if (task.state != TaskState::open || task.expired) return;
+        if (task.deadline_at <= now_) fail("a deadline was missed");
+        if (task.hedge_at <= now_) fail("a hedge that is due was not started");
+    });
+}
+
+/// Edge rule 3: no work runs that nobody waits for, for longer than the lease and what a late ping may add to it.
+void World::check_lease(WorkerProcess& worker) {
+    const bool runs = worker.up && worker.paused_until <= now_ &&
+                      std::ranges::any_of(worker.core->slots(), [](const SlotState& slot) {
+                          return slot.attempt.number != 0 && !slot.stopping;
+                      });
+    const auto awaited = [&] {
+        if (!broker_process_.up || worker.core->broker() != broker_process_.incarnation) return false;
+        const WorkerSession* session = broker_->roster().find(worker.core->session());
+        return session != nullptr && session->state < SessionState::leaving;
+    };
+    if (!runs || awaited()) {
+        worker.unawaited_since = kNever;
+    } else if (worker.unawaited_since == kNever) {
+        worker.unawaited_since = now_;
+    } else if (now_ - worker.unawaited_since > 2500ms + 3000 * scenario_.latency) {
+        fail("work runs that nobody waits for");
+    }
+}
+
+bool World::drained() const {
+    if (!well() || !to_hand_over_.empty() || broker_ == nullptr || judge_ == nullptr) return false;
+    if (broker_->ledger().tasks_in_flight() > 0 || broker_->ledger().attempts_in_flight() > 0) return false;
+    if (broker_->to_collector().unacknowledged() > 0 || judge_->unacknowledged() > 0) return false;
+    return std::ranges::all_of(workers_, [&](const auto& worker) {
+        return worker->up && worker->core->broker() == broker_process_.incarnation && worker->core->held().empty() &&
+               worker->handler->running() == 0 && worker->core->session() != 0;
+    });
+}
+
+void World::check_end() {
+    if (const auto wrong = broker_->ledger().audit()) fail(*wrong);
+    const Scenario& s = scenario_;
+    const bool nothing_can_be_lost = s.drop + s.overtake + s.cut + s.pause + s.crash_worker + s.crash_broker == 0;
+    if (nothing_can_be_lost && broker_->ledger().books().of(End::lost) > 0) fail("an attempt was lost without a fault");
+    if (judge_->decided() > 0) fail("the collector still holds decided tasks");
+    for (const std::uint32_t count : outcomes_) {
+        if (count == 0) return fail("a message has no outcome");
+    }
+    // The books between the processes, for the sessions that are alive.
+    for (const auto& worker : workers_) {
+        const WorkerCore& core = *worker->core;
+        const SessionBooks* books = broker_->ledger().session(core.session());
+        if (books == nullptr || core.counts().sessions != 1) continue;
+        const auto ends = [&](End end) { return books->ends[static_cast<std::size_t>(end)]; };
+        const auto said = [&](ReportKind kind) { return core.counts().reports[static_cast<std::size_t>(kind)]; };
+        if (ends(End::lost) > 0) continue;
+        if (books->last_number != core.counts().received) fail("sent is not received");
+        if (said(ReportKind::ok) + said(ReportKind::late) != ends(End::won) + ends(End::late))
+            fail("won and late differ");
+        if (said(ReportKind::failed) + said(ReportKind::rejected) != ends(End::failed)) fail("failed differs");
+        if (said(ReportKind::cancelled) != ends(End::cancelled)) fail("cancelled differs");
+        if (said(ReportKind::expired) != ends(End::expired)) fail("expired differs");
+        const auto* judged = judge_->ends_of(core.session());
+        if (collector_crashes_ == 0 && judged != nullptr && *judged != books->ends) fail("the collector's ends differ");
+    }
+}
+
+}  // namespace curfew::simulation

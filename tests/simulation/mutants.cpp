@@ -1,0 +1,61 @@
+// curfew-mutants: makes one deliberate mistake after the other in the cores and asks the simulation to find it. A
+// simulation that finds nothing in them would prove nothing about the cores as they are. Exit 0 if each was found, 1 if
+// not.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <utility>
+
+#include "common/mutant.h"
+#include "tests/simulation/scenario.h"
+#include "tests/simulation/world.h"
+
+namespace {
+
+using curfew::Mutant;
+
+constexpr std::pair<Mutant, const char*> kMutants[] = {
+    {Mutant::second_win, "second_win"},
+    {Mutant::verdict_after_win, "verdict_after_win"},
+    {Mutant::report_judged_twice, "report_judged_twice"},
+    {Mutant::settled_before_sink, "settled_before_sink"},
+    {Mutant::event_dropped, "event_dropped"},
+    {Mutant::batch_out_of_order, "batch_out_of_order"},
+    {Mutant::hedge_timer_missed, "hedge_timer_missed"},
+    {Mutant::deadline_forgotten, "deadline_forgotten"},
+    {Mutant::credit_given_early, "credit_given_early"},
+    {Mutant::lost_without_echo, "lost_without_echo"},
+    {Mutant::cancel_forgotten, "cancel_forgotten"},
+    {Mutant::old_session_accepted, "old_session_accepted"},
+    {Mutant::lease_forgotten, "lease_forgotten"},
+    {Mutant::slot_freed_early, "slot_freed_early"},
+    {Mutant::report_not_kept, "report_not_kept"},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Makes deliberate mistakes in the cores and says at which seed the simulation finds each.");
+    std::uint64_t seeds = 2000;
+    std::string only;
+    app.add_option("--seeds", seeds, "Most seeds to try for each")->check(CLI::PositiveNumber);
+    app.add_option("--only", only, "One mistake, by its name");
+    CLI11_PARSE(app, argc, argv);
+
+    int missed = 0;
+    for (const auto& [mutant, name] : kMutants) {
+        if (!only.empty() && only != name) continue;
+        curfew::active_mutant = mutant;
+        curfew::simulation::Verdict verdict;
+        verdict.passed = true;
+        std::uint64_t seed = 0;
+        while (verdict.passed && seed < seeds) {
+            curfew::simulation::World world(curfew::simulation::scenario_of(++seed), false);
+            verdict = world.run(5'000'000);
+        }
+        missed += verdict.passed;
+        std::printf("%-21s %s %llu: %s\n", name, verdict.passed ? "NOT FOUND by seed" : "found at seed",
+                    static_cast<unsigned long long>(seed), verdict.problem.c_str());
+        std::fflush(stdout);
+    }
+    return missed == 0 ? 0 : 1;
+}
