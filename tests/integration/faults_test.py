@@ -229,7 +229,7 @@ class DeadLetters(FaultTest):
 
     def test_they_tell_what_was_tried_and_what_was_asked(self):
         command = 'read m; case "$m" in bad) echo no >&2; exit 3;; hopeless) exit 9;; *) echo "$m";; esac'
-        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--attempts", "2", "--fanout", "2", "--hedge",
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--slots", "4", "--attempts", "2", "--fanout", "2", "--hedge",
                              "10s", "--reject-exit", "9", "--dead-letters", self.path("dead"), "--output",
                              self.path("out"), "--", "sh", "-c", command, stdin="pipe")
         self.workers_are_ready(2)
