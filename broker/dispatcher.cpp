@@ -251,7 +251,7 @@ Instant Dispatcher::next_deadline() const {
     for (const auto& [session, worker] : roster_.sessions()) {
         if (worker->state < SessionState::leaving) next = std::min(next, worker->last_heard + 3 * config_.heartbeat);
     }
-    return std::min(next, sender_.next_deadline(config_.heartbeat));
+    return std::min({next, ack_at_, sender_.next_deadline(config_.heartbeat)});
 }
 
 }  // namespace curfew

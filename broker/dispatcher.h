@@ -166,7 +166,8 @@ private:
     CollectorState collector_state_ = CollectorState::unknown;
     std::string sync_frame_;  ///< kept until Synced
     bool send_sync_ = false;
-    bool owes_ack_ = false;
+    std::uint32_t acks_owed_ = 0;  ///< batches that have come since the last acknowledgement
+    Instant ack_at_ = kNever;      ///< when it goes at the latest
     bool ping_collector_ = false;
     StreamSender sender_;
     StreamReceiver receiver_;

@@ -7,6 +7,10 @@
 namespace curfew {
 namespace {
 
+/// Acknowledgements wait this long for a frame that carries them, and no more than so many.
+constexpr Duration kAckWithin = std::chrono::milliseconds(20);
+constexpr std::uint32_t kMostAcksOwed = 32;
+
 std::uint64_t micros(Duration duration) {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
 }
@@ -33,7 +37,8 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
     if (collector_state_ == CollectorState::unknown) return;
     sender_.acknowledge(now, envelope.acked);
     if (envelope.number == 0) return;
-    owes_ack_ = true;
+    if (ack_at_ == kNever) ack_at_ = now + kAckWithin;
+    if (++acks_owed_ >= kMostAcksOwed) ack_at_ = now;
     if (!receiver_.take(envelope.number)) return;
     const wire::Error error = reader_.each([&](auto& record) {
         using R = std::decay_t<decltype(record)>;
@@ -228,13 +233,16 @@ void Dispatcher::flush_collector(Instant now, std::vector<OutFrame>& frames) {
         std::string frame = to_collector_.finish(envelope);
         sender_.keep(now, frame);
         frames.push_back({Road::collector, 0, std::move(frame)});
-        owes_ack_ = false;
+        ack_at_ = kNever;
     }
     envelope.number = 0;
     if (std::exchange(ping_collector_, false)) to_collector_.add(wire::BrokerPing{config_.epoch});
-    if (std::exchange(owes_ack_, false) || !to_collector_.empty()) {
+    const bool ack_due = now >= ack_at_ || (ack_at_ != kNever && drained());  // then nothing may come to carry it
+    if (ack_due || !to_collector_.empty()) {
         frames.push_back({Road::collector, 0, to_collector_.finish(envelope)});
+        ack_at_ = kNever;
     }
+    if (ack_at_ == kNever) acks_owed_ = 0;
     sender_.resend_overdue(now, config_.heartbeat, [&](const std::string& frame) {
         frames.push_back({Road::collector, 0, frame});
     });

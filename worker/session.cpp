@@ -362,7 +362,8 @@ void WorkerCore::check_slots(Instant now) {
         ++out;
         overdue = overdue || (slot.deadline_at != kNever && now >= slot.deadline_at + config_.grace);
     }
-    if (worn_out_ || handler_.can_kill() || (out < slots_.size() && !overdue)) return;
+    const bool none_left = out == slots_.size();
+    if (worn_out_ || (!none_left && (handler_.can_kill() || !overdue))) return;
     worn_out_ = true;
     report_stuck(now);
     leave(now);

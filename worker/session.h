@@ -108,8 +108,8 @@ public:
     /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits for its
     /// confirmation.
     [[nodiscard]] bool left() const { return leaving_ && bye_sent_ && !stopping() && held_.empty(); }
-    /// Work that cannot be killed ignores its stop: no slot is left in service, or one is past its deadline and grace.
-    /// The process is to leave and to be replaced.
+    /// No slot is left in service, or, where work cannot be killed, one is past its deadline and grace. The process is
+    /// to leave and to be replaced.
     [[nodiscard]] bool worn_out() const { return worn_out_; }
 
     // ---- looking

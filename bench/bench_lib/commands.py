@@ -13,7 +13,7 @@ ABOUT_XARGS = "xargs (does not collect)"
 def add_options(parser):
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--slots", type=int, default=2,
-                        help="commands at a time (%(default)s): workers of one slot each")
+                        help="commands at a time (%(default)s): the slots of one worker")
     parser.add_argument("--command", default="/bin/true")
 
 
@@ -37,7 +37,7 @@ def measure(place, options):
 
 
 def _curfew(place, options, source):
-    group = ["--quiet", "--fanout", 1, "--workers", options.slots, "--output", place.file("out")]
+    group = ["--quiet", "--fanout", 1, "--workers", 1, "--slots", options.slots, "--output", place.file("out")]
     start = start_time(place, *group, command=[options.command])
     with Group(place, *group, "--input", source, command=[options.command]) as running:
         ending = running.finish(options.messages)

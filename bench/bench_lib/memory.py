@@ -19,6 +19,7 @@ from .req import Client
 
 RUNS = 1  # time is not measured
 STALL = 0.5  # seconds, well below what makes a process suspect
+QUIET = 2.5  # seconds: a process gives back what a burst has left with its allocator in the first second that is quiet
 
 
 def add_options(parser):
@@ -80,6 +81,7 @@ def _after(group, first, upto, options, crowd=None):
     if crowd:
         crowd.join()
     group.wait_for(lambda books: books.settled >= upto and books.attempts_in_flight == 0, options.messages)
+    time.sleep(QUIET)
     found = {}
     with Client() as client:
         for name in group.members():

@@ -65,7 +65,7 @@ void World::check_lease(WorkerProcess& worker) {
         worker.unawaited_since = kNever;
     } else if (worker.unawaited_since == kNever) {
         worker.unawaited_since = now_;
-    } else if (now_ - worker.unawaited_since > 2500ms + 3000 * scenario_.latency) {
+    } else if (now_ - std::max(worker.unawaited_since, worker.paused_until) > 2500ms + 3000 * scenario_.latency) {
         fail("work runs that nobody waits for");
     }
 }

@@ -376,7 +376,8 @@ void World::strike() {
     if ((dice -= s.crash_broker) < 0) return crash(kBroker);
     if ((dice -= s.pause) < 0) {
         const Duration length = chance(0.5) ? exponential(100ms) : exponential(4s);
-        process(any).paused_until = std::min(now_ + length, well_at_);
+        Instant& until = process(any).paused_until;
+        until = std::max(until, std::min(now_ + length, well_at_));
         return tell(any, "is paused");
     }
     if ((dice -= s.cut) < 0) {

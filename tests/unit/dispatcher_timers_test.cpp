@@ -136,6 +136,29 @@ TEST(DispatcherTimers, AFailedAttemptReleasesTheNextAtOnceWithoutBudget) {
     EXPECT_EQ(bench.broker.hedging().counts().sent, 0U);
 }
 
+TEST(DispatcherTimers, AnAttemptThatReplacesALostOneIsHedgedToo) {
+    Bench bench(hedged(20ms, 2));
+    bench.start();
+    bench.say_ended(bench.tasks.at(0).id, End::lost);
+    bench.turn();
+    ASSERT_EQ(bench.tasks.size(), 1U);
+    bench.now += 20ms;
+    bench.turn();
+    EXPECT_EQ(bench.tasks.size(), 1U) << "one alive of two";
+}
+
+TEST(DispatcherTimers, AHedgeThatWinsIsCounted) {
+    Bench bench(hedged(20ms, 2));
+    bench.start();
+    bench.now += 20ms;
+    bench.turn();
+    bench.win(bench.tasks.at(0));
+    EXPECT_EQ(bench.broker.hedging().counts().won, 1U);
+    bench.start();
+    bench.win(bench.tasks.at(0));
+    EXPECT_EQ(bench.broker.hedging().counts().won, 1U) << "the first attempt is no hedge";
+}
+
 TEST(DispatcherTimers, LosersTeachTheHedgeDelayTheirAge) {
     Bench bench;
     const Seq seq = bench.start();

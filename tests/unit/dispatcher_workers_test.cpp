@@ -298,6 +298,37 @@ TEST(DispatcherWorkers, Rule5AnAttemptThatIsHeldIsNotDoubted) {
     }
 }
 
+TEST(DispatcherWorkers, Rule5WhatRunsIsShownAsRunning) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    const auto state = [&] { return bench.broker.ledger().session(session)->open.find(1)->state; };
+    EXPECT_EQ(state(), AttemptState::queued);
+    bench.pass(1s);
+    wire::TokenReport token = bench.token(session);
+    token.running = {{1, 1}};
+    bench.answer_token(token);
+    EXPECT_EQ(state(), AttemptState::running);
+}
+
+TEST(DispatcherWorkers, SeveralRoundsOfTheTokenAskForACancelOnce) {
+    Dispatcher::Config config;
+    config.fanout = 2;
+    Bench bench(config);
+    const Session winner = bench.add_worker("v");
+    const Session session = bench.add_worker("w");
+    const Seq seq = bench.start();
+    bench.say_decided(seq, {winner, 1});
+    bench.turn();
+    bench.pass(3s);
+    wire::TokenReport token = bench.token(session);
+    token.running = {{1, 1}};
+    const std::uint64_t last = bench.rounds.at(session);
+    for (token.round = last - 2; token.round <= last; ++token.round) bench.say(token);
+    bench.flush();
+    EXPECT_EQ(bench.cancelled(session, CancelReason::decided), Numbers{1});
+}
+
 TEST(DispatcherWorkers, Rule5WhatWasSentAfterTheTokenIsNotDoubted) {
     Bench bench;
     const Session session = bench.add_worker("w");
