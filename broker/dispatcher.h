@@ -107,7 +107,7 @@ private:
     // Workers (dispatcher_workers.cpp).
     void receive_from_worker(Instant now, const wire::Envelope& envelope);
     void on_hello(Instant now, const wire::Hello& hello);
-    void on_heartbeat(Instant now, Session session);
+    void on_heartbeat(Instant now, Session session, const wire::Heartbeat& heartbeat);
     void leave(WorkerSession& worker, bool died);
     void close_if_empty(WorkerSession& worker);
     void lose_all(Instant now, WorkerSession& worker);

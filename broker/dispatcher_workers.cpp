@@ -51,7 +51,7 @@ void Dispatcher::receive_from_worker(Instant now, const wire::Envelope& envelope
             on_hello(now, record);
         } else if constexpr (std::is_same_v<R, wire::Heartbeat>) {
             if (envelope.broker == config_.incarnation) {
-                on_heartbeat(now, envelope.peer);
+                on_heartbeat(now, envelope.peer, record);
             } else {
                 ++counts_.refused;
             }
@@ -93,13 +93,14 @@ void Dispatcher::on_record(Instant, const wire::Admitted& admitted) {
     worker->welcome_due = true;
 }
 
-void Dispatcher::on_heartbeat(Instant now, Session session) {
+void Dispatcher::on_heartbeat(Instant now, Session session, const wire::Heartbeat& heartbeat) {
     WorkerSession* worker = roster_.find(session);
     if (worker == nullptr) {
         ++counts_.refused;
         return;
     }
     worker->last_heard = now;
+    if (std::exchange(worker->slots_in_service, heartbeat.slots) == 0) fruitless_ = 0;
     if (worker->state == SessionState::admitted) {
         worker->state = SessionState::ready;
         fruitless_ = 0;

@@ -47,6 +47,7 @@ struct WorkerSession {
     std::string pool;
     std::size_t pool_index = 0;  ///< the roster's, one for each pool
     std::uint32_t slots = 1;
+    std::uint32_t slots_in_service = 1;  ///< as far as it says; none: it gets nothing for now
     std::uint32_t credit = 1;
     std::uint32_t in_flight = 0;  ///< attempts that hold a credit: open ones, but for winners that wait for the sink
     std::uint32_t pid = 0;
@@ -71,7 +72,9 @@ struct WorkerSession {
 
     std::uint64_t chosen_against = 0;  ///< the roster's choice in which it could not be taken
 
-    [[nodiscard]] bool can_take() const { return state == SessionState::ready && !tasks_blocked && in_flight < credit; }
+    [[nodiscard]] bool can_take() const {
+        return state == SessionState::ready && !tasks_blocked && in_flight < credit && slots_in_service > 0;
+    }
 };
 
 class Roster {

@@ -143,11 +143,12 @@ struct Hello {
     auto fields() { return std::tie(worker, hello, name, pool, slots, credit, pid, tasks, control); }
 };
 
-/// Shows life, and nothing else. The envelope's peer is the session.
+/// Shows life, and whether there is a place to work. The envelope's peer is the session.
 struct Heartbeat {
     static constexpr std::uint8_t kType = 11;
     static constexpr std::size_t kRequired = 0;
-    auto fields() { return std::tie(); }
+    std::uint32_t slots = UINT32_MAX;  ///< in service; none: it gets no attempts for now
+    auto fields() { return std::tie(slots); }
 };
 
 // ---- worker to collector, results ----------------------------------------------------------------------------------

@@ -350,8 +350,9 @@ void WorkerCore::on_deadline(Instant now, AttemptNumber number) {
 }
 
 /// Work that ignores that it was asked to stop: its slot is out of service after grace. Where the handler can kill, the
-/// kill has a second to do its work; where it cannot, the process is worn out when nothing else is left, or at deadline
-/// + grace.
+/// kill has a second to do its work; what survives that is in the hands of the kernel, and without any other slot
+/// nothing more is taken until it has ended. Where the handler cannot kill, the process is worn out when nothing else
+/// is left, or at deadline + grace.
 void WorkerCore::check_slots(Instant now) {
     const Duration patience = config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero());
     std::size_t out = 0;
@@ -363,10 +364,21 @@ void WorkerCore::check_slots(Instant now) {
         overdue = overdue || (slot.deadline_at != kNever && now >= slot.deadline_at + config_.grace);
     }
     const bool none_left = out == slots_.size();
-    if (worn_out_ || (!none_left && (handler_.can_kill() || !overdue))) return;
+    if (std::exchange(none_left_, none_left) != none_left) heartbeat_at_ = now;  // the broker is to know at once
+    if (none_left && handler_.can_kill()) fail_queued(now);
+    if (worn_out_ || handler_.can_kill() || (!none_left && !overdue)) return;
     worn_out_ = true;
     report_stuck(now);
     leave(now);
+}
+
+/// There is no slot that could ever start them: they are tried elsewhere.
+void WorkerCore::fail_queued(Instant now) {
+    for (; !queue_.empty(); queue_.pop_front()) {
+        HeldAttempt* attempt = held_.find(queue_.front());
+        if (attempt == nullptr || attempt->state != AttemptState::queued) continue;
+        report(now, queue_.front(), *attempt, ReportKind::failed, {}, "no slot of its worker is in service");
+    }
 }
 
 /// The attempts of slots that are out of service get their end in the books; their threads die with the process.
@@ -479,7 +491,8 @@ void WorkerCore::flush(Instant now, std::vector<std::string>& for_collector, std
     }
     if (now >= heartbeat_at_) {
         heartbeat_at_ = now + config_.heartbeat;
-        writer_.add(wire::Heartbeat{});
+        const auto out = std::ranges::count_if(slots_, [](const SlotState& slot) { return slot.out_of_service; });
+        writer_.add(wire::Heartbeat{static_cast<std::uint32_t>(slots_.size() - static_cast<std::size_t>(out))});
         for_broker.push_back(writer_.finish({wire::Kind::life, broker_, session_, 0, 0}));
     }
     if (!results_blocked_) write_reports(for_collector);

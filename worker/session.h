@@ -108,8 +108,8 @@ public:
     /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits for its
     /// confirmation.
     [[nodiscard]] bool left() const { return leaving_ && bye_sent_ && !stopping() && held_.empty(); }
-    /// No slot is left in service, or, where work cannot be killed, one is past its deadline and grace. The process is
-    /// to leave and to be replaced.
+    /// Work that cannot be killed ignores its stop: no slot is left in service, or one is past its deadline and grace.
+    /// The process is to leave and to be replaced.
     [[nodiscard]] bool worn_out() const { return worn_out_; }
 
     // ---- looking
@@ -142,6 +142,7 @@ private:
     void send_again(AttemptNumber number, HeldAttempt& attempt);
     void on_deadline(Instant now, AttemptNumber number);
     void check_slots(Instant now);
+    void fail_queued(Instant now);
     void report_stuck(Instant now);
     [[nodiscard]] bool stopping() const;
     void write_reports(std::vector<std::string>& frames);
@@ -176,6 +177,7 @@ private:
     std::vector<WorkEnd> ends_;
     bool results_blocked_ = false;
     bool leaving_ = false;
+    bool none_left_ = false;  // no slot is in service
     bool worn_out_ = false;
     bool bye_sent_ = false;
 };

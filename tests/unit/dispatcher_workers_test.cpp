@@ -400,6 +400,19 @@ TEST(DispatcherWorkers, Rule5ACancelThatWasLostIsRepeated) {
     EXPECT_EQ(bench.cancelled(loser.session, CancelReason::decided), Numbers{1});
 }
 
+TEST(DispatcherWorkers, AWorkerWithoutASlotInServiceGetsNoAttempts) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    const auto beat = [&](std::uint32_t slots) {
+        bench.broker.receive(bench.now,
+                             support::frame_of({wire::Kind::life, 1, session, 0, 0}, wire::Heartbeat{slots}));
+    };
+    beat(0);
+    EXPECT_FALSE(bench.broker.wants_message());
+    beat(1);
+    EXPECT_TRUE(bench.broker.wants_message());
+}
+
 TEST(DispatcherWorkers, ABlockedSocketGetsNoAttemptsAndNoToken) {
     Bench bench;
     const Session session = bench.add_worker("w");

@@ -292,5 +292,20 @@ TEST(SessionLife, AHandlerThatCanKillIsNeverWornOut) {
     EXPECT_EQ(bench.report().kind, ReportKind::expired);
 }
 
+TEST(SessionLife, WithoutASlotInServiceAWorkerSaysSoAndGivesBackWhatIsQueued) {
+    WorkerBench bench;
+    bench.task(1, 1'000'000);
+    bench.task(2);
+    bench.turn();
+    EXPECT_EQ(bench.state(2), AttemptState::queued);
+    bench.pass(2s);
+    EXPECT_EQ(bench.state(2), AttemptState::queued) << "a kill has its time";
+    bench.pass(1s);
+    EXPECT_EQ(bench.worker.held().find(2)->kind, ReportKind::failed);
+    EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().slots, 0U);
+    bench.end(0, Finish::stopped);
+    EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().slots, 1U);
+}
+
 }  // namespace
 }  // namespace curfew
