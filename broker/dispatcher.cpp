@@ -91,7 +91,7 @@ void Dispatcher::start(Instant now, Seq seq, Task& task, WorkerSession& worker, 
     record.age_us = micros(now - task.accepted_at);
     if (task.id) record.id = *task.id;
     record.payload = task.payload;
-    worker.tasks.add(record);
+    tell(worker).tasks.add(record);
     if (worker.tasks.size() >= kFrameBytes) {
         worker.task_frames.push_back(
             worker.tasks.finish({wire::Kind::tasks, config_.incarnation, worker.session, 0, 0}));
@@ -141,7 +141,7 @@ void Dispatcher::end_attempt(Instant now, AttemptId id, End end, std::string_vie
     if (worker != nullptr) {
         const bool given_back = mutated(Mutant::credit_given_early) && attempt.state == AttemptState::cancelling;
         if (attempt.state != AttemptState::reported && !given_back) --worker->in_flight;
-        worker->confirms.insert(id.number);
+        tell(*worker).confirms.insert(id.number);
         fruitless_ = 0;
     }
     if (attempt.state == AttemptState::cancelling) {
@@ -188,6 +188,7 @@ void Dispatcher::call_home(Instant now, AttemptId id, CancelReason reason) {
     WorkerSession* worker = roster_.find(id.session);
     if (worker == nullptr) return;
     if (mutated(Mutant::credit_given_early)) --worker->in_flight;
+    tell(*worker);
     (reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline).push_back(id.number);
 }
 
@@ -247,11 +248,8 @@ void Dispatcher::turn(Instant now) {
 
 Instant Dispatcher::next_deadline() const {
     if (fruitless_ < waiting_.size() && roster_.has_credit()) return Instant::min();
-    Instant next = std::min({deadlines_.next(), hedges_.next(), ping_at_, token_at_});
-    for (const auto& [session, worker] : roster_.sessions()) {
-        if (worker->state < SessionState::leaving) next = std::min(next, worker->last_heard + 3 * config_.heartbeat);
-    }
-    return std::min({next, ack_at_, sender_.next_deadline(config_.heartbeat)});
+    return std::min({deadlines_.next(), hedges_.next(), ping_at_, token_at_, silence_at_, ack_at_,
+                     sender_.next_deadline(config_.heartbeat)});
 }
 
 }  // namespace curfew

@@ -112,6 +112,8 @@ private:
     void close_if_empty(WorkerSession& worker);
     void lose_all(Instant now, WorkerSession& worker);
     void judge_silence(Instant now);
+    /// The worker, noted down for the next flush: a turn's work follows what happened, not how many workers there are.
+    WorkerSession& tell(WorkerSession& worker);
     void on_record(Instant now, const wire::TokenReport& token);
     void on_record(Instant now, const wire::Bye& bye);
     void on_record(Instant now, const wire::Admitted& admitted);
@@ -173,6 +175,8 @@ private:
     StreamReceiver receiver_;
     wire::Writer to_collector_;
 
+    std::vector<Session> news_;    ///< sessions that are to be told something
+    Instant silence_at_ = kNever;  ///< before this no worker can have been silent for too long
     Instant ping_at_{};
     Instant token_at_{};
     std::vector<LinkChange> link_changes_;

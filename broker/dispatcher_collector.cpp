@@ -37,6 +37,12 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
     if (collector_state_ == CollectorState::unknown) return;
     sender_.acknowledge(now, envelope.acked);
     if (envelope.number == 0) return;
+    // A turned bit makes a number of none; what has one and is no batch would take the place of one.
+    const std::uint64_t first = reader_.first_type();
+    if (first == 0 || first == wire::CollectorHello::kType) {
+        ++counts_.malformed;
+        return;
+    }
     if (ack_at_ == kNever) ack_at_ = now + kAckWithin;
     if (++acks_owed_ >= kMostAcksOwed) ack_at_ = now;
     if (!receiver_.take(envelope.number)) return;
@@ -136,9 +142,9 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
     for (const auto& [session, worker] : roster_.sessions()) {
         if (worker->state == SessionState::admitting) {
             worker->state = SessionState::admitted;
-            worker->welcome_due = true;
+            tell(*worker).welcome_due = true;
         } else if (worker->state < SessionState::leaving) {
-            worker->ping_due = true;  // with the new incarnation: the reports are sent again
+            tell(*worker).ping_due = true;  // with the new incarnation: the reports are sent again
         }
     }
     token_at_ = now;
@@ -182,7 +188,7 @@ void Dispatcher::on_record(Instant, const wire::Settled& settled) {
             const AttemptId winner = ledger_.settle(seq, settled.outcome);
             WorkerSession* worker = winner.session == 0 ? nullptr : roster_.find(winner.session);
             if (worker == nullptr) continue;
-            worker->confirms.insert(winner.number);
+            tell(*worker).confirms.insert(winner.number);
             if (worker->state == SessionState::lingering) close_if_empty(*worker);
         }
     }
@@ -200,7 +206,7 @@ void Dispatcher::on_record(Instant now, const wire::Ended& ended) {
             if (books->open.contains(number)) {
                 end_attempt(now, {ended.session, number}, ended.end, ended.error);
             } else if (worker != nullptr) {
-                worker->confirms.insert(number);
+                tell(*worker).confirms.insert(number);
             }
         }
     }

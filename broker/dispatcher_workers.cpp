@@ -70,7 +70,7 @@ void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
         }
         if (hello.worker == known->worker && hello.hello == known->hello) {
             known->last_heard = now;
-            if (known->state != SessionState::admitting) known->welcome_due = true;
+            if (known->state != SessionState::admitting) tell(*known).welcome_due = true;
             return;
         }
         // It has started anew, or it has given its session up: either way nobody is in the old one.
@@ -79,6 +79,7 @@ void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
         leave(*known, died);
     }
     WorkerSession& worker = roster_.admit(now, hello);
+    silence_at_ = std::min(silence_at_, now + 3 * config_.heartbeat);
     ledger_.open_session(worker.session);
     link_changes_.push_back({worker.session, true, worker.tasks_endpoint, worker.control_endpoint});
     if (collector_state_ != CollectorState::unknown) {
@@ -90,7 +91,7 @@ void Dispatcher::on_record(Instant, const wire::Admitted& admitted) {
     WorkerSession* worker = roster_.find(admitted.session);
     if (worker == nullptr || worker->state != SessionState::admitting) return;
     worker->state = SessionState::admitted;
-    worker->welcome_due = true;
+    tell(*worker).welcome_due = true;
 }
 
 void Dispatcher::on_heartbeat(Instant now, Session session, const wire::Heartbeat& heartbeat) {
@@ -105,16 +106,23 @@ void Dispatcher::on_heartbeat(Instant now, Session session, const wire::Heartbea
         worker->state = SessionState::ready;
         fruitless_ = 0;
     }
-    if (worker->state >= SessionState::leaving) worker->gone_due = true;
+    if (worker->state >= SessionState::leaving) tell(*worker).gone_due = true;
 }
 
 // ---- loss ----------------------------------------------------------------------------------------------------------
 
 void Dispatcher::judge_silence(Instant now) {
-    for (const auto& [session, worker] : roster_.sessions()) {
-        if (worker->state < SessionState::leaving && now - worker->last_heard >= 3 * config_.heartbeat) {
-            ++counts_.workers_silent;
-            leave(*worker, false);
+    if (now >= silence_at_) {
+        silence_at_ = kNever;
+        for (const auto& [session, worker] : roster_.sessions()) {
+            if (worker->state >= SessionState::leaving) continue;
+            const Instant silent_at = worker->last_heard + 3 * config_.heartbeat;
+            if (now < silent_at) {
+                silence_at_ = std::min(silence_at_, silent_at);
+            } else {
+                ++counts_.workers_silent;
+                leave(*worker, false);
+            }
         }
     }
     // A session that never had anything to lose is gone at once while there is no collector to ask.
@@ -144,7 +152,7 @@ void Dispatcher::leave(WorkerSession& worker, bool died) {
     if (worker.state >= SessionState::leaving) return;
     worker.state = SessionState::leaving;
     worker.died = died;
-    worker.gone_due = true;
+    tell(worker).gone_due = true;
     if (collector_state_ != CollectorState::unknown) to_collector_.add(wire::SessionGone{worker.session});
     if (mutated(Mutant::lost_without_echo)) lose_all(worker.last_heard, worker);
 }
@@ -217,6 +225,7 @@ void Dispatcher::on_record(Instant, const wire::TokenReport& token) {
     const AttemptNumber upto = round->upto;
     worker->rounds.erase(worker->rounds.begin(), round + 1);
 
+    tell(*worker);
     const Held held(token);
     wire::Lose lose{token.session, {}};
     SessionBooks& books = *ledger_.session(token.session);
@@ -270,14 +279,16 @@ void Dispatcher::beat(Instant now) {
             if (worker->state != SessionState::ready || worker->tasks_blocked) continue;
             worker->rounds.push_back({++worker->round, ledger_.session(session)->last_number});
             if (worker->rounds.size() > kMostRounds) worker->rounds.pop_front();
-            worker->tasks.add(wire::Token{worker->round});
+            tell(*worker).tasks.add(wire::Token{worker->round});
         }
     }
     if (now < ping_at_) return;
     ping_at_ = now + config_.heartbeat / 2;
     ping_collector_ = true;
     for (const auto& [session, worker] : roster_.sessions()) {
-        if (worker->state == SessionState::admitted || worker->state == SessionState::ready) worker->ping_due = true;
+        if (worker->state == SessionState::admitted || worker->state == SessionState::ready) {
+            tell(*worker).ping_due = true;
+        }
     }
 }
 
@@ -285,17 +296,28 @@ void Dispatcher::set_blocked(Session session, Road road, bool blocked) {
     WorkerSession* worker = roster_.find(session);
     if (worker == nullptr) return;
     (road == Road::tasks ? worker->tasks_blocked : worker->control_blocked) = blocked;
+    tell(*worker);
     fruitless_ = 0;
+}
+
+WorkerSession& Dispatcher::tell(WorkerSession& worker) {
+    if (!std::exchange(worker.has_news, true)) news_.push_back(worker.session);
+    return worker;
 }
 
 void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
     wire::Writer control;
-    for (const auto& [session, worker] : roster_.sessions()) {
+    std::vector<Session> news = std::exchange(news_, {});
+    std::sort(news.begin(), news.end());
+    for (const Session session : news) {
+        WorkerSession* worker = roster_.find(session);
+        if (worker == nullptr) continue;
+        worker->has_news = false;
         wire::Envelope envelope{wire::Kind::tasks, config_.incarnation, session, 0, 0};
         if (!worker->tasks.empty()) worker->task_frames.push_back(worker->tasks.finish(envelope));
         for (std::string& frame : worker->task_frames) frames.push_back({Road::tasks, session, std::move(frame)});
         worker->task_frames.clear();
-        if (worker->control_blocked) continue;
+        if (worker->control_blocked) continue;  // set_blocked() will call it up again
         const SessionBooks* books = ledger_.session(session);
         const Incarnation collector = collector_synced() ? collector_ : 0;
         if (std::exchange(worker->welcome_due, false)) {

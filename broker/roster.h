@@ -58,7 +58,8 @@ struct WorkerSession {
     std::uint64_t round = 0;        ///< last round of the token
     std::deque<TokenRound> rounds;  ///< under way
 
-    // What is to be said on the next flush.
+    // What is to be said on the next flush: written by way of Dispatcher::tell() only.
+    bool has_news = false;  ///< it stands in the dispatcher's list
     wire::Writer tasks;
     std::deque<std::string> task_frames;  ///< full frames of this turn
     std::vector<AttemptNumber> cancels_decided, cancels_deadline, cancels_lost;

@@ -157,6 +157,12 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
     }
     if (synced_ && envelope.peer == config_.incarnation) sender_.acknowledge(now, envelope.acked);
     if (envelope.number != 0) {
+        // A turned bit makes a number of none; what has one and is no batch would take the place of one.
+        const std::uint64_t first = reader.first_type();
+        if (first == 0 || first == wire::BrokerPing::kType || first == wire::Sync::kType) {
+            ++counts_.malformed;
+            return;
+        }
         owes_ack_ = true;
         if (!synced_ || !receiver_.take(envelope.number)) return;
     }

@@ -410,6 +410,14 @@ Error Reader::open(std::string_view frame, Envelope& envelope, std::initializer_
     return std::ranges::find(expected, envelope.kind) != expected.end() ? Error::none : Error::kind;
 }
 
+std::uint64_t Reader::first_type() {
+    std::size_t offset = offset_;
+    if (offset == frame_.size() || !parser_->parse(frame_, offset)) return 0;
+    Fields fields(parser_->parts);
+    (void)fields.array(1);
+    return fields.natural();
+}
+
 Reader::Step Reader::next(Record& record) {
     if (offset_ == frame_.size()) return Step::end;
     if (!parser_->parse(frame_, offset_)) return Step::bad;

@@ -401,6 +401,9 @@ public:
     /// Checks the envelope. `expected` is what the socket is for.
     [[nodiscard]] Error open(std::string_view frame, Envelope& envelope, std::initializer_list<Kind> expected);
 
+    /// Type of the first record, 0 where there is none or it is no record. Only right after open().
+    [[nodiscard]] std::uint64_t first_type();
+
     /// Calls visit(record) for each record; records of a type that is not known are passed over. The view fields point
     /// into the frame.
     template <typename Visit>

@@ -182,7 +182,7 @@ void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reaso
         attempt->state = AttemptState::cancelling;
         if (!weaker) attempt->reason = reason;
         stop_slot(now, attempt->slot);
-    } else if (reason == CancelReason::lost) {
+    } else if (attempt->state == AttemptState::queued && reason == CancelReason::lost) {
         ++counts_.lost;
         forget(number);
     } else if (attempt->state == AttemptState::queued) {
@@ -191,6 +191,7 @@ void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reaso
     } else if (reason == CancelReason::decided) {
         drop_result(*attempt);
     }
+    // Reported, and then said to be lost: the report may have won meanwhile, and stays until it is confirmed.
 }
 
 /// Reported, and somebody else has won: the report stays, its result goes.
