@@ -149,7 +149,11 @@ void Dispatcher::end_attempt(Instant now, AttemptId id, End end, std::string_vie
     } else if (end != End::lost) {
         hedging_.learn(now - attempt.started_at);
     }
-    if (Task* task = ledger_.task(attempt.seq)) task_lost_attempt(now, attempt.seq, *task, end, error);
+    Task* task = ledger_.task(attempt.seq);
+    if (task == nullptr) return;
+    // The winner without its result: a new collector never got it.
+    if (task->state == TaskState::decided && task->winner == id) ledger_.reopen(*task);
+    task_lost_attempt(now, attempt.seq, *task, end, error);
 }
 
 /// An attempt of a task that is still in flight has ended without deciding it: see that the task goes on.

@@ -123,7 +123,9 @@ void Dispatcher::write_sync() {
     sync.settled = ledger_.settled();
     for (const Seq seq : ledger_.tasks().sorted_keys()) {
         const Task& task = *ledger_.task(seq);
-        if (task.state == TaskState::decided && !task.by_verdict) sync.winners.push_back({seq, task.winner});
+        if (task.state != TaskState::decided || task.by_verdict) continue;
+        sync.winners.push_back({seq, task.winner});
+        if (Attempt* winner = ledger_.attempt(task.winner)) winner->awaited = true;
     }
     for (const auto& [session, worker] : roster_.sessions()) {
         const SessionBooks& books = *ledger_.session(session);

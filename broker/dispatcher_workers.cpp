@@ -233,8 +233,8 @@ void Dispatcher::on_record(Instant, const wire::TokenReport& token) {
         if (number > upto) break;
         Attempt& attempt = *books.open.find(number);
         if (attempt.state == AttemptState::reported) {
-            // A winner: if the collector is new, it may still need the report.
-            if (held.reported.contains(number) && ++attempt.doubt >= kDoubtful) {
+            // A winner. The collector that has decided by it has its result; a newer one may still need it.
+            if (attempt.awaited && held.reported.contains(number) && ++attempt.doubt >= kDoubtful) {
                 attempt.doubt = 0;
                 worker->resends.insert(number);
             }

@@ -101,6 +101,13 @@ void Judge::on_report(Session id, SessionBook& session, const wire::Report& repo
         on_ok(id, session, report);
         return;
     }
+    // A winner that a Sync named, whose result was dropped before it could be sent again: the task is open again, and
+    // the broker learns it by the winner's end.
+    if (const DecidedTask* decided = decided_.find(report.seq);
+        decided != nullptr && decided->awaited && decided->winner == AttemptId{id, report.number}) {
+        decided_.erase(report.seq);
+        --awaited_;
+    }
     if (report.kind == ReportKind::failed || report.kind == ReportKind::rejected) {
         ++counts_.ends[index(End::failed)];
         ++session.ends[index(End::failed)];

@@ -6,7 +6,7 @@
 //     (nothing) --ok report, rejected report, verdict--> decided --the sink has it--> settled (an interval set)
 //         |                                                ^  |
 //         +--Sync names its winner--> awaited --its report-+  |
-//                 ^          \--winner's session gone--> (nothing)
+//                 ^          \--winner's session gone, its report has no result any more--> (nothing)
 //
 // Nothing is kept of an undecided task. Memory: one entry for each decided task (the broker's window bounds them), a
 // hole in an interval set for each attempt or task in flight, and what the broker has not acknowledged.

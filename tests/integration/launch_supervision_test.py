@@ -390,7 +390,8 @@ class WhatProcessesGet(LaunchTest):
             "--sink", f"file:{self.path('out')}", "--format", "json", "--keep-order", "--log-level", "debug"])
 
     def test_environment_streams_signals_and_descriptors(self):
-        self.script("broker", [["stdin"], ["file", "start.w2.0"], ["file", "start.collector.0"], ["books", page()], ["exit", 0]])
+        self.script("broker", [["stdin"], ["file", "start.w1.0"], ["file", "start.w2.0"], ["file", "start.collector.0"],
+                               ["books", page()], ["exit", 0]])
         self.script("collector", [["out", "result\n"], ["wait"]])
         launch = self.start_quick(workers=2, stdin=subprocess.PIPE)
         launch.stdin.write(b"one\ntwo\n")

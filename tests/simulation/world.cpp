@@ -59,7 +59,9 @@ Duration World::exponential(Duration mean) {
 }
 
 Verdict World::run(std::uint64_t most_events) {
-    const Duration slack = scenario_.broker.deadline.value_or(0s) + kDrainsWithin;
+    // One slot may have to do all of it, several times.
+    const Duration work = scenario_.work.typical * scenario_.messages * 4;
+    const Duration slack = scenario_.broker.deadline.value_or(0s) + kDrainsWithin + work;
     Instant give_up_at = kNever;
     while (problem_.empty() && !queue_.empty() && !drained()) {
         const Event event = queue_.top();

@@ -112,6 +112,20 @@ TEST(DispatcherCollector, Rule2AWinnerOfALeavingWorkerIsOpenAgainWithANewCollect
     EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
 }
 
+TEST(DispatcherCollector, Rule2AWinnerThatEndsWithoutItsResultOpensItsTaskAgain) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.say_decided(seq, sent[0].id);
+    bench.say_ended(sent[1].id, End::cancelled);
+    bench.meet_collector(60);
+    bench.say_ended(sent[0].id, End::late);
+    bench.turn();
+    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::open);
+    EXPECT_EQ(bench.tasks.size(), 1U) << "it is tried again";
+    EXPECT_FALSE(bench.broker.ledger().audit());
+}
+
 TEST(DispatcherCollector, Rule2OneFrameIsNotEnoughToLeaveTheCollectorThatIsKnown) {
     Bench bench;
     for (const Incarnation flipped : {Incarnation{51}, Incarnation{1} << 60, Incarnation{60}}) {

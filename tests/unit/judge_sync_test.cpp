@@ -59,6 +59,17 @@ TEST_F(JudgeSync, Rule2AWinnerWhoseReportWasLostIsAwaitedAndNobodyElseWins) {
     EXPECT_EQ(flush().only<wire::Settled>().seqs, (Intervals{{10, 10}}));
 }
 
+TEST_F(JudgeSync, Rule2AnAwaitedWinnerThatHasNoResultAnyMoreIsReopened) {
+    wire::Sync all;
+    all.winners = {{10, {1, 4}}};
+    sync(all);
+    hear(1, report(4, 10, ReportKind::late));
+    EXPECT_EQ(flush().only<wire::Ended>().end, End::late);
+    hear(2, report(1, 10, ReportKind::ok, "other"));
+    EXPECT_EQ(flush().only<wire::Decided>().session, 2U);
+    EXPECT_EQ(write_all().at(0).result, "other");
+}
+
 TEST_F(JudgeSync, Rule2AnAwaitedWinnerWhoseSessionIsGoneIsReopened) {
     wire::Sync all;
     all.winners = {{10, {1, 4}}, {11, {2, 1}}};

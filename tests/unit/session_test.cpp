@@ -214,6 +214,17 @@ TEST(Session, Rule7WorkThatFinishedBeforeItCouldStopIsLateOrStillWins) {
     EXPECT_EQ(bench.report().kind, ReportKind::ok);
 }
 
+TEST(Session, Rule4AReportThatWasMadeOutlivesLost) {
+    WorkerBench bench;
+    bench.task(1);
+    bench.turn();
+    bench.end(0, Finish::ok, "answer");
+    bench.cancel(1, CancelReason::lost);
+    EXPECT_EQ(bench.state(1), AttemptState::reported) << "it may have won meanwhile";
+    bench.confirm(1);
+    EXPECT_EQ(bench.worker.held().find(1), nullptr);
+}
+
 TEST(Session, Rule7WhatWasStoppedIsCancelledOrExpiredByTheReason) {
     WorkerBench bench(with_slots(3));
     for (const AttemptNumber n : {1U, 2U, 3U}) bench.task(n);
