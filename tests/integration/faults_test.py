@@ -135,15 +135,14 @@ class Strangers(FaultTest):
 
 
 class Scarcity(FaultTest):
-    def test_a_worker_without_descriptors_fails_its_attempts_with_the_reason_and_recovers(self):
+    def test_a_worker_with_few_descriptors_does_its_work(self):
         worker = 'sh -c "ulimit -n 64; exec curfew-worker --slots 1 --handler exec -- sh -c \'sleep 0.001; cat\'"'
         launch = self.launch_procfile("broker: curfew-broker --source stdin --fanout 1 --attempts 3",
                                       f"w1: {worker}", "collector: curfew-collector", words=(), stdin=numbers(50))
         self.assertEqual(launch.code(), 0, launch.err[-2000:])
         self.each_has_one_outcome(launch.lines, 50)
 
-    def test_work_that_cannot_be_started_for_want_of_processes_fails_with_the_reason(self):
-        # A command that is itself out of processes says so by its exit code; the group goes on.
+    def test_work_that_runs_out_of_memory_is_a_dead_letter_and_the_rest_goes_on(self):
         command = "ulimit -v 30000; read n; if [ $n = 7 ]; then exec tail -c 100000000 /dev/zero; fi; echo $n"
         launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--dead-letters",
                              self.path("dead"), "--", "bash", "-c", command, stdin=numbers(20))
