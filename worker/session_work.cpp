@@ -1,0 +1,203 @@
+// The worker's core, where the work is: slots, the ends of work, deadlines. See session.h for the drawing.
+#include <algorithm>
+#include <utility>
+
+#include "common/mutant.h"
+#include "worker/session.h"
+
+namespace curfew {
+namespace {
+
+constexpr Duration kKillTime = std::chrono::seconds(1);
+
+std::uint64_t micros(Duration duration) {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+}  // namespace
+
+// ---- work ----------------------------------------------------------------------------------------------------------
+
+void WorkerCore::start_queued(Instant now) {
+    // Over its budget for kept results a worker starts one piece of work at a time: what is kept may wait for just
+    // that.
+    const auto affordable = [&] { return kept_bytes_ < config_.kept_bytes || busy_slots() == 0; };
+    while (!queue_.empty() && !free_slots_.empty() && !leaving_ && affordable()) {
+        const AttemptNumber number = queue_.front();
+        queue_.pop_front();
+        HeldAttempt* attempt = held_.find(number);
+        if (attempt == nullptr || attempt->state != AttemptState::queued) continue;
+        const Slot slot = free_slots_.back();
+        free_slots_.pop_back();
+        slots_[slot] = {.attempt = {session_, number}, .deadline_at = attempt->deadline_at};
+        attempt->state = AttemptState::running;
+        attempt->since = now;
+        attempt->slot = slot;
+        handler_.start(
+            now, slot,
+            {{session_, number}, epoch_, attempt->seq, attempt->ordinal, attempt->deadline_at, attempt->payload});
+        if (handler_.immediate()) take_ends(now);
+    }
+}
+
+void WorkerCore::stop_slot(Instant now, Slot slot) {
+    if (std::exchange(slots_[slot].stopping, true)) return;
+    slots_[slot].stop_at = now;
+    handler_.stop(now, slot);
+    if (mutated(Mutant::slot_freed_early)) free_slots_.push_back(slot);
+}
+
+void WorkerCore::take_ends(Instant now) {
+    handler_.turn(now, ends_);
+    for (WorkEnd& end : ends_) on_end(now, end);
+    ends_.clear();
+}
+
+void WorkerCore::on_end(Instant now, WorkEnd& end) {
+    const AttemptId id = std::exchange(slots_[end.slot], {}).attempt;
+    if (id.number == 0) return;
+    free_slots_.push_back(end.slot);
+    if (id.session != session_) return;  // work of a session that is no more
+    HeldAttempt* attempt = held_.find(id.number);
+    if (attempt == nullptr || attempt->state < AttemptState::running || attempt->state > AttemptState::cancelling)
+        return;
+    const bool cancelling = attempt->state == AttemptState::cancelling;
+    if (cancelling && attempt->reason == CancelReason::lost) {
+        ++counts_.lost;
+        forget(id.number);
+        return;
+    }
+    const bool decided = cancelling && attempt->reason == CancelReason::decided;
+    switch (end.finish) {
+        case Finish::ok:
+            if (decided) {
+                report(now, id.number, *attempt, ReportKind::late, {}, {});
+            } else {
+                report(now, id.number, *attempt, ReportKind::ok, std::move(end.result), {});
+            }
+            return;
+        case Finish::failed: report(now, id.number, *attempt, ReportKind::failed, {}, std::move(end.error)); return;
+        case Finish::rejected:
+            report(now, id.number, *attempt, ReportKind::rejected, std::move(attempt->payload), std::move(end.error));
+            return;
+        case Finish::stopped: break;
+    }
+    if (decided) {
+        report(now, id.number, *attempt, ReportKind::cancelled, {}, {});
+    } else if (cancelling || now >= attempt->deadline_at) {
+        report(now, id.number, *attempt, ReportKind::expired, {}, {});
+    } else if (leaving_) {
+        forget(id.number);  // stopped because this worker leaves: the bye says that it is to be tried elsewhere
+    } else {
+        report(now, id.number, *attempt, ReportKind::failed, {}, "stopped without being told");
+    }
+}
+
+void WorkerCore::report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string result,
+                        std::string error) {
+    attempt.state = AttemptState::reported;
+    attempt.since = now;
+    attempt.kind = kind;
+    attempt.latency_us = attempt.age_us + micros(now - attempt.received_at);
+    attempt.payload = std::move(result);
+    attempt.error = std::move(error);
+    attempt.unsent = true;
+    kept_bytes_ += attempt.payload.size();
+    ++counts_.reports[static_cast<std::size_t>(kind)];
+    to_send_.push_back(number);
+}
+
+// ---- timers --------------------------------------------------------------------------------------------------------
+
+void WorkerCore::on_deadline(Instant now, AttemptNumber number) {
+    HeldAttempt* attempt = held_.find(number);
+    if (attempt == nullptr || attempt->deadline_at > now) return;
+    if (attempt->state == AttemptState::queued) {
+        report(now, number, *attempt, ReportKind::expired, {}, {});
+    } else if (attempt->state == AttemptState::running) {
+        attempt->state = AttemptState::cancelling;
+        attempt->reason = CancelReason::deadline;
+        attempt->since = now;
+        stop_slot(now, attempt->slot);
+    }
+}
+
+/// Work that ignores that it was asked to stop: its slot is out of service after grace. Where the handler can kill, the
+/// kill has a second to do its work; what survives that is in the hands of the kernel, and without any other slot
+/// nothing more is taken until it has ended. Where the handler cannot kill, the process is worn out when nothing else
+/// is left, or at deadline + grace.
+void WorkerCore::check_slots(Instant now) {
+    const Duration patience = config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero());
+    std::size_t out = 0;
+    bool overdue = false;
+    for (SlotState& slot : slots_) {
+        if (slot.stopping && now - slot.stop_at >= patience) slot.out_of_service = true;
+        if (!slot.out_of_service) continue;
+        ++out;
+        overdue = overdue || (slot.deadline_at != kNever && now >= slot.deadline_at + config_.grace);
+    }
+    const bool none_left = out == slots_.size();
+    if (std::exchange(none_left_, none_left) != none_left) heartbeat_at_ = now;  // the broker is to know at once
+    if (none_left && handler_.can_kill()) fail_queued(now);
+    if (worn_out_ || handler_.can_kill() || (!none_left && !overdue)) return;
+    worn_out_ = true;
+    report_stuck(now);
+    leave(now);
+}
+
+/// There is no slot that could ever start them: they are tried elsewhere.
+void WorkerCore::fail_queued(Instant now) {
+    for (; !queue_.empty(); queue_.pop_front()) {
+        HeldAttempt* attempt = held_.find(queue_.front());
+        if (attempt == nullptr || attempt->state != AttemptState::queued) continue;
+        report(now, queue_.front(), *attempt, ReportKind::failed, {}, "no slot of its worker is in service");
+    }
+}
+
+/// The attempts of slots that are out of service get their end in the books; their threads die with the process.
+void WorkerCore::report_stuck(Instant now) {
+    for (const SlotState& slot : slots_) {
+        HeldAttempt* attempt = slot.attempt.session == session_ ? held_.find(slot.attempt.number) : nullptr;
+        if (!slot.out_of_service || attempt == nullptr || attempt->state != AttemptState::cancelling) continue;
+        const ReportKind kind = attempt->reason == CancelReason::decided ? ReportKind::cancelled : ReportKind::expired;
+        report(now, slot.attempt.number, *attempt, kind, {}, "did not stop within grace; its worker is replaced");
+    }
+}
+
+bool WorkerCore::stopping() const {
+    return std::ranges::any_of(slots_,
+                               [](const SlotState& slot) { return slot.attempt.number != 0 && !slot.out_of_service; });
+}
+
+void WorkerCore::turn(Instant now) {
+    const bool alone = now - heard_at_ >= 2 * config_.heartbeat && !mutated(Mutant::lease_forgotten);
+    if (session_ != 0 && alone) end_session(now);
+    take_ends(now);
+    deadlines_.fire(now, [&](AttemptNumber number) { on_deadline(now, number); });
+    deadlines_.sweep([&](AttemptNumber number, Instant at) {
+        const HeldAttempt* attempt = held_.find(number);
+        return attempt != nullptr && attempt->deadline_at == at && attempt->state != AttemptState::reported;
+    });
+    check_slots(now);
+    start_queued(now);
+}
+
+Instant WorkerCore::next_deadline() const {
+    Instant next = std::min(deadlines_.next(), handler_.next_deadline());
+    if (session_ != 0) {
+        next = std::min({next, heartbeat_at_, heard_at_ + 2 * config_.heartbeat});
+    } else if (!leaving_) {
+        next = std::min(next, hello_at_);
+    }
+    for (const SlotState& slot : slots_) {
+        if (slot.stopping && !slot.out_of_service)
+            next = std::min(next, slot.stop_at + config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero()));
+    }
+    for (const SlotState& slot : slots_) {
+        const bool overdue_later = slot.out_of_service && !handler_.can_kill() && slot.deadline_at != kNever;
+        if (overdue_later && !worn_out_) next = std::min(next, slot.deadline_at + config_.grace);
+    }
+    return next;
+}
+
+}  // namespace curfew
