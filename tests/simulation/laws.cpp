@@ -61,12 +61,12 @@ void World::check_lease(WorkerProcess& worker) {
         const WorkerSession* session = broker_->roster().find(worker.core->session());
         return session != nullptr && session->state < SessionState::leaving;
     };
-    const std::uint64_t sessions = worker.up ? worker.core->counts().sessions : 0;
+    const std::pair session{worker.incarnation, worker.up ? worker.core->counts().sessions : 0};
     if (!runs || awaited()) {
         worker.unawaited_since = kNever;
-    } else if (worker.unawaited_since == kNever || worker.unawaited_session != sessions) {
+    } else if (worker.unawaited_since == kNever || worker.unawaited_session != session) {
         worker.unawaited_since = now_;
-        worker.unawaited_session = sessions;
+        worker.unawaited_session = session;
     } else if (now_ - std::max(worker.unawaited_since, worker.paused_until) > 2500ms + 3000 * scenario_.latency) {
         fail("work runs that nobody waits for");
     }

@@ -58,7 +58,7 @@ private:
         std::unique_ptr<FakeHandler> handler;
         std::unique_ptr<WorkerCore> core;
         Instant unawaited_since = kNever;  // work runs for a session that the broker does not have
-        std::uint64_t unawaited_session = 0;
+        std::pair<Incarnation, std::uint64_t> unawaited_session;  // which life, and which session of it
     };
     using Node = std::size_t;  // 0 broker, 1 collector, 2.. workers
     struct Event {
