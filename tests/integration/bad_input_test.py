@@ -249,7 +249,8 @@ class Answers(BadInputTest):
         work = 'if [ "$CURFEW_ATTEMPT" = 1 ]; then echo wrong; exit 3; fi; sleep 0.1; echo right'
         launch = self.launch("--workers", "2", "--slots", "4", "--fanout", "2", "--", "sh", "-c", work, stdin=numbers(20))
         tasks, attempts = self.ends_well(launch)
-        self.assertEqual((launch.lines, tasks["completed"], attempts["failed"]), (["right"] * 20, 20, 20))
+        self.assertEqual((launch.lines, tasks["completed"]), (["right"] * 20, 20))
+        self.assertGreater(attempts["failed"], 0)
 
     def test_exit_codes_that_are_said_to_be_good_are(self):
         launch = self.launch("--workers", "1", "--fanout", "1", "--ok-exit", "10,20", "--json", "--",
