@@ -54,7 +54,7 @@ class Race(GroupTest):
             tasks, attempts = self.ends_well(launch)
             self.assertEqual(tasks["completed"], 1500)
             extra[hedge] = attempts["all"] - 1500
-        self.assertGreater(extra["0"], 1000)
+        self.assertGreater(extra["0"], 300, "before all workers are there a task may be done by one")
         self.assertGreater(extra["20ms"], 0, "some were slow")
         self.assertLess(extra["20ms"], extra["0"] / 3)
 
