@@ -76,6 +76,8 @@ public:
     bool cancel_task(Instant now, Seq seq);
     /// Launch saw this worker die.
     void worker_died(Instant now, std::string_view name, std::uint32_t pid);
+    /// Launch saw it end with code 0. Its bye may still be on the way, or may have been lost.
+    void worker_left(Instant now, std::string_view name, std::uint32_t pid);
     /// Fires timers, judges silence, starts what waits. Call it when everything has been read, before accept().
     void turn(Instant now);
     /// The session's socket takes no more (or again).

@@ -138,8 +138,8 @@ void BrokerServer::stop(Instant now) {
     drain(now);
 }
 
-void BrokerServer::died(Instant now, std::string_view name, std::uint32_t pid) {
-    dispatcher_.worker_died(now, name, pid);
+void BrokerServer::process_ended(Instant now, std::string_view name, std::uint32_t pid, bool died) {
+    died ? dispatcher_.worker_died(now, name, pid) : dispatcher_.worker_left(now, name, pid);
 }
 
 std::optional<int> BrokerServer::finished() const {

@@ -270,7 +270,9 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
         if (line == "drain") {
             shell.drain(now);
         } else if (std::sscanf(line.c_str(), "died %64s %u", name, &pid) == 2) {
-            shell.died(now, name, pid);
+            shell.process_ended(now, name, pid, true);
+        } else if (std::sscanf(line.c_str(), "left %64s %u", name, &pid) == 2) {
+            shell.process_ended(now, name, pid, false);
         }
     }
     if (size == 0) {

@@ -5,7 +5,8 @@
 //
 // One thread owns everything here. Signals are events of the loop: TERM (and INT, unless launch holds the lifeline)
 // stops the process within --grace whatever its peers do; USR1 drains. The lifeline is a pipe from launch: lines
-// `drain` and `died NAME PID` come over it, and when it closes, launch is gone: stop.
+// `drain`, `left NAME PID` (it ended with code 0) and `died NAME PID` come over it, and when it closes, launch is gone:
+// stop.
 #pragma once
 
 #include <functional>
@@ -33,8 +34,10 @@ public:
     /// Stop, within grace. turn() goes on being called until finished().
     virtual void stop(Instant now) = 0;
     virtual void drain(Instant now) { (void)now; }
-    /// Launch saw a process die.
-    virtual void died(Instant now, std::string_view name, std::uint32_t pid) { (void)now, (void)name, (void)pid; }
+    /// Launch saw a process end: it died, or left with code 0.
+    virtual void process_ended(Instant now, std::string_view name, std::uint32_t pid, bool died) {
+        (void)now, (void)name, (void)pid, (void)died;
+    }
     /// The exit code, once there is nothing more to do.
     [[nodiscard]] virtual std::optional<int> finished() const = 0;
     /// The exit code when grace was over first.

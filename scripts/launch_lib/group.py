@@ -169,7 +169,7 @@ class Group:
         is_broker = self._is_broker(member)
         member.reaped()
         for other in self._members:
-            other.say(f"died {member.name} {pid}")
+            other.say(f"{'left' if code == 0 else 'died'} {member.name} {pid}")
         role = member.process.role
         if code in _CODES_OF_THE_GROUP and (is_broker or role is not Role.OTHER):
             self._ending.process_code = self._ending.process_code or code

@@ -311,7 +311,7 @@ class ExitCodesAndBooks(LaunchTest):
             os.unlink(self.path(f"script.{name}"))
 
     def test_74_of_the_collector_counts_also_while_the_group_ends(self):
-        self.script("collector", [["deaf"], ["touch", "deaf"], ["line", "died broker"], ["exit", 74]])
+        self.script("collector", [["deaf"], ["touch", "deaf"], ["line", "left broker"], ["exit", 74]])
         self.script("broker", [["file", "deaf"], ["books", page((1, 0, 0, 0))], ["exit", 0]])
         self.assertEqual(self.code(self.start_quick()), 74)
 
@@ -413,7 +413,7 @@ class WhatProcessesGet(LaunchTest):
 
     def test_who_feeds_launch_notices_when_the_broker_closes_its_stdin(self):
         self.script("broker", [["books", page()], ["file", "go"], ["exit", 0]])
-        self.script("collector", [["deaf"], ["line", "died broker"], ["touch", "broker-is-gone"], ["file", "done"], ["exit", 0]])
+        self.script("collector", [["deaf"], ["line", "left broker"], ["touch", "broker-is-gone"], ["file", "done"], ["exit", 0]])
         launch = self.start_quick("--grace", "5s", stdin=subprocess.PIPE)
         self.started("collector")
         open(self.path("go"), "w").close()

@@ -196,6 +196,18 @@ TEST(DispatcherWorkers, AWorkerThatSaysByeHasLeftAndDidNotDie) {
     EXPECT_EQ(bench.to_session[session].count<wire::Gone>(), 1U);
 }
 
+TEST(DispatcherWorkers, AWorkerSeenToLeaveBeforeItsByeIsReadHasLeftOnce) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.broker.worker_left(bench.now, "w", 1000);
+    bench.say(wire::Bye{session});
+    bench.broker.worker_left(bench.now, "w", 1000);
+    bench.turn();
+    EXPECT_EQ(bench.broker.counts().workers_left, 1U);
+    EXPECT_EQ(bench.broker.counts().workers_died, 0U);
+    EXPECT_EQ(bench.control.only<wire::SessionGone>().session, session);
+}
+
 TEST(DispatcherWorkers, ALeavingWorkerThatStillBeatsIsToldAgainThatItIsGone) {
     Bench bench;
     const Session session = bench.add_worker("w");
@@ -232,6 +244,18 @@ TEST(DispatcherWorkers, ATaskThatRanInPoisonWorkersWhenTheyDiedIsGivenUp) {
     EXPECT_EQ(verdict.outcome, Outcome::failed);
     EXPECT_EQ(verdict.history.size(), 3U);
     EXPECT_EQ(verdict.history[0].end, End::lost);
+}
+
+TEST(DispatcherWorkers, AWorkerThatEndsWithCode0InTheMiddleOfItsWorkCountsAsPoisoned) {
+    Dispatcher::Config config = lone();
+    config.poison = 1;
+    Bench bench(config);
+    bench.add_worker("w");
+    const Seq seq = bench.start();
+    bench.broker.worker_left(bench.now, "w", 1000);
+    bench.turn();
+    bench.say(wire::Refused{1, {}});
+    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::giving_up);
 }
 
 TEST(DispatcherWorkers, ATaskThatWasOnlyQueuedWhenItsWorkerDiedIsNotPoisoned) {
