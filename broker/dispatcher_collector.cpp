@@ -238,11 +238,12 @@ void Dispatcher::flush_collector(Instant now, std::vector<OutFrame>& frames) {
         to_collector_.clear();
     } else if (!to_collector_.empty()) {
         envelope.number = sender_.next_number();
-        std::string frame = to_collector_.finish(envelope);
-        sender_.keep(now, frame);
-        frames.push_back({Road::collector, 0, std::move(frame)});
-        ack_at_ = kNever;
+        sender_.keep(now, to_collector_.finish(envelope));
     }
+    sender_.send_due(now, config_.heartbeat, [&](const std::string& frame) {
+        frames.push_back({Road::collector, 0, frame});
+    });
+    if (envelope.number != 0 && sender_.all_sent()) ack_at_ = kNever;  // it is in the batch
     envelope.number = 0;
     if (std::exchange(ping_collector_, false)) to_collector_.add(wire::BrokerPing{config_.epoch});
     const bool ack_due = now >= ack_at_ || (ack_at_ != kNever && drained());  // then nothing may come to carry it
@@ -251,9 +252,6 @@ void Dispatcher::flush_collector(Instant now, std::vector<OutFrame>& frames) {
         ack_at_ = kNever;
     }
     if (ack_at_ == kNever) acks_owed_ = 0;
-    sender_.resend_overdue(now, config_.heartbeat, [&](const std::string& frame) {
-        frames.push_back({Road::collector, 0, frame});
-    });
 }
 
 }  // namespace curfew

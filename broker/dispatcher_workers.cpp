@@ -145,7 +145,8 @@ void Dispatcher::worker_left(Instant, std::string_view name, std::uint32_t pid) 
     WorkerSession* worker = roster_.by_name(name);
     if (worker == nullptr || worker->pid != pid || worker->state >= SessionState::leaving) return;
     ++counts_.workers_left;
-    leave(*worker, true);  // a worker that means to leave ends its work first: what is still open when it goes may be why
+    leave(*worker,
+          true);  // a worker that means to leave ends its work first: what is still open when it goes may be why
 }
 
 void Dispatcher::on_record(Instant, const wire::Bye& bye) {

@@ -389,16 +389,15 @@ void Judge::flush(Instant now, std::vector<std::string>& frames) {
     }
     if (!synced_) return;
     write_news(writer_);
-    if (!writer_.empty()) {
+    const bool news = !writer_.empty();
+    if (news) {
         envelope.number = sender_.next_number();
-        std::string frame = writer_.finish(envelope);
-        sender_.keep(now, frame);
-        frames.push_back(std::move(frame));
-        owes_ack_ = false;
-    } else if (std::exchange(owes_ack_, false)) {
-        frames.push_back(writer_.finish(envelope));
+        sender_.keep(now, writer_.finish(envelope));
+        envelope.number = 0;
     }
-    sender_.resend_overdue(now, config_.patience, [&](const std::string& frame) { frames.push_back(frame); });
+    sender_.send_due(now, config_.patience, [&](const std::string& frame) { frames.push_back(frame); });
+    const bool carried = news && sender_.all_sent();
+    if (std::exchange(owes_ack_, false) && !carried) frames.push_back(writer_.finish(envelope));
 }
 
 Instant Judge::next_deadline() const {

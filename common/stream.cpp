@@ -1,5 +1,6 @@
 #include "common/stream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/mutant.h"
@@ -15,15 +16,18 @@ void StreamSender::keep(Instant now, std::string frame) {
 void StreamSender::acknowledge(Instant now, std::uint64_t number) {
     if (number > last_) return;
     if (mutated(Mutant::event_dropped)) ++number;
-    while (!kept_.empty() && last_ - kept_.size() + 1 <= number) {
+    while (!kept_.empty() && oldest() <= number) {
         kept_.pop_front();
         quiet_since_ = now;
     }
+    next_ = std::max(next_, oldest());
 }
 
 void StreamSender::reset() {
     kept_.clear();
-    last_ = 0;
+    last_ = furthest_ = 0;
+    next_ = 1;
+    catching_up_ = false;
 }
 
 }  // namespace curfew

@@ -4,8 +4,10 @@
 // left of the old.
 //
 // Why not rely on ZeroMQ: a PUSH/PULL pair loses what was under way when a connection or a process dies, and across a
-// reconnect it is not FIFO. Go-back-N suffices: nothing is lost in normal running. Pure, not thread safe. Memory: what
-// is not acknowledged; the other side acknowledges every turn.
+// reconnect it is not FIFO. Go-back-N suffices: nothing is lost in normal running. After a loss the sender goes back to
+// the oldest batch and sends a window at a time, as fast as acknowledgements come; new batches queue up behind it, so
+// that it catches up however many there are. Pure, not thread safe. Memory: what is not acknowledged; the other side
+// acknowledges every turn.
 #pragma once
 
 #include <cstdint>
@@ -22,41 +24,53 @@ public:
     /// Number for the next batch.
     [[nodiscard]] std::uint64_t next_number() const { return last_ + 1; }
 
-    /// Keeps a frame that carries next_number().
+    /// Takes a frame that carries next_number(): send_due() will put it on the road.
     void keep(Instant now, std::string frame);
 
     /// The other side has all up to `number`. Hearsay beyond what was sent is ignored.
     void acknowledge(Instant now, std::uint64_t number);
 
-    /// Frames to send again: those whose acknowledgement is overdue, at most kResendAtOnce at a time, oldest first.
+    /// Sends what is new and, when no acknowledgement has come for `patience`, everything that is kept once more.
     template <typename Send>
-    void resend_overdue(Instant now, Duration patience, Send&& send) {
-        if (kept_.empty() || now - quiet_since_ < patience) return;
-        quiet_since_ = now;
-        std::size_t n = 0;
-        for (const std::string& frame : kept_) {
-            if (n++ == kResendAtOnce) break;
-            ++resent_;
-            send(frame);
+    void send_due(Instant now, Duration patience, Send&& send) {
+        if (!kept_.empty() && now - quiet_since_ >= patience) {
+            quiet_since_ = now;
+            next_ = oldest();
+            catching_up_ = true;
         }
+        for (; next_ <= last_ && (!catching_up_ || next_ < oldest() + kWindow); ++next_) {
+            if (next_ > furthest_)
+                furthest_ = next_;
+            else
+                ++resent_;
+            send(kept_[next_ - oldest()]);
+        }
+        if (next_ > last_) catching_up_ = false;
     }
 
-    /// When resend_overdue() may have something to do.
+    /// When send_due() may have to send something once more.
     [[nodiscard]] Instant next_deadline(Duration patience) const {
         return kept_.empty() ? kNever : quiet_since_ + patience;
     }
 
+    /// False while new batches queue up behind those that are sent again.
+    [[nodiscard]] bool all_sent() const { return next_ > last_; }
     [[nodiscard]] std::size_t unacknowledged() const { return kept_.size(); }
     [[nodiscard]] std::uint64_t resent() const { return resent_; }
     void reset();
 
 private:
-    static constexpr std::size_t kResendAtOnce = 64;
+    static constexpr std::uint64_t kWindow = 64;  // not acknowledged while it catches up
 
-    std::deque<std::string> kept_;  // numbers last_ - size + 1 to last_
+    [[nodiscard]] std::uint64_t oldest() const { return last_ - kept_.size() + 1; }
+
+    std::deque<std::string> kept_;  // numbers oldest() to last_
     std::uint64_t last_ = 0;
+    std::uint64_t next_ = 1;      // to be sent
+    std::uint64_t furthest_ = 0;  // of those that were sent
     std::uint64_t resent_ = 0;
-    Instant quiet_since_{};  // of the last progress: a keep into an empty stream, an acknowledgement, a resend
+    bool catching_up_ = false;
+    Instant quiet_since_{};  // of the last progress: a keep into an empty stream, an acknowledgement, a going back
 };
 
 class StreamReceiver {

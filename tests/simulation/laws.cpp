@@ -17,7 +17,11 @@ void World::check_step() {
         if (books == nullptr) return fail("a session without books");
         if (worker->in_flight > worker->credit) return fail("more in flight than the credit");
     }
-    if (steps_ % (64 * check_every_) == 0) check_all();
+    if (steps_ >= next_recount_) {
+        check_all();
+        // As rare as it is dear: the laws never cost more than the world that they judge.
+        next_recount_ = steps_ + std::max<std::uint64_t>(64 * check_every_, broker_->ledger().attempts_in_flight());
+    }
 }
 
 /// All of it, counted anew.
@@ -42,7 +46,9 @@ void World::check_all() {
 
 /// Right after the broker's turn: whatever was due has been done.
 void World::check_timers() {
-    if (++broker_turns_ % (16 * check_every_) != 0) return;
+    if (++broker_turns_ < next_timer_check_) return;
+    next_timer_check_ =
+        broker_turns_ + std::max<std::uint64_t>(16 * check_every_, broker_->ledger().tasks_in_flight() / 4);
     broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
         if (task.state != TaskState::open || task.expired) return;
         if (task.deadline_at <= now_) fail("a deadline was missed");

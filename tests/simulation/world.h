@@ -116,7 +116,8 @@ private:
     Instant well_at_{};
     std::uint64_t order_ = 0;
     std::uint64_t events_ = 0;
-    std::uint64_t steps_ = 0, broker_turns_ = 0;
+    std::uint64_t steps_ = 0, next_recount_ = 0;
+    std::uint64_t broker_turns_ = 0, next_timer_check_ = 0;
     std::uint64_t check_every_ = 1;  // steps; more in a large world
     std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
     std::string problem_;

@@ -15,9 +15,9 @@ using namespace std::chrono_literals;
 using support::kStart;
 using Frames = std::vector<std::string>;
 
-Frames resend(StreamSender& sender, Instant now, Duration patience = 1s) {
+Frames due(StreamSender& sender, Instant now, Duration patience = 1s) {
     Frames frames;
-    sender.resend_overdue(now, patience, [&](const std::string& frame) { frames.push_back(frame); });
+    sender.send_due(now, patience, [&](const std::string& frame) { frames.push_back(frame); });
     return frames;
 }
 
@@ -32,21 +32,23 @@ TEST(StreamSender, Rule2WhatIsNotAcknowledgedInTimeIsSentAgainInOrder) {
     StreamSender sender;
     sender.keep(kStart, "a");
     sender.keep(kStart + 500ms, "b");
+    EXPECT_EQ(due(sender, kStart + 500ms), (Frames{"a", "b"})) << "the first time";
     EXPECT_EQ(sender.next_deadline(1s), kStart + 1s);
-    EXPECT_TRUE(resend(sender, kStart + 1s - 1ns).empty());
-    EXPECT_EQ(resend(sender, kStart + 1s), (Frames{"a", "b"}));
-    EXPECT_TRUE(resend(sender, kStart + 1500ms).empty()) << "not again before its time";
-    EXPECT_EQ(resend(sender, kStart + 2s).size(), 2U);
+    EXPECT_TRUE(due(sender, kStart + 1s - 1ns).empty());
+    EXPECT_EQ(due(sender, kStart + 1s), (Frames{"a", "b"}));
+    EXPECT_TRUE(due(sender, kStart + 1500ms).empty()) << "not again before its time";
+    EXPECT_EQ(due(sender, kStart + 2s).size(), 2U);
     EXPECT_EQ(sender.resent(), 4U);
 }
 
 TEST(StreamSender, AcknowledgedFramesAreForgotten) {
     StreamSender sender;
     for (const char* frame : {"a", "b", "c"}) sender.keep(kStart, frame);
+    EXPECT_EQ(due(sender, kStart).size(), 3U);
     sender.acknowledge(kStart + 900ms, 2);
     EXPECT_EQ(sender.unacknowledged(), 1U);
-    EXPECT_TRUE(resend(sender, kStart + 1s).empty()) << "there was progress";
-    EXPECT_EQ(resend(sender, kStart + 1900ms), Frames{"c"});
+    EXPECT_TRUE(due(sender, kStart + 1s).empty()) << "there was progress";
+    EXPECT_EQ(due(sender, kStart + 1900ms), Frames{"c"});
     sender.acknowledge(kStart + 2s, 3);
     EXPECT_EQ(sender.next_deadline(1s), kNever);
 }
@@ -62,10 +64,24 @@ TEST(StreamSender, OldAcknowledgementsAndHearsayAreIgnored) {
     EXPECT_EQ(sender.unacknowledged(), 1U);
 }
 
-TEST(StreamSender, ABurstOfResendsHasABound) {
+TEST(StreamSender, AfterALossItCatchesUpAWindowAtATimeHoweverMuchIsNew) {
     StreamSender sender;
-    for (int i = 0; i < 1000; ++i) sender.keep(kStart, "x");
-    EXPECT_EQ(resend(sender, kStart + 1s).size(), 64U);
+    for (int i = 1; i <= 1000; ++i) sender.keep(kStart, std::to_string(i));
+    EXPECT_EQ(due(sender, kStart).size(), 1000U) << "without a loss there is no window";
+    EXPECT_EQ(due(sender, kStart + 1s).size(), 64U);
+    sender.keep(kStart + 1s, "1001");
+    EXPECT_TRUE(due(sender, kStart + 1s).empty()) << "the receiver could not take it yet";
+    EXPECT_FALSE(sender.all_sent());
+    std::uint64_t received = 64;
+    for (int round = 1; !sender.all_sent(); ++round) {
+        ASSERT_LT(round, 20);
+        sender.acknowledge(kStart + 1s, received);
+        for (const std::string& frame : due(sender, kStart + 1s)) ASSERT_EQ(frame, std::to_string(++received));
+    }
+    EXPECT_EQ(received, 1001U);
+    EXPECT_EQ(sender.resent(), 1000U);
+    sender.keep(kStart + 1s, "1002");
+    EXPECT_EQ(due(sender, kStart + 1s), Frames{"1002"}) << "and then goes on as ever";
 }
 
 TEST(StreamSender, AResetStartsAfresh) {
@@ -74,7 +90,7 @@ TEST(StreamSender, AResetStartsAfresh) {
     sender.reset();
     EXPECT_EQ(sender.unacknowledged(), 0U);
     EXPECT_EQ(sender.next_number(), 1U);
-    EXPECT_TRUE(resend(sender, kStart + 1h).empty());
+    EXPECT_TRUE(due(sender, kStart + 1h).empty());
 }
 
 TEST(StreamReceiver, TakesEachBatchOnceAndInOrder) {
@@ -101,10 +117,8 @@ TEST(Stream, EverythingArrivesOnceAndInOrderOverALossyReorderingRoad) {
         if (sender.next_number() <= 500) {
             const std::uint64_t number = sender.next_number();
             sender.keep(now, std::to_string(number));
-            road.emplace_back(number, std::to_string(number));
         }
-        sender.resend_overdue(now, 100ms,
-                              [&](const std::string& frame) { road.emplace_back(std::stoull(frame), frame); });
+        sender.send_due(now, 100ms, [&](const std::string& frame) { road.emplace_back(std::stoull(frame), frame); });
         std::shuffle(road.begin(), road.end(), random);
         while (road.size() > 2) {
             const auto [number, frame] = road.back();
