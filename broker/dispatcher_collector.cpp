@@ -104,6 +104,7 @@ void Dispatcher::forget_old_collector(Instant now) {
     }
     for (const Session session : leaving) {
         WorkerSession& worker = *roster_.find(session);
+        worker.blames = false;  // what seems to run may have ended: the old collector took it along
         lose_all(now, worker);
         close_if_empty(worker);
     }

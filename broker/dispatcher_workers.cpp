@@ -160,6 +160,7 @@ void Dispatcher::leave(WorkerSession& worker, bool died) {
     if (worker.state >= SessionState::leaving) return;
     worker.state = SessionState::leaving;
     worker.died = died;
+    worker.blames = died && collector_synced();  // else nobody knows what has ended meanwhile
     tell(worker).gone_due = true;
     if (collector_state_ != CollectorState::unknown) to_collector_.add(wire::SessionGone{worker.session});
     if (mutated(Mutant::lost_without_echo)) lose_all(worker.last_heard, worker);
@@ -192,7 +193,7 @@ void Dispatcher::lose_all(Instant now, WorkerSession& worker) {
         const bool was_running = attempt.state != AttemptState::reported && place++ < worker.slots;
         Task* task = ledger_.task(attempt.seq);
         if (task != nullptr && task->state == TaskState::decided && task->winner == id) continue;
-        if (task != nullptr && worker.died && was_running) ++task->deaths;
+        if (task != nullptr && worker.blames && was_running) ++task->deaths;
         end_attempt(now, id, End::lost, worker.died ? "its worker died" : "its worker is gone");
     }
 }

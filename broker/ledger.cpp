@@ -101,7 +101,8 @@ Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_
     const Attempt attempt = books.open.take(id.number).value();
     if (Task* task = tasks_.find(attempt.seq)) {
         std::erase(task->alive, id);
-        if ((end == End::failed || end == End::lost) && task->history.size() < kMostHistory) {
+        const bool says_something = end == End::failed || end == End::lost || !error.empty();
+        if (says_something && task->history.size() < kMostHistory) {
             task->history.push_back({attempt.ordinal, std::string(worker), end, std::string(error)});
         }
     }

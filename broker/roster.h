@@ -54,8 +54,9 @@ struct WorkerSession {
     std::string tasks_endpoint;
     std::string control_endpoint;
     Instant last_heard{};
-    bool died = false;        ///< it ended by itself, without a bye: what it ran may be why (it did not fall silent)
-    std::uint64_t round = 0;  ///< last round of the token
+    bool died = false;              ///< it ended by itself, without a bye (it did not fall silent)
+    bool blames = false;            ///< and what it ran, which may be why, is known
+    std::uint64_t round = 0;        ///< last round of the token
     std::deque<TokenRound> rounds;  ///< under way
 
     // What is to be said on the next flush: written by way of Dispatcher::tell() only.

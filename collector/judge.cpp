@@ -108,12 +108,14 @@ void Judge::on_report(Session id, SessionBook& session, const wire::Report& repo
         decided_.erase(report.seq);
         --awaited_;
     }
-    if (report.kind == ReportKind::failed || report.kind == ReportKind::rejected) {
-        ++counts_.ends[index(End::failed)];
-        ++session.ends[index(End::failed)];
-        news_.add(wire::Ended{id, End::failed, {{report.number, report.number}}, report.error});
+    const bool failed = report.kind == ReportKind::failed || report.kind == ReportKind::rejected;
+    const End kind = failed ? End::failed : end_of(report.kind);
+    if (failed || !report.error.empty()) {  // with a reason of its own
+        ++counts_.ends[index(kind)];
+        ++session.ends[index(kind)];
+        news_.add(wire::Ended{id, kind, {{report.number, report.number}}, report.error});
     } else {
-        end(id, session, report.number, end_of(report.kind));
+        end(id, session, report.number, kind);
     }
     const bool open = report.seq != 0 && !settled_.contains(report.seq) && !decided_.contains(report.seq);
     if (report.kind == ReportKind::rejected && open) {

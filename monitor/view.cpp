@@ -37,6 +37,7 @@ std::string head(const Json& snapshot) {
 }
 
 std::string duration(double us) {
+    if (us < 0) return "-" + duration(-us);
     if (us < 1000) return fmt::format("{:.0f} us", us);
     if (us < 1e6) return fmt::format("{:.1f} ms", us / 1e3);
     return fmt::format("{:.1f} s", us / 1e6);
@@ -140,6 +141,10 @@ std::string dump_text(const Json& snapshot) {
     const Json& attempts = member(snapshot, "attempts");
     std::string out = fmt::format("{} {}: {} attempts in flight\n", word(snapshot, "role"), word(snapshot, "name"),
                                   number(snapshot, "in_flight"));
+    for (const Json& slot : member(snapshot, "out_of_service")) {
+        out += fmt::format("  slot {} is out of service: its work (pid {}) was told to stop {} ago\n",
+                           number(slot, "slot"), word(slot, "pid"), duration(real(slot, "stopping_s") * 1e6));
+    }
     if (!attempts.is_array() || attempts.empty()) return out;
     out += "       task  attempt  worker            state            age      left      pid\n";
     for (const Json& a : attempts) {

@@ -129,6 +129,15 @@ std::string WorkerServer::dump_members(Instant now, std::size_t limit) const {
             attempt.deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(attempt.deadline_at - now)),
             pid == 0 ? "null" : std::to_string(pid));
     }
+    out += R"(],"out_of_service":[)";
+    comma = "";
+    for (Slot slot = 0; slot < core_.slots().size(); ++slot) {
+        const SlotState& state = core_.slots()[slot];
+        if (!state.out_of_service) continue;
+        const pid_t pid = handler_->pid(slot);
+        out += fmt::format(R"({}{{"slot":{},"pid":{},"stopping_s":{:.6f}}})", std::exchange(comma, ","), slot,
+                           pid == 0 ? "null" : std::to_string(pid), seconds(now - state.stop_at));
+    }
     return out + "]";
 }
 

@@ -143,7 +143,9 @@ private:
     void on_deadline(Instant now, AttemptNumber number);
     void check_slots(Instant now);
     void fail_queued(Instant now);
-    void report_stuck(Instant now);
+    void end_stuck(Instant now, const SlotState& slot, const char* why);
+    void end_stopped(Instant now, AttemptNumber number, HeldAttempt& attempt, std::string error);
+    [[nodiscard]] Duration patience() const;
     [[nodiscard]] bool stopping() const;
     void write_reports(std::vector<std::string>& frames);
     [[nodiscard]] wire::TokenReport token_report() const;

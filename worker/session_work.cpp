@@ -61,35 +61,36 @@ void WorkerCore::on_end(Instant now, WorkEnd& end) {
     HeldAttempt* attempt = held_.find(id.number);
     if (attempt == nullptr || attempt->state < AttemptState::running || attempt->state > AttemptState::cancelling)
         return;
-    const bool cancelling = attempt->state == AttemptState::cancelling;
-    if (cancelling && attempt->reason == CancelReason::lost) {
-        ++counts_.lost;
-        forget(id.number);
-        return;
-    }
-    const bool decided = cancelling && attempt->reason == CancelReason::decided;
-    switch (end.finish) {
-        case Finish::ok:
-            if (decided) {
-                report(now, id.number, *attempt, ReportKind::late, {}, {});
-            } else {
-                report(now, id.number, *attempt, ReportKind::ok, std::move(end.result), {});
-            }
-            return;
-        case Finish::failed: report(now, id.number, *attempt, ReportKind::failed, {}, std::move(end.error)); return;
-        case Finish::rejected:
-            report(now, id.number, *attempt, ReportKind::rejected, std::move(attempt->payload), std::move(end.error));
-            return;
-        case Finish::stopped: break;
-    }
-    if (decided) {
-        report(now, id.number, *attempt, ReportKind::cancelled, {}, {});
-    } else if (cancelling || now >= attempt->deadline_at) {
-        report(now, id.number, *attempt, ReportKind::expired, {}, {});
-    } else if (leaving_) {
-        forget(id.number);  // stopped because this worker leaves: the bye says that it is to be tried elsewhere
+    const bool decided = attempt->state == AttemptState::cancelling && attempt->reason == CancelReason::decided;
+    const bool lost = attempt->state == AttemptState::cancelling && attempt->reason == CancelReason::lost;
+    if (lost || end.finish == Finish::stopped) {
+        end_stopped(now, id.number, *attempt, {});
+    } else if (end.finish == Finish::failed) {
+        report(now, id.number, *attempt, ReportKind::failed, {}, std::move(end.error));
+    } else if (end.finish == Finish::rejected) {
+        report(now, id.number, *attempt, ReportKind::rejected, std::move(attempt->payload), std::move(end.error));
+    } else if (decided) {
+        report(now, id.number, *attempt, ReportKind::late, {}, {});
     } else {
-        report(now, id.number, *attempt, ReportKind::failed, {}, "stopped without being told");
+        report(now, id.number, *attempt, ReportKind::ok, std::move(end.result), {});
+    }
+}
+
+/// The end of an attempt whose work did not come to an end of its own.
+void WorkerCore::end_stopped(Instant now, AttemptNumber number, HeldAttempt& attempt, std::string error) {
+    const bool cancelling = attempt.state == AttemptState::cancelling;
+    if (cancelling && attempt.reason == CancelReason::lost) {
+        ++counts_.lost;
+        forget(number);
+    } else if (cancelling && attempt.reason == CancelReason::decided) {
+        report(now, number, attempt, ReportKind::cancelled, {}, std::move(error));
+    } else if (cancelling || now >= attempt.deadline_at) {
+        report(now, number, attempt, ReportKind::expired, {}, std::move(error));
+    } else if (leaving_) {
+        forget(number);  // stopped because this worker leaves: the bye says that it is to be tried elsewhere
+    } else {
+        report(now, number, attempt, ReportKind::failed, {},
+               error.empty() ? "stopped without being told" : std::move(error));
     }
 }
 
@@ -123,15 +124,17 @@ void WorkerCore::on_deadline(Instant now, AttemptNumber number) {
 }
 
 /// Work that ignores that it was asked to stop: its slot is out of service after grace. Where the handler can kill, the
-/// kill has a second to do its work; what survives that is in the hands of the kernel, and without any other slot
-/// nothing more is taken until it has ended. Where the handler cannot kill, the process is worn out when nothing else
-/// is left, or at deadline + grace.
+/// kill has a second to do its work; what survives that is in the hands of the kernel: its attempt ends in the books
+/// all the same, and the slot comes back when it has ended in fact. Without any other slot nothing more is taken until
+/// then. Where the handler cannot kill, the process is worn out when nothing else is left, or at deadline + grace.
 void WorkerCore::check_slots(Instant now) {
-    const Duration patience = config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero());
     std::size_t out = 0;
     bool overdue = false;
     for (SlotState& slot : slots_) {
-        if (slot.stopping && now - slot.stop_at >= patience) slot.out_of_service = true;
+        if (slot.stopping && !slot.out_of_service && now >= slot.stop_at + patience()) {
+            slot.out_of_service = true;
+            if (handler_.can_kill()) end_stuck(now, slot, "its process does not end, not even when it is killed");
+        }
         if (!slot.out_of_service) continue;
         ++out;
         overdue = overdue || (slot.deadline_at != kNever && now >= slot.deadline_at + config_.grace);
@@ -141,8 +144,15 @@ void WorkerCore::check_slots(Instant now) {
     if (none_left && handler_.can_kill()) fail_queued(now);
     if (worn_out_ || handler_.can_kill() || (!none_left && !overdue)) return;
     worn_out_ = true;
-    report_stuck(now);
+    for (const SlotState& slot : slots_) {  // their threads die with the process
+        if (slot.out_of_service) end_stuck(now, slot, "did not stop within grace; its worker is replaced");
+    }
     leave(now);
+}
+
+/// How long work may take to stop before its slot is out of service.
+Duration WorkerCore::patience() const {
+    return config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero());
 }
 
 /// There is no slot that could ever start them: they are tried elsewhere.
@@ -154,14 +164,12 @@ void WorkerCore::fail_queued(Instant now) {
     }
 }
 
-/// The attempts of slots that are out of service get their end in the books; their threads die with the process.
-void WorkerCore::report_stuck(Instant now) {
-    for (const SlotState& slot : slots_) {
-        HeldAttempt* attempt = slot.attempt.session == session_ ? held_.find(slot.attempt.number) : nullptr;
-        if (!slot.out_of_service || attempt == nullptr || attempt->state != AttemptState::cancelling) continue;
-        const ReportKind kind = attempt->reason == CancelReason::decided ? ReportKind::cancelled : ReportKind::expired;
-        report(now, slot.attempt.number, *attempt, kind, {}, "did not stop within grace; its worker is replaced");
-    }
+/// The attempt of a slot that is out of service gets its end in the books.
+void WorkerCore::end_stuck(Instant now, const SlotState& slot, const char* why) {
+    HeldAttempt* attempt = slot.attempt.session == session_ ? held_.find(slot.attempt.number) : nullptr;
+    if (attempt == nullptr || attempt->state < AttemptState::running || attempt->state > AttemptState::cancelling)
+        return;
+    end_stopped(now, slot.attempt.number, *attempt, why);
 }
 
 bool WorkerCore::stopping() const {
@@ -190,8 +198,7 @@ Instant WorkerCore::next_deadline() const {
         next = std::min(next, hello_at_);
     }
     for (const SlotState& slot : slots_) {
-        if (slot.stopping && !slot.out_of_service)
-            next = std::min(next, slot.stop_at + config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero()));
+        if (slot.stopping && !slot.out_of_service) next = std::min(next, slot.stop_at + patience());
     }
     for (const SlotState& slot : slots_) {
         const bool overdue_later = slot.out_of_service && !handler_.can_kill() && slot.deadline_at != kNever;

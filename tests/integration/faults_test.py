@@ -19,7 +19,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from tests.support.group import GroupTest, eventually, memory_peak_mib, numbers, processes_running  # noqa: E402
+from tests.support.group import GroupTest, eventually, is_over, memory_peak_mib, numbers, processes_running  # noqa: E402
 from tests.support.proxy import Proxy  # noqa: E402
 
 SEED = int(os.environ.get("CURFEW_TEST_SEED") or int.from_bytes(os.urandom(4), "big"))
@@ -107,6 +107,64 @@ class BadLinks(FaultTest):
         self.assertGreater(sum(proxy.links for proxy in self.proxies.values()), len(self.proxies), f"seed {SEED}")
 
 
+class Replays(FaultTest):
+    """Every message between the processes may come up to five times, and late; cancels are held back."""
+
+    def test_what_comes_again_or_late_changes_nothing(self):
+        count = 3000
+        os.mkdir(self.run_dir, 0o700)
+        proxies = [Proxy(f"{self.run_dir}/{name}.sock", f"{self.run_dir}/{name}.real", SEED, by_message=True)
+                   for name in ("results", "events")]
+        self.addCleanup(lambda: [proxy.close() for proxy in proxies])
+        collector = self.ready("collector", "--results", self.endpoint("results.real"), "--broker", self.endpoint("events.sock"))
+        workers = []
+        for number in range(1, 4):
+            worker = self.ready("worker", "--name", f"w{number}", "--broker", self.endpoint("events.sock"),
+                                "--collector", self.endpoint("results.sock"), "--slots", "4", "--handler", "sleep:exp:2ms")
+            workers.append(worker)
+            for socket_of in ("tasks", "control"):
+                proxy = Proxy.before(worker.endpoints[socket_of].removeprefix("ipc://"), SEED + number, by_message=True)
+                if socket_of == "control":
+                    proxy.delay = (0.0, 0.02)
+                    proxy.stall = (0.01, 1.0)  # one in a hundred is held back for a second, and those behind it go ahead
+                proxies.append(proxy)
+        for proxy in proxies:
+            proxy.copies = (1, 5)
+        broker = self.ready("broker", "--source", "stdin", "--events", self.endpoint("events.real"), "--collector",
+                            self.endpoint("results.sock"), "--fanout", "3", "--deadline", "none", stdin=numbers(count))
+        self.assertEqual(broker.code(60), 0, f"seed {SEED}: {broker.err[-2000:]}")
+        self.each_has_one_outcome(collector.lines, count)
+        self.assertTrue(all(running.alive for running in (collector, *workers)), f"seed {SEED}")
+        self.assertGreater(sum(proxy.copied for proxy in proxies), 1000)
+        self.assertGreater(sum(proxy.stalled for proxy in proxies), 0)
+        for running in (collector, *workers):
+            running.signal(signal.SIGTERM)
+        for running in (collector, *workers):
+            self.assertEqual(running.code(), 0, running.err)
+
+
+class Pauses(FaultTest):
+    PAUSES = 10
+
+    def test_a_process_that_stands_still_for_a_while_costs_no_outcome_and_doubles_none(self):
+        chance = random.Random(SEED)
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "3", "--slots", "4", "--fanout", "2", "--handler",
+                             "sleep:exp:5ms", stdin="pipe", environment={"CURFEW_HEARTBEAT": "200ms"})
+        fed = 0
+        for _ in range(self.PAUSES):
+            launch.feed(b"".join(b"%d\n" % n for n in range(fed + 1, fed + 201)))
+            fed += 200
+            pid = self.pid_of(chance.choice(("broker", "collector", "w1", "w2", "w3")))
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(chance.choice((0.02, 0.3, 1.0)))  # below the limit of 600 ms, and beyond it
+            os.kill(pid, signal.SIGCONT)
+            launch.writes(fed - 150)
+        launch.end_of_input()
+        self.ends_well(launch)
+        self.each_has_one_outcome(launch.lines, fed)
+        self.assertNotIn("died", launch.err)
+
+
 class Strangers(FaultTest):
     def test_idle_connections_and_stalled_handshakes_hold_up_nobody_and_are_dropped(self):
         launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--handler", "echo", stdin="pipe")
@@ -153,6 +211,59 @@ class Scarcity(FaultTest):
         self.assertEqual((dead["seq"], dead["outcome"], dead["message"]), (7, "failed", "7"))
         self.assertEqual([past["end"] for past in dead["history"]], ["failed"])
         self.assertNotIn("7", launch.lines)
+
+
+def _loop_mounts_work():
+    return os.geteuid() == 0 and all(map(shutil.which, ("mkfs.ext4", "mount", "fsfreeze")))
+
+
+@unittest.skipUnless(_loop_mounts_work(), "needs root, mkfs.ext4 and fsfreeze")
+class Unkillable(FaultTest):
+    """Work that writes to a frozen file system sleeps in the kernel, where no signal reaches it."""
+
+    def setUp(self):
+        super().setUp()
+        image, self.disk = self.path("image"), self.path("disk")
+        os.mkdir(self.disk)
+        with open(image, "wb") as file:
+            file.truncate(8 << 20)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        if subprocess.run(["mount", "-o", "loop", image, self.disk], stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("no loop devices here")
+        self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
+        # Thaws it however this test ends: nobody must be stuck for ever.
+        self.guard = subprocess.Popen(["setsid", "-w", "sh", "-c", f"cat >/dev/null; fsfreeze -u {self.disk}"],
+                                      stdin=subprocess.PIPE)
+        self.addCleanup(self.thaw)
+        subprocess.run(["fsfreeze", "-f", self.disk], check=True)
+
+    def thaw(self):
+        self.guard.stdin.close()
+        self.guard.wait()
+
+    def test_its_attempt_ends_its_slot_is_out_of_service_and_comes_back(self):
+        work = f'read n; case $n in stuck*) echo x > {self.disk}/$n;; esac; echo $n'
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--slots", "3", "--fanout", "1", "--json",
+                             "--deadline", "300ms", "--grace", "200ms", "--", "sh", "-c", work, stdin="pipe")
+        self.workers_are_ready(1)
+        launch.feed(b"stuck1\nstuck2\n")
+        launch.writes(2)
+        for line in launch.lines:
+            outcome = json.loads(line)
+            self.assertEqual(outcome["outcome"], "expired")
+            self.assertIn("does not end", outcome["history"][0]["error"])
+        worker = self.snapshot("w1", "dump")
+        self.assertEqual((worker["in_flight"], len(worker["out_of_service"])), (0, 2))
+        stuck = [slot["pid"] for slot in worker["out_of_service"]]
+        self.assertFalse(any(map(is_over, stuck)), "shown while it is there")
+        launch.feed(numbers(50))  # on the slot that is left
+        launch.writes(52)
+        self.thaw()
+        eventually(lambda: all(map(is_over, stuck)), "the end of what was stuck")
+        eventually(lambda: self.snapshot("w1")["slots"]["out_of_service"] == 0, "the slots to come back")
+        launch.end_of_input()
+        tasks, attempts = self.ends_well(launch, code=1)
+        self.assertEqual((tasks["completed"], tasks["expired"], attempts["expired"]), (50, 2, 2), "one end each")
 
 
 class Floods(FaultTest):

@@ -16,6 +16,7 @@ struct WorkShape {
     double rejecting = 0;
     double endless = 0;  ///< never end by themselves
     double deaf = 0;     ///< end only at stop + grace, killed
+    double stuck = 0;    ///< do not end by themselves, and at a kill only seconds later
     Duration typical = std::chrono::milliseconds(2);
     Duration grace = std::chrono::milliseconds(200);
 };
@@ -37,6 +38,7 @@ public:
         running.must_end_at = work.deadline_at == kNever ? kNever : work.deadline_at + shape_.grace;
         running.deadline_at = work.deadline_at;
         running.deaf = chance(shape_.deaf);
+        running.stuck = chance(shape_.stuck);
         const double kind = std::uniform_real_distribution<>(0, 1)(random_);
         running.end.slot = slot;
         running.end.result = answer_to(work.payload);
@@ -47,11 +49,8 @@ public:
             running.end.finish = Finish::rejected;
             running.end.error = "never will";
         }
-        const double length = std::exponential_distribution<>(1.0)(random_);
-        running.end_at =
-            chance(shape_.endless)
-                ? kNever
-                : now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(shape_.typical) * length);
+        const Duration length = exponential(shape_.typical);
+        running.end_at = chance(shape_.endless) || running.stuck ? kNever : now + length;
         running_.emplace(slot, std::move(running));
     }
 
@@ -94,18 +93,24 @@ private:
         Instant deadline_at = kNever;
         Instant must_end_at = kNever;
         bool deaf = false;
+        bool stuck = false;
         bool stopped = false;
     };
 
     void halt(Instant now, Running& running) {
         if (running.stopped) return;
         running.stopped = true;
-        const Instant stops_at = now + (running.deaf ? shape_.grace : Duration(std::chrono::microseconds(50)));
+        Instant stops_at = now + (running.deaf ? shape_.grace : Duration(std::chrono::microseconds(50)));
+        if (running.stuck) stops_at = now + shape_.grace + exponential(std::chrono::seconds(2));
         if (running.end_at <= stops_at) return;
         running.end_at = stops_at;
         running.end.finish = Finish::stopped;
         running.end.result.clear();
         running.end.error.clear();
+    }
+    Duration exponential(Duration mean) {
+        const double length = std::exponential_distribution<>(1.0)(random_);
+        return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(mean) * length);
     }
     bool chance(double share) { return std::uniform_real_distribution<>(0, 1)(random_) < share; }
 

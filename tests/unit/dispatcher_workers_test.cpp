@@ -246,6 +246,18 @@ TEST(DispatcherWorkers, ATaskThatRanInPoisonWorkersWhenTheyDiedIsGivenUp) {
     EXPECT_EQ(verdict.history[0].end, End::lost);
 }
 
+TEST(DispatcherWorkers, WithoutACollectorADeathBlamesNobody) {
+    Dispatcher::Config config = lone();
+    config.poison = 1;
+    Bench bench(config);
+    bench.add_worker("w");
+    const Seq seq = bench.start();
+    bench.broker.worker_died(bench.now, "w", 1000);
+    bench.turn();
+    bench.meet_collector(51);  // the old one died first, and with it what the worker had reported
+    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::open);
+}
+
 TEST(DispatcherWorkers, AWorkerThatEndsWithCode0InTheMiddleOfItsWorkCountsAsPoisoned) {
     Dispatcher::Config config = lone();
     config.poison = 1;

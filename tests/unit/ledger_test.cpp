@@ -120,12 +120,12 @@ TEST_F(LedgerTest, TheFirstCallHomeIsWhenItWasCalled) {
     EXPECT_EQ(ledger.attempt(id)->reason, CancelReason::decided);
 }
 
-TEST_F(LedgerTest, FailuresAndLossesAreTheTasksHistoryUpToABound) {
+TEST_F(LedgerTest, FailuresLossesAndWhatHasAReasonAreTheTasksHistoryUpToABound) {
     const Seq seq = accept();
     for (int i = 0; i < 20; ++i) {
         const AttemptId failed = ledger.start(kStart, seq, 1);
         const AttemptId cancelled = ledger.start(kStart, seq, 1);
-        ledger.end(cancelled, End::cancelled, "w", "not in it");
+        ledger.end(cancelled, End::cancelled, "w", {});
         ledger.end(failed, i == 0 ? End::lost : End::failed, "w", "why");
     }
     const auto& history = ledger.task(seq)->history;
@@ -134,6 +134,9 @@ TEST_F(LedgerTest, FailuresAndLossesAreTheTasksHistoryUpToABound) {
     EXPECT_EQ(history[1].ordinal, 3U);
     EXPECT_EQ(history[1].worker, "w");
     EXPECT_EQ(history[1].error, "why");
+    const Seq stuck = accept();
+    ledger.end(ledger.start(kStart, stuck, 1), End::expired, "w", "not even when it is killed");
+    EXPECT_EQ(ledger.task(stuck)->history.size(), 1U);
 }
 
 TEST_F(LedgerTest, SettledIsEverythingAcceptedThatIsNotInFlight) {
