@@ -16,8 +16,6 @@ constexpr std::size_t kFrameBytes = 256 * 1024;
 
 constexpr std::size_t kMostVain = 64;
 
-constexpr std::size_t kUsualFanout = 8;
-
 std::uint64_t micros(Duration duration) {
     return duration <= Duration::zero()
                ? 0
@@ -42,7 +40,6 @@ Seq Dispatcher::accept(Instant now, std::string payload, std::optional<std::stri
     hedging_.task_accepted();
     Task& task = *ledger_.task(seq);
     task.released = hedging_.race() ? config_.fanout : 1;
-    task.alive.reserve(std::min<std::size_t>(config_.fanout, kUsualFanout));
     if (!start_due(now, seq, task)) wait_for_worker(seq, task, false);
     return seq;
 }
@@ -66,8 +63,9 @@ std::uint32_t Dispatcher::due(const Task& task) const {
 bool Dispatcher::start_due(Instant now, Seq seq, Task& task) {
     const std::uint32_t wanted = due(task);
     // Choose one at a time: each choice makes its worker, and its pool, the wrong one for the next.
+    WorkerSession* worker = nullptr;
     for (std::uint32_t i = 0; i < wanted; ++i) {
-        WorkerSession* worker = roster_.choose(task);
+        worker = i == 0 ? roster_.choose(task) : roster_.choose_another(task, *worker);
         if (worker == nullptr) return false;
         start(now, seq, task, *worker, wanted - i);
     }
@@ -160,7 +158,7 @@ void Dispatcher::end_attempt(Instant now, AttemptId id, End end, std::string_vie
 void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error) {
     if (end == End::failed) {
         ++task.failures;
-        task.last_error = error;
+        task.make_past().last_error = error;
     }
     if (task.state != TaskState::open) return;
     if (task.expired) {
@@ -172,7 +170,7 @@ void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, st
         return;
     }
     if (task.failures >= config_.attempts) {
-        give_up(now, seq, task, Outcome::failed, task.last_error);
+        give_up(now, seq, task, Outcome::failed, task.make_past().last_error);
         return;
     }
     const auto alive = static_cast<std::uint32_t>(task.alive.size());
@@ -200,8 +198,14 @@ void Dispatcher::call_all_home(Instant now, Task& task, CancelReason reason) {
     for (const AttemptId id : task.alive) call_home(now, id, reason);
 }
 
+/// Those that another attempt has beaten in this turn, unless they have come to their end in the same turn.
+void Dispatcher::call_losers_home(Instant now) {
+    for (const AttemptId id : losers_) call_home(now, id, CancelReason::decided);
+    losers_.clear();
+}
+
 void Dispatcher::give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error) {
-    task.last_error = error;
+    task.make_past().last_error = error;
     ledger_.give_up(task, outcome);
     send_verdict(now, seq, task);
 }

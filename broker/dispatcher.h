@@ -44,7 +44,7 @@ public:
     struct OutFrame {
         Road road;
         Session session;  ///< tasks and control
-        std::string bytes;
+        Frame bytes;
     };
     /// A session's sockets are to be opened (endpoints given) or closed.
     struct LinkChange {
@@ -135,10 +135,12 @@ private:
     void on_record(Instant now, const wire::Ended& ended);
 
     // Tasks (dispatcher.cpp).
+    void decide(Instant now, Seq seq, AttemptId winner);
     void end_attempt(Instant now, AttemptId id, End end, std::string_view error);
     void task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error);
     void call_home(Instant now, AttemptId id, CancelReason reason);
     void call_all_home(Instant now, Task& task, CancelReason reason);
+    void call_losers_home(Instant now);
     void give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error);
     void on_deadline(Instant now, Seq seq);
     void on_hedge(Instant now, Seq seq);
@@ -168,7 +170,7 @@ private:
     Incarnation collector_ = 0;
     Incarnation newcomer_ = 0;  ///< a newer collector that has said hello once
     CollectorState collector_state_ = CollectorState::unknown;
-    std::string sync_frame_;  ///< kept until Synced
+    Frame sync_frame_;  ///< kept until Synced
     bool send_sync_ = false;
     std::uint32_t acks_owed_ = 0;  ///< batches that have come since the last acknowledgement
     Instant ack_at_ = kNever;      ///< when it goes at the latest
@@ -177,6 +179,7 @@ private:
     StreamReceiver receiver_;
     wire::Writer to_collector_;
 
+    std::vector<AttemptId> losers_;  ///< of tasks decided in this turn: to be called home
     std::vector<Session> news_;    ///< sessions that are to be told something
     Instant silence_at_ = kNever;  ///< before this no worker can have been silent for too long
     Instant ping_at_{};

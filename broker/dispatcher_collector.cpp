@@ -140,7 +140,7 @@ void Dispatcher::write_sync() {
 void Dispatcher::on_record(Instant now, const wire::Synced&) {
     if (collector_state_ != CollectorState::syncing) return;
     collector_state_ = CollectorState::synced;
-    sync_frame_.clear();
+    sync_frame_ = {};
     send_sync_ = false;
     for (const auto& [session, worker] : roster_.sessions()) {
         if (worker->state == SessionState::admitting) {
@@ -156,8 +156,14 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
 // ---- events --------------------------------------------------------------------------------------------------------
 
 void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
-    Task* task = ledger_.task(decided.seq);
-    const AttemptId winner{decided.session, decided.number};
+    for (std::uint64_t i = 0; i < decided.count && decided.seq + i <= ledger_.last_seq(); ++i) {
+        decide(now, decided.seq + i, {decided.session, decided.session == 0 ? 0 : decided.number + i});
+    }
+    if (decided.count == 0 || decided.seq > ledger_.last_seq()) ++counts_.surprises;
+}
+
+void Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
+    Task* task = ledger_.task(seq);
     const Attempt* won = winner.session == 0 ? nullptr : ledger_.attempt(winner);
     if (task == nullptr || (winner.session != 0 && won == nullptr)) {
         ++counts_.surprises;
@@ -176,7 +182,9 @@ void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
         task->outcome = Outcome::failed;  // the work itself said so: rejected
     }
     ledger_.decide(*task, winner);
-    call_all_home(now, *task, CancelReason::decided);
+    for (const AttemptId id : task->alive) {
+        if (id != winner) losers_.push_back(id);
+    }
 }
 
 void Dispatcher::on_record(Instant, const wire::Settled& settled) {
@@ -220,11 +228,13 @@ void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
     verdict.seq = seq;
     verdict.outcome = task.outcome;
     if (task.id) verdict.id = *task.id;
-    verdict.error = task.last_error;
     verdict.attempts = task.started;
     verdict.latency_us = micros(now - task.accepted_at);
-    for (const PastAttemptEntry& past : task.history) {
-        verdict.history.push_back({past.ordinal, past.worker, past.end, past.error});
+    if (task.past != nullptr) {
+        verdict.error = task.past->last_error;
+        for (const PastAttemptEntry& past : task.past->history) {
+            verdict.history.push_back({past.ordinal, past.worker, past.end, past.error});
+        }
     }
     verdict.message = task.payload;
     to_collector_.add(verdict);
@@ -234,15 +244,15 @@ void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
 
 void Dispatcher::flush_collector(Instant now, std::vector<OutFrame>& frames) {
     wire::Envelope envelope{wire::Kind::to_collector, config_.incarnation, collector_, 0, receiver_.received()};
-    if (std::exchange(send_sync_, false)) frames.push_back({Road::collector, 0, sync_frame_});
+    if (std::exchange(send_sync_, false)) frames.push_back({Road::collector, 0, sync_frame_.copy()});
     if (collector_state_ == CollectorState::unknown) {
         to_collector_.clear();
     } else if (!to_collector_.empty()) {
         envelope.number = sender_.next_number();
         sender_.keep(now, to_collector_.finish(envelope));
     }
-    sender_.send_due(now, config_.heartbeat, [&](const std::string& frame) {
-        frames.push_back({Road::collector, 0, frame});
+    sender_.send_due(now, config_.heartbeat, [&](const Frame& frame) {
+        frames.push_back({Road::collector, 0, frame.copy()});
     });
     if (envelope.number != 0 && sender_.all_sent()) ack_at_ = kNever;  // it is in the batch
     envelope.number = 0;

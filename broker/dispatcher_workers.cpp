@@ -315,6 +315,7 @@ WorkerSession& Dispatcher::tell(WorkerSession& worker) {
 }
 
 void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
+    call_losers_home(now);
     wire::Writer control;
     std::vector<Session> news = std::exchange(news_, {});
     std::sort(news.begin(), news.end());
@@ -324,7 +325,7 @@ void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
         worker->has_news = false;
         wire::Envelope envelope{wire::Kind::tasks, config_.incarnation, session, 0, 0};
         if (!worker->tasks.empty()) worker->task_frames.push_back(worker->tasks.finish(envelope));
-        for (std::string& frame : worker->task_frames) frames.push_back({Road::tasks, session, std::move(frame)});
+        for (Frame& frame : worker->task_frames) frames.push_back({Road::tasks, session, std::move(frame)});
         worker->task_frames.clear();
         if (worker->control_blocked) continue;  // set_blocked() will call it up again
         const SessionBooks* books = ledger_.session(session);

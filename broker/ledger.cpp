@@ -100,10 +100,12 @@ Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_
     SessionBooks& books = *session(id.session);
     const Attempt attempt = books.open.take(id.number).value();
     if (Task* task = tasks_.find(attempt.seq)) {
-        std::erase(task->alive, id);
-        const bool says_something = end == End::failed || end == End::lost || !error.empty();
-        if (says_something && task->history.size() < kMostHistory) {
-            task->history.push_back({attempt.ordinal, std::string(worker), end, std::string(error)});
+        task->alive.erase(std::ranges::find(task->alive, id));
+        if (end == End::failed || end == End::lost || !error.empty()) {
+            auto& history = task->make_past().history;
+            if (history.size() < kMostHistory) {
+                history.push_back({attempt.ordinal, std::string(worker), end, std::string(error)});
+            }
         }
     }
     books.ended.insert(id.number);

@@ -21,6 +21,7 @@
 #pragma once
 
 #include <array>
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -55,6 +56,12 @@ struct PastAttemptEntry {
     std::string error;
 };
 
+/// What is told of attempts that have ended without deciding their task. Few tasks have any of it.
+struct TaskPast {
+    std::string last_error;
+    std::vector<PastAttemptEntry> history;
+};
+
 enum class TaskState : std::uint8_t { open, giving_up, decided };
 
 struct Task {
@@ -74,9 +81,13 @@ struct Task {
     std::uint32_t hedges_due = 0;          ///< of those that are due: released by the hedge timer
     std::uint32_t failures = 0;
     std::uint32_t deaths = 0;      ///< workers that died by themselves while they ran it
-    std::vector<AttemptId> alive;  ///< attempts without an end
-    std::string last_error;
-    std::vector<PastAttemptEntry> history;
+    boost::container::small_vector<AttemptId, 4> alive;  ///< attempts without an end
+    std::unique_ptr<TaskPast> past;                      ///< null: there is nothing to tell
+
+    [[nodiscard]] TaskPast& make_past() {
+        if (past == nullptr) past = std::make_unique<TaskPast>();
+        return *past;
+    }
 };
 
 struct Books {

@@ -91,11 +91,22 @@ struct Objection {
 WorkerSession* Roster::choose(const Task& task) {
     ++choice_;
     for (const AttemptId id : task.alive) {
-        WorkerSession* worker = find(id.session);
-        if (worker == nullptr) continue;
-        worker->chosen_against = choice_;
-        pools_[worker->pool_index].used_in = choice_;
+        if (WorkerSession* worker = find(id.session)) mark(*worker);
     }
+    return choose_unmarked(task);
+}
+
+WorkerSession* Roster::choose_another(const Task& task, WorkerSession& taken) {
+    mark(taken);
+    return choose_unmarked(task);
+}
+
+void Roster::mark(WorkerSession& taken) {
+    taken.chosen_against = choice_;
+    pools_[taken.pool_index].used_in = choice_;
+}
+
+WorkerSession* Roster::choose_unmarked(const Task& task) {
     WorkerSession* best = nullptr;
     Objection best_objection{};
     std::size_t best_at = 0;
@@ -104,8 +115,9 @@ WorkerSession* Roster::choose(const Task& task) {
         WorkerSession* worker = in_turn_[at];
         if (!worker->can_take() || worker->chosen_against == choice_) continue;
         Objection objection{false, pools_[worker->pool_index].used_in == choice_, worker->in_flight, worker->credit};
-        objection.tried =
-            std::ranges::any_of(task.history, [&](const auto& past) { return past.worker == worker->name; });
+        objection.tried = task.past != nullptr && std::ranges::any_of(task.past->history, [&](const auto& past) {
+                              return past.worker == worker->name;
+                          });
         if (best == nullptr || objection.less_than(best_objection)) {
             best = worker;
             best_objection = objection;

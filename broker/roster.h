@@ -62,7 +62,7 @@ struct WorkerSession {
     // What is to be said on the next flush: written by way of Dispatcher::tell() only.
     bool has_news = false;  ///< it stands in the dispatcher's list
     wire::Writer tasks;
-    std::deque<std::string> task_frames;  ///< full frames of this turn
+    std::vector<Frame> task_frames;  ///< full frames of this turn
     std::vector<AttemptNumber> cancels_decided, cancels_deadline, cancels_lost;
     IntervalSet confirms;
     IntervalSet resends;
@@ -93,6 +93,8 @@ public:
     /// alive; if possible none where one failed; then a pool that is not in use for it; then the least loaded for its
     /// size; then the next in turn.
     [[nodiscard]] WorkerSession* choose(const Task& task);
+    /// The same for one more attempt of the task of the last choice, which has got one at `taken` meanwhile.
+    [[nodiscard]] WorkerSession* choose_another(const Task& task, WorkerSession& taken);
 
     [[nodiscard]] bool has_credit() const;
     [[nodiscard]] std::size_t ready() const;
@@ -100,6 +102,9 @@ public:
     [[nodiscard]] const std::map<Session, std::unique_ptr<WorkerSession>>& sessions() const { return sessions_; }
 
 private:
+    void mark(WorkerSession& taken);
+    [[nodiscard]] WorkerSession* choose_unmarked(const Task& task);
+
     struct Pool {
         std::string name;
         std::uint64_t used_in = 0;  // the last choice for a task that had an attempt alive in it

@@ -104,10 +104,10 @@ void BrokerServer::change_links() {
     }
 }
 
-bool BrokerServer::push(Link& link, std::string bytes) {
-    if (link.parked.empty() && link.socket.send(bytes)) return true;
+bool BrokerServer::push(Link& link, Frame frame) {
+    if (link.parked.empty() && link.socket.send(frame)) return true;
     if (link.parked.empty()) ++link.mark_reached;
-    link.parked.push_back(std::move(bytes));
+    link.parked.push_back(std::move(frame));
     return false;
 }
 

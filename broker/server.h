@@ -39,7 +39,7 @@ private:
     /// A socket with what it did not take yet. A peer that takes nothing fills it up to its credit.
     struct Link {
         Socket socket;
-        std::deque<std::string> parked;
+        std::deque<Frame> parked;
         std::uint64_t mark_reached = 0;
     };
     struct WorkerLinks {
@@ -51,7 +51,7 @@ private:
     void send_frames(Instant now);
     void change_links();
     /// True if the link takes more.
-    bool push(Link& link, std::string bytes);
+    bool push(Link& link, Frame frame);
     bool unpark(Link& link);
     void unpark_all();
     void answer_admin(Instant now);

@@ -35,29 +35,29 @@ LineSource::~LineSource() {
 }
 
 std::size_t LineSource::separator_at() const {
-    const std::size_t at = buffer_.find(separator_, std::max(begin_, searched_));
-    searched_ = at == std::string::npos ? buffer_.size() : at;
-    return at;
+    const std::size_t from = std::max(begin_, searched_);
+    const void* found = from == end_ ? nullptr : std::memchr(buffer_.data() + from, separator_, end_ - from);
+    searched_ = found == nullptr ? end_ : static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data());
+    return found == nullptr ? kNone : searched_;
 }
 
 bool LineSource::next(std::string_view& message) {
     for (;;) {
         const std::size_t at = separator_at();
-        const bool last = at == std::string::npos && at_end_ && begin_ < buffer_.size();
-        if (at != std::string::npos || last) {
-            const std::size_t end = last ? buffer_.size() : at;
-            message = std::string_view(buffer_).substr(begin_, end - begin_);
+        const bool last = at == kNone && at_end_ && begin_ < end_;
+        if (at != kNone || last) {
+            const std::size_t end = last ? end_ : at;
+            message = {buffer_.data() + begin_, end - begin_};
             begin_ = last ? end : end + 1;
             taken_ += message.size() + (last ? 0 : 1);
             if (!std::exchange(skipping_, false) && message.size() <= max_message_) return true;
             ++refused_;
             continue;
         }
-        if (buffer_.size() - begin_ > max_message_) {  // too long already: forget it, look for its end
+        if (end_ - begin_ > max_message_) {  // too long already: forget it, look for its end
             skipping_ = true;
-            taken_ += buffer_.size() - begin_;
-            buffer_.clear();
-            begin_ = searched_ = 0;
+            taken_ += end_ - begin_;
+            begin_ = end_ = searched_ = 0;
         }
         if (at_end_) {
             if (std::exchange(skipping_, false)) ++refused_;  // it had no end
@@ -69,24 +69,25 @@ bool LineSource::next(std::string_view& message) {
 
 /// Reads once. False if nothing came.
 bool LineSource::fill() {
-    buffer_.erase(0, begin_);
-    searched_ -= std::min(searched_, begin_);
-    begin_ = 0;
     if (!regular_) {
         pollfd item{descriptor_, POLLIN, 0};
         if (poll(&item, 1, 0) <= 0) return false;
     }
-    const std::size_t size = buffer_.size();
-    buffer_.resize(size + kChunk);
-    const ssize_t got = read(descriptor_, buffer_.data() + size, kChunk);
-    const int error = errno;
-    buffer_.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got < 0) {
-        if (error == EAGAIN || error == EINTR) return false;
-        throw std::system_error(error, std::generic_category(), "cannot read the source");
+    if (begin_ != 0) {
+        std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+        end_ -= begin_;
+        searched_ -= std::min(searched_, begin_);
+        begin_ = 0;
     }
+    if (buffer_.size() - end_ < kChunk) buffer_.resize(end_ + kChunk);
+    const ssize_t got = read(descriptor_, buffer_.data() + end_, kChunk);
+    if (got < 0) {
+        if (errno == EAGAIN || errno == EINTR) return false;
+        throw std::system_error(errno, std::generic_category(), "cannot read the source");
+    }
+    end_ += static_cast<std::size_t>(got);
     if (got == 0) at_end_ = true;
-    return got > 0 || begin_ < buffer_.size();
+    return got > 0 || end_ > 0;
 }
 
 void LineSource::poll_items(std::vector<zmq_pollitem_t>& items) {

@@ -41,14 +41,16 @@ public:
     ~LineSource() override;
 
     bool next(std::string_view& message) override;
-    bool ended() const override { return at_end_ && begin_ == buffer_.size(); }
-    bool has_buffered() const override { return separator_at() != std::string::npos || regular_; }
+    bool ended() const override { return at_end_ && begin_ == end_; }
+    bool has_buffered() const override { return separator_at() != kNone || regular_; }
     void poll_items(std::vector<zmq_pollitem_t>& items) override;
     std::uint64_t refused() const override { return refused_; }
     std::uint64_t bytes_total() const override { return total_; }
     std::uint64_t bytes_read() const override { return taken_; }
 
 private:
+    static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
     [[nodiscard]] std::size_t separator_at() const;
     bool fill();
 
@@ -56,8 +58,9 @@ private:
     char separator_;
     std::size_t max_message_;
     bool regular_ = false;  // a file: always readable
-    std::string buffer_;
+    std::vector<char> buffer_;          // its size is room, what was read ends at end_
     std::size_t begin_ = 0;             // of what has not been handed over
+    std::size_t end_ = 0;
     mutable std::size_t searched_ = 0;  // no separator between begin_ and here
     bool at_end_ = false;
     bool skipping_ = false;  // in the middle of a message over the limit

@@ -302,10 +302,22 @@ void Judge::on_record(const wire::Verdict& verdict) {
 
 void Judge::decide(OutcomeRecord&& outcome, AttemptId winner) {
     decided_.insert(outcome.seq, {winner, outcome.outcome, false});
-    news_decided_.push_back({outcome.seq, winner.session, winner.number});
+    say_decided(outcome.seq, winner);
     const Seq seq = outcome.seq;
     hand_to_sink(std::move(outcome));
     if (mutated(Mutant::settled_before_sink)) written(epoch_, seq);
+}
+
+/// Workers report in the order of the numbers, so what they win joins on to what they won before.
+void Judge::say_decided(Seq seq, AttemptId winner) {
+    if (!news_decided_.empty() && winner.session != 0) {
+        wire::Decided& last = news_decided_.back();
+        if (last.session == winner.session && last.seq + last.count == seq && last.number + last.count == winner.number) {
+            ++last.count;
+            return;
+        }
+    }
+    news_decided_.push_back({seq, winner.session, winner.number, 1});
 }
 
 void Judge::hand_to_sink(OutcomeRecord&& outcome) {
@@ -380,7 +392,7 @@ void Judge::write_news(wire::Writer& writer) {
     writer.append(news_);
 }
 
-void Judge::flush(Instant now, std::vector<std::string>& frames) {
+void Judge::flush(Instant now, std::vector<Frame>& frames) {
     wire::Envelope envelope{Kind::to_broker, broker_, config_.incarnation, 0, receiver_.received()};
     if ((!synced_ || newcomer_ != 0) && now >= hello_at_) {
         hello_at_ = now + config_.hello_every;
@@ -397,7 +409,7 @@ void Judge::flush(Instant now, std::vector<std::string>& frames) {
         sender_.keep(now, writer_.finish(envelope));
         envelope.number = 0;
     }
-    sender_.send_due(now, config_.patience, [&](const std::string& frame) { frames.push_back(frame); });
+    sender_.send_due(now, config_.patience, [&](const Frame& frame) { frames.push_back(frame.copy()); });
     const bool carried = news && sender_.all_sent();
     if (std::exchange(owes_ack_, false) && !carried) frames.push_back(writer_.finish(envelope));
 }

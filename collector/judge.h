@@ -87,7 +87,7 @@ public:
     void written(Epoch epoch, Seq seq);
 
     /// Appends the frames for the broker. Call it once a turn, after everything was read.
-    void flush(Instant now, std::vector<std::string>& frames);
+    void flush(Instant now, std::vector<Frame>& frames);
 
     [[nodiscard]] Instant next_deadline() const;
 
@@ -129,6 +129,7 @@ private:
     void on_report(Session id, SessionBook& session, const wire::Report& report);
     void on_ok(Session id, SessionBook& session, const wire::Report& report);
     void decide(OutcomeRecord&& outcome, AttemptId winner);
+    void say_decided(Seq seq, AttemptId winner);
     void hand_to_sink(OutcomeRecord&& outcome);
     void release_in_order();
     void end(Session id, SessionBook& session, AttemptNumber number, End end);

@@ -30,7 +30,7 @@ Instant CollectorServer::turn(Instant now) {
     while (results_.receive(frame)) judge_.receive(now, frame);
     write_outcomes(now);
     judge_.flush(now, frames_);
-    for (std::string& bytes : frames_) parked_.push_back(std::move(bytes));
+    for (Frame& news : frames_) parked_.push_back(std::move(news));
     frames_.clear();
     while (!parked_.empty() && broker_.send(parked_.front())) parked_.pop_front();
     Instant next = std::min(judge_.next_deadline(), sink_->next_deadline());

@@ -43,8 +43,8 @@ private:
     std::unique_ptr<Sink> sink_, dead_letters_;
     Socket results_;
     Socket broker_;
-    std::deque<std::string> parked_;
-    std::vector<std::string> frames_;
+    std::deque<Frame> parked_;
+    std::vector<Frame> frames_;
     Sink::Written written_;
     bool stopping_ = false;
 };

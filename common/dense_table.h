@@ -1,15 +1,14 @@
-// A table keyed by dense numbers (tasks by seq, attempts by their number): a hash table whose hash is the number
-// itself, so that numbers handed out one after the other lie one after the other, and a number is found where it is
-// expected.
+// A table keyed by dense numbers: tasks by seq, attempts by their number. The numbers are handed out one after the
+// other and mostly given back in much the same order, so values live in pages of sixteen neighbours: what is used
+// together lies together, a value never moves while it is there, and a page goes when its last value does. Which pages
+// there are is in a NumberMap.
 //
-// Open addressing with linear probing in Robin Hood order (Celis 1986): along a run of cells the homes never go back.
-// So a search for a number that is not there, and the shifting back after a deletion, end at the first cell that sits
-// at home: in a run of dense numbers, at once. No tombstones: a table that has seen a billion numbers is as quick and
-// as small as one that has seen a thousand. It shrinks when it is mostly empty. Pure, not thread safe. References are
-// valid until the next insert or erase.
+// Memory follows what is in the table: exactly where the numbers are dense; at worst, where only stragglers are left, a
+// page for each. Pure, not thread safe. References are valid until their value is erased.
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -18,159 +17,127 @@
 #include <utility>
 #include <vector>
 
+#include "common/number_map.h"
+
 namespace curfew {
 
 template <typename Value>
 class DenseTable {
 public:
+    DenseTable() = default;
+    DenseTable(const DenseTable&) = delete;
+    DenseTable& operator=(const DenseTable&) = delete;
+
     [[nodiscard]] Value* find(std::uint64_t key) {
-        const std::size_t i = index_of(key);
-        return i == kNowhere ? nullptr : &cells_[i].value;
+        Page* page = page_of(key / kPage);
+        return page == nullptr || !page->has(key % kPage) ? nullptr : page->at(key % kPage);
     }
-    [[nodiscard]] const Value* find(std::uint64_t key) const {
-        const std::size_t i = index_of(key);
-        return i == kNowhere ? nullptr : &cells_[i].value;
-    }
-    [[nodiscard]] bool contains(std::uint64_t key) const { return index_of(key) != kNowhere; }
+    [[nodiscard]] const Value* find(std::uint64_t key) const { return const_cast<DenseTable*>(this)->find(key); }
+    [[nodiscard]] bool contains(std::uint64_t key) const { return find(key) != nullptr; }
 
     /// A new value, as its constructor leaves it. The key must not be there.
     Value& insert(std::uint64_t key) {
         assert(!contains(key));
-        if ((size_ + 1) * 4 > cells_.size() * 3) resize(cells_.empty() ? kSmallest : cells_.size() * 2);
+        Page* page = page_of(key / kPage);
+        if (page == nullptr) page = add_page(key / kPage);
+        Value* value = std::construct_at(page->at(key % kPage));
+        page->used |= 1U << key % kPage;
         ++size_;
-        return place(key).value;
+        return *value;
     }
     Value& insert(std::uint64_t key, Value value) { return insert(key) = std::move(value); }
 
     /// True if it was there.
     bool erase(std::uint64_t key) {
-        const std::size_t i = index_of(key);
-        if (i == kNowhere) return false;
-        remove_at(i);
+        Page* page = page_of(key / kPage);
+        if (page == nullptr || !page->has(key % kPage)) return false;
+        std::destroy_at(page->at(key % kPage));
+        page->used &= ~(1U << key % kPage);
+        --size_;
+        if (page->used == 0) remove_page(page);
         return true;
     }
 
     /// Erases it, and returns what was there.
     std::optional<Value> take(std::uint64_t key) {
-        const std::size_t i = index_of(key);
-        if (i == kNowhere) return std::nullopt;
-        std::optional<Value> value(std::move(cells_[i].value));
-        remove_at(i);
-        return value;
+        Value* value = find(key);
+        if (value == nullptr) return std::nullopt;
+        std::optional<Value> taken(std::move(*value));
+        erase(key);
+        return taken;
     }
 
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
-    void clear() { *this = DenseTable(); }
+    void clear() {
+        pages_.clear();
+        last_ = nullptr;
+        size_ = 0;
+    }
 
     /// Calls visit(key, value) for each, in no order. `visit` must not insert or erase.
     template <typename Visit>
     void for_each(Visit&& visit) {
-        for (Cell& cell : cells_) {
-            if (cell.used) visit(cell.key, cell.value);
-        }
+        pages_.for_each([&](std::uint64_t, std::unique_ptr<Page>& page) { page->for_each(visit); });
     }
     template <typename Visit>
     void for_each(Visit&& visit) const {
-        for (const Cell& cell : cells_) {
-            if (cell.used) visit(cell.key, cell.value);
-        }
+        const_cast<DenseTable*>(this)->for_each([&](std::uint64_t key, const Value& value) { visit(key, value); });
     }
 
     /// The keys, sorted: for those who do insert or erase on the way, or need the same order each time.
-    [[nodiscard]] std::vector<std::uint64_t> sorted_keys() const;
+    [[nodiscard]] std::vector<std::uint64_t> sorted_keys() const {
+        std::vector<std::uint64_t> keys;
+        keys.reserve(size_);
+        for_each([&](std::uint64_t key, const Value&) { keys.push_back(key); });
+        std::sort(keys.begin(), keys.end());
+        return keys;
+    }
 
 private:
-    struct Cell {
-        std::uint64_t key = 0;
-        bool used = false;
-        Value value{};
+    static constexpr std::uint64_t kPage = 16;
+
+    struct Page {
+        explicit Page(std::uint64_t page_number) : number(page_number) {}
+        ~Page() {
+            for_each([](std::uint64_t, Value& value) { std::destroy_at(&value); });
+        }
+        Page(const Page&) = delete;
+        Page& operator=(const Page&) = delete;
+
+        [[nodiscard]] bool has(std::uint64_t i) const { return (used >> i & 1U) != 0; }
+        [[nodiscard]] Value* at(std::uint64_t i) { return reinterpret_cast<Value*>(room) + i; }
+        template <typename Visit>
+        void for_each(Visit&& visit) {
+            for (std::uint32_t left = used; left != 0; left &= left - 1) {
+                const auto i = static_cast<std::uint64_t>(std::countr_zero(left));
+                visit(number * kPage + i, *at(i));
+            }
+        }
+
+        const std::uint64_t number;  // the keys are number * kPage and those that follow
+        std::uint32_t used = 0;      // a bit for each value that is there
+        alignas(Value) std::byte room[kPage * sizeof(Value)];
     };
-    static constexpr std::size_t kSmallest = 16;
-    static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 
-    [[nodiscard]] std::size_t home(std::uint64_t key) const { return key & (cells_.size() - 1); }
-    [[nodiscard]] std::size_t next(std::size_t i) const { return (i + 1) & (cells_.size() - 1); }
-    [[nodiscard]] std::size_t index_of(std::uint64_t key) const {
-        if (size_ == 0) return kNowhere;
-        std::size_t i = home(key);
-        for (std::size_t distance = 0; cells_[i].used && distance_of(i) >= distance; ++distance, i = next(i)) {
-            if (cells_[i].key == key) return i;
-        }
-        return kNowhere;
+    /// Most look-ups follow one in the same page.
+    [[nodiscard]] Page* page_of(std::uint64_t number) {
+        if (last_ != nullptr && last_->number == number) return last_;
+        std::unique_ptr<Page>* page = pages_.find(number);
+        if (page == nullptr) return nullptr;
+        return last_ = page->get();
     }
-    /// How far the cell's number is from its home.
-    [[nodiscard]] std::size_t distance_of(std::size_t i) const {
-        return (i - home(cells_[i].key)) & (cells_.size() - 1);
+    Page* add_page(std::uint64_t number) {
+        return last_ = pages_.insert(number, std::make_unique<Page>(number)).get();
     }
-    [[nodiscard]] std::size_t previous(std::size_t i) const { return (i - 1) & (cells_.size() - 1); }
-    Cell& place(std::uint64_t key);
-    void remove_at(std::size_t gap);
-    static void clear(Cell& cell) {
-        cell.used = false;
-        std::destroy_at(&cell.value);
-        std::construct_at(&cell.value);
+    void remove_page(Page* page) {
+        last_ = nullptr;
+        pages_.erase(page->number);
     }
-    /// A table that empties and fills again each turn keeps its size: it shrinks only after as many deletions as it has
-    /// cells have found it sparse.
-    void shrink_if_long_sparse() {
-        if (cells_.size() == kSmallest || size_ * 8 >= cells_.size()) {
-            sparse_ = 0;
-        } else if (++sparse_ > cells_.size()) {
-            sparse_ = 0;
-            resize(cells_.size() / 2);
-        }
-    }
-    void resize(std::size_t capacity);
 
-    std::vector<Cell> cells_;  // a power of two of them, or none
+    NumberMap<std::unique_ptr<Page>> pages_;
+    Page* last_ = nullptr;
     std::size_t size_ = 0;
-    std::size_t sparse_ = 0;  // deletions since it was last not sparse
 };
-
-/// The cell for a new key: those from there to the end of the run move on by one.
-template <typename Value>
-auto DenseTable<Value>::place(std::uint64_t key) -> Cell& {
-    std::size_t at = home(key);
-    for (std::size_t distance = 0; cells_[at].used && distance_of(at) >= distance; ++distance) at = next(at);
-    std::size_t gap = at;
-    while (cells_[gap].used) gap = next(gap);
-    if (gap != at) {
-        for (; gap != at; gap = previous(gap)) cells_[gap] = std::move(cells_[previous(gap)]);
-        clear(cells_[at]);
-    }
-    cells_[at].key = key;
-    cells_[at].used = true;
-    return cells_[at];
-}
-
-/// Those that follow, up to the first that sits at home, move back by one.
-template <typename Value>
-void DenseTable<Value>::remove_at(std::size_t gap) {
-    for (std::size_t i = next(gap); cells_[i].used && distance_of(i) > 0; i = next(i)) {
-        cells_[gap] = std::move(cells_[i]);
-        gap = i;
-    }
-    clear(cells_[gap]);
-    --size_;
-    shrink_if_long_sparse();
-}
-
-template <typename Value>
-void DenseTable<Value>::resize(std::size_t capacity) {
-    std::vector<Cell> old = std::exchange(cells_, std::vector<Cell>(capacity));
-    for (Cell& cell : old) {
-        if (cell.used) place(cell.key).value = std::move(cell.value);
-    }
-}
-
-template <typename Value>
-std::vector<std::uint64_t> DenseTable<Value>::sorted_keys() const {
-    std::vector<std::uint64_t> keys;
-    keys.reserve(size_);
-    for_each([&](std::uint64_t key, const Value&) { keys.push_back(key); });
-    std::sort(keys.begin(), keys.end());
-    return keys;
-}
 
 }  // namespace curfew

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/un.h>
 #include <cerrno>
+#include <cstdlib>
 
 #include "common/log.h"
 #include "common/options.h"
@@ -108,14 +109,33 @@ bool Socket::send(std::string_view bytes) {
         if (zmq_send(handle, bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0) return true;
         const int error = zmq_errno();
         if (error == EINTR) continue;
-        // EAGAIN can be a millisecond old (libzmq looks at its mailbox seldom): reading the events makes it look. EFSM:
-        // a REP whose request is gone.
+        // EAGAIN can be a millisecond old. EFSM: a REP whose request is gone.
         if (error == EAGAIN && !looked) {
             looked = true;
-            if (socket_.get(zmq::sockopt::events) & ZMQ_POLLOUT) continue;
+            if (takes_more()) continue;
         }
         if (error == EAGAIN || error == EFSM || error == EHOSTUNREACH) return false;
         die("zmq_send");
+    }
+}
+
+/// Reading the events makes libzmq look at its mailbox, which it does seldom otherwise.
+bool Socket::takes_more() {
+    return (socket_.get(zmq::sockopt::events) & ZMQ_POLLOUT) != 0;
+}
+
+bool Socket::send(Frame& frame) {
+    constexpr std::size_t kLarge = 4096;  // below it a copy costs less than a block of its own
+    if (frame.size() < kLarge) return send(frame.view());
+    if (!takes_more()) return false;
+    const std::size_t size = frame.size();
+    zmq::message_t message(frame.release(), size, [](void* bytes, void*) { std::free(bytes); });
+    for (;;) {
+        if (zmq_msg_send(message.handle(), socket_.handle(), ZMQ_DONTWAIT) >= 0) return true;
+        if (zmq_errno() == EINTR) continue;
+        if (zmq_errno() != EAGAIN) die("zmq_msg_send");
+        frame = Frame({message.data<char>(), size});  // it has just said that it would: does not happen
+        return false;
     }
 }
 

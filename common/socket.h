@@ -11,6 +11,7 @@
 #include <string_view>
 #include <zmq.hpp>
 
+#include "common/frame.h"
 #include "common/vocabulary.h"
 
 namespace curfew {
@@ -41,6 +42,8 @@ public:
 
     /// True if libzmq has taken it. False: not now; it is not sent.
     [[nodiscard]] bool send(std::string_view bytes);
+    /// The same; a large frame is handed over, not copied, and is empty if it was taken.
+    [[nodiscard]] bool send(Frame& frame);
 
     /// The next message, if one has come; valid until the next call.
     [[nodiscard]] bool receive(std::string_view& bytes);
@@ -49,6 +52,7 @@ public:
     [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
 
 private:
+    [[nodiscard]] bool takes_more();
     explicit Socket(zmq::socket_t socket) : socket_(std::move(socket)) {}
 
     zmq::socket_t socket_;

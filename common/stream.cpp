@@ -7,7 +7,7 @@
 
 namespace curfew {
 
-void StreamSender::keep(Instant now, std::string frame) {
+void StreamSender::keep(Instant now, Frame frame) {
     if (kept_.empty()) quiet_since_ = now;
     ++last_;
     kept_.push_back(std::move(frame));

@@ -12,8 +12,8 @@
 
 #include <cstdint>
 #include <deque>
-#include <string>
 
+#include "common/frame.h"
 #include "common/mutant.h"
 #include "common/vocabulary.h"
 
@@ -25,7 +25,7 @@ public:
     [[nodiscard]] std::uint64_t next_number() const { return last_ + 1; }
 
     /// Takes a frame that carries next_number(): send_due() will put it on the road.
-    void keep(Instant now, std::string frame);
+    void keep(Instant now, Frame frame);
 
     /// The other side has all up to `number`. Hearsay beyond what was sent is ignored.
     void acknowledge(Instant now, std::uint64_t number);
@@ -64,7 +64,7 @@ private:
 
     [[nodiscard]] std::uint64_t oldest() const { return last_ - kept_.size() + 1; }
 
-    std::deque<std::string> kept_;  // numbers oldest() to last_
+    std::deque<Frame> kept_;  // numbers oldest() to last_
     std::uint64_t last_ = 0;
     std::uint64_t next_ = 1;      // to be sent
     std::uint64_t furthest_ = 0;  // of those that were sent

@@ -3,6 +3,9 @@
 // A record is parsed into a flat list of its parts first (the list's memory is kept, so reading allocates nothing but
 // what a record keeps), then the fields are taken from the list in their order.
 //
+// A run is [type, number, seq, what is shared..., items]: number and seq are those of the first item, each further one
+// has the next of both, unless two naturals in front of it say how many of each are left out; an item is its payload.
+//
 // Hostile frames: a part costs a constant, and there are no more parts than bytes; lengths that the frame claims are
 // believed only when so much is there; nesting is limited to kDepth.
 #include "common/wire.h"
@@ -15,8 +18,10 @@ namespace curfew::wire {
 namespace {
 
 constexpr std::size_t kDepth = 8;
+constexpr std::uint8_t kTaskRun = 9, kReportRun = 15;
+constexpr std::size_t kMostReserved = 1 << 20;
 
-using Packer = msgpack::packer<Buffer>;
+using Packer = msgpack::packer<Frame>;
 
 // ---- fields out ----------------------------------------------------------------------------------------------------
 
@@ -207,6 +212,7 @@ public:
     }
 
     [[nodiscard]] bool good() const { return good_; }
+    [[nodiscard]] bool at_natural() const { return next_is(Part::Type::natural); }
 
 private:
     [[nodiscard]] bool next_is(Part::Type type) const { return good_ && next_ != end_ && next_->type == type; }
@@ -291,24 +297,67 @@ Found record_of_type(std::uint64_t type, std::uint64_t count, Fields& fields, Re
 
 // ---- writer --------------------------------------------------------------------------------------------------------
 
-std::string Buffer::take() {
-    bytes_.resize(used_);
-    used_ = 0;
-    return std::exchange(bytes_, {});
+void Writer::clear() {
+    buffer_.shrink(0);
+    run_ = {};
 }
 
-void Buffer::grow(std::size_t size) {
-    constexpr std::size_t kSmallest = 1024;
-    bytes_.resize(std::max({kSmallest, bytes_.size() * 2, used_ + size}));
+/// Appends to the run that is open, if it is one of these, else opens one. The number of elements has a fixed width: it
+/// is not known before the next record comes.
+template <std::size_t N>
+void Writer::add_item(std::uint8_t type, std::uint64_t number, std::uint64_t seq, const std::uint64_t (&shared)[N],
+                      std::string_view payload) {
+    Packer packer(buffer_);
+    const bool goes_on = run_.type == type && number > run_.number && seq > run_.seq &&
+                         std::equal(std::begin(shared), std::end(shared), run_.shared);
+    if (!goes_on) {
+        leave_room_for_envelope();
+        packer.pack_array(static_cast<std::uint32_t>(3 + N + 1));
+        packer.pack_uint8(type);
+        packer.pack_uint64(number);
+        packer.pack_uint64(seq);
+        for (const std::uint64_t value : shared) packer.pack_uint64(value);
+        constexpr char kArrayOf32Bits = static_cast<char>(0xdd);
+        buffer_.write(&kArrayOf32Bits, 1);
+        run_ = {.type = type, .items_at = buffer_.size()};
+        std::copy(std::begin(shared), std::end(shared), run_.shared);
+        buffer_.write("\0\0\0\0", 4);
+    } else if (number != run_.number + 1 || seq != run_.seq + 1) {
+        packer.pack_uint64(number - run_.number - 1);
+        packer.pack_uint64(seq - run_.seq - 1);
+        run_.items += 2;
+    }
+    put(packer, payload);
+    ++run_.items;
+    run_.number = number;
+    run_.seq = seq;
+    char* count = buffer_.data() + run_.items_at;
+    for (int shift = 24; shift >= 0; shift -= 8) *count++ = static_cast<char>(run_.items >> shift);
+}
+
+void Writer::add(const Task& task) {
+    if (task.id || task.number == 0 || task.seq == 0) return add<Task>(task);
+    const auto left = static_cast<std::uint64_t>(task.left_us + 1);  // 0: none
+    add_item(kTaskRun, task.number, task.seq, {task.ordinal, task.attempts, left, task.age_us}, task.payload);
+}
+
+void Writer::add(const Report& report) {
+    if (report.id || !report.error.empty() || report.number == 0 || report.seq == 0) return add<Report>(report);
+    const auto kind = static_cast<std::uint64_t>(report.kind);
+    add_item(kReportRun, report.number, report.seq, {kind, report.ordinal, report.attempts, report.latency_us},
+             report.payload);
 }
 
 void Writer::leave_room_for_envelope() {
     static constexpr char kRoom[kEnvelopeSize] = {};
-    if (buffer_.size() == 0) buffer_.write(kRoom, kEnvelopeSize);
+    if (!buffer_.empty()) return;
+    buffer_.reserve(std::min(usual_ + usual_ / 8, kMostReserved));
+    buffer_.write(kRoom, kEnvelopeSize);
 }
 
 template <typename R>
 void Writer::add(const R& record) {
+    run_ = {};
     leave_room_for_envelope();
     Packer packer(buffer_);
     // fields() is one list for both directions; writing does not change what it refers to.
@@ -320,13 +369,15 @@ void Writer::add(const R& record) {
 
 void Writer::append(Writer& other) {
     if (other.empty()) return;
+    run_ = {};
     leave_room_for_envelope();
     const std::string_view records = other.buffer_.view().substr(kEnvelopeSize);
     buffer_.write(records.data(), records.size());
     other.clear();
 }
 
-std::string Writer::finish(const Envelope& envelope) {
+Frame Writer::finish(const Envelope& envelope) {
+    run_ = {};
     leave_room_for_envelope();
     const std::size_t records = size();
     struct Front {
@@ -344,10 +395,11 @@ std::string Writer::finish(const Envelope& envelope) {
          {envelope.broker, envelope.peer, envelope.number, envelope.acked, static_cast<std::uint64_t>(records)}) {
         packer.pack_fix_uint64(number);
     }
-    return buffer_.take();
+    usual_ = buffer_.size();
+    return std::exchange(buffer_, {});
 }
 
-template void Writer::add(const Task&);
+template void Writer::add<Task>(const Task&);
 template void Writer::add(const Token&);
 template void Writer::add(const Welcome&);
 template void Writer::add(const Ping&);
@@ -357,7 +409,7 @@ template void Writer::add(const Resend&);
 template void Writer::add(const Gone&);
 template void Writer::add(const Hello&);
 template void Writer::add(const Heartbeat&);
-template void Writer::add(const Report&);
+template void Writer::add<Report>(const Report&);
 template void Writer::add(const TokenReport&);
 template void Writer::add(const Bye&);
 template void Writer::add(const Sync&);
@@ -378,6 +430,57 @@ template void Writer::add(const Refused&);
 
 struct Reader::Parser {
     std::vector<Part> parts;
+    // The run under way: the record that is its template, and what is left of it.
+    Fields items{parts};
+    std::uint64_t items_left = 0;
+    std::uint64_t number = 0, seq = 0;  // of the next item, if nothing is left out
+
+    /// Reads what the items share into `record`. False where it is no good run.
+    bool open_run(std::uint64_t type, std::uint64_t count, Fields fields, Record& record) {
+        if (count != 7) return false;
+        fields.get(number);
+        fields.get(seq);
+        if (type == kTaskRun) {
+            Task& task = record.emplace<Task>();
+            std::uint64_t left = 0;
+            fields.get(task.ordinal);
+            fields.get(task.attempts);
+            fields.get(left);
+            fields.get(task.age_us);
+            if (left > static_cast<std::uint64_t>(INT64_MAX)) return false;
+            task.left_us = static_cast<std::int64_t>(left) - 1;
+        } else {
+            Report& report = record.emplace<Report>();
+            fields.get(report.kind);
+            fields.get(report.ordinal);
+            fields.get(report.attempts);
+            fields.get(report.latency_us);
+        }
+        items_left = fields.array(1);
+        items = fields;
+        return fields.good();
+    }
+
+    template <typename R>
+    bool next_item(R& record) {
+        std::uint64_t numbers = 0, seqs = 0;
+        if (items.at_natural()) {
+            items.get(numbers);
+            items.get(seqs);
+            items_left -= std::min<std::uint64_t>(2, items_left);
+        }
+        constexpr std::uint64_t kMost = UINT64_MAX - 2;  // UINT64_MAX is no number of anything
+        if (items_left == 0 || number > kMost || numbers > kMost - number || seq > kMost || seqs > kMost - seq) {
+            return false;
+        }
+        record.number = number + numbers;
+        record.seq = seq + seqs;
+        items.get(record.payload);
+        --items_left;
+        number = record.number + 1;
+        seq = record.seq + 1;
+        return items.good();
+    }
 
     /// Parses one object at `offset` and moves it on. False where there is none.
     bool parse(std::string_view frame, std::size_t& offset) {
@@ -393,6 +496,7 @@ Reader::~Reader() = default;
 Error Reader::open(std::string_view frame, Envelope& envelope, std::initializer_list<Kind> expected) {
     frame_ = frame;
     offset_ = 0;
+    parser_->items_left = 0;
     if (!parser_->parse(frame, offset_)) return Error::malformed;
     Fields fields(parser_->parts);
     const std::uint64_t count = fields.array(2);
@@ -418,13 +522,24 @@ std::uint64_t Reader::first_type() {
     return fields.natural();
 }
 
+Reader::Step Reader::next_of_run(Record& record) {
+    Task* task = std::get_if<Task>(&record);
+    const bool good = task != nullptr ? parser_->next_item(*task) : parser_->next_item(std::get<Report>(record));
+    if (!good) parser_->items_left = 0;
+    return good ? Step::record : Step::bad;
+}
+
 Reader::Step Reader::next(Record& record) {
+    if (parser_->items_left > 0) return next_of_run(record);
     if (offset_ == frame_.size()) return Step::end;
     if (!parser_->parse(frame_, offset_)) return Step::bad;
     Fields fields(parser_->parts);
     const std::uint64_t count = fields.array(1);
     const std::uint64_t type = fields.natural();
     if (!fields.good()) return Step::bad;
+    if (type == kTaskRun || type == kReportRun) {
+        return parser_->open_run(type, count - 1, fields, record) ? next_of_run(record) : Step::bad;
+    }
     switch (record_of_type(type, count - 1, fields, record)) {
         case Found::record: return Step::record;
         case Found::unknown: return Step::unknown;

@@ -6,11 +6,13 @@
 // know and take the default for those that are missing; a record with fewer elements than kRequired is refused. Types
 // and enumerators are never renumbered or reused. What cannot be done so needs a new record type, or a new kVersion.
 //
+// Tasks that follow each other travel as one record, a run, and so do reports: what they share stands in it once. Writer
+// and Reader do that by themselves; all others see tasks and reports.
+//
 // Views (std::string_view) in a record that was read point into the frame and are valid while it is; copy what is kept.
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -20,6 +22,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/frame.h"
 #include "common/interval_set.h"
 #include "common/vocabulary.h"
 
@@ -292,14 +295,16 @@ struct Synced {
     auto fields() { return std::tie(); }
 };
 
-/// A task is decided: by this attempt, or, if its session is 0, by a verdict.
+/// Tasks are decided: `seq` by this attempt, or, if its session is 0, by a verdict; the `count - 1` tasks that follow it
+/// by the attempts that follow.
 struct Decided {
     static constexpr std::uint8_t kType = 32;
     static constexpr std::size_t kRequired = 3;
     Seq seq = 0;
     Session session = 0;
     AttemptNumber number = 0;
-    auto fields() { return std::tie(seq, session, number); }
+    std::uint64_t count = 1;
+    auto fields() { return std::tie(seq, session, number, count); }
 };
 
 /// The sink has the outcome of these tasks.
@@ -346,33 +351,13 @@ using Record = std::variant<Task, Token, Welcome, Ping, Cancel, Confirm, Resend,
                             TokenReport, Bye, Sync, BrokerPing, Admit, SessionGone, Lose, Verdict, CollectorHello,
                             Synced, Decided, Settled, Ended, Admitted, Refused>;
 
-/// Bytes that msgpack packs into. (std::string::append is a call for each field, and most fields have a few bytes.)
-class Buffer {
-public:
-    void write(const char* data, std::size_t size) {
-        if (bytes_.size() - used_ < size) grow(size);
-        std::memcpy(bytes_.data() + used_, data, size);
-        used_ += size;
-    }
-    [[nodiscard]] std::string_view view() const { return {bytes_.data(), used_}; }
-    [[nodiscard]] char* data() { return bytes_.data(); }
-    [[nodiscard]] std::size_t size() const { return used_; }
-    void shrink(std::size_t size) { used_ = size; }
-    /// What was written; the buffer is empty again.
-    [[nodiscard]] std::string take();
-
-private:
-    void grow(std::size_t size);
-
-    std::string bytes_;  // longer than what was written
-    std::size_t used_ = 0;
-};
-
 /// Builds a frame: add() records, then finish() with the envelope.
 class Writer {
 public:
     template <typename R>
     void add(const R& record);
+    void add(const Task& task);
+    void add(const Report& report);
 
     /// Moves the records of another writer behind those of this one.
     void append(Writer& other);
@@ -382,13 +367,27 @@ public:
     [[nodiscard]] std::size_t size() const { return buffer_.size() == 0 ? 0 : buffer_.size() - kEnvelopeSize; }
 
     /// The frame; the writer is empty again.
-    [[nodiscard]] std::string finish(const Envelope& envelope);
-    void clear() { buffer_.shrink(0); }
+    [[nodiscard]] Frame finish(const Envelope& envelope);
+    void clear();
 
 private:
+    /// The run that is the last record so far, and may go on.
+    struct Run {
+        std::uint8_t type = 0;  // 0: there is none
+        std::uint32_t items = 0;
+        std::size_t items_at = 0;      // where their number stands in the buffer
+        std::uint64_t number = 0;      // of the last item
+        std::uint64_t seq = 0;         // of the last item
+        std::uint64_t shared[5] = {};  // what all items have in common
+    };
     void leave_room_for_envelope();
+    template <std::size_t N>
+    void add_item(std::uint8_t type, std::uint64_t number, std::uint64_t seq, const std::uint64_t (&shared)[N],
+                  std::string_view payload);
 
-    Buffer buffer_;  // empty, or room for the envelope and the records behind it
+    Frame buffer_;  // empty, or room for the envelope and the records behind it
+    std::size_t usual_ = 0;  // size of the last frame: the next will be much like it
+    Run run_;
 };
 
 /// Why a frame was refused.
@@ -427,6 +426,7 @@ public:
 private:
     enum class Step : std::uint8_t { record, unknown, end, bad };
     Step next(Record& record);
+    Step next_of_run(Record& record);
 
     struct Parser;
     std::unique_ptr<Parser> parser_;

@@ -42,6 +42,7 @@ enum class Finish : std::uint8_t {
 struct WorkEnd {
     Slot slot = 0;
     Finish finish = Finish::ok;
+    bool echo = false;  ///< the message itself is the answer: the core has it, `result` is not looked at
     std::string result;
     std::string error;
 };

@@ -61,12 +61,12 @@ Instant WorkerServer::turn(Instant now) {
     core_.set_results_blocked(!parked_.empty());
     core_.turn(now);
     core_.flush(now, for_collector_, for_broker_);
-    for (std::string& bytes : for_collector_) {
-        if (parked_.empty() && collector_.send(bytes)) continue;
+    for (Frame& reports : for_collector_) {
+        if (parked_.empty() && collector_.send(reports)) continue;
         if (parked_.empty()) ++marks_reached_;
-        parked_.push_back(std::move(bytes));
+        parked_.push_back(std::move(reports));
     }
-    for (const std::string& bytes : for_broker_) (void)broker_.send(bytes);  // signs of life are repeated anyhow
+    for (Frame& signs : for_broker_) (void)broker_.send(signs);  // signs of life are repeated anyhow
     for_collector_.clear();
     for_broker_.clear();
 

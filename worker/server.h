@@ -43,8 +43,8 @@ private:
     Socket collector_;
     Socket broker_;
     WorkerCore core_;
-    std::deque<std::string> parked_;  // frames that the results socket did not take
-    std::vector<std::string> for_collector_, for_broker_;
+    std::deque<Frame> parked_;  // frames that the results socket did not take
+    std::vector<Frame> for_collector_, for_broker_;
     std::vector<pollfd> handler_items_;
     std::uint64_t marks_reached_ = 0;
     Instant lonely_since_ = kNever;

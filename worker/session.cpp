@@ -145,7 +145,7 @@ void WorkerCore::on_record(Instant now, const wire::Task& task) {
     attempt.received_at = now;
     attempt.age_us = task.age_us;
     if (task.left_us >= 0) attempt.deadline_at = now + std::chrono::microseconds(task.left_us);
-    if (task.id) attempt.id = std::string(*task.id);
+    if (task.id) attempt.make_text().id = std::string(*task.id);
     attempt.payload = task.payload;
     deadlines_.set(attempt.deadline_at, task.number);
     queue_.push_back(task.number);
@@ -241,7 +241,7 @@ void WorkerCore::forget(AttemptNumber number) {
 
 // ---- out -----------------------------------------------------------------------------------------------------------
 
-void WorkerCore::write_reports(std::vector<std::string>& frames) {
+void WorkerCore::write_reports(std::vector<Frame>& frames) {
     const wire::Envelope envelope{wire::Kind::reports, broker_, session_, 0, 0};
     while (!to_send_.empty()) {
         const AttemptNumber number = to_send_.front();
@@ -255,8 +255,10 @@ void WorkerCore::write_reports(std::vector<std::string>& frames) {
         report.ordinal = attempt->ordinal;
         report.attempts = attempt->attempts;
         report.latency_us = attempt->latency_us;
-        if (attempt->id) report.id = *attempt->id;
-        report.error = attempt->error;
+        if (attempt->text != nullptr) {
+            if (attempt->text->id) report.id = *attempt->text->id;
+            report.error = attempt->text->error;
+        }
         report.payload = attempt->payload;
         writer_.add(report);
         if (mutated(Mutant::report_not_kept)) forget(number);
@@ -288,7 +290,7 @@ wire::TokenReport WorkerCore::token_report() const {
     return token;
 }
 
-void WorkerCore::flush(Instant now, std::vector<std::string>& for_collector, std::vector<std::string>& for_broker) {
+void WorkerCore::flush(Instant now, std::vector<Frame>& for_collector, std::vector<Frame>& for_broker) {
     if (session_ == 0) {
         if (leaving_) {
             bye_sent_ = true;

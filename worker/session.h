@@ -19,6 +19,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,12 @@
 #include "worker/handler.h"
 
 namespace curfew {
+
+/// What few attempts have.
+struct HeldText {
+    std::optional<std::string> id;
+    std::string error;
+};
 
 /// An attempt that this worker holds.
 struct HeldAttempt {
@@ -48,9 +55,13 @@ struct HeldAttempt {
     Instant deadline_at = kNever;
     std::uint64_t age_us = 0;      ///< age of the task when it was sent
     std::uint64_t latency_us = 0;  ///< once reported
-    std::optional<std::string> id;
-    std::string payload;  ///< the message; once reported, the result
-    std::string error;
+    std::string payload;           ///< the message; once reported, the result
+    std::unique_ptr<HeldText> text;  ///< null: there is none
+
+    [[nodiscard]] HeldText& make_text() {
+        if (text == nullptr) text = std::make_unique<HeldText>();
+        return *text;
+    }
 };
 
 /// Where a slot is. `stopping` outlives its session.
@@ -103,7 +114,7 @@ public:
     void set_results_blocked(bool blocked) { results_blocked_ = blocked; }
 
     // ---- out
-    void flush(Instant now, std::vector<std::string>& for_collector, std::vector<std::string>& for_broker);
+    void flush(Instant now, std::vector<Frame>& for_collector, std::vector<Frame>& for_broker);
     [[nodiscard]] Instant next_deadline() const;
     /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits for its
     /// confirmation.
@@ -147,7 +158,7 @@ private:
     void end_stopped(Instant now, AttemptNumber number, HeldAttempt& attempt, std::string error);
     [[nodiscard]] Duration patience() const;
     [[nodiscard]] bool stopping() const;
-    void write_reports(std::vector<std::string>& frames);
+    void write_reports(std::vector<Frame>& frames);
     [[nodiscard]] wire::TokenReport token_report() const;
 
     Config config_;

@@ -72,7 +72,7 @@ void WorkerCore::on_end(Instant now, WorkEnd& end) {
     } else if (decided) {
         report(now, id.number, *attempt, ReportKind::late, {}, {});
     } else {
-        report(now, id.number, *attempt, ReportKind::ok, std::move(end.result), {});
+        report(now, id.number, *attempt, ReportKind::ok, std::move(end.echo ? attempt->payload : end.result), {});
     }
 }
 
@@ -101,7 +101,7 @@ void WorkerCore::report(Instant now, AttemptNumber number, HeldAttempt& attempt,
     attempt.kind = kind;
     attempt.latency_us = attempt.age_us + micros(now - attempt.received_at);
     attempt.payload = std::move(result);
-    attempt.error = std::move(error);
+    if (!error.empty()) attempt.make_text().error = std::move(error);
     attempt.unsent = true;
     kept_bytes_ += attempt.payload.size();
     ++counts_.reports[static_cast<std::size_t>(kind)];

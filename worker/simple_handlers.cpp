@@ -35,16 +35,16 @@ Duration SleepShape::draw(std::mt19937_64& random) const {
     return std::uniform_real_distribution<>(0, 1)(random) < tail_share_ ? tail_ : usual_;
 }
 
-void SleepHandler::start(Instant now, Slot slot, const Work& work) {
+void SleepHandler::start(Instant now, Slot slot, const Work&) {
     const Instant ends_at = now + shape_.draw(random_);
-    sleeps_[slot] = {ends_at, std::string(work.payload)};
+    sleeps_[slot] = ends_at;
     by_end_.emplace(ends_at, slot);
 }
 
 void SleepHandler::stop(Instant, Slot slot) {
     const auto sleep = sleeps_.find(slot);
     if (sleep == sleeps_.end()) return;
-    const auto [first, last] = by_end_.equal_range(sleep->second.ends_at);
+    const auto [first, last] = by_end_.equal_range(sleep->second);
     for (auto at = first; at != last; ++at) {
         if (at->second != slot) continue;
         by_end_.erase(at);
@@ -64,7 +64,7 @@ void SleepHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
         by_end_.erase(by_end_.begin());
         WorkEnd& end = ends.emplace_back();
         end.slot = slot;
-        end.result = std::move(sleeps_[slot].payload);
+        end.echo = true;
         sleeps_.erase(slot);
     }
 }

@@ -16,15 +16,13 @@ namespace curfew {
 class ImmediateHandler final : public Handler {
 public:
     explicit ImmediateHandler(bool fails) : fails_(fails) {}
-    void start(Instant, Slot slot, const Work& work) override {
+    void start(Instant, Slot slot, const Work&) override {
         WorkEnd& end = ends_.emplace_back();
         end.slot = slot;
-        if (fails_) {
-            end.finish = Finish::failed;
-            end.error = "fails always";
-        } else {
-            end.result = work.payload;
-        }
+        end.echo = true;
+        if (!fails_) return;
+        end.finish = Finish::failed;
+        end.error = "fails always";
     }
     void stop(Instant, Slot) override {}
     void turn(Instant, std::vector<WorkEnd>& ends) override {
@@ -65,13 +63,9 @@ public:
     bool can_kill() const override { return true; }
 
 private:
-    struct Sleep {
-        Instant ends_at;
-        std::string payload;
-    };
     SleepShape shape_;
     std::mt19937_64 random_;
-    std::map<Slot, Sleep> sleeps_;
+    std::map<Slot, Instant> sleeps_;  // when each ends
     std::multimap<Instant, Slot> by_end_;
     std::vector<WorkEnd> ends_;
 };

@@ -245,9 +245,9 @@ void World::take_messages() {
 void World::run_collector(std::vector<Frame> inbox) {
     for (const Frame& frame : inbox) judge_->receive(now_, frame.bytes);
     write_outcomes();
-    std::vector<std::string> frames;
+    std::vector<curfew::Frame> frames;
     judge_->flush(now_, frames);
-    for (std::string& frame : frames) send(kCollector, kBroker, Road::events, std::move(frame));
+    for (const curfew::Frame& frame : frames) send(kCollector, kBroker, Road::events, frame);
     wake(kCollector, std::max(judge_->next_deadline(), now_ + 1us));
 }
 
@@ -313,10 +313,10 @@ void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbo
         if (frame.road == Road::tasks) worker.core->receive_tasks(now_, frame.bytes);
     }
     worker.core->turn(now_);
-    std::vector<std::string> for_collector, for_broker;
+    std::vector<curfew::Frame> for_collector, for_broker;
     worker.core->flush(now_, for_collector, for_broker);
-    for (std::string& frame : for_collector) send(node, kCollector, Road::results, std::move(frame));
-    for (std::string& frame : for_broker) send(node, kBroker, Road::events, std::move(frame));
+    for (const curfew::Frame& frame : for_collector) send(node, kCollector, Road::results, frame);
+    for (const curfew::Frame& frame : for_broker) send(node, kBroker, Road::events, frame);
     if (worker.handler->broken() != nullptr) fail(worker.handler->broken());
     wake(node, std::max(worker.core->next_deadline(), now_ + 1us));
 }

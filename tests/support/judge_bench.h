@@ -51,9 +51,9 @@ protected:
     }
     Sent flush() {
         Sent sent;
-        std::vector<std::string> frames;
+        std::vector<curfew::Frame> frames;
         judge.flush(now, frames);
-        for (std::string& frame : frames) sent.add(std::move(frame));
+        for (const curfew::Frame& frame : frames) sent.add(frame);
         return sent;
     }
     /// The sink takes all there is, and has it.

@@ -94,12 +94,12 @@ public:
     /// A turn as the server makes it.
     void turn() {
         worker.turn(now);
-        std::vector<std::string> collector_frames, broker_frames;
+        std::vector<curfew::Frame> collector_frames, broker_frames;
         worker.flush(now, collector_frames, broker_frames);
         sent = {};
         sent_to_broker = {};
-        for (std::string& frame : collector_frames) sent.add(std::move(frame));
-        for (std::string& frame : broker_frames) sent_to_broker.add(std::move(frame));
+        for (const curfew::Frame& frame : collector_frames) sent.add(frame);
+        for (const curfew::Frame& frame : broker_frames) sent_to_broker.add(frame);
     }
     /// The broker pings meanwhile.
     void pass(Duration duration) {

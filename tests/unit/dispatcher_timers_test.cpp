@@ -165,6 +165,7 @@ TEST(DispatcherTimers, LosersTeachTheHedgeDelayTheirAge) {
     const auto sent = bench.tasks;
     bench.now += 100ms;
     bench.say_decided(seq, sent[0].id);
+    bench.flush();
     EXPECT_EQ(bench.broker.hedging().took().count(), 2U);
     EXPECT_GT(bench.broker.hedging().took().quantile(0), 90ms);
     bench.say_ended(sent[1].id, End::cancelled);

@@ -128,7 +128,7 @@ TEST_F(LedgerTest, FailuresLossesAndWhatHasAReasonAreTheTasksHistoryUpToABound) 
         ledger.end(cancelled, End::cancelled, "w", {});
         ledger.end(failed, i == 0 ? End::lost : End::failed, "w", "why");
     }
-    const auto& history = ledger.task(seq)->history;
+    const auto& history = ledger.task(seq)->past->history;
     ASSERT_EQ(history.size(), Ledger::kMostHistory);
     EXPECT_EQ(history[0].end, End::lost);
     EXPECT_EQ(history[1].ordinal, 3U);
@@ -136,7 +136,7 @@ TEST_F(LedgerTest, FailuresLossesAndWhatHasAReasonAreTheTasksHistoryUpToABound) 
     EXPECT_EQ(history[1].error, "why");
     const Seq stuck = accept();
     ledger.end(ledger.start(kStart, stuck, 1), End::expired, "w", "not even when it is killed");
-    EXPECT_EQ(ledger.task(stuck)->history.size(), 1U);
+    EXPECT_EQ(ledger.task(stuck)->past->history.size(), 1U);
 }
 
 TEST_F(LedgerTest, SettledIsEverythingAcceptedThatIsNotInFlight) {

@@ -87,7 +87,7 @@ TEST_F(RosterTest, WhereAnAttemptHasFailedComesLast) {
     add("a", "cats");
     WorkerSession& other = add("b", "dogs");
     other.in_flight = 3;
-    task.history.push_back({1, "a", End::failed, "no"});
+    task.make_past().history.push_back({1, "a", End::failed, "no"});
     EXPECT_EQ(roster.choose(task), &other);
     other.in_flight = 4;
     EXPECT_EQ(roster.choose(task)->name, "a") << "better there than nowhere";

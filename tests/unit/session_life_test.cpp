@@ -29,10 +29,10 @@ TEST(SessionLife, HelloIsRepeatedUntilItIsAnsweredAndHeartbeatsFollow) {
     WorkerCore worker(config, handler);
     Instant now = support::kStart;
     const auto flush = [&] {
-        std::vector<std::string> reports, life;
+        std::vector<curfew::Frame> reports, life;
         worker.flush(now, reports, life);
         support::Sent sent;
-        for (std::string& frame : life) sent.add(std::move(frame));
+        for (const curfew::Frame& frame : life) sent.add(frame);
         EXPECT_TRUE(reports.empty());
         return sent;
     };

@@ -24,14 +24,14 @@ Frames due(StreamSender& sender, Instant now, Duration patience = 1s) {
 TEST(StreamSender, NumbersAreDenseFromOne) {
     StreamSender sender;
     EXPECT_EQ(sender.next_number(), 1U);
-    sender.keep(kStart, "a");
+    sender.keep(kStart, Frame("a"));
     EXPECT_EQ(sender.next_number(), 2U);
 }
 
 TEST(StreamSender, Rule2WhatIsNotAcknowledgedInTimeIsSentAgainInOrder) {
     StreamSender sender;
-    sender.keep(kStart, "a");
-    sender.keep(kStart + 500ms, "b");
+    sender.keep(kStart, Frame("a"));
+    sender.keep(kStart + 500ms, Frame("b"));
     EXPECT_EQ(due(sender, kStart + 500ms), (Frames{"a", "b"})) << "the first time";
     EXPECT_EQ(sender.next_deadline(1s), kStart + 1s);
     EXPECT_TRUE(due(sender, kStart + 1s - 1ns).empty());
@@ -43,7 +43,7 @@ TEST(StreamSender, Rule2WhatIsNotAcknowledgedInTimeIsSentAgainInOrder) {
 
 TEST(StreamSender, AcknowledgedFramesAreForgotten) {
     StreamSender sender;
-    for (const char* frame : {"a", "b", "c"}) sender.keep(kStart, frame);
+    for (const char* frame : {"a", "b", "c"}) sender.keep(kStart, Frame(frame));
     EXPECT_EQ(due(sender, kStart).size(), 3U);
     sender.acknowledge(kStart + 900ms, 2);
     EXPECT_EQ(sender.unacknowledged(), 1U);
@@ -55,7 +55,7 @@ TEST(StreamSender, AcknowledgedFramesAreForgotten) {
 
 TEST(StreamSender, OldAcknowledgementsAndHearsayAreIgnored) {
     StreamSender sender;
-    for (const char* frame : {"a", "b", "c"}) sender.keep(kStart, frame);
+    for (const char* frame : {"a", "b", "c"}) sender.keep(kStart, Frame(frame));
     sender.acknowledge(kStart, 2);
     sender.acknowledge(kStart, 1);
     sender.acknowledge(kStart, 0);
@@ -66,10 +66,10 @@ TEST(StreamSender, OldAcknowledgementsAndHearsayAreIgnored) {
 
 TEST(StreamSender, AfterALossItCatchesUpAWindowAtATimeHoweverMuchIsNew) {
     StreamSender sender;
-    for (int i = 1; i <= 1000; ++i) sender.keep(kStart, std::to_string(i));
+    for (int i = 1; i <= 1000; ++i) sender.keep(kStart, Frame(std::to_string(i)));
     EXPECT_EQ(due(sender, kStart).size(), 1000U) << "without a loss there is no window";
     EXPECT_EQ(due(sender, kStart + 1s).size(), 64U);
-    sender.keep(kStart + 1s, "1001");
+    sender.keep(kStart + 1s, Frame("1001"));
     EXPECT_TRUE(due(sender, kStart + 1s).empty()) << "the receiver could not take it yet";
     EXPECT_FALSE(sender.all_sent());
     std::uint64_t received = 64;
@@ -80,13 +80,13 @@ TEST(StreamSender, AfterALossItCatchesUpAWindowAtATimeHoweverMuchIsNew) {
     }
     EXPECT_EQ(received, 1001U);
     EXPECT_EQ(sender.resent(), 1000U);
-    sender.keep(kStart + 1s, "1002");
+    sender.keep(kStart + 1s, Frame("1002"));
     EXPECT_EQ(due(sender, kStart + 1s), Frames{"1002"}) << "and then goes on as ever";
 }
 
 TEST(StreamSender, AResetStartsAfresh) {
     StreamSender sender;
-    sender.keep(kStart, "a");
+    sender.keep(kStart, Frame("a"));
     sender.reset();
     EXPECT_EQ(sender.unacknowledged(), 0U);
     EXPECT_EQ(sender.next_number(), 1U);
@@ -116,7 +116,7 @@ TEST(Stream, EverythingArrivesOnceAndInOrderOverALossyReorderingRoad) {
         now += 10ms;
         if (sender.next_number() <= 500) {
             const std::uint64_t number = sender.next_number();
-            sender.keep(now, std::to_string(number));
+            sender.keep(now, Frame(std::to_string(number)));
         }
         sender.send_due(now, 100ms, [&](const std::string& frame) { road.emplace_back(std::stoull(frame), frame); });
         std::shuffle(road.begin(), road.end(), random);

@@ -143,6 +143,159 @@ TEST(Wire, ExtremeNumbersAndAnyBytesSurvive) {
     EXPECT_TRUE(read.id->empty());
 }
 
+// ---- runs ----------------------------------------------------------------------------------------------------------
+
+Task task_of(AttemptNumber number, Seq seq, std::string_view payload) {
+    Task task;
+    task.number = number;
+    task.seq = seq;
+    task.attempts = 2;
+    task.left_us = 30;
+    task.payload = payload;
+    return task;
+}
+
+Report report_of(AttemptNumber number, Seq seq, std::string_view payload) {
+    Report report;
+    report.number = number;
+    report.seq = seq;
+    report.latency_us = 7;
+    report.payload = payload;
+    return report;
+}
+
+/// What a list of records of one type says, number by number.
+template <typename R>
+std::string told(const std::vector<R>& records) {
+    std::string text;
+    for (const R& record : records) {
+        text += std::to_string(record.number) + "/" + std::to_string(record.seq) + "=" + std::string(record.payload) + " ";
+    }
+    return text;
+}
+
+TEST(WireRuns, TasksThatFollowEachOtherShareOneRecord) {
+    Writer writer;
+    writer.add(task_of(5, 70, "a"));
+    writer.add(task_of(6, 71, "b"));
+    writer.add(task_of(7, 73, "c"));
+    const std::size_t size = writer.size();
+    const std::string frame = writer.finish(kEnvelope);
+    EXPECT_EQ(hex(frame.substr(frame.size() - size)), "98090546" "01021f00" "dd00000005" "c40161" "c40162" "0001c40163");
+    const Frame read = read_frame(frame);
+    ASSERT_EQ(read.error, Error::none);
+    const auto tasks = read.all<Task>();
+    EXPECT_EQ(told(tasks), "5/70=a 6/71=b 7/73=c ");
+    for (const Task& task : tasks) {
+        EXPECT_EQ(task.attempts, 2U);
+        EXPECT_EQ(task.left_us, 30);
+        EXPECT_FALSE(task.id);
+    }
+}
+
+TEST(WireRuns, ReportsThatFollowEachOtherShareOneRecord) {
+    Writer writer;
+    writer.add(report_of(1, 4, "a"));
+    writer.add(report_of(3, 5, ""));
+    const std::size_t size = writer.size();
+    const std::string frame = writer.finish(kEnvelope);
+    EXPECT_EQ(hex(frame.substr(frame.size() - size)), "980f0104" "01010107" "dd00000004" "c40161" "0100c400");
+    EXPECT_EQ(told(read_frame(frame).all<Report>()), "1/4=a 3/5= ");
+}
+
+TEST(WireRuns, ARunEndsWhereSomethingElseIsShared) {
+    Writer writer;
+    std::string expected;
+    const auto add = [&](Task task) {
+        writer.add(task);
+        expected += std::to_string(task.number) + " " + std::to_string(task.ordinal) + " " + std::to_string(task.left_us) +
+                    " " + std::to_string(task.age_us) + " " + std::string(task.id.value_or("-")) + "\n";
+    };
+    Task other = task_of(2, 2, "");
+    other.ordinal = 2;
+    Task late = task_of(4, 4, "");
+    late.left_us = -1;
+    Task named = task_of(6, 6, "");
+    named.id = "me";
+    Task back = task_of(3, 3, "");  // numbers of a run go up
+    back.age_us = 9;
+    for (const Task& task : {task_of(1, 1, ""), other, task_of(3, 3, ""), late, task_of(5, 5, ""), named,
+                             task_of(7, 7, ""), task_of(2, 8, ""), task_of(3, 2, ""), back}) {
+        add(task);
+    }
+    std::string found;
+    for (const Task& task : read_frame(writer.finish(kEnvelope)).all<Task>()) {
+        found += std::to_string(task.number) + " " + std::to_string(task.ordinal) + " " + std::to_string(task.left_us) +
+                 " " + std::to_string(task.age_us) + " " + std::string(task.id.value_or("-")) + "\n";
+    }
+    EXPECT_EQ(found, expected);
+}
+
+TEST(WireRuns, OtherRecordsKeepTheirPlaceBetweenRuns) {
+    Writer writer;
+    writer.add(task_of(1, 1, "a"));
+    writer.add(Token{9});
+    writer.add(task_of(2, 2, "b"));
+    const Frame read = read_frame(writer.finish(kEnvelope));
+    ASSERT_EQ(read.records.size(), 3U);
+    EXPECT_TRUE(std::holds_alternative<Token>(read.records[1]));
+    EXPECT_EQ(std::get<Task>(read.records[2]).payload, "b");
+}
+
+TEST(WireRuns, AnyMixComesBackAsItWas) {
+    std::mt19937_64 random(4);
+    for (int round = 0; round < 300; ++round) {
+        Writer writer;
+        std::string expected;
+        AttemptNumber number = 0;
+        Seq seq = 0;
+        for (int i = 0; i < 40; ++i) {
+            number += 1 + (random() % 4 == 0 ? random() % 1'000'000 : 0);
+            seq += 1 + (random() % 4 == 0 ? random() % 1'000'000 : 0);
+            const std::string payload(random() % 300, 'x');
+            Report report = report_of(number, seq, payload);
+            if (random() % 8 == 0) report.kind = ReportKind::late;
+            if (random() % 8 == 0) report.error = "why";
+            writer.add(report);
+            expected += told(std::vector<Report>{report});
+        }
+        const Frame read = read_frame(writer.finish(kEnvelope));
+        ASSERT_EQ(read.error, Error::none);
+        ASSERT_EQ(told(read.all<Report>()), expected);
+    }
+}
+
+TEST(WireRuns, ARunThatIsCutFlippedOrWrongNeverCrashesTheReader) {
+    using namespace std::string_literals;
+    Writer writer;
+    for (const std::uint64_t n : {1U, 2U, 4U, 9U}) writer.add(report_of(n, n, "payload"));
+    const std::string whole = writer.finish(kEnvelope);
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+        EXPECT_EQ(read_frame(whole.substr(0, size)).error, Error::malformed);
+    }
+    for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+        std::string flipped = whole;
+        flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+        EXPECT_LE(read_frame(flipped).records.size(), 4U);
+    }
+    const std::string front = "\x98\x09\x05\x46\x01\x02\x1f\x00"s;
+    const std::string high = "\x98\x09\xcf\xff\xff\xff\xff\xff\xff\xff\xfd\x46\x01\x02\x1f\x00"s;
+    for (const std::string& body : {
+             front + "\x90"s,                        // nothing in it
+             front + "\xc4\x01\x61"s,                // no list
+             front + "\x91\x01"s,                    // half of what is left out
+             front + "\x92\x01\x01"s,                // and nothing behind it
+             front + "\x93\x01\xa1x\xa1y"s,          // half again
+             front + "\x91\xc0"s,                    // no payload
+             front + "\x93\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x00\xa1x"s,  // beyond all numbers
+             high + "\x93\xa1x\xa1y\xa1z"s,                                     // the last number there is not
+             "\x97\x09\x05\x46\x01\x02\x1f\x91\xa1x"s,                         // a field less
+             "\x98\x0f\x05\x46\x09\x02\x1f\x00\x91\xa1x"s,                     // no such kind of report
+         }) {
+        EXPECT_EQ(read_frame(framed(body)).error, Error::malformed) << hex(body);
+    }
+}
+
 // ---- other versions ------------------------------------------------------------------------------------------------
 
 TEST(Wire, AnotherVersionIsRefusedWhateverFollows) {
