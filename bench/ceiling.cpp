@@ -1,7 +1,7 @@
 // The ceiling: the same race with nothing that curfew is for. One process reads lines and pushes them in frames of 256
 // to each of N workers, over one ipc PUSH/PULL hop each; a worker copies each message into a frame of results; the
-// collector writes the first result of each message and drops the rest. No books, no numbers for attempts, no credit, no
-// deadlines, no cancels, and nobody may die: what the hops, the copies and the two files cost alone.
+// collector writes the first result of each message and drops the rest. No books, no numbers for attempts, no credit,
+// no deadlines, no cancels, and nobody may die: what the hops, the copies and the two files cost alone.
 //
 //     curfew-ceiling --input FILE --output FILE [--workers N] [--batch LINES]
 //
@@ -134,7 +134,8 @@ void work(const Flags& flags, unsigned long worker) {
         out.clear();
         if (frame.empty()) break;
         append(out, *frame.data<std::uint64_t>());
-        for_each_message(frame.to_string_view(), [&](std::uint64_t, std::string_view message) { append(out, message); });
+        for_each_message(frame.to_string_view(),
+                         [&](std::uint64_t, std::string_view message) { append(out, message); });
         send(results, out);
     }
     send(results, {});

@@ -180,8 +180,8 @@ private:
     wire::Writer to_collector_;
 
     std::vector<AttemptId> losers_;  ///< of tasks decided in this turn: to be called home
-    std::vector<Session> news_;    ///< sessions that are to be told something
-    Instant silence_at_ = kNever;  ///< before this no worker can have been silent for too long
+    std::vector<Session> news_;      ///< sessions that are to be told something
+    Instant silence_at_ = kNever;    ///< before this no worker can have been silent for too long
     Instant ping_at_{};
     Instant token_at_{};
     std::vector<LinkChange> link_changes_;

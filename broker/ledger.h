@@ -80,7 +80,7 @@ struct Task {
     std::uint32_t released = 0;            ///< attempts that may have been started by now; the difference is due
     std::uint32_t hedges_due = 0;          ///< of those that are due: released by the hedge timer
     std::uint32_t failures = 0;
-    std::uint32_t deaths = 0;      ///< workers that died by themselves while they ran it
+    std::uint32_t deaths = 0;                            ///< workers that died by themselves while they ran it
     boost::container::small_vector<AttemptId, 4> alive;  ///< attempts without an end
     std::unique_ptr<TaskPast> past;                      ///< null: there is nothing to tell
 

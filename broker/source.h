@@ -57,9 +57,9 @@ private:
     int descriptor_;
     char separator_;
     std::size_t max_message_;
-    bool regular_ = false;  // a file: always readable
-    std::vector<char> buffer_;          // its size is room, what was read ends at end_
-    std::size_t begin_ = 0;             // of what has not been handed over
+    bool regular_ = false;      // a file: always readable
+    std::vector<char> buffer_;  // its size is room, what was read ends at end_
+    std::size_t begin_ = 0;     // of what has not been handed over
     std::size_t end_ = 0;
     mutable std::size_t searched_ = 0;  // no separator between begin_ and here
     bool at_end_ = false;

@@ -312,7 +312,8 @@ void Judge::decide(OutcomeRecord&& outcome, AttemptId winner) {
 void Judge::say_decided(Seq seq, AttemptId winner) {
     if (!news_decided_.empty() && winner.session != 0) {
         wire::Decided& last = news_decided_.back();
-        if (last.session == winner.session && last.seq + last.count == seq && last.number + last.count == winner.number) {
+        if (last.session == winner.session && last.seq + last.count == seq &&
+            last.number + last.count == winner.number) {
             ++last.count;
             return;
         }

@@ -25,8 +25,21 @@
 #include "common/log.h"
 #include "common/version.h"
 
+/// jemalloc's, where the program is linked to it.
+extern "C" int mallctl(const char* name, void* old, std::size_t* old_size, void* value, std::size_t size)
+    __attribute__((weak));
+
 namespace curfew {
 namespace {
+
+/// Gives memory that nobody uses back to the system.
+void trim_memory() {
+    if (mallctl == nullptr) {
+        malloc_trim(0);
+    } else {
+        mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);  // 4096: all of them (MALLCTL_ARENAS_ALL)
+    }
+}
 
 constexpr std::size_t kDumpLimit = 10'000;
 constexpr std::size_t kMostDumped = 1'000'000;
@@ -230,7 +243,7 @@ void Daemon::rest(Instant now) {
     if (!quiet) {
         worked_ = true;
     } else if (std::exchange(worked_, false)) {
-        malloc_trim(0);
+        trim_memory();
     }
 }
 

@@ -127,9 +127,7 @@ private:
         if (page == nullptr) return nullptr;
         return last_ = page->get();
     }
-    Page* add_page(std::uint64_t number) {
-        return last_ = pages_.insert(number, std::make_unique<Page>(number)).get();
-    }
+    Page* add_page(std::uint64_t number) { return last_ = pages_.insert(number, std::make_unique<Page>(number)).get(); }
     void remove_page(Page* page) {
         last_ = nullptr;
         pages_.erase(page->number);

@@ -5,6 +5,7 @@
 //
 // A run is [type, number, seq, what is shared..., items]: number and seq are those of the first item, each further one
 // has the next of both, unless two naturals in front of it say how many of each are left out; an item is its payload.
+// The items are msgpack within the bytes of one part, so that parsing a run costs no more than its items do.
 //
 // Hostile frames: a part costs a constant, and there are no more parts than bytes; lengths that the frame claims are
 // believed only when so much is there; nesting is limited to kDepth.
@@ -19,7 +20,12 @@ namespace {
 
 constexpr std::size_t kDepth = 8;
 constexpr std::uint8_t kTaskRun = 9, kReportRun = 15;
+constexpr std::uint64_t kLastInRun = UINT64_MAX - 2;  // so that the number behind it is a number, too
 constexpr std::size_t kMostReserved = 1 << 20;
+
+bool fits_run(std::uint64_t number, std::uint64_t seq) {
+    return number != 0 && number <= kLastInRun && seq != 0 && seq <= kLastInRun;
+}
 
 using Packer = msgpack::packer<Frame>;
 
@@ -212,7 +218,6 @@ public:
     }
 
     [[nodiscard]] bool good() const { return good_; }
-    [[nodiscard]] bool at_natural() const { return next_is(Part::Type::natural); }
 
 private:
     [[nodiscard]] bool next_is(Part::Type type) const { return good_ && next_ != end_ && next_->type == type; }
@@ -231,6 +236,55 @@ private:
     const Part* next_;
     const Part* end_;
     bool good_ = true;
+};
+
+/// The items of a run: naturals and bytes, one behind the other.
+class Items {
+public:
+    explicit Items(std::string_view bytes = {}) : left_(bytes) {}
+
+    [[nodiscard]] bool empty() const { return left_.empty(); }
+    [[nodiscard]] bool at_natural() const { return first() < 0x80 || (first() >= 0xcc && first() <= 0xcf); }
+    /// False, here and below, where there is none; the rest is of no use then.
+    bool natural(std::uint64_t& value) {
+        if (left_.empty() || !at_natural()) return false;
+        const std::uint8_t type = first();
+        if (type >= 0x80) return big_endian(std::size_t{1} << (type - 0xcc), value);
+        value = type;
+        left_.remove_prefix(1);
+        return true;
+    }
+    bool bytes(std::string_view& value) {
+        if (left_.empty()) return false;
+        const std::uint8_t type = first();
+        std::uint64_t size = type & 0x1fU;  // of a short string
+        if (type >= 0xc4 && type <= 0xc6) {
+            if (!big_endian(std::size_t{1} << (type - 0xc4), size)) return false;
+        } else if (type >= 0xd9 && type <= 0xdb) {
+            if (!big_endian(std::size_t{1} << (type - 0xd9), size)) return false;
+        } else if (type >= 0xa0 && type <= 0xbf) {
+            left_.remove_prefix(1);
+        } else {
+            return false;
+        }
+        if (size > left_.size()) return false;
+        value = left_.substr(0, size);
+        left_.remove_prefix(size);
+        return true;
+    }
+
+private:
+    [[nodiscard]] std::uint8_t first() const { return static_cast<std::uint8_t>(left_.front()); }
+    /// The number of so many bytes behind the type.
+    bool big_endian(std::size_t width, std::uint64_t& value) {
+        if (left_.size() < 1 + width) return false;
+        value = 0;
+        for (std::size_t i = 1; i <= width; ++i) value = value << 8 | static_cast<std::uint8_t>(left_[i]);
+        left_.remove_prefix(1 + width);
+        return true;
+    }
+
+    std::string_view left_;
 };
 
 template <typename E>
@@ -302,8 +356,7 @@ void Writer::clear() {
     run_ = {};
 }
 
-/// Appends to the run that is open, if it is one of these, else opens one. The number of elements has a fixed width: it
-/// is not known before the next record comes.
+/// Appends to the run that is open, if it is one of these, else opens one.
 template <std::size_t N>
 void Writer::add_item(std::uint8_t type, std::uint64_t number, std::uint64_t seq, const std::uint64_t (&shared)[N],
                       std::string_view payload) {
@@ -311,38 +364,44 @@ void Writer::add_item(std::uint8_t type, std::uint64_t number, std::uint64_t seq
     const bool goes_on = run_.type == type && number > run_.number && seq > run_.seq &&
                          std::equal(std::begin(shared), std::end(shared), run_.shared);
     if (!goes_on) {
+        close_run();
         leave_room_for_envelope();
         packer.pack_array(static_cast<std::uint32_t>(3 + N + 1));
         packer.pack_uint8(type);
         packer.pack_uint64(number);
         packer.pack_uint64(seq);
         for (const std::uint64_t value : shared) packer.pack_uint64(value);
-        constexpr char kArrayOf32Bits = static_cast<char>(0xdd);
-        buffer_.write(&kArrayOf32Bits, 1);
+        // The length has a fixed width: it is not known before the run is closed.
+        constexpr char kBinOf32Bits = static_cast<char>(0xc6);
+        buffer_.write(&kBinOf32Bits, 1);
+        buffer_.write("\0\0\0\0", 4);
         run_ = {.type = type, .items_at = buffer_.size()};
         std::copy(std::begin(shared), std::end(shared), run_.shared);
-        buffer_.write("\0\0\0\0", 4);
     } else if (number != run_.number + 1 || seq != run_.seq + 1) {
         packer.pack_uint64(number - run_.number - 1);
         packer.pack_uint64(seq - run_.seq - 1);
-        run_.items += 2;
     }
     put(packer, payload);
-    ++run_.items;
     run_.number = number;
     run_.seq = seq;
-    char* count = buffer_.data() + run_.items_at;
-    for (int shift = 24; shift >= 0; shift -= 8) *count++ = static_cast<char>(run_.items >> shift);
+}
+
+void Writer::close_run() {
+    if (run_.type == 0) return;
+    const std::size_t length = buffer_.size() - run_.items_at;
+    char* at = buffer_.data() + run_.items_at;
+    for (std::size_t left = length, i = 0; i < 4; ++i, left >>= 8) *--at = static_cast<char>(left);
+    run_ = {};
 }
 
 void Writer::add(const Task& task) {
-    if (task.id || task.number == 0 || task.seq == 0) return add<Task>(task);
-    const auto left = static_cast<std::uint64_t>(task.left_us + 1);  // 0: none
+    if (task.id || task.left_us < -1 || !fits_run(task.number, task.seq)) return add<Task>(task);
+    const auto left = static_cast<std::uint64_t>(task.left_us) + 1;  // 0: none
     add_item(kTaskRun, task.number, task.seq, {task.ordinal, task.attempts, left, task.age_us}, task.payload);
 }
 
 void Writer::add(const Report& report) {
-    if (report.id || !report.error.empty() || report.number == 0 || report.seq == 0) return add<Report>(report);
+    if (report.id || !report.error.empty() || !fits_run(report.number, report.seq)) return add<Report>(report);
     const auto kind = static_cast<std::uint64_t>(report.kind);
     add_item(kReportRun, report.number, report.seq, {kind, report.ordinal, report.attempts, report.latency_us},
              report.payload);
@@ -357,7 +416,7 @@ void Writer::leave_room_for_envelope() {
 
 template <typename R>
 void Writer::add(const R& record) {
-    run_ = {};
+    close_run();
     leave_room_for_envelope();
     Packer packer(buffer_);
     // fields() is one list for both directions; writing does not change what it refers to.
@@ -369,7 +428,8 @@ void Writer::add(const R& record) {
 
 void Writer::append(Writer& other) {
     if (other.empty()) return;
-    run_ = {};
+    close_run();
+    other.close_run();
     leave_room_for_envelope();
     const std::string_view records = other.buffer_.view().substr(kEnvelopeSize);
     buffer_.write(records.data(), records.size());
@@ -377,7 +437,7 @@ void Writer::append(Writer& other) {
 }
 
 Frame Writer::finish(const Envelope& envelope) {
-    run_ = {};
+    close_run();
     leave_room_for_envelope();
     const std::size_t records = size();
     struct Front {
@@ -430,14 +490,12 @@ template void Writer::add(const Refused&);
 
 struct Reader::Parser {
     std::vector<Part> parts;
-    // The run under way: the record that is its template, and what is left of it.
-    Fields items{parts};
-    std::uint64_t items_left = 0;
-    std::uint64_t number = 0, seq = 0;  // of the next item, if nothing is left out
+    Items items;                        // what is left of the run under way
+    std::uint64_t number = 0, seq = 0;  // of its next item, if nothing is left out
 
     /// Reads what the items share into `record`. False where it is no good run.
     bool open_run(std::uint64_t type, std::uint64_t count, Fields fields, Record& record) {
-        if (count != 7) return false;
+        if (count < 7) return false;
         fields.get(number);
         fields.get(seq);
         if (type == kTaskRun) {
@@ -456,30 +514,24 @@ struct Reader::Parser {
             fields.get(report.attempts);
             fields.get(report.latency_us);
         }
-        items_left = fields.array(1);
-        items = fields;
-        return fields.good();
+        std::string_view bytes;
+        fields.get(bytes);
+        items = Items(bytes);
+        return fields.good() && number != 0 && seq != 0 && !bytes.empty();
     }
 
     template <typename R>
     bool next_item(R& record) {
         std::uint64_t numbers = 0, seqs = 0;
-        if (items.at_natural()) {
-            items.get(numbers);
-            items.get(seqs);
-            items_left -= std::min<std::uint64_t>(2, items_left);
-        }
-        constexpr std::uint64_t kMost = UINT64_MAX - 2;  // UINT64_MAX is no number of anything
-        if (items_left == 0 || number > kMost || numbers > kMost - number || seq > kMost || seqs > kMost - seq) {
+        if (items.at_natural() && (!items.natural(numbers) || !items.natural(seqs))) return false;
+        if (number > kLastInRun || numbers > kLastInRun - number || seq > kLastInRun || seqs > kLastInRun - seq) {
             return false;
         }
         record.number = number + numbers;
         record.seq = seq + seqs;
-        items.get(record.payload);
-        --items_left;
         number = record.number + 1;
         seq = record.seq + 1;
-        return items.good();
+        return items.bytes(record.payload);
     }
 
     /// Parses one object at `offset` and moves it on. False where there is none.
@@ -496,7 +548,7 @@ Reader::~Reader() = default;
 Error Reader::open(std::string_view frame, Envelope& envelope, std::initializer_list<Kind> expected) {
     frame_ = frame;
     offset_ = 0;
-    parser_->items_left = 0;
+    parser_->items = Items();
     if (!parser_->parse(frame, offset_)) return Error::malformed;
     Fields fields(parser_->parts);
     const std::uint64_t count = fields.array(2);
@@ -525,12 +577,11 @@ std::uint64_t Reader::first_type() {
 Reader::Step Reader::next_of_run(Record& record) {
     Task* task = std::get_if<Task>(&record);
     const bool good = task != nullptr ? parser_->next_item(*task) : parser_->next_item(std::get<Report>(record));
-    if (!good) parser_->items_left = 0;
     return good ? Step::record : Step::bad;
 }
 
 Reader::Step Reader::next(Record& record) {
-    if (parser_->items_left > 0) return next_of_run(record);
+    if (!parser_->items.empty()) return next_of_run(record);
     if (offset_ == frame_.size()) return Step::end;
     if (!parser_->parse(frame_, offset_)) return Step::bad;
     Fields fields(parser_->parts);

@@ -6,8 +6,8 @@
 // know and take the default for those that are missing; a record with fewer elements than kRequired is refused. Types
 // and enumerators are never renumbered or reused. What cannot be done so needs a new record type, or a new kVersion.
 //
-// Tasks that follow each other travel as one record, a run, and so do reports: what they share stands in it once. Writer
-// and Reader do that by themselves; all others see tasks and reports.
+// Tasks that follow each other travel as one record, a run, and so do reports: what they share stands in it once.
+// Writer and Reader do that by themselves; all others see tasks and reports.
 //
 // Views (std::string_view) in a record that was read point into the frame and are valid while it is; copy what is kept.
 #pragma once
@@ -295,8 +295,8 @@ struct Synced {
     auto fields() { return std::tie(); }
 };
 
-/// Tasks are decided: `seq` by this attempt, or, if its session is 0, by a verdict; the `count - 1` tasks that follow it
-/// by the attempts that follow.
+/// Tasks are decided: `seq` by this attempt, or, if its session is 0, by a verdict; the `count - 1` tasks that follow
+/// it by the attempts that follow.
 struct Decided {
     static constexpr std::uint8_t kType = 32;
     static constexpr std::size_t kRequired = 3;
@@ -373,19 +373,19 @@ public:
 private:
     /// The run that is the last record so far, and may go on.
     struct Run {
-        std::uint8_t type = 0;  // 0: there is none
-        std::uint32_t items = 0;
-        std::size_t items_at = 0;      // where their number stands in the buffer
+        std::uint8_t type = 0;         // 0: there is none
+        std::size_t items_at = 0;      // where they begin in the buffer
         std::uint64_t number = 0;      // of the last item
         std::uint64_t seq = 0;         // of the last item
         std::uint64_t shared[5] = {};  // what all items have in common
     };
     void leave_room_for_envelope();
+    void close_run();
     template <std::size_t N>
     void add_item(std::uint8_t type, std::uint64_t number, std::uint64_t seq, const std::uint64_t (&shared)[N],
                   std::string_view payload);
 
-    Frame buffer_;  // empty, or room for the envelope and the records behind it
+    Frame buffer_;           // empty, or room for the envelope and the records behind it
     std::size_t usual_ = 0;  // size of the last frame: the next will be much like it
     Run run_;
 };

@@ -72,8 +72,11 @@ public:
     /// stop() is certain to end the work within grace (and the time that a kill takes).
     [[nodiscard]] virtual bool can_kill() const { return false; }
 
-    /// Work that finishes inside start(): it holds no slot, and its credit is a matter of batching alone.
+    /// Work that is over at once: run() does it, start() and turn() are not called, no slot is taken, and its credit is
+    /// a matter of batching alone.
     [[nodiscard]] virtual bool immediate() const { return false; }
+    /// The end of work that is over at once; its slot means nothing.
+    virtual void run(const Work& work, WorkEnd& end) { (void)work, (void)end; }
 };
 
 }  // namespace curfew

@@ -53,9 +53,9 @@ struct HeldAttempt {
     Instant since{};                              ///< of the state
     Instant received_at{};
     Instant deadline_at = kNever;
-    std::uint64_t age_us = 0;      ///< age of the task when it was sent
-    std::uint64_t latency_us = 0;  ///< once reported
-    std::string payload;           ///< the message; once reported, the result
+    std::uint64_t age_us = 0;        ///< age of the task when it was sent
+    std::uint64_t latency_us = 0;    ///< once reported
+    std::string payload;             ///< the message; once reported, the result
     std::unique_ptr<HeldText> text;  ///< null: there is none
 
     [[nodiscard]] HeldText& make_text() {
@@ -146,8 +146,9 @@ private:
     void stop_slot(Instant now, Slot slot);
     void take_ends(Instant now);
     void on_end(Instant now, WorkEnd& end);
-    void report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string result,
-                std::string error);
+    void finish(Instant now, AttemptNumber number, HeldAttempt& attempt, WorkEnd& end);
+    void report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string&& result,
+                std::string&& error);
     void forget(AttemptNumber number);
     void drop_result(HeldAttempt& attempt);
     void send_again(AttemptNumber number, HeldAttempt& attempt);

@@ -27,16 +27,21 @@ void WorkerCore::start_queued(Instant now) {
         queue_.pop_front();
         HeldAttempt* attempt = held_.find(number);
         if (attempt == nullptr || attempt->state != AttemptState::queued) continue;
+        const Work work{{session_, number},   epoch_,          attempt->seq, attempt->ordinal,
+                        attempt->deadline_at, attempt->payload};
+        if (handler_.immediate()) {
+            WorkEnd end;
+            handler_.run(work, end);
+            finish(now, number, *attempt, end);
+            continue;
+        }
         const Slot slot = free_slots_.back();
         free_slots_.pop_back();
         slots_[slot] = {.attempt = {session_, number}, .deadline_at = attempt->deadline_at};
         attempt->state = AttemptState::running;
         attempt->since = now;
         attempt->slot = slot;
-        handler_.start(
-            now, slot,
-            {{session_, number}, epoch_, attempt->seq, attempt->ordinal, attempt->deadline_at, attempt->payload});
-        if (handler_.immediate()) take_ends(now);
+        handler_.start(now, slot, work);
     }
 }
 
@@ -61,18 +66,23 @@ void WorkerCore::on_end(Instant now, WorkEnd& end) {
     HeldAttempt* attempt = held_.find(id.number);
     if (attempt == nullptr || attempt->state < AttemptState::running || attempt->state > AttemptState::cancelling)
         return;
-    const bool decided = attempt->state == AttemptState::cancelling && attempt->reason == CancelReason::decided;
-    const bool lost = attempt->state == AttemptState::cancelling && attempt->reason == CancelReason::lost;
+    finish(now, id.number, *attempt, end);
+}
+
+/// The attempt's work is over.
+void WorkerCore::finish(Instant now, AttemptNumber number, HeldAttempt& attempt, WorkEnd& end) {
+    const bool decided = attempt.state == AttemptState::cancelling && attempt.reason == CancelReason::decided;
+    const bool lost = attempt.state == AttemptState::cancelling && attempt.reason == CancelReason::lost;
     if (lost || end.finish == Finish::stopped) {
-        end_stopped(now, id.number, *attempt, {});
+        end_stopped(now, number, attempt, {});
     } else if (end.finish == Finish::failed) {
-        report(now, id.number, *attempt, ReportKind::failed, {}, std::move(end.error));
+        report(now, number, attempt, ReportKind::failed, {}, std::move(end.error));
     } else if (end.finish == Finish::rejected) {
-        report(now, id.number, *attempt, ReportKind::rejected, std::move(attempt->payload), std::move(end.error));
+        report(now, number, attempt, ReportKind::rejected, std::move(attempt.payload), std::move(end.error));
     } else if (decided) {
-        report(now, id.number, *attempt, ReportKind::late, {}, {});
+        report(now, number, attempt, ReportKind::late, {}, {});
     } else {
-        report(now, id.number, *attempt, ReportKind::ok, std::move(end.echo ? attempt->payload : end.result), {});
+        report(now, number, attempt, ReportKind::ok, std::move(end.echo ? attempt.payload : end.result), {});
     }
 }
 
@@ -94,13 +104,13 @@ void WorkerCore::end_stopped(Instant now, AttemptNumber number, HeldAttempt& att
     }
 }
 
-void WorkerCore::report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string result,
-                        std::string error) {
+void WorkerCore::report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string&& result,
+                        std::string&& error) {
     attempt.state = AttemptState::reported;
     attempt.since = now;
     attempt.kind = kind;
     attempt.latency_us = attempt.age_us + micros(now - attempt.received_at);
-    attempt.payload = std::move(result);
+    if (&result != &attempt.payload) attempt.payload = std::move(result);
     if (!error.empty()) attempt.make_text().error = std::move(error);
     attempt.unsent = true;
     kept_bytes_ += attempt.payload.size();

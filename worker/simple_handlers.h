@@ -16,25 +16,19 @@ namespace curfew {
 class ImmediateHandler final : public Handler {
 public:
     explicit ImmediateHandler(bool fails) : fails_(fails) {}
-    void start(Instant, Slot slot, const Work&) override {
-        WorkEnd& end = ends_.emplace_back();
-        end.slot = slot;
+    void run(const Work&, WorkEnd& end) override {
+        end.finish = fails_ ? Finish::failed : Finish::ok;
         end.echo = true;
-        if (!fails_) return;
-        end.finish = Finish::failed;
-        end.error = "fails always";
-    }
-    void stop(Instant, Slot) override {}
-    void turn(Instant, std::vector<WorkEnd>& ends) override {
-        for (WorkEnd& end : ends_) ends.push_back(std::move(end));
-        ends_.clear();
+        if (fails_) end.error = "fails always";
     }
     bool immediate() const override { return true; }
+    void start(Instant, Slot, const Work&) override {}
+    void stop(Instant, Slot) override {}
+    void turn(Instant, std::vector<WorkEnd>&) override {}
     bool can_kill() const override { return true; }
 
 private:
     bool fails_;
-    std::vector<WorkEnd> ends_;
 };
 
 /// How long a sleep takes: `5ms`, `exp:5ms` (exponential, that mean), `tail:1ms:100ms:1%` (1 ms, in 1% of attempts 100

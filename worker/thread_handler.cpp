@@ -20,7 +20,7 @@ struct Job {
     Instant deadline_at = kNever;
 };
 
-WorkEnd run(const Function& function, const Job& job, Slot slot, const std::stop_token& stop) {
+WorkEnd call(const Function& function, const Job& job, Slot slot, const std::stop_token& stop) {
     WorkEnd end;
     end.slot = slot;
     try {
@@ -104,7 +104,7 @@ void ThreadHandler::work(const std::shared_ptr<Shared>& shared, Slot slot) {
         entry.job.reset();
         const std::stop_token stop = entry.stop.get_token();
         lock.unlock();
-        WorkEnd end = run(shared->function, job, slot, stop);
+        WorkEnd end = call(shared->function, job, slot, stop);
         lock.lock();
         shared->ends.push_back(std::move(end));
         const std::uint64_t one = 1;

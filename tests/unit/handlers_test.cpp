@@ -37,23 +37,19 @@ Ends turn(Handler& handler, Instant now = kStart) {
 
 TEST(ImmediateHandler, TheMessageIsTheResult) {
     ImmediateHandler echo(false);
-    echo.start(kStart, 2, work("hello"));
-    const Ends ends = turn(echo);
-    ASSERT_EQ(ends.size(), 1U);
-    EXPECT_EQ(ends[0].slot, 2U);
-    EXPECT_EQ(ends[0].finish, Finish::ok);
-    EXPECT_TRUE(ends[0].echo) << "the message is the answer";
-    EXPECT_TRUE(turn(echo).empty()) << "once";
     EXPECT_TRUE(echo.immediate());
+    WorkEnd end;
+    echo.run(work("hello"), end);
+    EXPECT_EQ(end.finish, Finish::ok);
+    EXPECT_TRUE(end.echo) << "the message is the answer";
 }
 
 TEST(ImmediateHandler, OrEachAttemptFailsWithAReason) {
     ImmediateHandler fail(true);
-    fail.start(kStart, 0, work("hello"));
-    const Ends ends = turn(fail);
-    ASSERT_EQ(ends.size(), 1U);
-    EXPECT_EQ(ends[0].finish, Finish::failed);
-    EXPECT_FALSE(ends[0].error.empty());
+    WorkEnd end;
+    fail.run(work("hello"), end);
+    EXPECT_EQ(end.finish, Finish::failed);
+    EXPECT_FALSE(end.error.empty());
 }
 
 TEST(SleepShape, ReadsItsThreeForms) {

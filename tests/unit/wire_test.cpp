@@ -169,7 +169,8 @@ template <typename R>
 std::string told(const std::vector<R>& records) {
     std::string text;
     for (const R& record : records) {
-        text += std::to_string(record.number) + "/" + std::to_string(record.seq) + "=" + std::string(record.payload) + " ";
+        text +=
+            std::to_string(record.number) + "/" + std::to_string(record.seq) + "=" + std::string(record.payload) + " ";
     }
     return text;
 }
@@ -181,7 +182,13 @@ TEST(WireRuns, TasksThatFollowEachOtherShareOneRecord) {
     writer.add(task_of(7, 73, "c"));
     const std::size_t size = writer.size();
     const std::string frame = writer.finish(kEnvelope);
-    EXPECT_EQ(hex(frame.substr(frame.size() - size)), "98090546" "01021f00" "dd00000005" "c40161" "c40162" "0001c40163");
+    EXPECT_EQ(hex(frame.substr(frame.size() - size)),
+              "98090546"
+              "01021f00"
+              "c60000000b"
+              "c40161"
+              "c40162"
+              "0001c40163");
     const Frame read = read_frame(frame);
     ASSERT_EQ(read.error, Error::none);
     const auto tasks = read.all<Task>();
@@ -199,7 +206,12 @@ TEST(WireRuns, ReportsThatFollowEachOtherShareOneRecord) {
     writer.add(report_of(3, 5, ""));
     const std::size_t size = writer.size();
     const std::string frame = writer.finish(kEnvelope);
-    EXPECT_EQ(hex(frame.substr(frame.size() - size)), "980f0104" "01010107" "dd00000004" "c40161" "0100c400");
+    EXPECT_EQ(hex(frame.substr(frame.size() - size)),
+              "980f0104"
+              "01010107"
+              "c600000007"
+              "c40161"
+              "0100c400");
     EXPECT_EQ(told(read_frame(frame).all<Report>()), "1/4=a 3/5= ");
 }
 
@@ -208,8 +220,9 @@ TEST(WireRuns, ARunEndsWhereSomethingElseIsShared) {
     std::string expected;
     const auto add = [&](Task task) {
         writer.add(task);
-        expected += std::to_string(task.number) + " " + std::to_string(task.ordinal) + " " + std::to_string(task.left_us) +
-                    " " + std::to_string(task.age_us) + " " + std::string(task.id.value_or("-")) + "\n";
+        expected += std::to_string(task.number) + " " + std::to_string(task.ordinal) + " " +
+                    std::to_string(task.left_us) + " " + std::to_string(task.age_us) + " " +
+                    std::string(task.id.value_or("-")) + "\n";
     };
     Task other = task_of(2, 2, "");
     other.ordinal = 2;
@@ -280,17 +293,24 @@ TEST(WireRuns, ARunThatIsCutFlippedOrWrongNeverCrashesTheReader) {
     }
     const std::string front = "\x98\x09\x05\x46\x01\x02\x1f\x00"s;
     const std::string high = "\x98\x09\xcf\xff\xff\xff\xff\xff\xff\xff\xfd\x46\x01\x02\x1f\x00"s;
+    const auto bin = [](const std::string& items) { return "\xc4"s + static_cast<char>(items.size()) + items; };
+    EXPECT_EQ(told(read_frame(framed(front + bin("\xa1x\x00\xcc\x07\xc4\x01y"s))).all<Task>()), "5/70=x 6/78=y ");
+    EXPECT_EQ(told(read_frame(framed(front + bin("\xd9\x01x\xc5\x00\x01y"s))).all<Task>()), "5/70=x 6/71=y ");
     for (const std::string& body : {
-             front + "\x90"s,                        // nothing in it
-             front + "\xc4\x01\x61"s,                // no list
-             front + "\x91\x01"s,                    // half of what is left out
-             front + "\x92\x01\x01"s,                // and nothing behind it
-             front + "\x93\x01\xa1x\xa1y"s,          // half again
-             front + "\x91\xc0"s,                    // no payload
-             front + "\x93\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x00\xa1x"s,  // beyond all numbers
-             high + "\x93\xa1x\xa1y\xa1z"s,                                     // the last number there is not
-             "\x97\x09\x05\x46\x01\x02\x1f\x91\xa1x"s,                         // a field less
-             "\x98\x0f\x05\x46\x09\x02\x1f\x00\x91\xa1x"s,                     // no such kind of report
+             front + bin(""),            // nothing in it
+             front + "\x91\xa1x",        // a list
+             front + bin("\x01"),        // half of what is left out
+             front + bin("\x01\x01"),    // and nothing behind it
+             front + bin("\x01\xa1x"),   // half again
+             front + bin("\xc0"),        // no payload
+             front + bin("\xa1x\xa2y"),  // a payload that is cut
+             front + bin("\xc5\x01"),    // its length is cut
+             front + bin("\xc6\xff\xff\xff\xff"),
+             front + bin("\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x00\xa1x"s),  // beyond all numbers
+             high + bin("\xa1x\xa1y"),                                       // the last number there is not
+             "\x98\x09\x00\x46\x01\x02\x1f\x00"s + bin("\xa1x"),             // number 0
+             "\x97\x09\x05\x46\x01\x02\x1f"s + bin("\xa1x"),                 // a field less
+             "\x98\x0f\x05\x46\x09\x02\x1f\x00"s + bin("\xa1x"),             // no such kind of report
          }) {
         EXPECT_EQ(read_frame(framed(body)).error, Error::malformed) << hex(body);
     }
