@@ -155,13 +155,14 @@ void Judge::end(Session id, SessionBook& session, AttemptNumber number, End end)
 // ---- from the broker -----------------------------------------------------------------------------------------------
 
 void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
+    // Whoever it means: a newer broker may have taken an old hello, that was under way for long, for ours.
+    if (envelope.broker > broker_) {
+        meet_broker(envelope, reader);
+        return;
+    }
     const bool for_me = envelope.peer == config_.incarnation || envelope.peer == 0;
     if (envelope.broker < broker_ || !for_me) {
         ++counts_.refused;
-        return;
-    }
-    if (envelope.broker > broker_) {
-        meet_broker(envelope, reader);
         return;
     }
     if (synced_ && envelope.peer == config_.incarnation) sender_.acknowledge(now, envelope.acked);
@@ -196,7 +197,10 @@ void Judge::meet_broker(const wire::Envelope& envelope, wire::Reader& reader) {
     newcomer_ = envelope.broker;
     const wire::Error error = reader.each([&](auto& record) {
         if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Sync>) {
-            if (envelope.peer != config_.incarnation || envelope.number != 0) return;
+            if (envelope.peer != config_.incarnation || envelope.number != 0) {
+                ++counts_.refused;
+                return;
+            }
             broker_ = envelope.broker;
             newcomer_ = 0;
             synced_ = false;

@@ -96,6 +96,15 @@ TEST_F(JudgeSync, Rule2ANewerBrokerIsSaidHelloAndTakenWhenItAnswersWithASync) {
     EXPECT_EQ(news.count<wire::Synced>(), 1U);
 }
 
+TEST_F(JudgeSync, Rule2ANewerBrokerThatTakesItForItsPredecessorIsSaidHello) {
+    sync();
+    judge.receive(now, frame_of({Kind::to_collector, 2, kMe - 1, 0, 0}, wire::BrokerPing{7}));
+    const Sent sent = flush();
+    EXPECT_EQ(sent.count<wire::CollectorHello>(), 1U);
+    EXPECT_EQ(sent.frames.at(0).envelope.broker, 2U);
+    EXPECT_EQ(sent.frames.at(0).envelope.peer, kMe);
+}
+
 TEST_F(JudgeSync, Rule2AfterANewerBrokersSyncTheOlderIsRefused) {
     sync();
     wire::Sync fresh;
