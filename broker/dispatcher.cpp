@@ -76,6 +76,7 @@ bool Dispatcher::start_due(Instant now, Seq seq, Task& task) {
 void Dispatcher::start(Instant now, Seq seq, Task& task, WorkerSession& worker, std::uint32_t of) {
     const AttemptId id = ledger_.start(now, seq, worker.session);
     ++worker.in_flight;
+    roster_.changed(worker);
     if (task.hedges_due > 0) {
         --task.hedges_due;
         ledger_.attempt(id)->hedge = true;
@@ -138,7 +139,10 @@ void Dispatcher::end_attempt(Instant now, AttemptId id, End end, std::string_vie
     const Attempt attempt = ledger_.end(id, end, worker == nullptr ? std::string_view{} : worker->name, error);
     if (worker != nullptr) {
         const bool given_back = mutated(Mutant::credit_given_early) && attempt.state == AttemptState::cancelling;
-        if (attempt.state != AttemptState::reported && !given_back) --worker->in_flight;
+        if (attempt.state != AttemptState::reported && !given_back) {
+            --worker->in_flight;
+            roster_.changed(*worker);
+        }
         tell(*worker).confirms.insert(id.number);
         fruitless_ = 0;
     }
@@ -189,7 +193,10 @@ void Dispatcher::call_home(Instant now, AttemptId id, CancelReason reason) {
     ledger_.call_home(now, id, reason);
     WorkerSession* worker = roster_.find(id.session);
     if (worker == nullptr) return;
-    if (mutated(Mutant::credit_given_early)) --worker->in_flight;
+    if (mutated(Mutant::credit_given_early)) {
+        --worker->in_flight;
+        roster_.changed(*worker);
+    }
     tell(*worker);
     (reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline).push_back(id.number);
 }

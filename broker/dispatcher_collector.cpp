@@ -176,6 +176,7 @@ void Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
         // needs it.
         if (WorkerSession* worker = roster_.find(winner.session); attempt.state != AttemptState::reported) {
             --worker->in_flight;
+            roster_.changed(*worker);
             fruitless_ = 0;
         }
     } else if (task->state == TaskState::open) {

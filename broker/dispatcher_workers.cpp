@@ -102,10 +102,16 @@ void Dispatcher::on_heartbeat(Instant now, Session session, const wire::Heartbea
     }
     worker->last_heard = now;
     if (std::exchange(worker->slots_in_service, heartbeat.slots) == 0) fruitless_ = 0;
+    if (heartbeat.credit != 0) {
+        if (heartbeat.credit > worker->credit) fruitless_ = 0;
+        worker->credit = heartbeat.credit;
+        worker->most_credit = std::max(worker->most_credit, worker->credit);
+    }
     if (worker->state == SessionState::admitted) {
         worker->state = SessionState::ready;
         fruitless_ = 0;
     }
+    roster_.changed(*worker);
     if (worker->state >= SessionState::leaving) tell(*worker).gone_due = true;
 }
 
@@ -159,6 +165,7 @@ void Dispatcher::on_record(Instant, const wire::Bye& bye) {
 void Dispatcher::leave(WorkerSession& worker, bool died) {
     if (worker.state >= SessionState::leaving) return;
     worker.state = SessionState::leaving;
+    roster_.changed(worker);
     worker.died = died;
     worker.blames = died && collector_synced();  // else nobody knows what has ended meanwhile
     tell(worker).gone_due = true;
@@ -305,6 +312,7 @@ void Dispatcher::set_blocked(Session session, Road road, bool blocked) {
     WorkerSession* worker = roster_.find(session);
     if (worker == nullptr) return;
     (road == Road::tasks ? worker->tasks_blocked : worker->control_blocked) = blocked;
+    roster_.changed(*worker);
     tell(*worker);
     fruitless_ = 0;
 }

@@ -42,51 +42,93 @@ WorkerSession& Roster::admit(Instant now, const wire::Hello& hello) {
     worker->pool = hello.pool;
     const auto pool = std::ranges::find(pools_, hello.pool, &Pool::name);
     worker->pool_index = static_cast<std::size_t>(pool - pools_.begin());
-    if (pool == pools_.end()) pools_.push_back({worker->pool});
+    if (pool == pools_.end()) pools_.push_back({worker->pool, 0, {}});
     worker->slots = std::max(1U, hello.slots);
-    worker->credit = std::max(1U, hello.credit);
+    worker->credit = worker->most_credit = std::max(1U, hello.credit);
     worker->pid = hello.pid;
     worker->tasks_endpoint = hello.tasks;
     worker->control_endpoint = hello.control;
     worker->last_heard = now;
-    in_turn_.push_back(worker.get());
     by_session_.insert(last_session_, worker.get());
+    auto& heap = pools_[worker->pool_index].by_load;
+    worker->place = heap.size();
+    heap.push_back(worker.get());
+    changed(*worker);
     return *(sessions_[last_session_] = std::move(worker));
 }
 
 void Roster::remove(Session session) {
     const auto at = sessions_.find(session);
     if (at == sessions_.end()) return;
-    std::erase(in_turn_, at->second.get());
+    WorkerSession& worker = *at->second;
+    Pool& pool = pools_[worker.pool_index];
+    WorkerSession* last = pool.by_load.back();
+    pool.by_load.pop_back();
+    if (last != &worker) {
+        put(pool, worker.place, last);
+        changed(*last);
+    }
     by_session_.erase(session);
     sessions_.erase(at);
 }
 
 bool Roster::has_credit() const {
-    return std::ranges::any_of(in_turn_, [](const WorkerSession* worker) { return worker->can_take(); });
+    return std::ranges::any_of(
+        pools_, [](const Pool& pool) { return !pool.by_load.empty() && pool.by_load.front()->can_take(); });
 }
 
 std::size_t Roster::ready() const {
     return static_cast<std::size_t>(
-        std::ranges::count_if(in_turn_, [](const WorkerSession* w) { return w->state == SessionState::ready; }));
+        std::ranges::count_if(sessions_, [](const auto& entry) { return entry.second->state == SessionState::ready; }));
 }
+
+// ---- choosing ------------------------------------------------------------------------------------------------------
 
 namespace {
 
-/// What speaks against a worker for a task, weightiest first; smaller is better.
-struct Objection {
-    bool tried;        // an attempt of it failed there
-    bool pool_in_use;  // an attempt of it is alive in the same pool
-    std::uint64_t load_num, load_den;
+/// Which of two workers of one pool is to be chosen first.
+bool goes_before(const WorkerSession& a, const WorkerSession& b) {
+    if (a.can_take() != b.can_take()) return a.can_take();
+    const std::uint64_t load_of_a = std::uint64_t{a.in_flight} * b.credit;
+    const std::uint64_t load_of_b = std::uint64_t{b.in_flight} * a.credit;
+    return load_of_a != load_of_b ? load_of_a < load_of_b : a.last_chosen < b.last_chosen;
+}
 
-    [[nodiscard]] bool less_than(const Objection& other) const {
-        if (tried != other.tried) return !tried;
-        if (pool_in_use != other.pool_in_use) return !pool_in_use;
-        return load_num * other.load_den < other.load_num * load_den;
-    }
-};
+bool has_failed_at(const Task& task, const WorkerSession& worker) {
+    return task.past != nullptr &&
+           std::ranges::any_of(task.past->history, [&](const auto& past) { return past.worker == worker.name; });
+}
 
 }  // namespace
+
+void Roster::put(Pool& pool, std::size_t place, WorkerSession* worker) {
+    pool.by_load[place] = worker;
+    worker->place = place;
+}
+
+void Roster::changed(WorkerSession& worker) {
+    Pool& pool = pools_[worker.pool_index];
+    auto& heap = pool.by_load;
+    std::size_t at = worker.place;
+    for (; at > 0 && goes_before(worker, *heap[(at - 1) / 2]); at = (at - 1) / 2) put(pool, at, heap[(at - 1) / 2]);
+    for (std::size_t child = 0; (child = 2 * at + 1) < heap.size(); at = child) {
+        if (child + 1 < heap.size() && goes_before(*heap[child + 1], *heap[child])) ++child;
+        if (!goes_before(*heap[child], worker)) break;
+        put(pool, at, heap[child]);
+    }
+    put(pool, at, &worker);
+}
+
+/// The first from this place of the heap on that has no attempt of the task. As many are passed over as it has
+/// attempts.
+WorkerSession* Roster::first_unmarked(const Pool& pool, std::size_t place) const {
+    if (place >= pool.by_load.size() || !pool.by_load[place]->can_take()) return nullptr;
+    if (pool.by_load[place]->chosen_against != choice_) return pool.by_load[place];
+    WorkerSession* left = first_unmarked(pool, 2 * place + 1);
+    WorkerSession* right = first_unmarked(pool, 2 * place + 2);
+    if (left == nullptr || right == nullptr) return left == nullptr ? right : left;
+    return goes_before(*right, *left) ? right : left;
+}
 
 WorkerSession* Roster::choose(const Task& task) {
     ++choice_;
@@ -108,23 +150,30 @@ void Roster::mark(WorkerSession& taken) {
 
 WorkerSession* Roster::choose_unmarked(const Task& task) {
     WorkerSession* best = nullptr;
-    Objection best_objection{};
-    std::size_t best_at = 0;
-    for (std::size_t i = 0, at = next_in_turn_; i < in_turn_.size(); ++i, ++at) {
-        if (at >= in_turn_.size()) at = 0;
-        WorkerSession* worker = in_turn_[at];
-        if (!worker->can_take() || worker->chosen_against == choice_) continue;
-        Objection objection{false, pools_[worker->pool_index].used_in == choice_, worker->in_flight, worker->credit};
-        objection.tried = task.past != nullptr && std::ranges::any_of(task.past->history, [&](const auto& past) {
-                              return past.worker == worker->name;
-                          });
-        if (best == nullptr || objection.less_than(best_objection)) {
+    const auto consider = [&](WorkerSession* worker) {
+        if (worker == nullptr || !worker->can_take() || worker->chosen_against == choice_) return;
+        if (best == nullptr) {
             best = worker;
-            best_objection = objection;
-            best_at = at;
+            return;
+        }
+        const bool failed = has_failed_at(task, *worker), failed_at_best = has_failed_at(task, *best);
+        const bool in_use = pools_[worker->pool_index].used_in == choice_;
+        const bool best_in_use = pools_[best->pool_index].used_in == choice_;
+        const bool better = failed != failed_at_best ? failed_at_best
+                            : in_use != best_in_use  ? best_in_use
+                                                     : goes_before(*worker, *best);
+        if (better) best = worker;
+    };
+    for (const Pool& pool : pools_) {
+        if (task.past == nullptr) {
+            consider(first_unmarked(pool, 0));
+        } else {
+            for (WorkerSession* worker : pool.by_load) consider(worker);
         }
     }
-    if (best != nullptr) next_in_turn_ = best_at + 1;
+    if (best == nullptr) return nullptr;
+    best->last_chosen = ++turn_;
+    changed(*best);
     return best;
 }
 

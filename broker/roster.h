@@ -49,7 +49,8 @@ struct WorkerSession {
     std::uint32_t slots = 1;
     std::uint32_t slots_in_service = 1;  ///< as far as it says; none: it gets nothing for now
     std::uint32_t credit = 1;
-    std::uint32_t in_flight = 0;  ///< attempts that hold a credit: open ones, but for winners that wait for the sink
+    std::uint32_t most_credit = 1;  ///< it ever had: what is in flight stays when it shrinks
+    std::uint32_t in_flight = 0;    ///< attempts that hold a credit: open ones, but for winners that wait for the sink
     std::uint32_t pid = 0;
     std::string tasks_endpoint;
     std::string control_endpoint;
@@ -72,7 +73,10 @@ struct WorkerSession {
     bool tasks_blocked = false;  ///< the socket does not take more for now
     bool control_blocked = false;
 
-    std::uint64_t chosen_against = 0;  ///< the roster's choice in which it could not be taken
+    // The roster's own.
+    std::size_t place = 0;             ///< in its pool's heap
+    std::uint64_t last_chosen = 0;     ///< the choice that took it last
+    std::uint64_t chosen_against = 0;  ///< the choice in which it could not be taken
 
     [[nodiscard]] bool can_take() const {
         return state == SessionState::ready && !tasks_blocked && in_flight < credit && slots_in_service > 0;
@@ -91,10 +95,13 @@ public:
 
     /// The worker for the next attempt of a task, null if none can take it now: never one that has an attempt of it
     /// alive; if possible none where one failed; then a pool that is not in use for it; then the least loaded for its
-    /// size; then the next in turn.
+    /// size; then whoever has waited longest.
     [[nodiscard]] WorkerSession* choose(const Task& task);
     /// The same for one more attempt of the task of the last choice, which has got one at `taken` meanwhile.
     [[nodiscard]] WorkerSession* choose_another(const Task& task, WorkerSession& taken);
+
+    /// Says that what can_take() or the load depends on has changed.
+    void changed(WorkerSession& worker);
 
     [[nodiscard]] bool has_credit() const;
     [[nodiscard]] std::size_t ready() const;
@@ -108,14 +115,18 @@ private:
     struct Pool {
         std::string name;
         std::uint64_t used_in = 0;  // the last choice for a task that had an attempt alive in it
+        /// A binary heap: whoever may be chosen first stands in front. So a choice costs the same however many there
+        /// are.
+        std::vector<WorkerSession*> by_load;
     };
+    static void put(Pool& pool, std::size_t place, WorkerSession* worker);
+    [[nodiscard]] WorkerSession* first_unmarked(const Pool& pool, std::size_t place) const;
 
     std::map<Session, std::unique_ptr<WorkerSession>> sessions_;
     DenseTable<WorkerSession*> by_session_;  // the same, to find one
-    std::vector<WorkerSession*> in_turn_;    // the same, to walk from where the last choice ended
     std::vector<Pool> pools_;                // ever seen
-    std::uint64_t choice_ = 0;               // counts choices: what an earlier one has marked does not count
-    std::size_t next_in_turn_ = 0;
+    std::uint64_t choice_ = 0;               // counts tasks: what was marked for an earlier one does not count
+    std::uint64_t turn_ = 0;                 // counts choices
     Session last_session_ = 0;
 };
 

@@ -146,12 +146,13 @@ struct Hello {
     auto fields() { return std::tie(worker, hello, name, pool, slots, credit, pid, tasks, control); }
 };
 
-/// Shows life, and whether there is a place to work. The envelope's peer is the session.
+/// Shows life, whether there is a place to work, and how much to send ahead. The envelope's peer is the session.
 struct Heartbeat {
     static constexpr std::uint8_t kType = 11;
     static constexpr std::size_t kRequired = 0;
     std::uint32_t slots = UINT32_MAX;  ///< in service; none: it gets no attempts for now
-    auto fields() { return std::tie(slots); }
+    std::uint32_t credit = 0;          ///< from now on; 0: as before
+    auto fields() { return std::tie(slots, credit); }
 };
 
 // ---- worker to collector, results ----------------------------------------------------------------------------------

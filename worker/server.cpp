@@ -106,7 +106,7 @@ std::string WorkerServer::stats_members(Instant) const {
         R"("ends":{{"ok":{},"late":{},"failed":{},"rejected":{},"cancelled":{},"expired":{},"lost":{},"abandoned":{}}},)"
         R"("kept_bytes":{},"refused_frames":{},"malformed_frames":{},"outboxes":{{"parked":{},"marks_reached":{}}})",
         core_.session(), counts.sessions, text(core_.config().pool), core_.slots().size(), core_.busy_slots(),
-        out_of_service, core_.config().credit, in_state[1], in_state[2], in_state[3], in_state[4], counts.received,
+        out_of_service, core_.credit(), in_state[1], in_state[2], in_state[3], in_state[4], counts.received,
         counts.duplicates, of(ReportKind::ok), of(ReportKind::late), of(ReportKind::failed), of(ReportKind::rejected),
         of(ReportKind::cancelled), of(ReportKind::expired), counts.lost, counts.abandoned, core_.kept_bytes(),
         counts.refused, counts.malformed, parked_.size(), marks_reached_);

@@ -14,7 +14,7 @@ constexpr std::size_t kFrameBytes = 256 * 1024;
 }  // namespace
 
 WorkerCore::WorkerCore(const Config& config, Handler& handler)
-    : config_(config), handler_(handler), slots_(std::max<Slot>(1, config.slots)) {
+    : config_(config), handler_(handler), slots_(std::max<Slot>(1, config.slots)), credit_(config.credit) {
     for (Slot slot = static_cast<Slot>(slots_.size()); slot-- > 0;) free_slots_.push_back(slot);
 }
 
@@ -110,7 +110,7 @@ void WorkerCore::receive_control(Instant now, std::string_view frame) {
             heard_at_ = now;
             on_collector(record.collector);
         } else if constexpr (std::is_same_v<R, wire::Cancel>) {
-            if (count_numbers(record.numbers) > 2ULL * config_.credit) {
+            if (count_numbers(record.numbers) > 2ULL * std::max(config_.credit, config_.most_credit)) {
                 ++counts_.malformed;  // more than can be in flight here
                 return;
             }
@@ -297,7 +297,7 @@ void WorkerCore::flush(Instant now, std::vector<Frame>& for_collector, std::vect
         } else if (now >= hello_at_) {
             hello_at_ = now + config_.heartbeat / 4;
             writer_.add(wire::Hello{config_.incarnation, hello_, config_.name, config_.pool,
-                                    static_cast<std::uint32_t>(slots_.size()), config_.credit, config_.pid,
+                                    static_cast<std::uint32_t>(slots_.size()), credit_, config_.pid,
                                     config_.tasks_endpoint, config_.control_endpoint});
             for_broker.push_back(writer_.finish({wire::Kind::life, broker_, 0, 0, 0}));
         }
@@ -306,7 +306,8 @@ void WorkerCore::flush(Instant now, std::vector<Frame>& for_collector, std::vect
     if (now >= heartbeat_at_) {
         heartbeat_at_ = now + config_.heartbeat;
         const auto out = std::ranges::count_if(slots_, [](const SlotState& slot) { return slot.out_of_service; });
-        writer_.add(wire::Heartbeat{static_cast<std::uint32_t>(slots_.size() - static_cast<std::size_t>(out))});
+        writer_.add(
+            wire::Heartbeat{static_cast<std::uint32_t>(slots_.size() - static_cast<std::size_t>(out)), credit_});
         for_broker.push_back(writer_.finish({wire::Kind::life, broker_, session_, 0, 0}));
     }
     if (!results_blocked_) write_reports(for_collector);

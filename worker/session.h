@@ -69,7 +69,8 @@ struct SlotState {
     AttemptId attempt;  ///< number 0: free
     bool stopping = false;
     bool out_of_service = false;  ///< did not stop within grace, and cannot be killed
-    Instant stop_at{};            ///< when it was asked to stop
+    Instant started_at{};
+    Instant stop_at{};  ///< when it was asked to stop
     Instant deadline_at = kNever;
 };
 
@@ -80,7 +81,8 @@ public:
         std::string name = "worker";
         std::string pool = "default";
         Slot slots = 1;
-        std::uint32_t credit = 2;
+        std::uint32_t credit = 2;       ///< most attempts to hold; to begin with, if it may adapt
+        std::uint32_t most_credit = 0;  ///< how far it may adapt; 0: it does not
         std::uint32_t pid = 0;
         std::string tasks_endpoint;
         std::string control_endpoint;
@@ -133,6 +135,7 @@ public:
     [[nodiscard]] const Counts& counts() const { return counts_; }
     [[nodiscard]] const Config& config() const { return config_; }
     [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
+    [[nodiscard]] std::uint32_t credit() const { return credit_; }
 
 private:
     void on_record(Instant now, const wire::Task& task);
@@ -154,6 +157,7 @@ private:
     void send_again(AttemptNumber number, HeldAttempt& attempt);
     void on_deadline(Instant now, AttemptNumber number);
     void check_slots(Instant now);
+    void adapt_credit(Instant now);
     void fail_queued(Instant now);
     void end_stuck(Instant now, const SlotState& slot, const char* why);
     void end_stopped(Instant now, AttemptNumber number, HeldAttempt& attempt, std::string error);
@@ -189,6 +193,10 @@ private:
     std::vector<SlotState> slots_;
     std::vector<Slot> free_slots_;
     std::vector<WorkEnd> ends_;
+    std::uint32_t credit_;
+    Instant adapt_at_{};
+    Duration worked_{};           // in slots, since the credit was looked at
+    std::int64_t work_ends_ = 0;  // and how often work ended
     bool results_blocked_ = false;
     bool leaving_ = false;
     bool none_left_ = false;  // no slot is in service

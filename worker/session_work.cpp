@@ -37,7 +37,7 @@ void WorkerCore::start_queued(Instant now) {
         }
         const Slot slot = free_slots_.back();
         free_slots_.pop_back();
-        slots_[slot] = {.attempt = {session_, number}, .deadline_at = attempt->deadline_at};
+        slots_[slot] = {.attempt = {session_, number}, .started_at = now, .deadline_at = attempt->deadline_at};
         attempt->state = AttemptState::running;
         attempt->since = now;
         attempt->slot = slot;
@@ -59,8 +59,11 @@ void WorkerCore::take_ends(Instant now) {
 }
 
 void WorkerCore::on_end(Instant now, WorkEnd& end) {
-    const AttemptId id = std::exchange(slots_[end.slot], {}).attempt;
+    const SlotState slot = std::exchange(slots_[end.slot], {});
+    const AttemptId id = slot.attempt;
     if (id.number == 0) return;
+    worked_ += now - slot.started_at;
+    ++work_ends_;
     free_slots_.push_back(end.slot);
     if (id.session != session_) return;  // work of a session that is no more
     HeldAttempt* attempt = held_.find(id.number);
@@ -160,6 +163,26 @@ void WorkerCore::check_slots(Instant now) {
     leave(now);
 }
 
+/// What is sent ahead is to hide the way round the ring from the slots, and no more: the rest would wait here while a
+/// slot elsewhere is free. So it is what the slots do in a few times that way, and at least one attempt.
+void WorkerCore::adapt_credit(Instant now) {
+    constexpr Duration kEvery = std::chrono::milliseconds(100);
+    constexpr Duration kAhead = std::chrono::milliseconds(5);
+    if (config_.most_credit == 0 || now < adapt_at_) return;
+    adapt_at_ = now + kEvery;
+    const Duration worked = std::exchange(worked_, {});
+    const std::int64_t ends = std::exchange(work_ends_, 0);
+    if (ends == 0) return;
+    const auto slots = static_cast<std::int64_t>(slots_.size());
+    const std::int64_t mean = std::max<std::int64_t>(1, worked.count() / ends);
+    const std::int64_t most = std::max<std::int64_t>(config_.most_credit, slots + 1);
+    const std::int64_t wanted = slots + std::clamp<std::int64_t>(kAhead.count() * slots / mean, 1, most - slots);
+    const bool alike = 4 * wanted <= 5LL * credit_ && 5 * wanted >= 4LL * credit_;
+    if (alike) return;
+    credit_ = static_cast<std::uint32_t>(wanted);
+    heartbeat_at_ = now;  // the broker is to know at once
+}
+
 /// How long work may take to stop before its slot is out of service.
 Duration WorkerCore::patience() const {
     return config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero());
@@ -197,6 +220,7 @@ void WorkerCore::turn(Instant now) {
         return attempt != nullptr && attempt->deadline_at == at && attempt->state != AttemptState::reported;
     });
     check_slots(now);
+    adapt_credit(now);
     start_queued(now);
 }
 

@@ -15,7 +15,7 @@ void World::check_step() {
     for (const auto& [session, worker] : broker_->roster().sessions()) {
         const SessionBooks* books = broker_->ledger().session(session);
         if (books == nullptr) return fail("a session without books");
-        if (worker->in_flight > worker->credit) return fail("more in flight than the credit");
+        if (worker->in_flight > worker->most_credit) return fail("more in flight than the credit");
     }
     if (steps_ >= next_recount_) {
         check_all();

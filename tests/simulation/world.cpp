@@ -131,6 +131,7 @@ void World::start_worker(Node node) {
     config.pool = "pool" + std::to_string(node % scenario_.pools);
     config.slots = scenario_.slots;
     config.credit = scenario_.credit;
+    if (scenario_.adapts) config.most_credit = 400;
     config.pid = static_cast<std::uint32_t>(worker.incarnation);
     config.tasks_endpoint = config.control_endpoint = worker.name;
     config.grace = scenario_.work.grace;

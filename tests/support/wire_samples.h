@@ -23,7 +23,7 @@ void each_sample(Check&& check) {
     check(Gone{}, "9108");
     check(Hello{1, 2, "name", "pool", 3, 4, 5, "t", "c"},
           "9a0a0102c4046e616d65c404706f6f6c030405c40174c40163");
-    check(Heartbeat{3}, "920b03");
+    check(Heartbeat{3, 4}, "930b0304");
     check(Report{1, 2, ReportKind::failed, 3, 4, 5, std::nullopt, "why", "res"},
           "9a0c010203030405c0c403776879c403726573");
     check(TokenReport{1, 2, two, {{1, 1}}, {{2, 2}}, {}, {{9, 9}}}, "980d0102940102090992010192020290920909");

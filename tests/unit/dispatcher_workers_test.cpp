@@ -473,5 +473,21 @@ TEST(DispatcherWorkers, WhatIsToBeSaidWaitsWhileControlIsBlocked) {
     EXPECT_EQ(bench.confirmed(session), Numbers{1});
 }
 
+TEST(DispatcherWorkers, AHeartbeatChangesTheCredit) {
+    Bench bench;
+    const Session session = bench.add_worker("w", {.credit = 2});
+    const auto beat = [&](std::uint32_t credit) {
+        bench.broker.receive(bench.now,
+                             support::frame_of({wire::Kind::life, bench.broker.config().incarnation, session, 0, 0},
+                                               wire::Heartbeat{1, credit}));
+    };
+    beat(5);
+    EXPECT_EQ(bench.worker(session).credit, 5U);
+    beat(0);
+    EXPECT_EQ(bench.worker(session).credit, 5U) << "as before";
+    beat(1);
+    EXPECT_EQ(bench.worker(session).credit, 1U);
+}
+
 }  // namespace
 }  // namespace curfew

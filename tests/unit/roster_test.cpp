@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <random>
+#include <set>
 
 #include "tests/support/frames.h"
 
@@ -24,10 +26,18 @@ protected:
         hello.credit = credit;
         WorkerSession& worker = roster.admit(kStart, hello);
         worker.state = SessionState::ready;
+        roster.changed(worker);
         return worker;
     }
     /// As the dispatcher does when it starts an attempt there.
-    static void start(Task& task, WorkerSession& worker) { task.alive.push_back({worker.session, ++worker.in_flight}); }
+    void start(Task& a_task, WorkerSession& worker) {
+        a_task.alive.push_back({worker.session, ++worker.in_flight});
+        roster.changed(worker);
+    }
+    void load(WorkerSession& worker, std::uint32_t in_flight) {
+        worker.in_flight = in_flight;
+        roster.changed(worker);
+    }
 
     Roster roster;
     Task task;
@@ -59,12 +69,14 @@ TEST_F(RosterTest, OnlyReadyWorkersWithCreditAndAnOpenSocketTakeAttempts) {
     }
     worker.state = SessionState::ready;
     worker.tasks_blocked = true;
+    roster.changed(worker);
     EXPECT_EQ(roster.choose(task), nullptr);
     worker.tasks_blocked = false;
-    worker.in_flight = 1;
+    roster.changed(worker);
+    load(worker, 1);
     EXPECT_EQ(roster.choose(task), nullptr) << "credit is never exceeded";
     EXPECT_FALSE(roster.has_credit());
-    worker.in_flight = 0;
+    load(worker, 0);
     EXPECT_EQ(roster.choose(task), &worker);
 }
 
@@ -79,27 +91,27 @@ TEST_F(RosterTest, APoolThatIsNotInUseComesBeforeLoad) {
     add("b", "cats");
     WorkerSession& busy_dog = add("c", "dogs");
     start(task, first);
-    busy_dog.in_flight = 3;
+    load(busy_dog, 3);
     EXPECT_EQ(roster.choose(task), &busy_dog);
 }
 
 TEST_F(RosterTest, WhereAnAttemptHasFailedComesLast) {
     add("a", "cats");
     WorkerSession& other = add("b", "dogs");
-    other.in_flight = 3;
+    load(other, 3);
     task.make_past().history.push_back({1, "a", End::failed, "no"});
     EXPECT_EQ(roster.choose(task), &other);
-    other.in_flight = 4;
+    load(other, 4);
     EXPECT_EQ(roster.choose(task)->name, "a") << "better there than nowhere";
 }
 
 TEST_F(RosterTest, TheLeastLoadedForItsSizeComesFirst) {
     WorkerSession& small = add("small", "p", 4);
     WorkerSession& large = add("large", "p", 100);
-    small.in_flight = 2;   // half
-    large.in_flight = 30;  // a third
+    load(small, 2);   // half
+    load(large, 30);  // a third
     EXPECT_EQ(roster.choose(task), &large);
-    large.in_flight = 60;
+    load(large, 60);
     EXPECT_EQ(roster.choose(task), &small);
 }
 
@@ -108,6 +120,45 @@ TEST_F(RosterTest, EqualsTakeTurns) {
     std::map<std::string, int> chosen;
     for (int i = 0; i < 30; ++i) ++chosen[roster.choose(task)->name];
     EXPECT_EQ(chosen, (std::map<std::string, int>{{"a", 10}, {"b", 10}, {"c", 10}}));
+}
+
+TEST_F(RosterTest, ManyWorkersAreChosenAsIfAllWereLookedAt) {
+    std::mt19937_64 random(5);
+    std::vector<WorkerSession*> all;
+    for (int i = 0; i < 40; ++i) {
+        all.push_back(
+            &add("w" + std::to_string(i), i % 3 == 0 ? "cats" : "dogs", 1 + static_cast<std::uint32_t>(random() % 9)));
+    }
+    const auto load_of = [](const WorkerSession& worker) {
+        return static_cast<double>(worker.in_flight) / worker.credit;
+    };
+    for (int round = 0; round < 3000; ++round) {
+        WorkerSession& other = *all[random() % all.size()];
+        load(other, static_cast<std::uint32_t>(random() % (other.credit + 1)));
+        Task one;
+        WorkerSession* worker = nullptr;
+        for (int attempt = 0; attempt < 5; ++attempt) {
+            worker = attempt == 0 ? roster.choose(one) : roster.choose_another(one, *worker);
+            std::set<std::string> used;
+            for (const AttemptId id : one.alive) used.insert(roster.find(id.session)->pool);
+            const WorkerSession* best = nullptr;
+            for (const WorkerSession* candidate : all) {
+                const bool alive =
+                    std::ranges::find(one.alive, candidate->session, &AttemptId::session) != one.alive.end();
+                if (alive || !candidate->can_take()) continue;
+                const auto rank = [&](const WorkerSession* w) {
+                    return std::pair(used.contains(w->pool), load_of(*w));
+                };
+                if (best == nullptr || rank(candidate) < rank(best)) best = candidate;
+            }
+            ASSERT_EQ(worker == nullptr, best == nullptr);
+            if (worker == nullptr) break;
+            ASSERT_TRUE(worker->can_take());
+            ASSERT_DOUBLE_EQ(load_of(*worker), load_of(*best));
+            ASSERT_EQ(used.contains(worker->pool), used.contains(best->pool));
+            start(one, *worker);
+        }
+    }
 }
 
 TEST_F(RosterTest, TurnsGoOnWhenAWorkerIsRemoved) {

@@ -1,0 +1,76 @@
+// The credit of a worker that may adapt it: what its slots do in a few milliseconds, told by the heartbeat.
+#include <gtest/gtest.h>
+
+#include "tests/support/worker_bench.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+
+class CreditBench : public support::WorkerBench {
+public:
+    explicit CreditBench(std::uint32_t most) : support::WorkerBench(config(most)) {}
+
+    /// Each slot works on one task after the other, for so long each; returns the credit that was told last, 0: none.
+    std::uint32_t work(Duration each, int tasks) {
+        std::uint32_t told = 0;
+        for (int i = 0; i < tasks; ++i) {
+            task(++number_);
+            task(++number_);
+            turn();
+            now += each;
+            worker.wake(now);
+            ping();
+            handler.end(0, Finish::ok);
+            handler.end(1, Finish::ok);
+            turn();
+            for (const auto& heartbeat : sent_to_broker.all<wire::Heartbeat>()) told = heartbeat.credit;
+            control(wire::Confirm{{{1, number_}}});
+        }
+        return told;
+    }
+
+private:
+    static WorkerCore::Config config(std::uint32_t most) {
+        WorkerCore::Config config;
+        config.slots = 2;
+        config.credit = 4;
+        config.most_credit = most;
+        return config;
+    }
+    AttemptNumber number_ = 0;
+};
+
+TEST(Credit, SlowWorkIsNotHoarded) {
+    CreditBench bench(1000);
+    EXPECT_EQ(bench.work(200ms, 10), 3U) << "one more than there are slots";
+    EXPECT_EQ(bench.worker.credit(), 3U);
+}
+
+TEST(Credit, QuickWorkIsSentAhead) {
+    CreditBench bench(1000);
+    EXPECT_EQ(bench.work(100us, 3000), 102U) << "what two slots do in 5 ms, and those that run";
+}
+
+TEST(Credit, ItFollowsTheWork) {
+    CreditBench bench(1000);
+    bench.work(100us, 3000);
+    EXPECT_EQ(bench.work(200ms, 10), 3U);
+    EXPECT_EQ(bench.work(100us, 3000), 102U);
+}
+
+TEST(Credit, ItNeverExceedsItsMost) {
+    CreditBench bench(50);
+    EXPECT_EQ(bench.work(1us, 300'000), 50U);
+}
+
+TEST(Credit, OneThatWasSaidStays) {
+    CreditBench bench(0);
+    bench.work(1us, 200'000);
+    EXPECT_EQ(bench.worker.credit(), 4U);
+    EXPECT_EQ(bench.work(200ms, 10), 4U);
+}
+
+}  // namespace
+}  // namespace curfew
