@@ -75,8 +75,6 @@ bool Dispatcher::start_due(Instant now, Seq seq, Task& task) {
 /// `of`: this attempt and those that are about to follow in the same turn.
 void Dispatcher::start(Instant now, Seq seq, Task& task, WorkerSession& worker, std::uint32_t of) {
     const AttemptId id = ledger_.start(now, seq, worker.session);
-    ++worker.in_flight;
-    roster_.changed(worker);
     if (task.hedges_due > 0) {
         --task.hedges_due;
         ledger_.attempt(id)->hedge = true;
@@ -134,28 +132,24 @@ void Dispatcher::start_waiting(Instant now) {
 
 // ---- ending --------------------------------------------------------------------------------------------------------
 
-void Dispatcher::end_attempt(Instant now, AttemptId id, End end, std::string_view error) {
-    WorkerSession* worker = roster_.find(id.session);
-    const Attempt attempt = ledger_.end(id, end, worker == nullptr ? std::string_view{} : worker->name, error);
-    if (worker != nullptr) {
-        const bool given_back = mutated(Mutant::credit_given_early) && attempt.state == AttemptState::cancelling;
-        if (attempt.state != AttemptState::reported && !given_back) {
-            --worker->in_flight;
-            roster_.changed(*worker);
-        }
-        tell(*worker).confirms.insert(id.number);
-        fruitless_ = 0;
-    }
+/// True if the attempt held a credit, which the caller is to give back.
+bool Dispatcher::end_attempt(Instant now, const WorkerSession& worker, AttemptNumber number, End end,
+                             std::string_view error) {
+    const AttemptId id{worker.session, number};
+    const Attempt attempt = ledger_.end(id, end, worker.name, error);
+    const bool given_back = mutated(Mutant::credit_given_early) && attempt.state == AttemptState::cancelling;
+    const bool held_credit = attempt.state != AttemptState::reported && !given_back;
     if (attempt.state == AttemptState::cancelling) {
         cancel_time_.add(now - attempt.cancelled_at);
     } else if (end != End::lost) {
         hedging_.learn(now - attempt.started_at);
     }
     Task* task = ledger_.task(attempt.seq);
-    if (task == nullptr) return;
+    if (task == nullptr) return held_credit;
     // The winner without its result: a new collector never got it.
     if (task->state == TaskState::decided && task->winner == id) ledger_.reopen(*task);
     task_lost_attempt(now, attempt.seq, *task, end, error);
+    return held_credit;
 }
 
 /// An attempt of a task that is still in flight has ended without deciding it: see that the task goes on.
@@ -193,10 +187,7 @@ void Dispatcher::call_home(Instant now, AttemptId id, CancelReason reason) {
     ledger_.call_home(now, id, reason);
     WorkerSession* worker = roster_.find(id.session);
     if (worker == nullptr) return;
-    if (mutated(Mutant::credit_given_early)) {
-        --worker->in_flight;
-        roster_.changed(*worker);
-    }
+    if (mutated(Mutant::credit_given_early)) roster_.give_back(*worker);
     tell(*worker);
     (reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline).push_back(id.number);
 }

@@ -135,8 +135,9 @@ private:
     void on_record(Instant now, const wire::Ended& ended);
 
     // Tasks (dispatcher.cpp).
-    void decide(Instant now, Seq seq, AttemptId winner);
-    void end_attempt(Instant now, AttemptId id, End end, std::string_view error);
+    bool decide(Instant now, Seq seq, AttemptId winner);
+    bool end_attempt(Instant now, const WorkerSession& worker, AttemptNumber number, End end, std::string_view error);
+    void give_back(WorkerSession& worker, std::uint32_t credits);
     void task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error);
     void call_home(Instant now, AttemptId id, CancelReason reason);
     void call_all_home(Instant now, Task& task, CancelReason reason);

@@ -156,29 +156,28 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
 // ---- events --------------------------------------------------------------------------------------------------------
 
 void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
+    std::uint32_t credits = 0;
     for (std::uint64_t i = 0; i < decided.count && decided.seq + i <= ledger_.last_seq(); ++i) {
-        decide(now, decided.seq + i, {decided.session, decided.session == 0 ? 0 : decided.number + i});
+        const AttemptId winner{decided.session, decided.session == 0 ? 0 : decided.number + i};
+        if (decide(now, decided.seq + i, winner)) ++credits;
     }
     if (decided.count == 0 || decided.seq > ledger_.last_seq()) ++counts_.surprises;
+    if (WorkerSession* worker = roster_.find(decided.session)) give_back(*worker, credits);
 }
 
-void Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
+/// True if a credit is to be given back: a winner that waits for the sink holds none. With --keep-order it may wait for
+/// the very attempt that needs it.
+bool Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
     Task* task = ledger_.task(seq);
     const Attempt* won = winner.session == 0 ? nullptr : ledger_.attempt(winner);
     if (task == nullptr || (winner.session != 0 && won == nullptr)) {
         ++counts_.surprises;
-        return;
+        return false;
     }
+    bool held_credit = false;
     if (won != nullptr) {
-        const Attempt& attempt = *won;
-        if (attempt.state != AttemptState::cancelling) hedging_.learn(now - attempt.started_at);
-        // A winner that waits for the sink holds no credit: with --keep-order it may wait for the very attempt that
-        // needs it.
-        if (WorkerSession* worker = roster_.find(winner.session); attempt.state != AttemptState::reported) {
-            --worker->in_flight;
-            roster_.changed(*worker);
-            fruitless_ = 0;
-        }
+        if (won->state != AttemptState::cancelling) hedging_.learn(now - won->started_at);
+        held_credit = won->state != AttemptState::reported;
     } else if (task->state == TaskState::open) {
         task->outcome = Outcome::failed;  // the work itself said so: rejected
     }
@@ -186,6 +185,13 @@ void Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
     for (const AttemptId id : task->alive) {
         if (id != winner) losers_.push_back(id);
     }
+    return held_credit;
+}
+
+void Dispatcher::give_back(WorkerSession& worker, std::uint32_t credits) {
+    if (credits == 0) return;
+    roster_.give_back(worker, credits);
+    fruitless_ = 0;
 }
 
 void Dispatcher::on_record(Instant, const wire::Settled& settled) {
@@ -213,15 +219,18 @@ void Dispatcher::on_record(Instant now, const wire::Ended& ended) {
         return;
     }
     WorkerSession* worker = roster_.find(ended.session);
-    for (const Interval& range : ended.numbers) {
-        for (AttemptNumber number = range.first; number <= range.last && number <= books->last_number; ++number) {
-            if (books->open.contains(number)) {
-                end_attempt(now, {ended.session, number}, ended.end, ended.error);
-            } else if (worker != nullptr) {
-                tell(*worker).confirms.insert(number);
-            }
+    if (worker == nullptr) return;
+    std::uint32_t credits = 0;
+    for (Interval range : ended.numbers) {
+        range.last = std::min(range.last, books->last_number);
+        for (AttemptNumber number = range.first; number <= range.last; ++number) {
+            const bool open = books->open.contains(number);
+            if (open && end_attempt(now, *worker, number, ended.end, ended.error)) ++credits;
         }
+        tell(*worker).confirms.insert(range);
     }
+    fruitless_ = 0;
+    give_back(*worker, credits);
 }
 
 void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {

@@ -201,7 +201,8 @@ void Dispatcher::lose_all(Instant now, WorkerSession& worker) {
         Task* task = ledger_.task(attempt.seq);
         if (task != nullptr && task->state == TaskState::decided && task->winner == id) continue;
         if (task != nullptr && worker.blames && was_running) ++task->deaths;
-        end_attempt(now, id, End::lost, worker.died ? "its worker died" : "its worker is gone");
+        const char* why = worker.died ? "its worker died" : "its worker is gone";
+        if (end_attempt(now, worker, number, End::lost, why)) --worker.in_flight;
     }
 }
 

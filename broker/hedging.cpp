@@ -4,10 +4,14 @@
 
 namespace curfew {
 
-Duration Hedging::delay() const {
+Duration Hedging::delay() {
     if (config_.delay == Config::Delay::fixed) return config_.fixed;
     if (took_.count() == 0) return config_.longest;
-    return std::clamp(took_.quantile(config_.percentile), config_.shortest, config_.longest);
+    if (took_.count() >= look_again_at_) {
+        quantile_ = took_.quantile(config_.percentile);
+        look_again_at_ = took_.count() + std::min(kMostUnseen, took_.count() / 64 + 1);
+    }
+    return std::clamp(quantile_, config_.shortest, config_.longest);
 }
 
 void Hedging::task_accepted() {

@@ -35,7 +35,7 @@ public:
     [[nodiscard]] bool race() const { return config_.delay == Config::Delay::race; }
 
     /// How long after the last attempt the next may start. Not for races.
-    [[nodiscard]] Duration delay() const;
+    [[nodiscard]] Duration delay();
 
     void task_accepted();
     /// A hedge wants to start; true takes its token.
@@ -51,12 +51,15 @@ public:
     [[nodiscard]] const Histogram& took() const { return took_; }
 
 private:
-    static constexpr double kFloor = 10.0;  // tokens at the start
-    static constexpr double kMost = 100.0;  // tokens that can be saved up
+    static constexpr double kFloor = 10.0;             // tokens at the start
+    static constexpr double kMost = 100.0;             // tokens that can be saved up
+    static constexpr std::uint64_t kMostUnseen = 256;  // attempts that the delay may not know of yet
 
     Config config_;
     Counts counts_;
     Histogram took_;
+    Duration quantile_{};  // as it was when it was last looked at: a walk over the whole histogram
+    std::uint64_t look_again_at_ = 0;
     double tokens_ = kFloor;
 };
 

@@ -72,9 +72,15 @@ void Roster::remove(Session session) {
     sessions_.erase(at);
 }
 
+namespace {
+
+constexpr std::uint64_t kFull = UINT64_MAX;
+
+}  // namespace
+
 bool Roster::has_credit() const {
     return std::ranges::any_of(
-        pools_, [](const Pool& pool) { return !pool.by_load.empty() && pool.by_load.front()->can_take(); });
+        pools_, [](const Pool& pool) { return !pool.by_load.empty() && pool.by_load.front()->load != kFull; });
 }
 
 std::size_t Roster::ready() const {
@@ -88,10 +94,7 @@ namespace {
 
 /// Which of two workers of one pool is to be chosen first.
 bool goes_before(const WorkerSession& a, const WorkerSession& b) {
-    if (a.can_take() != b.can_take()) return a.can_take();
-    const std::uint64_t load_of_a = std::uint64_t{a.in_flight} * b.credit;
-    const std::uint64_t load_of_b = std::uint64_t{b.in_flight} * a.credit;
-    return load_of_a != load_of_b ? load_of_a < load_of_b : a.last_chosen < b.last_chosen;
+    return a.load != b.load ? a.load < b.load : a.last_chosen < b.last_chosen;
 }
 
 bool has_failed_at(const Task& task, const WorkerSession& worker) {
@@ -107,6 +110,7 @@ void Roster::put(Pool& pool, std::size_t place, WorkerSession* worker) {
 }
 
 void Roster::changed(WorkerSession& worker) {
+    worker.load = worker.can_take() ? (std::uint64_t{worker.in_flight} << 32) / worker.credit : kFull;
     Pool& pool = pools_[worker.pool_index];
     auto& heap = pool.by_load;
     std::size_t at = worker.place;
@@ -122,7 +126,7 @@ void Roster::changed(WorkerSession& worker) {
 /// The first from this place of the heap on that has no attempt of the task. As many are passed over as it has
 /// attempts.
 WorkerSession* Roster::first_unmarked(const Pool& pool, std::size_t place) const {
-    if (place >= pool.by_load.size() || !pool.by_load[place]->can_take()) return nullptr;
+    if (place >= pool.by_load.size() || pool.by_load[place]->load == kFull) return nullptr;
     if (pool.by_load[place]->chosen_against != choice_) return pool.by_load[place];
     WorkerSession* left = first_unmarked(pool, 2 * place + 1);
     WorkerSession* right = first_unmarked(pool, 2 * place + 2);
@@ -151,7 +155,7 @@ void Roster::mark(WorkerSession& taken) {
 WorkerSession* Roster::choose_unmarked(const Task& task) {
     WorkerSession* best = nullptr;
     const auto consider = [&](WorkerSession* worker) {
-        if (worker == nullptr || !worker->can_take() || worker->chosen_against == choice_) return;
+        if (worker == nullptr || worker->load == kFull || worker->chosen_against == choice_) return;
         if (best == nullptr) {
             best = worker;
             return;
@@ -173,6 +177,7 @@ WorkerSession* Roster::choose_unmarked(const Task& task) {
     }
     if (best == nullptr) return nullptr;
     best->last_chosen = ++turn_;
+    ++best->in_flight;
     changed(*best);
     return best;
 }

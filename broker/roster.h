@@ -74,8 +74,9 @@ struct WorkerSession {
     bool control_blocked = false;
 
     // The roster's own.
-    std::size_t place = 0;             ///< in its pool's heap
-    std::uint64_t last_chosen = 0;     ///< the choice that took it last
+    std::size_t place = 0;          ///< in its pool's heap
+    std::uint64_t load = 0;         ///< in flight for each credit, in 2^32ths; the most there is: it can take nothing
+    std::uint64_t last_chosen = 0;  ///< the choice that took it last
     std::uint64_t chosen_against = 0;  ///< the choice in which it could not be taken
 
     [[nodiscard]] bool can_take() const {
@@ -95,13 +96,17 @@ public:
 
     /// The worker for the next attempt of a task, null if none can take it now: never one that has an attempt of it
     /// alive; if possible none where one failed; then a pool that is not in use for it; then the least loaded for its
-    /// size; then whoever has waited longest.
+    /// size; then whoever has waited longest. Takes a credit there.
     [[nodiscard]] WorkerSession* choose(const Task& task);
-    /// The same for one more attempt of the task of the last choice, which has got one at `taken` meanwhile.
+    /// The same for one more attempt of the task of the last choice, which got `taken`.
     [[nodiscard]] WorkerSession* choose_another(const Task& task, WorkerSession& taken);
 
     /// Says that what can_take() or the load depends on has changed.
     void changed(WorkerSession& worker);
+    void give_back(WorkerSession& worker, std::uint32_t credits = 1) {
+        worker.in_flight -= credits;
+        changed(worker);
+    }
 
     [[nodiscard]] bool has_credit() const;
     [[nodiscard]] std::size_t ready() const;
