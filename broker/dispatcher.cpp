@@ -33,9 +33,9 @@ bool Dispatcher::wants_message() const {
            ledger_.payload_bytes() < config_.window_bytes && roster_.has_credit();
 }
 
-Seq Dispatcher::accept(Instant now, std::string payload, std::optional<std::string> id) {
+Seq Dispatcher::accept(Instant now, std::string_view payload, std::optional<std::string> id) {
     const Instant deadline_at = config_.deadline ? now + *config_.deadline : kNever;
-    const Seq seq = ledger_.accept(now, std::move(payload), std::move(id), deadline_at);
+    const Seq seq = ledger_.accept(now, payload, std::move(id), deadline_at);
     deadlines_.set(deadline_at, seq);
     hedging_.task_accepted();
     Task& task = *ledger_.task(seq);

@@ -68,7 +68,7 @@ public:
     void receive(Instant now, std::string_view frame);
     /// True while another message may be taken from the source: a task never waits in here for a worker's credit.
     [[nodiscard]] bool wants_message() const;
-    Seq accept(Instant now, std::string payload, std::optional<std::string> id = {});
+    Seq accept(Instant now, std::string_view payload, std::optional<std::string> id = {});
     /// No more messages will come: at the end of the source, or in a drain.
     void end_intake() { intake_ended_ = true; }
     void pause(bool paused) { paused_ = paused; }

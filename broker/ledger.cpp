@@ -21,10 +21,10 @@ bool Books::balanced() const {
 
 // ---- tasks ---------------------------------------------------------------------------------------------------------
 
-Seq Ledger::accept(Instant now, std::string payload, std::optional<std::string> id, Instant deadline_at) {
+Seq Ledger::accept(Instant now, std::string_view payload, std::optional<std::string> id, Instant deadline_at) {
     Task& task = tasks_.insert(++last_seq_);
     payload_bytes_ += payload.size();
-    task.payload = std::move(payload);
+    task.payload = payloads_.keep(payload);
     task.id = std::move(id);
     task.accepted_at = now;
     task.deadline_at = deadline_at;

@@ -29,6 +29,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/byte_store.h"
 #include "common/dense_table.h"
 #include "common/interval_set.h"
 #include "common/vocabulary.h"
@@ -65,7 +66,7 @@ struct TaskPast {
 enum class TaskState : std::uint8_t { open, giving_up, decided };
 
 struct Task {
-    std::string payload;
+    Bytes payload;
     std::optional<std::string> id;
     Instant accepted_at{};
     Instant deadline_at = kNever;
@@ -117,7 +118,7 @@ public:
     static constexpr std::size_t kMostHistory = 16;
 
     // Tasks.
-    Seq accept(Instant now, std::string payload, std::optional<std::string> id, Instant deadline_at);
+    Seq accept(Instant now, std::string_view payload, std::optional<std::string> id, Instant deadline_at);
     [[nodiscard]] Task* task(Seq seq) { return tasks_.find(seq); }
     [[nodiscard]] const Task* task(Seq seq) const { return tasks_.find(seq); }
     void give_up(Task& task, Outcome outcome);
@@ -159,6 +160,7 @@ public:
     [[nodiscard]] std::optional<std::string> audit() const;
 
 private:
+    ByteStore payloads_;
     DenseTable<Task> tasks_;
     DenseTable<std::unique_ptr<SessionBooks>> sessions_;
     Seq last_seq_ = 0;

@@ -59,7 +59,7 @@ Instant BrokerServer::turn(Instant now) {
 
 void BrokerServer::take_messages(Instant now) {
     std::string_view message;
-    while (dispatcher_.wants_message() && source_->next(message)) dispatcher_.accept(now, std::string(message));
+    while (dispatcher_.wants_message() && source_->next(message)) dispatcher_.accept(now, message);
     if (source_->ended()) dispatcher_.end_intake();
     if (const std::uint64_t refused = source_->refused(); refused > refused_logged_ && refused_log_.now(now)) {
         log::warn("message_refused count={} reason=\"over --max-message\"", refused - refused_logged_);

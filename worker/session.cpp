@@ -146,7 +146,7 @@ void WorkerCore::on_record(Instant now, const wire::Task& task) {
     attempt.age_us = task.age_us;
     if (task.left_us >= 0) attempt.deadline_at = now + std::chrono::microseconds(task.left_us);
     if (task.id) attempt.make_text().id = std::string(*task.id);
-    attempt.payload = task.payload;
+    attempt.payload = payloads_.keep(task.payload);
     deadlines_.set(attempt.deadline_at, task.number);
     queue_.push_back(task.number);
 }

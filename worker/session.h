@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/byte_store.h"
 #include "common/dense_table.h"
 #include "common/interval_set.h"
 #include "common/timer_heap.h"
@@ -55,7 +56,7 @@ struct HeldAttempt {
     Instant deadline_at = kNever;
     std::uint64_t age_us = 0;        ///< age of the task when it was sent
     std::uint64_t latency_us = 0;    ///< once reported
-    std::string payload;             ///< the message; once reported, the result
+    Bytes payload;                   ///< the message; once reported, the result
     std::unique_ptr<HeldText> text;  ///< null: there is none
 
     [[nodiscard]] HeldText& make_text() {
@@ -150,7 +151,7 @@ private:
     void take_ends(Instant now);
     void on_end(Instant now, WorkEnd& end);
     void finish(Instant now, AttemptNumber number, HeldAttempt& attempt, WorkEnd& end);
-    void report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string&& result,
+    void report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, Bytes&& result,
                 std::string&& error);
     void forget(AttemptNumber number);
     void drop_result(HeldAttempt& attempt);
@@ -182,6 +183,7 @@ private:
     Instant heard_at_{};
     std::optional<Instant> woke_at_;
 
+    ByteStore payloads_;
     IntervalSet received_;
     DenseTable<HeldAttempt> held_;
     std::deque<AttemptNumber> queue_;    // those that were queued, in their order; some may have been called home

@@ -85,7 +85,8 @@ void WorkerCore::finish(Instant now, AttemptNumber number, HeldAttempt& attempt,
     } else if (decided) {
         report(now, number, attempt, ReportKind::late, {}, {});
     } else {
-        report(now, number, attempt, ReportKind::ok, std::move(end.echo ? attempt.payload : end.result), {});
+        report(now, number, attempt, ReportKind::ok,
+               end.echo ? std::move(attempt.payload) : payloads_.keep(std::move(end.result)), {});
     }
 }
 
@@ -107,13 +108,13 @@ void WorkerCore::end_stopped(Instant now, AttemptNumber number, HeldAttempt& att
     }
 }
 
-void WorkerCore::report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, std::string&& result,
+void WorkerCore::report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, Bytes&& result,
                         std::string&& error) {
     attempt.state = AttemptState::reported;
     attempt.since = now;
     attempt.kind = kind;
     attempt.latency_us = attempt.age_us + micros(now - attempt.received_at);
-    if (&result != &attempt.payload) attempt.payload = std::move(result);
+    attempt.payload = std::move(result);
     if (!error.empty()) attempt.make_text().error = std::move(error);
     attempt.unsent = true;
     kept_bytes_ += attempt.payload.size();

@@ -144,7 +144,7 @@ public:
             turn_and_keep();
         }
     }
-    Seq accept(std::string payload = "payload") { return broker.accept(now, std::move(payload)); }
+    Seq accept(std::string_view payload = "payload") { return broker.accept(now, payload); }
     /// Accepts a message; what was started of it is in `tasks`.
     Seq start(std::string payload = "payload") {
         const Seq seq = accept(std::move(payload));

@@ -20,7 +20,7 @@ protected:
         EXPECT_TRUE(ledger.books().balanced());
         EXPECT_EQ(ledger.audit(), std::nullopt);
     }
-    Seq accept(std::string payload = "work") { return ledger.accept(kStart, std::move(payload), {}, kNever); }
+    Seq accept(std::string_view payload = "work") { return ledger.accept(kStart, payload, {}, kNever); }
 
     Ledger ledger;
 };
