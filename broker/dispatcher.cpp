@@ -24,7 +24,7 @@ std::uint64_t micros(Duration duration) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(const Config& config) : config_(config), hedging_(config.hedging) {}
+Dispatcher::Dispatcher(const Config& config) : config_(config), hedging_(config.hedging), shared_(config.incarnation) {}
 
 // ---- intake --------------------------------------------------------------------------------------------------------
 
@@ -64,39 +64,54 @@ bool Dispatcher::start_due(Instant now, Seq seq, Task& task) {
     const std::uint32_t wanted = due(task);
     // Choose one at a time: each choice makes its worker, and its pool, the wrong one for the next.
     WorkerSession* worker = nullptr;
-    for (std::uint32_t i = 0; i < wanted; ++i) {
-        worker = i == 0 ? roster_.choose(task) : roster_.choose_another(task, *worker);
-        if (worker == nullptr) return false;
-        start(now, seq, task, *worker, wanted - i);
+    std::uint32_t found = 0;
+    for (; found < wanted; ++found) {
+        worker = found == 0 ? roster_.choose(task) : roster_.choose_another(task, *worker);
+        if (worker == nullptr) break;
+        start(now, seq, task, *worker);
     }
-    return true;
+    hand_over(now, seq, task);
+    return found == wanted;
 }
 
-/// `of`: this attempt and those that are about to follow in the same turn.
-void Dispatcher::start(Instant now, Seq seq, Task& task, WorkerSession& worker, std::uint32_t of) {
+void Dispatcher::start(Instant now, Seq seq, Task& task, WorkerSession& worker) {
     const AttemptId id = ledger_.start(now, seq, worker.session);
     if (task.hedges_due > 0) {
         --task.hedges_due;
         ledger_.attempt(id)->hedge = true;
     }
-    wire::Task record;
-    record.number = id.number;
-    record.seq = seq;
-    record.ordinal = task.started;
-    record.attempts = task.started + of - 1;
-    if (task.deadline_at != kNever) record.left_us = static_cast<std::int64_t>(micros(task.deadline_at - now));
-    record.age_us = micros(now - task.accepted_at);
-    if (task.id) record.id = *task.id;
-    record.payload = task.payload;
-    tell(worker).tasks.add(record);
-    if (worker.tasks.size() >= kFrameBytes) {
-        worker.task_frames.push_back(
-            worker.tasks.finish({wire::Kind::tasks, config_.incarnation, worker.session, 0, 0}));
-    }
+    started_.push_back({id.session, id.number, task.started});
     if (!hedging_.race() && task.alive.size() < config_.fanout) {
         task.hedge_at = now + hedging_.delay();
         hedges_.set(task.hedge_at, seq);
     }
+}
+
+/// Writes what has just been started: once, however many workers run it.
+void Dispatcher::hand_over(Instant now, Seq seq, const Task& task) {
+    if (started_.empty()) return;
+    wire::Task record;
+    record.seq = seq;
+    record.attempts = task.started;
+    if (task.deadline_at != kNever) record.left_us = static_cast<std::int64_t>(micros(task.deadline_at - now));
+    record.age_us = micros(now - task.accepted_at);
+    record.payload = task.payload;
+    if (started_.size() > 1 && !task.id) {
+        shared_.add(started_, record);
+        started_.clear();
+        return;
+    }
+    if (task.id) record.id = *task.id;
+    for (const wire::Addressee& started : started_) {
+        record.number = started.number;
+        record.ordinal = started.ordinal;
+        WorkerSession& worker = tell(*roster_.find(started.session));
+        worker.tasks.add(record);
+        if (worker.tasks.size() < kFrameBytes) continue;
+        worker.task_frames.push_back(
+            worker.tasks.finish({wire::Kind::tasks, config_.incarnation, worker.session, 0, 0}));
+    }
+    started_.clear();
 }
 
 void Dispatcher::wait_for_worker(Seq seq, Task& task, bool first) {

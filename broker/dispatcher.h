@@ -17,6 +17,7 @@
 #include "broker/hedging.h"
 #include "broker/ledger.h"
 #include "broker/roster.h"
+#include "broker/shared_batches.h"
 #include "common/histogram.h"
 #include "common/stream.h"
 #include "common/timer_heap.h"
@@ -43,7 +44,7 @@ public:
     enum class Road : std::uint8_t { tasks, control, collector };
     struct OutFrame {
         Road road;
-        Session session;  ///< tasks and control
+        std::vector<Session> sessions;  ///< tasks and control; several: the same frame for each of them
         Frame bytes;
     };
     /// A session's sockets are to be opened (endpoints given) or closed.
@@ -148,7 +149,8 @@ private:
     [[nodiscard]] std::uint32_t due(const Task& task) const;
     /// Starts what is due of a task on the workers there are. True if nothing is left due.
     bool start_due(Instant now, Seq seq, Task& task);
-    void start(Instant now, Seq seq, Task& task, WorkerSession& worker, std::uint32_t of);
+    void start(Instant now, Seq seq, Task& task, WorkerSession& worker);
+    void hand_over(Instant now, Seq seq, const Task& task);
     void wait_for_worker(Seq seq, Task& task, bool first);
     void start_waiting(Instant now);
 
@@ -162,6 +164,8 @@ private:
     bool intake_ended_ = false;
     bool paused_ = false;
 
+    std::vector<wire::Addressee> started_;  ///< attempts of one task that are to be handed over
+    SharedBatches shared_;
     TimerHeap deadlines_;
     TimerHeap hedges_;
     std::deque<Seq>

@@ -254,7 +254,7 @@ void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
 
 void Dispatcher::flush_collector(Instant now, std::vector<OutFrame>& frames) {
     wire::Envelope envelope{wire::Kind::to_collector, config_.incarnation, collector_, 0, receiver_.received()};
-    if (std::exchange(send_sync_, false)) frames.push_back({Road::collector, 0, sync_frame_.copy()});
+    if (std::exchange(send_sync_, false)) frames.push_back({Road::collector, {}, sync_frame_.copy()});
     if (collector_state_ == CollectorState::unknown) {
         to_collector_.clear();
     } else if (!to_collector_.empty()) {
@@ -262,14 +262,14 @@ void Dispatcher::flush_collector(Instant now, std::vector<OutFrame>& frames) {
         sender_.keep(now, to_collector_.finish(envelope));
     }
     sender_.send_due(now, config_.heartbeat, [&](const Frame& frame) {
-        frames.push_back({Road::collector, 0, frame.copy()});
+        frames.push_back({Road::collector, {}, frame.copy()});
     });
     if (envelope.number != 0 && sender_.all_sent()) ack_at_ = kNever;  // it is in the batch
     envelope.number = 0;
     if (std::exchange(ping_collector_, false)) to_collector_.add(wire::BrokerPing{config_.epoch});
     const bool ack_due = now >= ack_at_ || (ack_at_ != kNever && drained());  // then nothing may come to carry it
     if (ack_due || !to_collector_.empty()) {
-        frames.push_back({Road::collector, 0, to_collector_.finish(envelope)});
+        frames.push_back({Road::collector, {}, to_collector_.finish(envelope)});
         ack_at_ = kNever;
     }
     if (ack_at_ == kNever) acks_owed_ = 0;

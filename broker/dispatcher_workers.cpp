@@ -325,6 +325,9 @@ WorkerSession& Dispatcher::tell(WorkerSession& worker) {
 
 void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
     call_losers_home(now);
+    for (SharedBatches::Out& out : shared_.flush()) {
+        frames.push_back({Road::tasks, std::move(out.sessions), std::move(out.bytes)});
+    }
     wire::Writer control;
     std::vector<Session> news = std::exchange(news_, {});
     std::sort(news.begin(), news.end());
@@ -334,7 +337,7 @@ void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
         worker->has_news = false;
         wire::Envelope envelope{wire::Kind::tasks, config_.incarnation, session, 0, 0};
         if (!worker->tasks.empty()) worker->task_frames.push_back(worker->tasks.finish(envelope));
-        for (Frame& frame : worker->task_frames) frames.push_back({Road::tasks, session, std::move(frame)});
+        for (Frame& frame : worker->task_frames) frames.push_back({Road::tasks, {session}, std::move(frame)});
         worker->task_frames.clear();
         if (worker->control_blocked) continue;  // set_blocked() will call it up again
         const SessionBooks* books = ledger_.session(session);
@@ -353,7 +356,7 @@ void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
         worker->resends.clear();
         if (control.empty()) continue;
         envelope.kind = wire::Kind::control;
-        frames.push_back({Road::control, session, control.finish(envelope)});
+        frames.push_back({Road::control, {session}, control.finish(envelope)});
     }
     flush_collector(now, frames);
 }

@@ -76,12 +76,27 @@ void BrokerServer::send_frames(Instant now) {
             push(collector_, std::move(frame.bytes));
             continue;
         }
-        const auto at = workers_.find(frame.session);
-        if (at == workers_.end()) continue;
-        Link& link = frame.road == Road::tasks ? at->second.tasks : at->second.control;
-        if (!push(link, std::move(frame.bytes))) dispatcher_.set_blocked(frame.session, frame.road, true);
+        const std::vector<Session>& sessions = frame.sessions;
+        if (sessions.size() == 1) {
+            push_to_worker(frame.road, sessions.front(), std::move(frame.bytes));
+            continue;
+        }
+        SharedFrame shared(std::move(frame.bytes));
+        for (const Session session : sessions) {
+            const auto at = workers_.find(session);
+            if (at == workers_.end()) continue;
+            if (at->second.tasks.parked.empty() && at->second.tasks.socket.send(shared)) continue;
+            push_to_worker(frame.road, session, Frame(shared.view()));
+        }
     }
     frames_.clear();
+}
+
+void BrokerServer::push_to_worker(Road road, Session session, Frame frame) {
+    const auto at = workers_.find(session);
+    if (at == workers_.end()) return;
+    Link& link = road == Road::tasks ? at->second.tasks : at->second.control;
+    if (!push(link, std::move(frame))) dispatcher_.set_blocked(session, road, true);
 }
 
 void BrokerServer::change_links() {

@@ -52,6 +52,7 @@ private:
     void change_links();
     /// True if the link takes more.
     bool push(Link& link, Frame frame);
+    void push_to_worker(Dispatcher::Road road, Session session, Frame frame);
     bool unpark(Link& link);
     void unpark_all();
     void answer_admin(Instant now);

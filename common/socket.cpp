@@ -1,9 +1,15 @@
 #include "common/socket.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 #include <cerrno>
 #include <cstdlib>
+#include <mutex>
 
 #include "common/log.h"
 #include "common/options.h"
@@ -14,9 +20,43 @@ namespace {
 /// No frame of ours is larger: one message of the largest size that the flags allow, and a batch.
 constexpr std::int64_t kLargestFrame = 160LL << 20;
 
+constexpr std::size_t kLarge = 4096;  // below it a copy costs less than a block of its own
+
+zmq::message_t owning(Frame frame) {
+    const std::size_t size = frame.size();
+    return {frame.release(), size, [](void* bytes, void*) { std::free(bytes); }};
+}
+
 bool is_loopback(std::string_view host) {
     return host.starts_with("127.") || host == "localhost" || host == "[::1]";
 }
+
+/// The descriptor with which somebody is turned away when there is no other.
+class Reserve {
+public:
+    void hold() {
+        const std::lock_guard lock(mutex_);
+        if (descriptor_ < 0) descriptor_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+
+    /// Takes who waits at the listener, and closes the connection. Where even that cannot be had it waits, so that
+    /// nobody who asks again and again turns without pause.
+    void turn_away(int listener) {
+        hold();
+        const std::lock_guard lock(mutex_);
+        if (descriptor_ >= 0) close(descriptor_);
+        const auto stranger = syscall(SYS_accept4, listener, nullptr, nullptr, SOCK_CLOEXEC);
+        if (stranger >= 0) close(static_cast<int>(stranger));
+        descriptor_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (stranger < 0) poll(nullptr, 0, 1);
+    }
+
+private:
+    std::mutex mutex_;
+    int descriptor_ = -1;
+};
+
+Reserve reserve;
 
 [[noreturn]] void die(const char* what) {
     log::error("zmq_broken call={} error={}", what, log::quoted(zmq_strerror(zmq_errno())));
@@ -43,6 +83,17 @@ zmq::socket_t make(zmq::context_t& context, zmq::socket_type type, const Socket:
 }
 
 }  // namespace
+
+/// In place of libc's, for libzmq 4.3.4. Without a descriptor to accept with, its ipc listener aborts the process, and
+/// its tcp listener leaves the caller where it is and is woken for it at once, without end. Here the caller is turned
+/// away, and comes again when it likes.
+extern "C" int accept4(int listener, sockaddr* address, socklen_t* size, int flags) {
+    const auto accepted = syscall(SYS_accept4, listener, address, size, flags);
+    if (accepted >= 0 || (errno != EMFILE && errno != ENFILE)) return static_cast<int>(accepted);
+    reserve.turn_away(listener);
+    errno = ECONNABORTED;
+    return -1;
+}
 
 void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure) {
     const std::string_view view = endpoint;
@@ -78,6 +129,7 @@ void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure) {
 }
 
 zmq::context_t make_context() {
+    reserve.hold();
     zmq::context_t context;
     context.set(zmq::ctxopt::blocky, false);
     context.set(zmq::ctxopt::max_sockets, 16384);
@@ -119,24 +171,36 @@ bool Socket::send(std::string_view bytes) {
     }
 }
 
+SharedFrame::SharedFrame(Frame frame) : message_(owning(std::move(frame))) {}
+
 /// Reading the events makes libzmq look at its mailbox, which it does seldom otherwise.
 bool Socket::takes_more() {
     return (socket_.get(zmq::sockopt::events) & ZMQ_POLLOUT) != 0;
 }
 
 bool Socket::send(Frame& frame) {
-    constexpr std::size_t kLarge = 4096;  // below it a copy costs less than a block of its own
     if (frame.size() < kLarge) return send(frame.view());
     if (!takes_more()) return false;
     const std::size_t size = frame.size();
-    zmq::message_t message(frame.release(), size, [](void* bytes, void*) { std::free(bytes); });
-    for (;;) {
-        if (zmq_msg_send(message.handle(), socket_.handle(), ZMQ_DONTWAIT) >= 0) return true;
-        if (zmq_errno() == EINTR) continue;
-        if (zmq_errno() != EAGAIN) die("zmq_msg_send");
-        frame = Frame({message.data<char>(), size});  // it has just said that it would: does not happen
-        return false;
+    zmq::message_t message = owning(std::move(frame));
+    if (send(message)) return true;
+    frame = Frame({message.data<char>(), size});  // it has just said that it would take it: does not happen
+    return false;
+}
+
+bool Socket::send(SharedFrame& frame) {
+    if (frame.message_.size() < kLarge) return send(frame.view());
+    zmq::message_t message;
+    message.copy(frame.message_);
+    return takes_more() && send(message);
+}
+
+bool Socket::send(zmq::message_t& message) {
+    while (zmq_msg_send(message.handle(), socket_.handle(), ZMQ_DONTWAIT) < 0) {
+        if (zmq_errno() == EAGAIN) return false;
+        if (zmq_errno() != EINTR) die("zmq_msg_send");
     }
+    return true;
 }
 
 bool Socket::receive(std::string_view& bytes) {

@@ -27,6 +27,17 @@ void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure);
 /// The context of a process: one, made after all forks.
 [[nodiscard]] zmq::context_t make_context();
 
+/// A frame that goes to several sockets: they share its memory.
+class SharedFrame {
+public:
+    explicit SharedFrame(Frame frame);
+    [[nodiscard]] std::string_view view() const { return {message_.data<char>(), message_.size()}; }
+
+private:
+    friend class Socket;
+    zmq::message_t message_;
+};
+
 class Socket {
 public:
     struct Marks {
@@ -44,6 +55,7 @@ public:
     [[nodiscard]] bool send(std::string_view bytes);
     /// The same; a large frame is handed over, not copied, and is empty if it was taken.
     [[nodiscard]] bool send(Frame& frame);
+    [[nodiscard]] bool send(SharedFrame& frame);
 
     /// The next message, if one has come; valid until the next call.
     [[nodiscard]] bool receive(std::string_view& bytes);
@@ -53,6 +65,7 @@ public:
 
 private:
     [[nodiscard]] bool takes_more();
+    [[nodiscard]] bool send(zmq::message_t& message);
     explicit Socket(zmq::socket_t socket) : socket_(std::move(socket)) {}
 
     zmq::socket_t socket_;

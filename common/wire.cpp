@@ -69,6 +69,12 @@ void put(Packer& packer, const Winner& winner) {
     packer.pack_uint64(winner.attempt.session);
     packer.pack_uint64(winner.attempt.number);
 }
+void put(Packer& packer, const Addressee& addressee) {
+    packer.pack_array(3);
+    packer.pack_uint64(addressee.session);
+    packer.pack_uint64(addressee.number);
+    packer.pack_uint32(addressee.ordinal);
+}
 void put(Packer& packer, const Admission& admission) {
     packer.pack_array(4);
     packer.pack_uint64(admission.session);
@@ -194,6 +200,13 @@ public:
         get(winner.attempt.number);
         pass_over(count - 3);
     }
+    void get(Addressee& addressee) {
+        const std::uint64_t count = array(3);
+        get(addressee.session);
+        get(addressee.number);
+        get(addressee.ordinal);
+        pass_over(count - 3);
+    }
     void get(Admission& admission) {
         const std::uint64_t count = array(4);
         get(admission.session);
@@ -244,8 +257,26 @@ public:
     explicit Items(std::string_view bytes = {}) : left_(bytes) {}
 
     [[nodiscard]] bool empty() const { return left_.empty(); }
+    [[nodiscard]] std::string_view rest() const { return left_; }
+    /// The next item: moves `number` and `seq`, which are what they are if nothing is left out, behind it. False, here
+    /// and below, where there is none; the rest is of no use then.
+    template <typename R>
+    bool next(std::uint64_t& number, std::uint64_t& seq, R& record) {
+        std::uint64_t numbers = 0, seqs = 0;
+        if (left_.empty()) return false;
+        if (at_natural() && (!natural(numbers) || !natural(seqs))) return false;
+        if (number > kLastInRun || numbers > kLastInRun - number || seq > kLastInRun || seqs > kLastInRun - seq) {
+            return false;
+        }
+        record.number = number + numbers;
+        record.seq = seq + seqs;
+        number = record.number + 1;
+        seq = record.seq + 1;
+        return bytes(record.payload);
+    }
+
+private:
     [[nodiscard]] bool at_natural() const { return first() < 0x80 || (first() >= 0xcc && first() <= 0xcf); }
-    /// False, here and below, where there is none; the rest is of no use then.
     bool natural(std::uint64_t& value) {
         if (left_.empty() || !at_natural()) return false;
         const std::uint8_t type = first();
@@ -272,8 +303,6 @@ public:
         left_.remove_prefix(size);
         return true;
     }
-
-private:
     [[nodiscard]] std::uint8_t first() const { return static_cast<std::uint8_t>(left_.front()); }
     /// The number of so many bytes behind the type.
     bool big_endian(std::size_t width, std::uint64_t& value) {
@@ -356,32 +385,58 @@ void Writer::clear() {
     run_ = {};
 }
 
+/// The items follow. Their length has a fixed width: it is not known before the record is closed.
+void Writer::open_items(std::uint8_t type) {
+    constexpr char kBinOf32Bits = static_cast<char>(0xc6);
+    buffer_.write(&kBinOf32Bits, 1);
+    buffer_.write("\0\0\0\0", 4);
+    run_ = {.type = type, .items_at = buffer_.size()};
+}
+
+void Writer::add_item(std::uint64_t numbers, std::uint64_t seqs, std::string_view payload) {
+    Packer packer(buffer_);
+    if (numbers != 0 || seqs != 0) {
+        packer.pack_uint64(numbers);
+        packer.pack_uint64(seqs);
+    }
+    put(packer, payload);
+}
+
+void Writer::begin(const SharedTasks& shared) {
+    close_run();
+    leave_room_for_envelope();
+    Packer packer(buffer_);
+    packer.pack_array(7);
+    packer.pack_uint8(SharedTasks::kType);
+    put(packer, shared.to);
+    packer.pack_uint64(shared.seq);
+    packer.pack_uint32(shared.attempts);
+    packer.pack_int64(shared.left_us);
+    packer.pack_uint64(shared.age_us);
+    open_items(SharedTasks::kType);
+}
+
 /// Appends to the run that is open, if it is one of these, else opens one.
 template <std::size_t N>
-void Writer::add_item(std::uint8_t type, std::uint64_t number, std::uint64_t seq, const std::uint64_t (&shared)[N],
-                      std::string_view payload) {
-    Packer packer(buffer_);
+void Writer::add_to_run(std::uint8_t type, std::uint64_t number, std::uint64_t seq, const std::uint64_t (&shared)[N],
+                        std::string_view payload) {
     const bool goes_on = run_.type == type && number > run_.number && seq > run_.seq &&
                          std::equal(std::begin(shared), std::end(shared), run_.shared);
     if (!goes_on) {
         close_run();
         leave_room_for_envelope();
+        Packer packer(buffer_);
         packer.pack_array(static_cast<std::uint32_t>(3 + N + 1));
         packer.pack_uint8(type);
         packer.pack_uint64(number);
         packer.pack_uint64(seq);
         for (const std::uint64_t value : shared) packer.pack_uint64(value);
-        // The length has a fixed width: it is not known before the run is closed.
-        constexpr char kBinOf32Bits = static_cast<char>(0xc6);
-        buffer_.write(&kBinOf32Bits, 1);
-        buffer_.write("\0\0\0\0", 4);
-        run_ = {.type = type, .items_at = buffer_.size()};
+        open_items(type);
         std::copy(std::begin(shared), std::end(shared), run_.shared);
-    } else if (number != run_.number + 1 || seq != run_.seq + 1) {
-        packer.pack_uint64(number - run_.number - 1);
-        packer.pack_uint64(seq - run_.seq - 1);
+        run_.number = number - 1;
+        run_.seq = seq - 1;
     }
-    put(packer, payload);
+    add_item(number - run_.number - 1, seq - run_.seq - 1, payload);
     run_.number = number;
     run_.seq = seq;
 }
@@ -397,14 +452,14 @@ void Writer::close_run() {
 void Writer::add(const Task& task) {
     if (task.id || task.left_us < -1 || !fits_run(task.number, task.seq)) return add<Task>(task);
     const auto left = static_cast<std::uint64_t>(task.left_us) + 1;  // 0: none
-    add_item(kTaskRun, task.number, task.seq, {task.ordinal, task.attempts, left, task.age_us}, task.payload);
+    add_to_run(kTaskRun, task.number, task.seq, {task.ordinal, task.attempts, left, task.age_us}, task.payload);
 }
 
 void Writer::add(const Report& report) {
     if (report.id || !report.error.empty() || !fits_run(report.number, report.seq)) return add<Report>(report);
     const auto kind = static_cast<std::uint64_t>(report.kind);
-    add_item(kReportRun, report.number, report.seq, {kind, report.ordinal, report.attempts, report.latency_us},
-             report.payload);
+    add_to_run(kReportRun, report.number, report.seq, {kind, report.ordinal, report.attempts, report.latency_us},
+               report.payload);
 }
 
 void Writer::leave_room_for_envelope() {
@@ -460,6 +515,7 @@ Frame Writer::finish(const Envelope& envelope) {
 }
 
 template void Writer::add<Task>(const Task&);
+template void Writer::add(const SharedTasks&);
 template void Writer::add(const Token&);
 template void Writer::add(const Welcome&);
 template void Writer::add(const Ping&);
@@ -485,6 +541,27 @@ template void Writer::add(const Settled&);
 template void Writer::add(const Ended&);
 template void Writer::add(const Admitted&);
 template void Writer::add(const Refused&);
+
+// ---- shared tasks --------------------------------------------------------------------------------------------------
+
+SharedReader::SharedReader(const SharedTasks& shared, Session session) : items_(shared.items) {
+    const auto me = std::ranges::find(shared.to, session, &Addressee::session);
+    if (me == shared.to.end() || session == 0) return;
+    task_.number = number_ = me->number;
+    task_.ordinal = me->ordinal;
+    seq_ = shared.seq;
+    task_.attempts = shared.attempts;
+    task_.left_us = shared.left_us;
+    task_.age_us = shared.age_us;
+}
+
+const Task* SharedReader::next() {
+    if (items_.empty() || !good_) return nullptr;
+    Items items(items_);
+    good_ = items.next(number_, seq_, task_) && task_.seq != 0;
+    items_ = items.rest();
+    return good_ ? &task_ : nullptr;
+}
 
 // ---- reader --------------------------------------------------------------------------------------------------------
 
@@ -522,16 +599,7 @@ struct Reader::Parser {
 
     template <typename R>
     bool next_item(R& record) {
-        std::uint64_t numbers = 0, seqs = 0;
-        if (items.at_natural() && (!items.natural(numbers) || !items.natural(seqs))) return false;
-        if (number > kLastInRun || numbers > kLastInRun - number || seq > kLastInRun || seqs > kLastInRun - seq) {
-            return false;
-        }
-        record.number = number + numbers;
-        record.seq = seq + seqs;
-        number = record.number + 1;
-        seq = record.seq + 1;
-        return items.bytes(record.payload);
+        return items.next(number, seq, record);
     }
 
     /// Parses one object at `offset` and moves it on. False where there is none.

@@ -70,6 +70,28 @@ struct Task {
     auto fields() { return std::tie(number, seq, ordinal, attempts, left_us, age_us, id, payload); }
 };
 
+/// Whom a shared record is for, and as what.
+struct Addressee {
+    Session session = 0;
+    AttemptNumber number = 0;  ///< of the first task
+    std::uint32_t ordinal = 1;
+    bool operator==(const Addressee&) const = default;
+};
+
+/// Attempts of the same tasks at several workers, written once and sent to each of them: the envelope's peer is 0. Read
+/// it with a SharedReader.
+struct SharedTasks {
+    static constexpr std::uint8_t kType = 16;
+    static constexpr std::size_t kRequired = 6;
+    std::vector<Addressee> to;
+    Seq seq = 0;  ///< of the first task
+    std::uint32_t attempts = 1;
+    std::int64_t left_us = -1;
+    std::uint64_t age_us = 0;
+    std::string_view items;  ///< as those of a run
+    auto fields() { return std::tie(to, seq, attempts, left_us, age_us, items); }
+};
+
 /// The token on its first leg.
 struct Token {
     static constexpr std::uint8_t kType = 2;
@@ -348,9 +370,9 @@ struct Refused {
 
 // ---- frames --------------------------------------------------------------------------------------------------------
 
-using Record = std::variant<Task, Token, Welcome, Ping, Cancel, Confirm, Resend, Gone, Hello, Heartbeat, Report,
-                            TokenReport, Bye, Sync, BrokerPing, Admit, SessionGone, Lose, Verdict, CollectorHello,
-                            Synced, Decided, Settled, Ended, Admitted, Refused>;
+using Record = std::variant<Task, SharedTasks, Token, Welcome, Ping, Cancel, Confirm, Resend, Gone, Hello, Heartbeat,
+                            Report, TokenReport, Bye, Sync, BrokerPing, Admit, SessionGone, Lose, Verdict,
+                            CollectorHello, Synced, Decided, Settled, Ended, Admitted, Refused>;
 
 /// Builds a frame: add() records, then finish() with the envelope.
 class Writer {
@@ -359,6 +381,11 @@ public:
     void add(const R& record);
     void add(const Task& task);
     void add(const Report& report);
+
+    /// Begins a record of shared tasks (its own `items` are ignored), which goes on until something else is added.
+    void begin(const SharedTasks& shared);
+    /// The next task of it; so many numbers, and seqs, are left out before it.
+    void add_item(std::uint64_t numbers, std::uint64_t seqs, std::string_view payload);
 
     /// Moves the records of another writer behind those of this one.
     void append(Writer& other);
@@ -382,13 +409,32 @@ private:
     };
     void leave_room_for_envelope();
     void close_run();
+    void open_items(std::uint8_t type);
     template <std::size_t N>
-    void add_item(std::uint8_t type, std::uint64_t number, std::uint64_t seq, const std::uint64_t (&shared)[N],
-                  std::string_view payload);
+    void add_to_run(std::uint8_t type, std::uint64_t number, std::uint64_t seq, const std::uint64_t (&shared)[N],
+                    std::string_view payload);
 
     Frame buffer_;           // empty, or room for the envelope and the records behind it
     std::size_t usual_ = 0;  // size of the last frame: the next will be much like it
     Run run_;
+};
+
+/// Takes the tasks of one of the addressees out of a shared record.
+class SharedReader {
+public:
+    SharedReader(const SharedTasks& shared, Session session);
+
+    [[nodiscard]] bool addressed() const { return task_.number != 0; }
+    /// The next task, null at the end, or where the record is bad: see good().
+    [[nodiscard]] const Task* next();
+    [[nodiscard]] bool good() const { return good_; }
+
+private:
+    Task task_;
+    std::string_view items_;
+    AttemptNumber number_ = 0;  // of the next item, if nothing is left out
+    Seq seq_ = 0;
+    bool good_ = true;
 };
 
 /// Why a frame was refused.

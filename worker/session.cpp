@@ -75,14 +75,20 @@ void WorkerCore::receive_tasks(Instant now, std::string_view frame) {
         ++counts_.malformed;
         return;
     }
-    const bool mine = envelope.peer == session_ || mutated(Mutant::old_session_accepted);
+    // Shared ones name their sessions themselves.
+    const bool shared = envelope.peer == 0;
+    const bool mine = shared || envelope.peer == session_ || mutated(Mutant::old_session_accepted);
     if (session_ == 0 || !mine || envelope.broker != broker_) {
         ++counts_.refused;
         return;
     }
     const wire::Error error = reader_.each([&](auto& record) {
         using R = std::decay_t<decltype(record)>;
-        if constexpr (std::is_same_v<R, wire::Task>) {
+        if constexpr (std::is_same_v<R, wire::SharedTasks>) {
+            take_shared(now, record);
+        } else if (shared) {
+            ++counts_.malformed;
+        } else if constexpr (std::is_same_v<R, wire::Task>) {
             on_record(now, record);
         } else if constexpr (std::is_same_v<R, wire::Token>) {
             token_round_ = record.round;
@@ -91,6 +97,18 @@ void WorkerCore::receive_tasks(Instant now, std::string_view frame) {
         }
     });
     if (error != wire::Error::none) ++counts_.malformed;
+}
+
+void WorkerCore::take_shared(Instant now, const wire::SharedTasks& shared) {
+    const bool any = mutated(Mutant::old_session_accepted) && !shared.to.empty();
+    wire::SharedReader reader(shared, any ? shared.to.back().session : session_);
+    if (!reader.addressed()) ++counts_.refused;
+    while (reader.addressed()) {
+        const wire::Task* task = reader.next();
+        if (task == nullptr) break;
+        on_record(now, *task);
+    }
+    if (!reader.good()) ++counts_.malformed;
 }
 
 void WorkerCore::receive_control(Instant now, std::string_view frame) {

@@ -140,6 +140,7 @@ public:
 
 private:
     void on_record(Instant now, const wire::Task& task);
+    void take_shared(Instant now, const wire::SharedTasks& shared);
     void on_cancel(Instant now, AttemptNumber number, CancelReason reason);
     void on_confirm(const Intervals& numbers);
     void on_resend(const Intervals& numbers);

@@ -192,9 +192,11 @@ private:
             if (frame.road == Dispatcher::Road::collector) {
                 to_collector_.push_back(std::move(frame.bytes));
             } else {
-                Worker& worker = *links_.at(frame.session);
-                (frame.road == Dispatcher::Road::tasks ? worker.tasks : worker.control)
-                    .push_back(std::move(frame.bytes));
+                for (const Session session : frame.sessions) {
+                    Worker& worker = *links_.at(session);
+                    (frame.road == Dispatcher::Road::tasks ? worker.tasks : worker.control)
+                        .push_back(frame.bytes.copy());
+                }
             }
         }
         out_.clear();

@@ -21,6 +21,11 @@ std::string n(std::uint64_t value) {
 
 struct Describe {
     std::string operator()(const wire::Task& r) const { return "task " + n(r.seq) + " as #" + n(r.number); }
+    std::string operator()(const wire::SharedTasks& r) const {
+        std::string out = "tasks from " + n(r.seq) + " on, as";
+        for (const wire::Addressee& to : r.to) out += " s" + n(to.session) + "#" + n(to.number);
+        return out;
+    }
     std::string operator()(const wire::Token& r) const { return "token " + n(r.round); }
     std::string operator()(const wire::Welcome& r) const { return "welcome, hello " + n(r.hello); }
     std::string operator()(const wire::Ping& r) const { return "ping, collector " + n(r.collector); }

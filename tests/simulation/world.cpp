@@ -225,7 +225,7 @@ void World::run_broker(std::vector<Frame> inbox) {
             send(kBroker, kCollector, Road::results, std::move(frame.bytes));
         } else {
             const Road road = frame.road == Dispatcher::Road::tasks ? Road::tasks : Road::control;
-            send(kBroker, links_.at(frame.session), road, std::move(frame.bytes));
+            for (const Session session : frame.sessions) send(kBroker, links_.at(session), road, frame.bytes);
         }
     }
     check_timers();

@@ -123,14 +123,22 @@ public:
             if (out.road == Dispatcher::Road::collector) {
                 acked = std::max(acked, frame.envelope.number);
             } else {
-                to_session[out.session].frames.push_back(frame);
+                for (const Session session : out.sessions) take(session, frame);
             }
-            for (const auto& token : frame.all<wire::Token>()) rounds[out.session] = token.round;
-            for (const auto& task : frame.all<wire::Task>())
-                tasks.push_back({{out.session, task.number}, task.seq, task});
         }
         if (acknowledges)
             broker.receive(now, frame_of({wire::Kind::to_broker, config_.incarnation, collector, 0, acked}));
+    }
+    void take(Session session, const Frame& frame) {
+        to_session[session].frames.push_back(frame);
+        for (const auto& token : frame.all<wire::Token>()) rounds[session] = token.round;
+        for (const auto& task : frame.all<wire::Task>()) tasks.push_back({{session, task.number}, task.seq, task});
+        for (const auto& shared : frame.all<wire::SharedTasks>()) {
+            wire::SharedReader reader(shared, session);
+            EXPECT_TRUE(reader.addressed());
+            while (const wire::Task* task = reader.next()) tasks.push_back({{session, task->number}, task->seq, *task});
+            EXPECT_TRUE(reader.good());
+        }
     }
     /// Workers stay alive meanwhile; what was sent in all that time is in `tasks` and `control`.
     void pass(Duration duration) {

@@ -14,6 +14,7 @@ void each_sample(Check&& check) {
     const Intervals two{{1, 2}, {9, 9}};
     // clang-format off
     check(Task{1, 2, 3, 4, 5, 6, "id", "pay"}, "9901010203040506c4026964c403706179");
+    check(SharedTasks{{{1, 2, 1}, {3, 4, 2}}, 5, 2, -1, 7, "i"}, "9710929301020193030402" "0502ff07c40169");
     check(Token{7}, "920207");
     check(Welcome{1, 2, 3, 4}, "950301020304");
     check(Ping{9}, "920409");

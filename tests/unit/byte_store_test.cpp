@@ -64,7 +64,8 @@ TEST(ByteStore, AnyOrderOfLettingGoLeavesTheOthersAsTheyWere) {
             std::swap(kept[at], kept.back());
             kept.pop_back();
         } else {
-            std::string text(random() % 3 == 0 ? random() % 3000 : random() % 200, static_cast<char>('a' + random() % 26));
+            std::string text(random() % 3 == 0 ? random() % 3000 : random() % 200,
+                             static_cast<char>('a' + random() % 26));
             Bytes bytes = random() % 2 == 0 ? store.keep(std::string_view(text)) : store.keep(std::string(text));
             kept.emplace_back(std::move(text), std::move(bytes));
         }

@@ -43,6 +43,30 @@ TEST(Session, ATaskIsWorkedOnAndReported) {
     EXPECT_EQ(report.latency_us, 12U) << "its age when it was sent, and the time here";
 }
 
+TEST(Session, OfSharedTasksItTakesItsOwn) {
+    WorkerBench bench(with_slots(2));
+    wire::Writer writer;
+    const auto take = [&](std::vector<wire::Addressee> to) {
+        writer.begin({std::move(to), 70, 2, 1'000'000, 0, {}});
+        writer.add_item(0, 0, "a");
+        writer.add_item(0, 1, "b");
+        bench.worker.receive_tasks(bench.now, writer.finish({wire::Kind::tasks, bench.broker, 0, 0, 0}));
+        bench.turn();
+    };
+    take({{8, 1, 1}, {bench.worker.session(), 1, 2}});
+    ASSERT_EQ(bench.handler.started.size(), 2U);
+    EXPECT_EQ(bench.handler.started[0].payload, "a");
+    EXPECT_EQ(bench.handler.started[1].id.number, 2U);
+    EXPECT_EQ(bench.handler.started[1].seq, 72U);
+    take({{8, 3, 1}, {9, 3, 2}});
+    EXPECT_EQ(bench.worker.counts().refused, 1U) << "none of it is ours";
+    take({{bench.worker.session(), 1, 2}});
+    EXPECT_EQ(bench.worker.counts().duplicates, 2U);
+    bench.worker.receive_tasks(bench.now,
+                               support::frame_of({wire::Kind::tasks, bench.broker, 0, 0, 0}, wire::Token{1}));
+    EXPECT_EQ(bench.worker.counts().malformed, 1U) << "only shared tasks come without a session";
+}
+
 TEST(Session, FailureAndRejectionAreSaidWithTheirReason) {
     WorkerBench bench(with_slots(2));
     bench.task(1);
