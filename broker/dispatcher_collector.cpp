@@ -156,12 +156,16 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
 // ---- events --------------------------------------------------------------------------------------------------------
 
 void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
+    const Seq last = ledger_.last_seq();
+    if (decided.count == 0 || decided.step == 0 || decided.seq > last) ++counts_.surprises;
     std::uint32_t credits = 0;
-    for (std::uint64_t i = 0; i < decided.count && decided.seq + i <= ledger_.last_seq(); ++i) {
+    Seq seq = decided.seq;
+    for (std::uint64_t i = 0; i < decided.count && decided.step > 0 && seq <= last; ++i) {
         const AttemptId winner{decided.session, decided.session == 0 ? 0 : decided.number + i};
-        if (decide(now, decided.seq + i, winner)) ++credits;
+        if (decide(now, seq, winner)) ++credits;
+        if (decided.step > last - seq) break;
+        seq += decided.step;
     }
-    if (decided.count == 0 || decided.seq > ledger_.last_seq()) ++counts_.surprises;
     if (WorkerSession* worker = roster_.find(decided.session)) give_back(*worker, credits);
 }
 

@@ -325,6 +325,7 @@ WorkerSession& Dispatcher::tell(WorkerSession& worker) {
 
 void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
     call_losers_home(now);
+    roster_.next_turn();
     for (SharedBatches::Out& out : shared_.flush()) {
         frames.push_back({Road::tasks, std::move(out.sessions), std::move(out.bytes)});
     }

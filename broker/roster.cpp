@@ -76,6 +76,10 @@ namespace {
 
 constexpr std::uint64_t kFull = UINT64_MAX;
 
+/// Loads are told apart in so many steps: exact for small credits. With large ones tasks go to the same workers until
+/// those are a step ahead of the others, and share their batch.
+constexpr std::uint64_t kLoads = 128;
+
 }  // namespace
 
 bool Roster::has_credit() const {
@@ -94,7 +98,8 @@ namespace {
 
 /// Which of two workers of one pool is to be chosen first.
 bool goes_before(const WorkerSession& a, const WorkerSession& b) {
-    return a.load != b.load ? a.load < b.load : a.last_chosen < b.last_chosen;
+    if (a.load != b.load) return a.load < b.load;
+    return a.last_chosen != b.last_chosen ? a.last_chosen < b.last_chosen : a.session < b.session;
 }
 
 bool has_failed_at(const Task& task, const WorkerSession& worker) {
@@ -110,7 +115,7 @@ void Roster::put(Pool& pool, std::size_t place, WorkerSession* worker) {
 }
 
 void Roster::changed(WorkerSession& worker) {
-    worker.load = worker.can_take() ? (std::uint64_t{worker.in_flight} << 32) / worker.credit : kFull;
+    worker.load = worker.can_take() ? std::uint64_t{worker.in_flight} * kLoads / worker.credit : kFull;
     Pool& pool = pools_[worker.pool_index];
     auto& heap = pool.by_load;
     std::size_t at = worker.place;
@@ -176,7 +181,7 @@ WorkerSession* Roster::choose_unmarked(const Task& task) {
         }
     }
     if (best == nullptr) return nullptr;
-    best->last_chosen = ++turn_;
+    best->last_chosen = turn_;
     ++best->in_flight;
     changed(*best);
     return best;

@@ -75,8 +75,8 @@ struct WorkerSession {
 
     // The roster's own.
     std::size_t place = 0;          ///< in its pool's heap
-    std::uint64_t load = 0;         ///< in flight for each credit, in 2^32ths; the most there is: it can take nothing
-    std::uint64_t last_chosen = 0;  ///< the choice that took it last
+    std::uint64_t load = 0;         ///< in flight for each credit, coarse; the most there is: it can take nothing
+    std::uint64_t last_chosen = 0;     ///< the turn in which it was chosen last
     std::uint64_t chosen_against = 0;  ///< the choice in which it could not be taken
 
     [[nodiscard]] bool can_take() const {
@@ -96,7 +96,7 @@ public:
 
     /// The worker for the next attempt of a task, null if none can take it now: never one that has an attempt of it
     /// alive; if possible none where one failed; then a pool that is not in use for it; then the least loaded for its
-    /// size; then whoever has waited longest. Takes a credit there.
+    /// size; then whoever was not chosen for the most turns. Takes a credit there.
     [[nodiscard]] WorkerSession* choose(const Task& task);
     /// The same for one more attempt of the task of the last choice, which got `taken`.
     [[nodiscard]] WorkerSession* choose_another(const Task& task, WorkerSession& taken);
@@ -107,6 +107,9 @@ public:
         worker.in_flight -= credits;
         changed(worker);
     }
+
+    /// From now on, equals take turns.
+    void next_turn() { ++turn_; }
 
     [[nodiscard]] bool has_credit() const;
     [[nodiscard]] std::size_t ready() const;
@@ -131,7 +134,7 @@ private:
     DenseTable<WorkerSession*> by_session_;  // the same, to find one
     std::vector<Pool> pools_;                // ever seen
     std::uint64_t choice_ = 0;               // counts tasks: what was marked for an earlier one does not count
-    std::uint64_t turn_ = 0;                 // counts choices
+    std::uint64_t turn_ = 0;
     Session last_session_ = 0;
 };
 

@@ -312,17 +312,20 @@ void Judge::decide(OutcomeRecord&& outcome, AttemptId winner) {
     if (mutated(Mutant::settled_before_sink)) written(epoch_, seq);
 }
 
-/// Workers report in the order of the numbers, so what they win joins on to what they won before.
+/// Workers report in the order of their numbers, and each gets every so-manyth task: what they win joins on to what they
+/// won before.
 void Judge::say_decided(Seq seq, AttemptId winner) {
     if (!news_decided_.empty() && winner.session != 0) {
         wire::Decided& last = news_decided_.back();
-        if (last.session == winner.session && last.seq + last.count == seq &&
-            last.number + last.count == winner.number) {
+        const Seq last_seq = last.seq + (last.count - 1) * last.step;
+        const bool next = last.session == winner.session && last.number + last.count == winner.number && seq > last_seq;
+        if (next && (last.count == 1 || seq - last_seq == last.step)) {
+            last.step = seq - last_seq;
             ++last.count;
             return;
         }
     }
-    news_decided_.push_back({seq, winner.session, winner.number, 1});
+    news_decided_.push_back({seq, winner.session, winner.number, 1, 1});
 }
 
 void Judge::hand_to_sink(OutcomeRecord&& outcome) {

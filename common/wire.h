@@ -318,8 +318,8 @@ struct Synced {
     auto fields() { return std::tie(); }
 };
 
-/// Tasks are decided: `seq` by this attempt, or, if its session is 0, by a verdict; the `count - 1` tasks that follow
-/// it by the attempts that follow.
+/// Tasks are decided: `seq` by this attempt, or, if its session is 0, by a verdict; `count - 1` more tasks, each `step`
+/// behind the one before, by the attempts that follow.
 struct Decided {
     static constexpr std::uint8_t kType = 32;
     static constexpr std::size_t kRequired = 3;
@@ -327,7 +327,8 @@ struct Decided {
     Session session = 0;
     AttemptNumber number = 0;
     std::uint64_t count = 1;
-    auto fields() { return std::tie(seq, session, number, count); }
+    std::uint64_t step = 1;
+    auto fields() { return std::tie(seq, session, number, count, step); }
 };
 
 /// The sink has the outcome of these tasks.

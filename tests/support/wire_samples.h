@@ -39,7 +39,7 @@ void each_sample(Check&& check) {
           "99190103c4026964c4037768790203919401c4017706c40165c4016d");
     check(CollectorHello{1, two}, "931e019401020909");
     check(Synced{}, "911f");
-    check(Decided{1, 2, 3, 4}, "952001020304");
+    check(Decided{1, 2, 3, 4, 5}, "96200102030405");
     check(Settled{Outcome::cancelled, two}, "9321049401020909");
     check(Ended{1, End::expired, two, "e"}, "952201059401020909c40165");
     check(Admitted{1}, "922301");
