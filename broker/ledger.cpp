@@ -25,7 +25,7 @@ Seq Ledger::accept(Instant now, std::string_view payload, std::optional<std::str
     Task& task = tasks_.insert(++last_seq_);
     payload_bytes_ += payload.size();
     task.payload = payloads_.keep(payload);
-    task.id = std::move(id);
+    if (id) task.id = std::make_unique<std::string>(std::move(*id));
     task.accepted_at = now;
     task.deadline_at = deadline_at;
     return last_seq_;

@@ -67,7 +67,7 @@ enum class TaskState : std::uint8_t { open, giving_up, decided };
 
 struct Task {
     Bytes payload;
-    std::optional<std::string> id;
+    std::unique_ptr<std::string> id;  ///< the sender's; null: none
     Instant accepted_at{};
     Instant deadline_at = kNever;
     Instant hedge_at = kNever;  ///< when the next attempt may start although the others have not failed
