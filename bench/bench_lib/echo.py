@@ -4,14 +4,11 @@ Beside it, in the same round: the same race without books, credit, cancels and f
 over one PUSH/PULL hop between two processes (raw_hop.cpp), in frames of 256 messages and in frames of one.
 """
 
-import json
 import os
-import subprocess
 
-from . import messages
+from . import beside, messages
 from .group import Failure, Group, start_time
 
-SOURCES = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ATTEMPTS_SHARE = 0.98  # of the fanout: what is not started was decided before it could be
 
 
@@ -31,9 +28,9 @@ def measure(place, options):
     attempts = ending.books.started / options.messages
     if wrong or attempts < ATTEMPTS_SHARE * options.fanout:
         raise Failure(wrong or f"only {attempts:.3f} attempts a task, with --fanout {options.fanout}")
-    ceiling = _beside(place, "ceiling", source, options, "--workers", options.workers)
-    hop = _beside(place, "raw_hop", source, options, "--batch", 256)
-    single = _beside(place, "raw_hop", source, options, "--batch", 1)
+    ceiling = beside.seconds_of(place, "ceiling", source, options.messages, "--workers", options.workers)
+    hop = beside.seconds_of(place, "raw_hop", source, options.messages, "--batch", 256)
+    single = beside.seconds_of(place, "raw_hop", source, options.messages, "--batch", 1)
     rate = options.messages / ending.flow_s
     return {
         "messages, whole run": (options.messages / ending.whole_s, "1/s"),
@@ -60,30 +57,3 @@ def input_of(place, options):
 def run(place, options, *group):
     with Group(place, *group) as running:
         return running.finish(options.messages)
-
-
-def _beside(place, name, source, options, *words):
-    """The seconds of one of our own small programs for the same file."""
-    sink = place.file("beside")
-    words = [_program(place, name), "--input", source, "--output", sink, *map(str, words)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Failure(f"{name}: {done.stderr.strip()}")
-    said = json.loads(done.stdout)
-    if said["messages"] != options.messages or os.path.getsize(sink) != os.path.getsize(source):
-        raise Failure(f"{name} lost messages: {done.stdout.strip()}")
-    return said["seconds"]
-
-
-def _program(place, name):
-    """The one of the build (-DCURFEW_BENCH=ON), else our own, compiled here."""
-    built = os.path.join(place.built_in, f"curfew-{name.replace('_', '-')}")
-    if os.access(built, os.X_OK):
-        return built
-    own = place.file(name)
-    if not os.path.exists(own):
-        compiled = subprocess.run([os.environ.get("CXX", "c++"), "-std=c++20", "-O2", os.path.join(SOURCES, f"{name}.cpp"),
-                                   "-o", own, "-lzmq"], capture_output=True, text=True, check=False)
-        if compiled.returncode != 0:
-            raise Failure(f"cannot compile {name}.cpp: {compiled.stderr.strip()}")
-    return own

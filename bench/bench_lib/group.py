@@ -80,7 +80,7 @@ class Ending:
 class Group:
     """`with Group(place, options) as group:` starts it; `finish` waits for its good end."""
 
-    def __init__(self, place, *options, command=(), stdin=subprocess.DEVNULL):
+    def __init__(self, place, *options, command=(), stdin=subprocess.DEVNULL, environment=None):
         self.run_dir = place.new_run_dir()
         self.said = place.file("launch.stderr")
         self._books_file = -1
@@ -91,7 +91,7 @@ class Group:
         with open(self.said, "wb") as stderr:
             self.started_at = time.monotonic()
             self.process = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.DEVNULL, stderr=stderr,
-                                            env={**os.environ, "CURFEW_BIN_DIR": place.bin_dir})
+                                            env={**os.environ, "CURFEW_BIN_DIR": place.bin_dir, **(environment or {})})
         self._end = os.pidfd_open(self.process.pid)
 
     def __enter__(self):
@@ -148,6 +148,39 @@ class Group:
             if not self.look(expected) or time.monotonic() > until:
                 raise Failure(f"the group did not get so far: {self._words()}")
             select.select([self._end], [], [], LOOK_EVERY)
+        self.look(expected)
+
+    def wait_for_workers(self, client, count):
+        """Until so many are ready, and the collector too: what starts them is then no part of what is measured."""
+        self.wait_for(lambda books: books is not None, 1)
+        until = time.monotonic() + PATIENCE
+        while True:
+            answer = client.ask(self.endpoint("broker"), "stats", lambda: self.look(1))
+            if answer and answer[0]["collector"]["synced"]:
+                if sum(worker["state"] == "ready" for worker in answer[0]["workers"]) >= count:
+                    return
+            if not self.look(1) or time.monotonic() > until:
+                raise Failure(f"the workers are not ready: {self._words()}")
+            select.select([self._end], [], [], LOOK_EVERY)
+
+    def drain(self, expected):
+        """The good end of a group whose source has none, when all is settled."""
+        self.wait_for(lambda books: books.settled >= expected and books.attempts_in_flight == 0, expected)
+        self.process.send_signal(signal.SIGTERM)
+        return self.finish(expected)
+
+    def stop(self):
+        """Two signals: now, whatever is in flight. Different ones, since two of the same may arrive as one."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGINT)
+        until = time.monotonic() + PATIENCE
+        while self.look(0):
+            if time.monotonic() > until:
+                raise Failure(f"the group does not stop: {self._words()}")
+            select.select([self._end], [], [], LOOK_EVERY)
+        code, books = self._ended[1], self.books()
+        if code not in (128 + signal.SIGTERM, 128 + signal.SIGINT) or books is None or not books.balanced:
+            raise Failure(f"the group was stopped and ended with {code}: {self._words()}")
 
     def finish(self, expected):
         """Waits for the group's end. A Failure unless all of `expected` were completed and the books balance."""

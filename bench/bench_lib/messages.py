@@ -3,14 +3,16 @@
 import os
 
 DIGITS = 12
-CHUNK = 8192
+CHUNK = 8192  # messages
+CHUNK_BYTES = 4 << 20  # the same for large ones
 
 
 def write(descriptor, first, count, size):
     """Messages first to first + count - 1, each of `size` bytes and a newline; never more than a chunk in memory."""
     tail = "x" * (size - DIGITS) + "\n"
-    for start in range(first, first + count, CHUNK):
-        stop = min(start + CHUNK, first + count)
+    chunk = max(1, min(CHUNK, CHUNK_BYTES // size))
+    for start in range(first, first + count, chunk):
+        stop = min(start + chunk, first + count)
         data = memoryview("".join(f"{number:0{DIGITS}d}{tail}" for number in range(start, stop)).encode())
         while data:
             data = data[os.write(descriptor, data):]

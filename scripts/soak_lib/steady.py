@@ -120,6 +120,10 @@ def _judge(options, code, said, checker, samples):
         print(f"{name:<10} memory {then[MEMORY]:.0f} to {now[MEMORY]:.0f} KiB ({now[MEMORY] / then[MEMORY]:.3f}),"
               f" descriptors {then[DESCRIPTORS]:.0f} to {now[DESCRIPTORS]:.0f},"
               f" threads {then[THREADS]:.0f} to {now[THREADS]:.0f}")
+        curve = [statistics.median(values) for tenth in range(10)
+                 if (values := [has[name][MEMORY] for share, has in samples
+                                if tenth <= 10 * share < tenth + 1 and name in has])]
+        print(f"{'':<10} by tenths, KiB: {' '.join(f'{kib:.0f}' for kib in curve)}")
         if now[MEMORY] > MEMORY_MAY_GROW * then[MEMORY]:
             wrong.append(f"{name} has grown")
         wrong += [f"{name} has other {what}" for what in (DESCRIPTORS, THREADS) if then[what] != now[what]]

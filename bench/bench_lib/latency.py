@@ -1,0 +1,69 @@
+"""How long a message is under way, from a client's PUSH to the ingest until its outcome is at the client's PULL.
+
+The client (ping_pong.cpp) is one process at both ends of the group. `alone`: one message at a time, for two fanouts.
+`load`: the usual fanout, on a schedule that stands from the beginning, at half of the rate of the ingest bench, which is
+measured just before; latency counts from the scheduled instant, so no wait is omitted.
+"""
+
+from . import beside, echo, ingest, procfile
+from .group import Failure, Group
+from .req import Client
+
+WARM_UP = 1000
+
+
+def add_options(parser):
+    parser.add_argument("--messages", type=int, default=20_000, help="one at a time, for each fanout (%(default)s)")
+    parser.add_argument("--size", type=int, default=128, help="bytes of a message (%(default)s)")
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--fanout", type=int, default=4)
+    parser.add_argument("--rate-messages", type=int, default=500_000, help="to find the top rate (%(default)s)")
+    parser.add_argument("--share", type=float, default=0.5, help="of the top rate, for the load (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of load (%(default)s)")
+    parser.add_argument("--burst-us", type=int, default=500, help="from burst to burst of the schedule, 50 to 1000 (%(default)s)")
+
+
+def measure(place, options):
+    figures = {}
+    for fanout in sorted({1, options.fanout}):
+        said = _one(place, options, fanout, "--count", options.messages, "--warm-up", WARM_UP)
+        figures |= _figures(f"alone, fanout {fanout}", said, "us", 1)
+    top = _top_rate(place, options)
+    rate = int(top * options.share)
+    said = _one(place, options, options.fanout, "--count", int(rate * options.seconds), "--warm-up", rate // 2,
+                "--rate", rate, "--burst-us", options.burst_us)
+    return figures | _figures("load", said, "ms", 1000) | {
+        "load: top rate before": (top, "1/s"),
+        "load: rate": (rate, "1/s"),
+        "load: sends late, p99": (said["lateness_p99_us"] / 1000, "ms"),
+    }
+
+
+def _figures(name, said, unit, divisor):
+    return {f"{name}: {what}": (said[f"{what}_us"] / divisor, unit) for what in ("p50", "p99", "most")}
+
+
+def _top_rate(place, options):
+    options = type(options)(**{**vars(options), "messages": options.rate_messages})
+    ending, _ = ingest.flow(place, options, echo.input_of(place, options), place.file("out"))
+    return options.messages / ending.flow_s
+
+
+def _one(place, options, fanout, *words):
+    """What the client says of a group of its own that ends well."""
+    file = procfile.write(place, [("--handler", "echo")] * options.workers, ("--fanout", fanout),
+                          sink=f"zmq:{procfile.RESULTS}", source=f"zmq:{procfile.INGEST}")
+    beside.program(place, "ping_pong")
+    with Group(place, "--quiet", file) as group, Client() as client:
+        group.wait_for_workers(client, options.workers)
+        said = beside.run(place, "ping_pong", "--ingest", procfile.endpoint(group, procfile.INGEST),
+                          "--sink", procfile.endpoint(group, procfile.RESULTS), "--size", options.size, *words)
+        ending = group.drain(_all_of(words))
+    if ending.books.accepted != _all_of(words):
+        raise Failure(f"{ending.books.accepted} accepted of {_all_of(words)}")
+    return said
+
+
+def _all_of(words):
+    said = dict(zip(words[::2], words[1::2]))
+    return said["--count"] + said["--warm-up"]

@@ -1,0 +1,36 @@
+"""What an attempt costs the broker and the collector as the workers grow more: their own processor time for each.
+
+Fanout 4, echo; see accounts.py for what is counted.
+"""
+
+from . import accounts, echo, messages
+from .group import Failure
+
+RUNS = 3
+WORKERS = (4, 16, 64)
+
+
+def add_options(parser):
+    parser.add_argument("--messages", type=int, default=500_000, help="for each number of workers (%(default)s)")
+    parser.add_argument("--size", type=int, default=128, help="bytes of a message (%(default)s)")
+    parser.add_argument("--fanout", type=int, default=4)
+
+
+def measure(place, options):
+    source = echo.input_of(place, options)
+    costs, figures = {"broker": [], "collector": []}, {}
+    for workers in WORKERS:
+        account = accounts.take(place, source, options.messages, options.size, workers, "--handler", "echo",
+                                "--fanout", options.fanout, "--output", place.file("out"))
+        started = account.ending.books.started
+        if started < echo.ATTEMPTS_SHARE * options.fanout * options.messages:
+            raise Failure(f"only {started} attempts with {workers} workers")
+        if wrong := messages.check_file(place.file("out"), options.messages, options.size):
+            raise Failure(wrong)
+        for name, found in costs.items():
+            found.append(account.cpu_s[name] / started * 1e6)
+            figures[f"{workers} workers: {name}, processor time of an attempt"] = (found[-1], "us")
+        figures[f"{workers} workers: whole group, processor time of an attempt"] = (account.all_s / started * 1e6, "us")
+    for name, found in costs.items():
+        figures[f"{name}: most / least"] = (max(found) / min(found), "x")
+    return figures
