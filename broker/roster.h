@@ -74,8 +74,8 @@ struct WorkerSession {
     bool control_blocked = false;
 
     // The roster's own.
-    std::size_t place = 0;          ///< in its pool's heap
-    std::uint64_t load = 0;         ///< in flight for each credit, coarse; the most there is: it can take nothing
+    std::size_t place = 0;             ///< in its pool's heap
+    std::uint64_t load = 0;            ///< in flight for each credit, coarse; the most there is: it can take nothing
     std::uint64_t last_chosen = 0;     ///< the turn in which it was chosen last
     std::uint64_t chosen_against = 0;  ///< the choice in which it could not be taken
 

@@ -312,8 +312,8 @@ void Judge::decide(OutcomeRecord&& outcome, AttemptId winner) {
     if (mutated(Mutant::settled_before_sink)) written(epoch_, seq);
 }
 
-/// Workers report in the order of their numbers, and each gets every so-manyth task: what they win joins on to what they
-/// won before.
+/// Workers report in the order of their numbers, and each gets every so-manyth task: what they win joins on to what
+/// they won before.
 void Judge::say_decided(Seq seq, AttemptId winner) {
     if (!news_decided_.empty() && winner.session != 0) {
         wire::Decided& last = news_decided_.back();
