@@ -1,6 +1,6 @@
 """How long a message is under way, from a client's PUSH to the ingest until its outcome is at the client's PULL.
 
-The client (ping_pong.cpp) is one process at both ends of the group. `alone`: one message at a time, for two fanouts.
+The client (ping_pong.cpp) is one process at both ends of the group. `alone`: one message at a time, for two fanouts; beside it, four hops with nothing in between (ring.cpp).
 `load`: the usual fanout, on a schedule that stands from the beginning, at half of the rate of the ingest bench, which is
 measured just before; latency counts from the scheduled instant, so no wait is omitted.
 """
@@ -28,6 +28,10 @@ def measure(place, options):
     for fanout in sorted({1, options.fanout}):
         said = _one(place, options, fanout, "--count", options.messages, "--warm-up", WARM_UP)
         figures |= _figures(f"alone, fanout {fanout}", said, "us", 1)
+    ring = beside.run(place, "ring", "--dir", place.new_run_dir(), "--count", options.messages)
+    figures |= {"bare ring: p50": (ring["p50_us"], "us"), "bare ring: p99": (ring["p99_us"], "us")}
+    for fanout in sorted({1, options.fanout}):
+        figures[f"alone, fanout {fanout} / bare ring: p50"] = (figures[f"alone, fanout {fanout}: p50"][0] / ring["p50_us"], "x")
     top = _top_rate(place, options)
     rate = int(top * options.share)
     said = _one(place, options, options.fanout, "--count", int(rate * options.seconds), "--warm-up", rate // 2,

@@ -1,0 +1,121 @@
+// The floor of a latency: a message goes round a ring of four PUSH/PULL hops over ipc, one at a time, as a message of
+// curfew's does (client, broker, worker, collector, client), and nobody on the way does anything with it.
+//
+//     curfew-ring --dir DIRECTORY [--count N]
+//
+// Says {"p50_us":A,"p99_us":B} on stdout; 1 and a line on stderr if anything fails. Forked before there is a context.
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+#include <zmq.hpp>
+
+namespace {
+
+constexpr int kRelays = 3, kPatienceMs = 10'000;
+constexpr std::size_t kWarmUp = 1000, kSize = 128;
+
+struct Flags {
+    std::string dir;
+    std::size_t count = 20'000;
+};
+
+Flags parse(int argc, char** argv) {
+    Flags flags;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string_view name = argv[i];
+        if (name == "--dir") flags.dir = argv[i + 1];
+        if (name == "--count") flags.count = std::max(1UL, std::strtoul(argv[i + 1], nullptr, 10));
+    }
+    if (flags.dir.empty()) throw std::runtime_error("say --dir DIRECTORY");
+    return flags;
+}
+
+std::string path_of(const Flags& flags, int place) {
+    return flags.dir + "/ring" + std::to_string(place % (kRelays + 1));
+}
+
+/// A place in the ring: takes from its own socket, hands on to the next one's.
+struct Place {
+    zmq::context_t context;
+    zmq::socket_t in{context, zmq::socket_type::pull}, out{context, zmq::socket_type::push};
+
+    Place(const Flags& flags, int place) {
+        for (zmq::socket_t* socket : {&in, &out}) {
+            socket->set(zmq::sockopt::rcvtimeo, kPatienceMs);
+            socket->set(zmq::sockopt::sndtimeo, kPatienceMs);
+            socket->set(zmq::sockopt::linger, 0);
+        }
+        in.bind("ipc://" + path_of(flags, place));
+        out.connect("ipc://" + path_of(flags, place + 1));
+    }
+};
+
+[[noreturn]] void relay(const Flags& flags, int number) {
+    Place place(flags, number);
+    for (zmq::message_t message;;) {
+        if (!place.in.recv(message) || !place.out.send(std::move(message), zmq::send_flags::none)) std::_Exit(1);
+    }
+}
+
+void measure(const Flags& flags) {
+    using Clock = std::chrono::steady_clock;
+    Place place(flags, 0);
+    const std::string payload(kSize, 'x');
+    std::vector<double> latencies;
+    for (std::size_t i = 0; i < kWarmUp + flags.count; ++i) {
+        const auto sent_at = Clock::now();
+        zmq::message_t message;
+        if (!place.out.send(zmq::buffer(payload)) || !place.in.recv(message))
+            throw std::runtime_error("the ring is cut");
+        const std::chrono::duration<double, std::micro> took = Clock::now() - sent_at;
+        if (i >= kWarmUp) latencies.push_back(took.count());
+    }
+    std::sort(latencies.begin(), latencies.end());
+    std::printf("{\"p50_us\":%.1f,\"p99_us\":%.1f}\n", latencies[latencies.size() / 2],
+                latencies[latencies.size() * 99 / 100]);
+}
+
+int run(const Flags& flags) {
+    std::vector<pid_t> children;
+    for (int number = 1; number <= kRelays; ++number) {
+        const pid_t child = fork();
+        if (child < 0) throw std::runtime_error("cannot fork");
+        if (child == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            relay(flags, number);
+        }
+        children.push_back(child);
+    }
+    int code = 0;
+    try {
+        measure(flags);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "curfew-ring: %s\n", error.what());
+        code = 1;
+    }
+    for (const pid_t child : children) kill(child, SIGKILL);
+    for (const pid_t child : children) waitpid(child, nullptr, 0);
+    for (int place = 0; place <= kRelays; ++place) unlink(path_of(flags, place).c_str());
+    return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(parse(argc, argv));
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "curfew-ring: %s\n", error.what());
+        return 1;
+    }
+}
