@@ -235,6 +235,10 @@ void Daemon::rest(Instant now) {
     constexpr auto kQuiet = std::chrono::milliseconds(50);  // of processor time in a second
     if (now < rest_at_) return;
     rest_at_ = now + std::chrono::seconds(1);
+    if (const auto count = turned_away(); count > turned_away_logged_ && turned_away_log_.now(now)) {
+        log::warn("connections_refused count={} reason=\"out of descriptors (ulimit -n)\"",
+                  count - std::exchange(turned_away_logged_, count));
+    }
     timespec time{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     const Duration used = std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);

@@ -17,6 +17,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "common/log.h"
 #include "common/options.h"
 #include "common/run_dir.h"
 #include "common/socket.h"
@@ -120,6 +121,8 @@ private:
     Instant rest_at_{};
     Duration used_at_rest_{};  // of processor time
     bool worked_ = false;
+    std::uint64_t turned_away_logged_ = 0;
+    log::Seldom turned_away_log_;
 };
 
 }  // namespace curfew

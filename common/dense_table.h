@@ -106,7 +106,7 @@ private:
         Page& operator=(const Page&) = delete;
 
         [[nodiscard]] bool has(std::uint64_t i) const { return (used >> i & 1U) != 0; }
-        [[nodiscard]] Value* at(std::uint64_t i) { return reinterpret_cast<Value*>(room) + i; }
+        [[nodiscard]] Value* at(std::uint64_t i) { return &values[i]; }
         template <typename Visit>
         void for_each(Visit&& visit) {
             for (std::uint32_t left = used; left != 0; left &= left - 1) {
@@ -117,7 +117,9 @@ private:
 
         const std::uint64_t number;  // the keys are number * kPage and those that follow
         std::uint32_t used = 0;      // a bit for each value that is there
-        alignas(Value) std::byte room[kPage * sizeof(Value)];
+        union {
+            Value values[kPage];  // those whose bit is set
+        };
     };
 
     /// Most look-ups follow one in the same page.

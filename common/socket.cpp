@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <mutex>
@@ -48,10 +49,14 @@ public:
         const auto stranger = syscall(SYS_accept4, listener, nullptr, nullptr, SOCK_CLOEXEC);
         if (stranger >= 0) close(static_cast<int>(stranger));
         descriptor_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        ++turned_away_;
         if (stranger < 0) poll(nullptr, 0, 1);
     }
 
+    [[nodiscard]] std::uint64_t turned_away() const { return turned_away_; }
+
 private:
+    std::atomic<std::uint64_t> turned_away_ = 0;
     std::mutex mutex_;
     int descriptor_ = -1;
 };
@@ -63,8 +68,24 @@ Reserve reserve;
     std::abort();
 }
 
+zmq::context_t open_context() {
+    try {
+        return {};
+    } catch (const zmq::error_t& error) {
+        throw EndpointError(fmt::format("cannot begin with sockets: {}", error.what()));
+    }
+}
+
+zmq::socket_t open_socket(zmq::context_t& context, zmq::socket_type type) {
+    try {
+        return {context, type};
+    } catch (const zmq::error_t& error) {
+        throw EndpointError(fmt::format("cannot open a socket: {}", error.what()));
+    }
+}
+
 zmq::socket_t make(zmq::context_t& context, zmq::socket_type type, const Socket::Marks& marks) {
-    zmq::socket_t socket(context, type);
+    zmq::socket_t socket = open_socket(context, type);
     const auto linger = std::chrono::duration_cast<std::chrono::milliseconds>(marks.linger).count();
     socket.set(zmq::sockopt::linger, static_cast<int>(linger));
     socket.set(zmq::sockopt::sndhwm, marks.send);
@@ -93,6 +114,10 @@ extern "C" int accept4(int listener, sockaddr* address, socklen_t* size, int fla
     reserve.turn_away(listener);
     errno = ECONNABORTED;
     return -1;
+}
+
+std::uint64_t turned_away() {
+    return reserve.turned_away();
 }
 
 void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure) {
@@ -130,7 +155,7 @@ void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure) {
 
 zmq::context_t make_context() {
     reserve.hold();
-    zmq::context_t context;
+    zmq::context_t context = open_context();
     context.set(zmq::ctxopt::blocky, false);
     context.set(zmq::ctxopt::max_sockets, 16384);
     return context;

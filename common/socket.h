@@ -6,6 +6,7 @@
 // EndpointError, with what to do; anything else that libzmq reports is a broken invariant and ends the process.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ struct EndpointError : std::runtime_error {
 /// Checks scheme and, for what is to be bound, that nobody but this machine can reach it unless `insecure`. Throws
 /// EndpointError.
 void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure);
+
+/// How often somebody who connected was turned away since there was no descriptor for him. For any thread.
+[[nodiscard]] std::uint64_t turned_away();
 
 /// The context of a process: one, made after all forks.
 [[nodiscard]] zmq::context_t make_context();

@@ -86,15 +86,16 @@ void WorkerCore::receive_tasks(Instant now, std::string_view frame) {
         using R = std::decay_t<decltype(record)>;
         if constexpr (std::is_same_v<R, wire::SharedTasks>) {
             take_shared(now, record);
-        } else if (shared) {
-            ++counts_.malformed;
+            return;
         } else if constexpr (std::is_same_v<R, wire::Task>) {
-            on_record(now, record);
+            if (!shared) return on_record(now, record);
         } else if constexpr (std::is_same_v<R, wire::Token>) {
-            token_round_ = record.round;
-        } else {
-            ++counts_.malformed;
+            if (!shared) {
+                token_round_ = record.round;
+                return;
+            }
         }
+        ++counts_.malformed;
     });
     if (error != wire::Error::none) ++counts_.malformed;
 }

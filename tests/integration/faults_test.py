@@ -1,25 +1,30 @@
 #!/usr/bin/env python3
-"""Faults that come from outside: bad links, stalled peers, few descriptors, other clocks, work that floods, restarts in
-any order. What tells right from wrong: every message has exactly one outcome, the books balance, nothing is left.
+"""Faults that come from outside: bad links, stalled peers, too few descriptors, processes and memory, other clocks, work
+that floods or kills, restarts in any order. What tells right from wrong: every message has exactly one outcome, the books balance, nothing is left.
 
 Crashes are in crash_test.py, junk in bad_input_test.py.
 """
 
+import contextlib
 import itertools
 import json
 import os
 import random
+import re
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from tests.support.group import GroupTest, eventually, is_over, memory_peak_mib, numbers, processes_running  # noqa: E402
+from tests.support.group import (BIN_DIR, GroupTest, address_space, descriptors_of, eventually, is_over,  # noqa: E402
+                                 memory_peak_mib, numbers, processes_running, processor_seconds)
 from tests.support.proxy import Proxy  # noqa: E402
 
 SEED = int(os.environ.get("CURFEW_TEST_SEED") or int.from_bytes(os.urandom(4), "big"))
@@ -165,7 +170,57 @@ class Pauses(FaultTest):
         self.assertNotIn("died", launch.err)
 
 
+def knock(path, patience=20):
+    """A connection to a listener, whose backlog may be full just now."""
+    stranger = socket.socket(socket.AF_UNIX)
+    stranger.settimeout(patience)
+
+    def connected():
+        try:
+            stranger.connect(path)
+        except BlockingIOError:
+            return False
+        return True
+    try:
+        eventually(connected, f"a place in the backlog of {path}")
+    except BaseException:
+        stranger.close()
+        raise
+    return stranger
+
+
+def wait_until_dropped(stranger):
+    """Until the other side closes the connection; what it says before is of no interest."""
+    with contextlib.suppress(ConnectionResetError):
+        while stranger.recv(4096):
+            pass
+
+
 class Strangers(FaultTest):
+    def test_two_thousand_idle_connections_hold_up_nobody_and_are_dropped(self):
+        count, (soft, hard) = 2000, resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.assertTrue(hard == resource.RLIM_INFINITY or hard >= count + 200, f"ulimit -Hn is {hard}: too few for this test")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + 200), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--handler", "echo", stdin="pipe")
+        self.workers_are_ready(2)
+        names = ("results", "events", "w1.tasks", "w1.control", "broker.monitor")
+        pids = [self.pid_of(name) for name in ("broker", "collector", "w1")]
+        before = [descriptors_of(pid) for pid in pids]
+        with contextlib.ExitStack() as stack:
+            strangers = [stack.enter_context(contextlib.closing(knock(f"{self.run_dir}/{name}.sock")))
+                         for _ in range(count // len(names)) for name in names]
+            eventually(lambda: sum(map(descriptors_of, pids)) >= sum(before) + count, f"{count} to be let in")
+            launch.feed(numbers(2000))
+            launch.writes(2000)
+            self.assertGreaterEqual(sum(map(descriptors_of, pids)), sum(before) + count, "done while all of them are there")
+            for stranger in strangers:
+                wait_until_dropped(stranger)
+        eventually(lambda: [descriptors_of(pid) for pid in pids] == before, "the descriptors to be back")
+        launch.end_of_input()
+        self.ends_well(launch)
+        self.each_has_one_outcome(launch.lines, 2000)
+
     def test_idle_connections_and_stalled_handshakes_hold_up_nobody_and_are_dropped(self):
         launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--handler", "echo", stdin="pipe")
         self.workers_are_ready(2)
@@ -193,6 +248,174 @@ class Strangers(FaultTest):
 
 
 class Scarcity(FaultTest):
+    FEW = 48  # descriptors
+
+    def test_broker_worker_and_collector_without_descriptors_turn_strangers_away_and_work_on(self):
+        few = f"prlimit --nofile={self.FEW} curfew"
+        launch = self.launch_procfile(f"broker: {few}-broker --source stdin", f"w1: {few}-worker --name w1 --handler echo",
+                                      f"collector: {few}-collector", stdin="pipe")
+        self.workers_are_ready(1)
+        launch.feed(numbers(500))
+        launch.writes(500)
+        listeners = {"broker": "events", "w1": "w1.tasks", "collector": "results"}
+        pids = {name: self.pid_of(name) for name in listeners}
+        before = {name: descriptors_of(pid) for name, pid in pids.items()}
+        used = {name: processor_seconds(pid) for name, pid in pids.items()}
+        with contextlib.ExitStack() as stack:
+            strangers = [stack.enter_context(contextlib.closing(knock(f"{self.run_dir}/{listener}.sock")))
+                         for _ in range(2 * self.FEW) for listener in listeners.values()]
+            eventually(lambda: all(descriptors_of(pid) == self.FEW for pid in pids.values()), "all descriptors to be in use")
+            launch.feed(b"".join(b"%d\n" % n for n in range(501, 1001)))
+            launch.writes(1000)
+            self.assertEqual([descriptors_of(pid) for pid in pids.values()], 3 * [self.FEW], "done while there was none left")
+            for stranger in strangers:  # some at once, those that were let in within seconds
+                wait_until_dropped(stranger)
+            for name, pid in pids.items():
+                self.assertLess(processor_seconds(pid) - used[name], 1.0, f"{name} turned without pause")
+        for name in pids:
+            launch.says(rf"warning {name} connections_refused count=\d+ .*descriptors")
+        eventually(lambda: {name: descriptors_of(pid) for name, pid in pids.items()} == before, "the descriptors to be back")
+        self.assertEqual(self.snapshots().keys(), pids.keys(), "who asks is let in again")
+        launch.feed(b"".join(b"%d\n" % n for n in range(1001, 1501)))
+        launch.end_of_input()
+        self.ends_well(launch)
+        self.each_has_one_outcome(launch.lines, 1500)
+        self.assertNotIn("died", launch.err)
+
+    def test_a_process_that_cannot_begin_for_want_of_descriptors_says_so(self):
+        roles = (("broker", 15, ()), ("worker", 18, ("--handler", "echo")), ("worker", 40, ("--slots", "40", "--", "cat")),
+                 ("collector", 15, ()))
+        for role, few, words in roles:
+            with self.subTest(role=role, words=words):
+                running = self.run_words("prlimit", f"--nofile={few}", os.path.join(BIN_DIR, f"curfew-{role}"), *words,
+                                         environment={"CURFEW_RUN_DIR": self.run_dir})
+                self.assertIn(running.code(), (64, 74), running.err)
+                self.assertIn("Too many open files", running.err)
+                eventually(lambda: not self.supervisors(), "the end of its supervisors")
+
+    def test_work_that_cannot_be_started_for_want_of_descriptors_fails_with_the_reason_until_there_are_some(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--slots", "2", "--fanout", "1", "--json", "--",
+                             "cat", stdin="pipe")
+        self.workers_are_ready(1)
+        launch.feed(numbers(10))
+        launch.writes(10)
+        worker = self.pid_of("w1")
+        used, supervisors = processor_seconds(worker), self.supervisors()
+        before = resource.prlimit(worker, resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        for pid in supervisors:  # to be replaced, which takes descriptors
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: all(map(is_over, supervisors)), "the end of the supervisors")
+        launch.feed(b"11\n12\n")
+        launch.writes(12)
+        for line in launch.lines[10:]:
+            outcome = json.loads(line)
+            self.assertEqual(outcome["outcome"], "failed")
+            self.assertIn("Too many open files", outcome["error"])
+        self.assertLess(processor_seconds(worker) - used, 0.5)
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
+        eventually(lambda: len(self.supervisors()) == 2, "the supervisors to be started")
+        launch.feed(b"".join(b"%d\n" % n for n in range(13, 31)))
+        launch.end_of_input()
+        tasks, _ = self.ends_well(launch, code=1)
+        self.assertEqual((tasks["completed"], tasks["failed"]), (28, 2))
+        self.assertNotIn("died (", launch.err)
+
+    def limit_processes_of(self, pids):
+        """From now on none of them can start another. Returns the way back."""
+        if os.geteuid() != 0:  # the limit on processes does not bind root
+            before = [resource.prlimit(pid, resource.RLIMIT_NPROC, (1, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
+                      for pid in pids]
+            return lambda: [resource.prlimit(pid, resource.RLIMIT_NPROC, limit) for pid, limit in zip(pids, before)]
+        try:
+            with open("/proc/self/cgroup", encoding="utf-8") as file:
+                own = {line.split(":")[1]: line.strip().split(":", 2)[2] for line in file}
+            root = "/sys/fs/cgroup/pids" + own["pids"] if "pids" in own else "/sys/fs/cgroup" + own[""]
+            group = tempfile.mkdtemp(prefix="curfew-test-", dir=root)
+        except (OSError, KeyError) as error:
+            self.skipTest(f"no cgroup can be had: {error}")
+        home = os.path.join(root, "cgroup.procs")
+
+        def move(to):
+            with open(os.path.join(group, "cgroup.procs"), encoding="utf-8") as file:
+                inside = file.read().split()
+            for pid in inside if to == home else pids:
+                with contextlib.suppress(ProcessLookupError), open(to, "w", encoding="utf-8") as file:
+                    file.write(str(pid))
+
+        def undo():
+            if os.path.exists(group):
+                move(home)
+                eventually(lambda: not _removal_fails(group), "the cgroup to be empty")
+        self.addCleanup(undo)
+        if not os.path.exists(os.path.join(group, "pids.max")):
+            self.skipTest("cgroups here do not limit processes")
+        move(os.path.join(group, "cgroup.procs"))
+        with open(os.path.join(group, "pids.max"), "w", encoding="utf-8") as file:
+            file.write("0")
+        return undo
+
+    def test_work_that_cannot_be_started_for_want_of_processes_fails_with_the_reason_until_there_are_some(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--slots", "2", "--fanout", "1", "--json", "--",
+                             "cat", stdin="pipe")
+        self.workers_are_ready(1)
+        launch.feed(numbers(10))
+        launch.writes(10)
+        worker = self.pid_of("w1")
+        used = processor_seconds(worker)
+        undo = self.limit_processes_of([worker, *self.supervisors()])
+        launch.feed(b"".join(b"%d\n" % n for n in range(11, 21)))
+        launch.writes(20)
+        undo()
+        for line in launch.lines[10:]:
+            outcome = json.loads(line)
+            self.assertEqual(outcome["outcome"], "failed")
+            self.assertIn("fork: Resource temporarily unavailable", outcome["error"])
+        self.assertLess(processor_seconds(worker) - used, 0.5)
+        launch.feed(b"".join(b"%d\n" % n for n in range(21, 31)))
+        launch.end_of_input()
+        tasks, _ = self.ends_well(launch, code=1)
+        self.assertEqual((tasks["completed"], tasks["failed"]), (20, 10))
+
+    def test_worker_and_collector_without_memory_for_a_message_do_it_when_there_is_some(self):
+        for name in ("w1", "collector"):
+            with self.subTest(name=name):
+                self.run_dir = self.path(f"run-{name}")
+                launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--handler", "echo",
+                                     "--deadline", "none", "--max-message", "32m", stdin="pipe")
+                self.workers_are_ready(1)
+                launch.feed(numbers(100))
+                launch.writes(100)
+                pid = self.pid_of(name)
+                used = processor_seconds(pid)
+                resource.prlimit(pid, resource.RLIMIT_AS, (address_space(pid) + (4 << 20), resource.RLIM_INFINITY))
+                launch.feed(b"x" * (16 << 20) + b"\n")
+                launch.feed(b"".join(b"%d\n" % n for n in range(101, 201)))
+                launch.writes(200)  # the others pass
+                self.assertEqual(self.broker_until(lambda b: b["tasks"]["completed"] == 200, "the others")["tasks"]["in_flight"], 1)
+                self.assertLess(processor_seconds(pid) - used, 1.0)
+                if not is_over(pid):
+                    resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                launch.end_of_input()
+                tasks, _ = self.ends_well(launch)
+                self.assertEqual(tasks["completed"], 201)
+                self.assertEqual(sorted(map(len, launch.lines))[-1], 16 << 20)
+
+    def test_a_broker_without_memory_ends_the_group_with_75_and_the_count_of_what_is_left(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--max-message", "32m", "--", "sh", "-c",
+                             f'read -r m; if [ "$m" = 101 ]; then exec sleep {self.sleep}; fi; echo "$m"', stdin="pipe")
+        self.workers_are_ready(1)
+        launch.feed(numbers(101))
+        launch.writes(100)
+        self.broker_until(lambda b: b["tasks"]["in_flight"] == 1 and b["tasks"]["completed"] == 100, "one under way")
+        broker = self.pid_of("broker")
+        resource.prlimit(broker, resource.RLIMIT_AS, (address_space(broker) + (4 << 20), resource.RLIM_INFINITY))
+        with contextlib.suppress(BrokenPipeError):
+            launch.feed(b"x" * (16 << 20) + b"\n")
+        self.assertEqual(launch.code(), 75, launch.err)
+        launch.says("bad_alloc")
+        launch.says(r"launch: 1 messages? left without an outcome \(1 in flight, 0 not accepted\)")
+        self.nothing_runs(self.sleep)
+
     def test_a_worker_with_few_descriptors_does_its_work(self):
         worker = 'sh -c "ulimit -n 64; exec curfew-worker --slots 1 --handler exec -- sh -c \'sleep 0.001; cat\'"'
         launch = self.launch_procfile("broker: curfew-broker --source stdin --fanout 1 --attempts 3",
@@ -211,6 +434,14 @@ class Scarcity(FaultTest):
         self.assertEqual((dead["seq"], dead["outcome"], dead["message"]), (7, "failed", "7"))
         self.assertEqual([past["end"] for past in dead["history"]], ["failed"])
         self.assertNotIn("7", launch.lines)
+
+
+def _removal_fails(folder):
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return True
+    return False
 
 
 def _loop_mounts_work():
@@ -294,17 +525,28 @@ class Floods(FaultTest):
 
 @unittest.skipUnless(os.geteuid() == 0 and shutil.which("unshare"), "needs root")
 class Clocks(FaultTest):
-    def test_each_process_may_have_a_monotonic_clock_of_its_own(self):
-        shifted = "unshare --time --fork --kill-child=TERM --monotonic {0} --boottime {0} -- "
-        if subprocess.run([*shifted.format(1).split(), "true"], stderr=subprocess.DEVNULL).returncode != 0:
+    """Monotonic clocks that differ: by time namespaces. A clock that jumps is one that differs after each restart."""
+
+    HOUR, YEAR = 3600, 365 * 86400
+    SHIFTED = "unshare --time --fork --kill-child=TERM --monotonic {0} --boottime {0} -- "
+
+    def setUp(self):
+        super().setUp()
+        if subprocess.run([*self.SHIFTED.format(1).split(), "true"], stderr=subprocess.DEVNULL).returncode != 0:
             self.skipTest("no time namespaces here")
-        launch = self.launch_procfile(
-            "broker: curfew-broker --source stdin --deadline 2s --hedge 20ms",
-            f"w1: {shifted.format(86400 * 365)} curfew-worker --name w1 --handler sleep:exp:5ms",
-            f"w2: {shifted.format(50)} curfew-worker --name w2 --handler sleep:exp:5ms",
-            f"collector: {shifted.format(3600)} curfew-collector", words=(), stdin=numbers(500))
-        self.assertEqual(launch.code(), 0, launch.err[-2000:])
-        self.each_has_one_outcome(launch.lines, 500)
+        self.back = -int(time.clock_gettime(time.CLOCK_MONOTONIC) / 2)  # further back than the start of the machine is no time
+
+    def group(self, broker, w1, w2, collector, handler="--handler sleep:exp:5ms", **how):
+        """A group of which each process has its clock set off by so many seconds."""
+        def shift(seconds):
+            return self.SHIFTED.format(seconds) if seconds else ""
+        return self.launch_procfile(
+            f"broker: curfew-broker --source stdin --fanout 2 --deadline 2s --hedge 20ms {shift(broker) and ''}",
+            f"w1: {shift(w1)} curfew-worker --name w1 {handler}", f"w2: {shift(w2)} curfew-worker --name w2 {handler}",
+            f"collector: {shift(collector)} curfew-collector", **how)
+
+    def test_each_process_may_have_a_monotonic_clock_of_its_own(self):
+        pass
 
 
 class Restarts(FaultTest):

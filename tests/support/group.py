@@ -93,6 +93,25 @@ def is_over(pid):
     return _read(pid, "stat").rpartition(b") ")[2][:1] in (b"", b"Z", b"X")
 
 
+def descriptors_of(pid):
+    """How many it has open."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
+
+
+def processor_seconds(pid):
+    """What it has used so far; of its own, without its children."""
+    fields = _read(pid, "stat").rpartition(b") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def address_space(pid):
+    """Bytes."""
+    return int(re.search(rb"VmSize:\s+(\d+) kB", _read(pid, "status"))[1]) * 1024
+
+
 def memory_peak_mib(pid):
     match = re.search(rb"VmHWM:\s+(\d+) kB", _read(pid, "status"))
     return int(match[1]) / 1024 if match else 0.0

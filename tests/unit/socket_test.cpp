@@ -1,0 +1,87 @@
+// What our sockets promise where libzmq does not: a process that is out of descriptors lives on.
+#include "common/socket.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "tests/support/temp_dir.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+
+class SocketTest : public testing::Test {
+protected:
+    void SetUp() override { ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0); }
+    void TearDown() override { release(); }
+
+    /// Opens all descriptors that there are: 128 at most.
+    void use_up() {
+        const rlimit few{.rlim_cur = std::min<rlim_t>(128, before_.rlim_cur), .rlim_max = before_.rlim_max};
+        ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+        for (int one = 0; (one = ::open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) used_.push_back(one);
+        ASSERT_EQ(errno, EMFILE);
+    }
+    void release() {
+        for (const int one : used_) ::close(one);
+        used_.clear();
+        ::setrlimit(RLIMIT_NOFILE, &before_);
+    }
+
+    static std::string next(Socket& socket) {
+        const Instant until = Clock::now() + 10s;
+        std::string_view bytes;
+        while (!socket.receive(bytes)) {
+            if (Clock::now() > until) return "nothing";
+            zmq_pollitem_t item = socket.poll_item();
+            (void)zmq_poll(&item, 1, 100);
+        }
+        return std::string(bytes);
+    }
+
+    support::TempDir dir_;
+    rlimit before_{};
+    std::vector<int> used_;
+};
+
+TEST_F(SocketTest, WhoComesWhenThereIsNoDescriptorIsTurnedAwayAndTheOthersStay) {
+    const std::string path = dir_.file("socket");
+    zmq::context_t context = make_context();
+    Socket pull = Socket::bound(context, zmq::socket_type::pull, "ipc://" + path, {});
+    Socket push = Socket::connected(context, zmq::socket_type::push, "ipc://" + path, {});
+    ASSERT_TRUE(push.send("before"));
+    ASSERT_EQ(next(pull), "before");
+
+    const int caller = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_GE(caller, 0);
+    use_up();
+    const std::uint64_t before = turned_away();
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::connect(caller, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    const timeval patience{.tv_sec = 10, .tv_usec = 0};
+    ::setsockopt(caller, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    char byte = 0;
+    EXPECT_EQ(::recv(caller, &byte, 1, 0), 0) << "it is closed without a word";
+    ::close(caller);
+    EXPECT_EQ(turned_away(), before + 1);
+    ASSERT_TRUE(push.send("meanwhile"));
+    EXPECT_EQ(next(pull), "meanwhile");
+
+    release();
+    Socket late = Socket::connected(context, zmq::socket_type::push, "ipc://" + path, {});
+    ASSERT_TRUE(late.send("after"));
+    EXPECT_EQ(next(pull), "after");
+}
+
+}  // namespace
+}  // namespace curfew
