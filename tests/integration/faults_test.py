@@ -23,8 +23,8 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from tests.support.group import (BIN_DIR, GroupTest, address_space, descriptors_of, eventually, is_over,  # noqa: E402
-                                 memory_peak_mib, numbers, processes_running, processor_seconds)
+from tests.support.group import (BIN_DIR, LAUNCH, PYTHON, GroupTest, address_space, descriptors_of, eventually,  # noqa: E402
+                                 is_over, memory_peak_mib, numbers, processes_running, processor_seconds)
 from tests.support.proxy import Proxy  # noqa: E402
 
 SEED = int(os.environ.get("CURFEW_TEST_SEED") or int.from_bytes(os.urandom(4), "big"))
@@ -249,6 +249,7 @@ class Strangers(FaultTest):
 
 class Scarcity(FaultTest):
     FEW = 48  # descriptors
+    BUSY = 12  # below this number all are in use in a worker, as long as it lives
 
     def test_broker_worker_and_collector_without_descriptors_turn_strangers_away_and_work_on(self):
         few = f"prlimit --nofile={self.FEW} curfew"
@@ -301,7 +302,7 @@ class Scarcity(FaultTest):
         launch.writes(10)
         worker = self.pid_of("w1")
         used, supervisors = processor_seconds(worker), self.supervisors()
-        before = resource.prlimit(worker, resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        before = resource.prlimit(worker, resource.RLIMIT_NOFILE, (self.BUSY, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
         for pid in supervisors:  # to be replaced, which takes descriptors
             os.kill(pid, signal.SIGKILL)
         eventually(lambda: all(map(is_over, supervisors)), "the end of the supervisors")
@@ -377,25 +378,28 @@ class Scarcity(FaultTest):
         self.assertEqual((tasks["completed"], tasks["failed"]), (20, 10))
 
     def test_worker_and_collector_without_memory_for_a_message_do_it_when_there_is_some(self):
-        for name in ("w1", "collector"):
+        short = []
+        for name in ("w1", "collector"):  # each in a group of its own, side by side
+            self.run_dir = self.path(f"run-{name}")
+            launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--handler", "echo", "--deadline",
+                                 "none", "--max-message", "32m", stdin="pipe")
+            self.workers_are_ready(1)
+            launch.feed(numbers(100))
+            launch.writes(100)
+            pid = self.snapshot(name)["pid"]
+            used = processor_seconds(pid)
+            resource.prlimit(pid, resource.RLIMIT_AS, (address_space(pid) + (4 << 20), resource.RLIM_INFINITY))
+            launch.feed(b"x" * (16 << 20) + b"\n")
+            launch.feed(b"".join(b"%d\n" % n for n in range(101, 201)))
+            launch.writes(200)  # the others pass
+            short.append((name, launch, pid, used))
+        for name, launch, pid, used in short:
+            self.assertLess(processor_seconds(pid) - used, 1.0, f"{name} turned without pause")
+            if not is_over(pid):
+                resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            launch.end_of_input()
+        for name, launch, _, _ in short:
             with self.subTest(name=name):
-                self.run_dir = self.path(f"run-{name}")
-                launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--handler", "echo",
-                                     "--deadline", "none", "--max-message", "32m", stdin="pipe")
-                self.workers_are_ready(1)
-                launch.feed(numbers(100))
-                launch.writes(100)
-                pid = self.pid_of(name)
-                used = processor_seconds(pid)
-                resource.prlimit(pid, resource.RLIMIT_AS, (address_space(pid) + (4 << 20), resource.RLIM_INFINITY))
-                launch.feed(b"x" * (16 << 20) + b"\n")
-                launch.feed(b"".join(b"%d\n" % n for n in range(101, 201)))
-                launch.writes(200)  # the others pass
-                self.assertEqual(self.broker_until(lambda b: b["tasks"]["completed"] == 200, "the others")["tasks"]["in_flight"], 1)
-                self.assertLess(processor_seconds(pid) - used, 1.0)
-                if not is_over(pid):
-                    resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-                launch.end_of_input()
                 tasks, _ = self.ends_well(launch)
                 self.assertEqual(tasks["completed"], 201)
                 self.assertEqual(sorted(map(len, launch.lines))[-1], 16 << 20)
@@ -525,28 +529,73 @@ class Floods(FaultTest):
 
 @unittest.skipUnless(os.geteuid() == 0 and shutil.which("unshare"), "needs root")
 class Clocks(FaultTest):
-    """Monotonic clocks that differ: by time namespaces. A clock that jumps is one that differs after each restart."""
+    """Monotonic clocks that differ, by time namespaces. No running process sees its clock jump there: it jumps when the
+    process is started again. Nothing is decided by the wall clock."""
 
     HOUR, YEAR = 3600, 365 * 86400
-    SHIFTED = "unshare --time --fork --kill-child=TERM --monotonic {0} --boottime {0} -- "
+    SHIFTED = "unshare --time --fork --kill-child=TERM --monotonic {0} --boottime {0} --"
+    # The same for one that shall end at TERM, which unshare keeps from its child.
+    OFF = f"""by=$1; shift; {SHIFTED.format('$by')} "$@" & trap "kill -KILL $!" TERM; wait $!"""
 
     def setUp(self):
         super().setUp()
         if subprocess.run([*self.SHIFTED.format(1).split(), "true"], stderr=subprocess.DEVNULL).returncode != 0:
             self.skipTest("no time namespaces here")
-        self.back = -int(time.clock_gettime(time.CLOCK_MONOTONIC) / 2)  # further back than the start of the machine is no time
+        self.off = self.write("off.sh", self.OFF)
+        self.back = -int(time.clock_gettime(time.CLOCK_MONOTONIC) / 2)  # no clock is before the start of the machine
 
-    def group(self, broker, w1, w2, collector, handler="--handler sleep:exp:5ms", **how):
-        """A group of which each process has its clock set off by so many seconds."""
-        def shift(seconds):
-            return self.SHIFTED.format(seconds) if seconds else ""
-        return self.launch_procfile(
-            f"broker: curfew-broker --source stdin --fanout 2 --deadline 2s --hedge 20ms {shift(broker) and ''}",
-            f"w1: {shift(w1)} curfew-worker --name w1 {handler}", f"w2: {shift(w2)} curfew-worker --name w2 {handler}",
-            f"collector: {shift(collector)} curfew-collector", **how)
+    def group(self, w1, w2, collector, work="--handler sleep:exp:5ms", broker="", words=(), **how):
+        """Seconds that the clock of each is off, or a script that starts w1."""
+        first = f"sh {w1}" if isinstance(w1, str) else f"sh {self.off} {w1} curfew-worker {work}"
+        procfile = self.write("Procfile", "\n".join((
+            f"broker: curfew-broker --source stdin {broker}", f"w1: {first}",
+            f"w2: sh {self.off} {w2} curfew-worker {work}",
+            f"collector: sh {self.off} {collector} curfew-collector --format json")) + "\n")
+        return self.run_words(*words, PYTHON, "-E", LAUNCH, "--run-dir", self.run_dir, procfile, **how)
+
+    def each_is_done_once(self, launch, count):
+        self.assertEqual(launch.code(), 0, launch.err[-2000:])
+        self.each_has_one_outcome([json.loads(line)["result"] for line in launch.lines], count)
+        self.assertIn(f"{count} = {count} completed", launch.err)
 
     def test_each_process_may_have_a_monotonic_clock_of_its_own(self):
-        pass
+        launch = self.group(self.YEAR, 50, self.HOUR, broker="--deadline 2s --hedge 20ms", stdin=numbers(500))
+        self.each_is_done_once(launch, 500)
+
+    def test_the_brokers_clock_may_be_an_hour_ahead_of_some_and_behind_others(self):
+        launch = self.group(self.back, 2 * self.HOUR, self.YEAR, broker="--fanout 2 --deadline 2s",
+                            words=self.SHIFTED.format(self.HOUR).split(), stdin=numbers(500))
+        self.each_is_done_once(launch, 500)
+
+    def test_a_worker_whose_clock_jumps_forth_and_back_with_each_start_costs_no_message(self):
+        count, starts = 1500, self.write("starts", "")
+        script = self.write("w1.sh", f"""echo >>{starts}
+            case $(wc -l <{starts}) in *[02468]) by={self.HOUR};; *) by={self.back};; esac
+            exec sh {self.off} $by curfew-worker --slots 4 --handler sleep:exp:5ms""")
+        launch = self.group(script, 0, 0, broker="--fanout 1 --deadline 20s", stdin="pipe")
+        for fed in range(0, count, 300):
+            launch.feed(b"".join(b"%d\n" % n for n in range(fed + 1, fed + 301)))
+            launch.writes(fed + 100)
+            self.workers_are_ready(2)
+            if fed < 1200:
+                os.kill(self.pid_of("w1"), signal.SIGKILL)
+        launch.end_of_input()
+        self.each_is_done_once(launch, count)
+        with open(starts, encoding="utf-8") as file:
+            self.assertEqual(len(file.readlines()), 5)
+
+    def test_deadlines_and_hedges_come_when_they_are_due_whatever_the_clocks_of_those_who_keep_them(self):
+        work = f"-- sh -c 'read m; if [ $m -gt 20 ]; then exec sleep {self.sleep}; fi; echo $m'"
+        began = time.monotonic()
+        launch = self.group(self.YEAR, self.back, self.HOUR, work=work, stdin=numbers(24),
+                            broker="--deadline 1s --grace 200ms --hedge 100ms --fanout 2")
+        self.assertEqual(launch.code(), 1, launch.err[-2000:])
+        self.assertLess(time.monotonic() - began, 15)
+        outcomes = {outcome["seq"]: outcome for outcome in map(json.loads, launch.lines)}
+        self.assertEqual([outcomes[seq]["outcome"] for seq in range(1, 25)], 20 * ["completed"] + 4 * ["expired"])
+        for seq in range(21, 25):
+            self.assertLessEqual(len(outcomes[seq]["history"]), 2)
+        self.nothing_runs(self.sleep)
 
 
 class Restarts(FaultTest):
@@ -596,6 +645,37 @@ class DeadLetters(FaultTest):
         self.assertEqual([past["end"] for past in letters[2]["history"]], ["failed", "failed"])
         self.assertEqual(len({past["worker"] for past in letters[2]["history"]}), 2, "the second attempt goes elsewhere")
         self.assertEqual((letters[3]["attempts"], letters[3]["attempt"]), (1, 1), "no second attempt of what was rejected")
+
+    def test_ten_poisonous_messages_of_both_kinds_are_dead_letters_and_the_good_ones_complete(self):
+        """Five kill their worker, twice and no more, five always fail. Each worker that died waits longer for its restart."""
+        poison, workers = [word for word in ("kill", "fail") for _ in range(5)], 5
+        messages = [f"{word}{n}" for n, word in enumerate(poison)]
+        random.Random(SEED).shuffle(messages)
+        messages = [message for n, one in enumerate(messages) for message in (*(f"good{20 * n + i}" for i in range(20)), one)]
+        work = ('read m; case "$m" in kill*) read -r _ _ _ up _ </proc/$PPID/stat; kill -9 "$up"; exec sleep 100;; '
+                'fail*) echo "no $m" >&2; exit 3;; esac; echo "$m"')
+        launch = self.launch("--run-dir", self.run_dir, "--workers", str(workers), "--fanout", "1", "--attempts", "2", "--json",
+                             "--dead-letters", self.path("dead"), "--", "sh", "-c", work,
+                             stdin="".join(f"{message}\n" for message in messages).encode(),
+                             environment={"CURFEW_POISON": "2"})
+        tasks, attempts = self.ends_well(launch, code=1)
+        self.assertEqual((tasks["completed"], tasks["failed"], tasks["expired"]), (200, 10, 0), f"seed {SEED}")
+        self.assertEqual(sorted(json.loads(line)["result"] for line in launch.lines),
+                         sorted(message for message in messages if message.startswith("good")))
+        letters = self.letters()
+        self.assertEqual({seq: letter["message"] for seq, letter in letters.items()},
+                         {n: message for n, message in enumerate(messages, 1) if not message.startswith("good")})
+        for letter in letters.values():
+            kills = letter["message"].startswith("kill")
+            self.assertIn("killed 2 workers" if kills else f"no {letter['message']}", letter["error"])
+            ends = [past["end"] for past in letter["history"]]
+            self.assertEqual(ends.count("lost" if kills else "failed"), 2, letter)
+        self.assertEqual(attempts["failed"], 10)
+        waits = {f"w{n}": re.findall(rf"^launch: w{n} \(pid \d+\) died \(SIGKILL\), starting it again in (\S+ m?s)$", launch.err,
+                                     re.MULTILINE) for n in range(1, workers + 1)}
+        self.assertEqual(sum(map(len, waits.values())), 10, launch.err)
+        for name, words in waits.items():
+            self.assertEqual(words, ["100 ms", "200 ms", "400 ms", "800 ms"][:len(words)], name)
 
     def test_a_file_of_dead_letters_that_cannot_be_written_is_74(self):
         launch = self.launch("--dead-letters", self.path("no", "such", "folder"), "--handler", "echo", stdin=b"1\n")

@@ -237,7 +237,8 @@ TEST(WireRuns, ARunEndsWhereSomethingElseIsShared) {
         add(task);
     }
     std::string found;
-    for (const Task& task : read_frame(writer.finish(kEnvelope)).all<Task>()) {
+    const Frame frame = read_frame(writer.finish(kEnvelope));
+    for (const Task& task : frame.all<Task>()) {
         found += std::to_string(task.number) + " " + std::to_string(task.ordinal) + " " + std::to_string(task.left_us) +
                  " " + std::to_string(task.age_us) + " " + std::string(task.id.value_or("-")) + "\n";
     }
