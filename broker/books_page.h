@@ -3,9 +3,10 @@
 // account.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
+
+#include "common/mapped_file.h"
 
 namespace curfew {
 
@@ -38,15 +39,13 @@ struct BooksPage {
     static constexpr std::uint64_t kMagic = 0x3142574546525543;  // "CURFEWB1"
 
     /// Throws std::system_error.
-    explicit BooksPage(const std::string& file);
-    ~BooksPage();
-    BooksPage(const BooksPage&) = delete;
-    BooksPage& operator=(const BooksPage&) = delete;
+    explicit BooksPage(const std::string& path);
 
     std::uint64_t& operator[](Field field) { return page_[field]; }
 
 private:
-    std::uint64_t* page_ = nullptr;
+    MappedFile file_;
+    std::uint64_t* page_;
 };
 
 }  // namespace curfew

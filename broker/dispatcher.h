@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,8 @@ public:
         Hedging::Config hedging;
         Duration heartbeat =
             std::chrono::seconds(1);  ///< the workers'; pings go twice as often, silence is three times that
+        /// What a worker that died had in its slots, none if nobody knows. Asked once for each death.
+        std::function<std::optional<std::vector<AttemptId>>(const std::string& name, Incarnation)> what_ran;
     };
     /// Which way a frame goes.
     enum class Road : std::uint8_t { tasks, control, collector };

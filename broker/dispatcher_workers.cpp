@@ -168,6 +168,14 @@ void Dispatcher::leave(WorkerSession& worker, bool died) {
     roster_.changed(worker);
     worker.died = died;
     worker.blames = died && collector_synced();  // else nobody knows what has ended meanwhile
+    if (worker.blames && config_.what_ran) {
+        if (const auto ids = config_.what_ran(worker.name, worker.worker)) {
+            worker.ran.emplace();
+            for (const AttemptId& id : *ids) {
+                if (id.session == worker.session) worker.ran->push_back(id.number);
+            }
+        }
+    }
     tell(worker).gone_due = true;
     if (collector_state_ != CollectorState::unknown) to_collector_.add(wire::SessionGone{worker.session});
     if (mutated(Mutant::lost_without_echo)) lose_all(worker.last_heard, worker);
@@ -190,17 +198,20 @@ void Dispatcher::on_record(Instant now, const wire::Refused& refused) {
     close_if_empty(*worker);
 }
 
-/// Work starts in the order of the numbers: of what has no end, the first `slots` were running, as far as one can say.
+/// A death blames what was in the worker's slots. If nobody can say what that was: work starts in the order of the
+/// numbers, so the first `slots` of what has no end are taken for it.
 void Dispatcher::lose_all(Instant now, WorkerSession& worker) {
     SessionBooks& books = *ledger_.session(worker.session);
     std::uint32_t place = 0;
     for (const AttemptNumber number : books.open.sorted_keys()) {
         const AttemptId id{worker.session, number};
         const Attempt& attempt = *books.open.find(number);
-        const bool was_running = attempt.state != AttemptState::reported && place++ < worker.slots;
+        const bool ran = worker.ran && !mutated(Mutant::innocent_blamed)
+                             ? std::ranges::find(*worker.ran, number) != worker.ran->end()
+                             : attempt.state != AttemptState::reported && place++ < worker.slots;
         Task* task = ledger_.task(attempt.seq);
         if (task != nullptr && task->state == TaskState::decided && task->winner == id) continue;
-        if (task != nullptr && worker.blames && was_running) ++task->deaths;
+        if (task != nullptr && worker.blames && ran) ++task->deaths;
         const char* why = worker.died ? "its worker died" : "its worker is gone";
         if (end_attempt(now, worker, number, End::lost, why)) --worker.in_flight;
     }

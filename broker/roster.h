@@ -55,10 +55,11 @@ struct WorkerSession {
     std::string tasks_endpoint;
     std::string control_endpoint;
     Instant last_heard{};
-    bool died = false;              ///< it ended by itself, without a bye (it did not fall silent)
-    bool blames = false;            ///< and what it ran, which may be why, is known
-    std::uint64_t round = 0;        ///< last round of the token
-    std::deque<TokenRound> rounds;  ///< under way
+    bool died = false;                              ///< it ended by itself, without a bye (it did not fall silent)
+    bool blames = false;                            ///< and what has ended before is known: what ran then may be why
+    std::optional<std::vector<AttemptNumber>> ran;  ///< what was in its slots when it died; nobody knows: none
+    std::uint64_t round = 0;                        ///< last round of the token
+    std::deque<TokenRound> rounds;                  ///< under way
 
     // What is to be said on the next flush: written by way of Dispatcher::tell() only.
     bool has_news = false;  ///< it stands in the dispatcher's list

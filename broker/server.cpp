@@ -6,6 +6,7 @@
 
 #include "broker/snapshot.h"
 #include "common/exit_code.h"
+#include "common/running_page.h"
 
 namespace curfew {
 namespace {
@@ -15,11 +16,18 @@ using Road = Dispatcher::Road;
 /// Alarms behind the credits; reached only when a peer stands still.
 constexpr int kSendMark = 1000;
 
+Dispatcher::Config with_eyes(Daemon& daemon, Dispatcher::Config config) {
+    config.what_ran = [dir = daemon.run_dir().path()](const std::string& name, Incarnation worker) {
+        return read_running(dir, name, worker);
+    };
+    return config;
+}
+
 }  // namespace
 
 BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source)
     : daemon_(daemon),
-      dispatcher_(config.dispatcher),
+      dispatcher_(with_eyes(daemon, config.dispatcher)),
       source_(std::move(source)),
       events_(daemon.bind(zmq::socket_type::pull, config.events, "events", {})),
       admin_(daemon.bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),

@@ -155,9 +155,11 @@ void Judge::end(Session id, SessionBook& session, AttemptNumber number, End end)
 // ---- from the broker -----------------------------------------------------------------------------------------------
 
 void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
+    const bool known = envelope.broker == broker_ || !synced_;
+    if (known && envelope.peer > config_.incarnation) meet_rival(envelope.peer);
     // Whoever it means: a newer broker may have taken an old hello, that was under way for long, for ours.
-    if (envelope.broker > broker_) {
-        meet_broker(envelope, reader);
+    if (is_new(now, envelope)) {
+        meet_broker(now, envelope, reader);
         return;
     }
     const bool for_me = envelope.peer == config_.incarnation || envelope.peer == 0;
@@ -165,6 +167,7 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
         ++counts_.refused;
         return;
     }
+    heard_at_ = now;
     if (synced_ && envelope.peer == config_.incarnation) sender_.acknowledge(now, envelope.acked);
     if (envelope.number != 0) {
         // A turned bit makes a number of none; what has one and is no batch would take the place of one.
@@ -191,9 +194,29 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
     if (error != wire::Error::none) ++counts_.malformed;
 }
 
+/// The broker speaks to a newer life of the collector, but here is the only one: our clock has been set back, or an old
+/// hello came late. So the number goes above that, and all begins anew. One frame alone may have a turned bit. The next
+/// number would not do: others may be under way, or have done the same as we do.
+void Judge::meet_rival(Incarnation rival) {
+    constexpr Incarnation kAhead = 1ULL << 32;  // milliseconds: some weeks
+    if (std::exchange(rival_, rival) != rival || rival >= UINT64_MAX - 2 * kAhead) return;
+    config_.incarnation = rival + kAhead + config_.incarnation % kAhead;
+    synced_ = false;
+    hello_at_ = {};
+    epoch_ = 0;
+    settled_.clear();
+}
+
+/// A greater incarnation is newer. So is any other once the broker that was known is silent: incarnations are times,
+/// and clocks are set back.
+bool Judge::is_new(Instant now, const wire::Envelope& envelope) const {
+    if (envelope.broker == broker_) return false;
+    return envelope.broker > broker_ || now - heard_at_ >= 2 * config_.patience;
+}
+
 /// A newer broker shows itself. Its word alone is not enough to leave the old one (one flipped bit would do): it is
 /// said hello, and taken when it answers with a Sync for us.
-void Judge::meet_broker(const wire::Envelope& envelope, wire::Reader& reader) {
+void Judge::meet_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
     newcomer_ = envelope.broker;
     const wire::Error error = reader.each([&](auto& record) {
         if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Sync>) {
@@ -202,6 +225,7 @@ void Judge::meet_broker(const wire::Envelope& envelope, wire::Reader& reader) {
                 return;
             }
             broker_ = envelope.broker;
+            heard_at_ = now;
             newcomer_ = 0;
             synced_ = false;
             on_record(record);
@@ -212,6 +236,7 @@ void Judge::meet_broker(const wire::Envelope& envelope, wire::Reader& reader) {
 
 void Judge::on_record(const wire::Sync& sync) {
     if (synced_) return;
+    ++syncs_;
     if (sync.epoch != epoch_) settled_.clear();
     epoch_ = sync.epoch;
     settled_.insert(sync.settled);
@@ -309,7 +334,7 @@ void Judge::decide(OutcomeRecord&& outcome, AttemptId winner) {
     say_decided(outcome.seq, winner);
     const Seq seq = outcome.seq;
     hand_to_sink(std::move(outcome));
-    if (mutated(Mutant::settled_before_sink)) written(epoch_, seq);
+    if (mutated(Mutant::settled_before_sink)) written(syncs_, seq);
 }
 
 /// Workers report in the order of their numbers, and each gets every so-manyth task: what they win joins on to what
@@ -330,6 +355,7 @@ void Judge::say_decided(Seq seq, AttemptId winner) {
 
 void Judge::hand_to_sink(OutcomeRecord&& outcome) {
     outcome.epoch = epoch_;
+    outcome.sync = syncs_;
     if (!config_.keep_order) {
         for_sink_.push_back(std::move(outcome));
         return;
@@ -356,9 +382,9 @@ OutcomeRecord* Judge::next_outcome() {
     return &for_sink_.front();
 }
 
-void Judge::written(Epoch epoch, Seq seq) {
+void Judge::written(std::uint64_t sync, Seq seq) {
     const DecidedTask* task = decided_.find(seq);
-    if (epoch != epoch_ || task == nullptr || task->awaited) return;  // written for a broker that is no more
+    if (sync != syncs_ || task == nullptr || task->awaited) return;  // written for a broker that is no more
     const Outcome outcome = task->outcome;
     if (task->winner.session != 0) {
         ++counts_.ends[index(End::won)];
@@ -404,7 +430,7 @@ void Judge::flush(Instant now, std::vector<Frame>& frames) {
     wire::Envelope envelope{Kind::to_broker, broker_, config_.incarnation, 0, receiver_.received()};
     if ((!synced_ || newcomer_ != 0) && now >= hello_at_) {
         hello_at_ = now + config_.hello_every;
-        const wire::Envelope hello{Kind::to_broker, std::max(broker_, newcomer_), config_.incarnation, 0, 0};
+        const wire::Envelope hello{Kind::to_broker, newcomer_ != 0 ? newcomer_ : broker_, config_.incarnation, 0, 0};
         writer_.add(wire::CollectorHello{epoch_, settled_.intervals()});
         frames.push_back(writer_.finish(hello));
         newcomer_ = 0;

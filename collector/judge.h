@@ -43,6 +43,7 @@ struct PastAttemptText {
 /// What the sink is given: how one task finished.
 struct OutcomeRecord {
     Epoch epoch = 0;
+    std::uint64_t sync = 0;  ///< the judge's, for written()
     Seq seq = 0;
     Outcome outcome = Outcome::completed;
     std::optional<std::string> id;
@@ -63,7 +64,9 @@ public:
         Incarnation incarnation = 1;
         bool keep_order = false;
         Duration hello_every = std::chrono::milliseconds(250);
-        Duration patience = std::chrono::seconds(1);  ///< before a batch that is not acknowledged is sent again
+        Duration patience =
+            std::chrono::seconds(1);  ///< before a batch that is not acknowledged is sent again; a broker
+                                      ///< that is silent for twice as long may be followed by any other
     };
     struct Counts {
         std::array<std::uint64_t, kEnds + 1> ends{};          ///< by End
@@ -83,8 +86,9 @@ public:
     /// call of anything. Its task settles when written() is called.
     [[nodiscard]] OutcomeRecord* next_outcome();
 
-    /// The sink has the outcome of this task.
-    void written(Epoch epoch, Seq seq);
+    /// The sink has the outcome of this task. `sync` is the outcome's: what was handed out before the last one no
+    /// longer counts.
+    void written(std::uint64_t sync, Seq seq);
 
     /// Appends the frames for the broker. Call it once a turn, after everything was read.
     void flush(Instant now, std::vector<Frame>& frames);
@@ -120,7 +124,9 @@ private:
 
     void receive_from_worker(const wire::Envelope& envelope, wire::Reader& reader);
     void receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
-    void meet_broker(const wire::Envelope& envelope, wire::Reader& reader);
+    void meet_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
+    void meet_rival(Incarnation rival);
+    [[nodiscard]] bool is_new(Instant now, const wire::Envelope& envelope) const;
     void on_record(const wire::Sync& sync);
     void on_record(const wire::Admit& admit);
     void on_record(const wire::SessionGone& gone);
@@ -143,9 +149,12 @@ private:
 
     Incarnation broker_ = 0;
     Incarnation newcomer_ = 0;  // a newer broker that showed itself since the last hello
+    Incarnation rival_ = 0;     // a greater incarnation of the collector that the broker spoke to
+    std::uint64_t syncs_ = 0;
     bool synced_ = false;
     bool owes_ack_ = false;
     Instant hello_at_{};
+    Instant heard_at_{};  // the broker, last
     StreamSender sender_;
     StreamReceiver receiver_;
 

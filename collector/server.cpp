@@ -47,7 +47,7 @@ void CollectorServer::write_outcomes(Instant now) {
     }
     sink_->flush(now, written_);
     if (dead_letters_) dead_letters_->flush(now, written_);
-    for (const auto& [epoch, seq] : written_) judge_.written(epoch, seq);
+    for (const auto& [sync, seq] : written_) judge_.written(sync, seq);
     written_.clear();
 }
 

@@ -33,7 +33,7 @@ DescriptorSink::~DescriptorSink() {
 
 void DescriptorSink::put(const OutcomeRecord& outcome) {
     format_(bytes_, outcome);
-    pending_.push_back({written_ + (bytes_.size() - begin_), outcome.epoch, outcome.seq});
+    pending_.push_back({written_ + (bytes_.size() - begin_), outcome.sync, outcome.seq});
 }
 
 /// How much to write at once: whole lines, and to a pipe no more than it takes without blocking (poll said that
@@ -74,7 +74,7 @@ void DescriptorSink::flush(Instant now, Written& written) {
         begin_ = 0;
     }
     for (; !pending_.empty() && pending_.front().end <= written_; pending_.pop_front()) {
-        written.emplace_back(pending_.front().epoch, pending_.front().seq);
+        written.emplace_back(pending_.front().sync, pending_.front().seq);
     }
 }
 
@@ -129,7 +129,7 @@ int open_sink_file(const std::string& path, bool crashed_before) {
 void ZmqSink::put(const OutcomeRecord& outcome) {
     Pending& next = pending_.emplace_back();
     format_(next.bytes, outcome);
-    next.epoch = outcome.epoch;
+    next.sync = outcome.sync;
     next.seq = outcome.seq;
 }
 
@@ -144,7 +144,7 @@ void ZmqSink::flush(Instant now, Written& written) {
             retry_at_ = now + std::chrono::milliseconds(2);
             return;
         }
-        written.emplace_back(next.epoch, next.seq);
+        written.emplace_back(next.sync, next.seq);
     }
 }
 

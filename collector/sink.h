@@ -24,7 +24,7 @@ void append_json(std::string& out, const OutcomeRecord& outcome);  ///< one line
 
 class Sink {
 public:
-    using Written = std::vector<std::pair<Epoch, Seq>>;
+    using Written = std::vector<std::pair<std::uint64_t, Seq>>;  ///< OutcomeRecord::sync and seq
     virtual ~Sink() = default;
     virtual void put(const OutcomeRecord& outcome) = 0;
     /// Writes what can be written now; appends the tasks whose outcome it has.
@@ -50,7 +50,7 @@ public:
 private:
     struct Pending {
         std::uint64_t end;  // of its bytes, counted from the sink's start
-        Epoch epoch;
+        std::uint64_t sync;
         Seq seq;
     };
     [[nodiscard]] std::size_t piece() const;
@@ -82,7 +82,7 @@ public:
 private:
     struct Pending {
         std::string bytes;
-        Epoch epoch = 0;
+        std::uint64_t sync = 0;
         Seq seq = 0;
     };
     Socket socket_;

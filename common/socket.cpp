@@ -47,9 +47,9 @@ public:
         const std::lock_guard lock(mutex_);
         if (descriptor_ >= 0) close(descriptor_);
         const auto stranger = syscall(SYS_accept4, listener, nullptr, nullptr, SOCK_CLOEXEC);
+        ++turned_away_;
         if (stranger >= 0) close(static_cast<int>(stranger));
         descriptor_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        ++turned_away_;
         if (stranger < 0) poll(nullptr, 0, 1);
     }
 

@@ -41,7 +41,8 @@ WorkerServer::WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr
       collector_(daemon.connect(zmq::socket_type::push, config.collector, "results", {.send = kResultsMark})),
       broker_(daemon.connect(zmq::socket_type::push, config.broker, "events",
                              {.send = kLifeMark, .linger = Duration::zero()})),
-      core_(fill_in(daemon, config, tasks_, control_), *handler_) {}
+      running_(daemon.run_dir().path(), daemon.name(), daemon.run_dir().incarnation(), config.core.slots),
+      core_(fill_in(daemon, config, tasks_, control_), *handler_, running_.slots()) {}
 
 void WorkerServer::poll_items(std::vector<zmq_pollitem_t>& items) {
     items.push_back(tasks_.poll_item());

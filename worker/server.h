@@ -10,6 +10,7 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/running_page.h"
 #include "worker/handler.h"
 #include "worker/session.h"
 
@@ -42,6 +43,7 @@ private:
     Socket control_;
     Socket collector_;
     Socket broker_;
+    RunningPage running_;
     WorkerCore core_;
     std::deque<Frame> parked_;  // frames that the results socket did not take
     std::vector<Frame> for_collector_, for_broker_;

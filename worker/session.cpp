@@ -13,8 +13,12 @@ constexpr std::size_t kFrameBytes = 256 * 1024;
 
 }  // namespace
 
-WorkerCore::WorkerCore(const Config& config, Handler& handler)
-    : config_(config), handler_(handler), slots_(std::max<Slot>(1, config.slots)), credit_(config.credit) {
+WorkerCore::WorkerCore(const Config& config, Handler& handler, std::span<AttemptId> running)
+    : config_(config),
+      handler_(handler),
+      running_(running),
+      slots_(std::max<Slot>(1, config.slots)),
+      credit_(config.credit) {
     for (Slot slot = static_cast<Slot>(slots_.size()); slot-- > 0;) free_slots_.push_back(slot);
 }
 
@@ -27,7 +31,8 @@ void WorkerCore::wake(Instant now) {
 
 void WorkerCore::on_welcome(Instant now, const wire::Envelope& envelope, const wire::Welcome& welcome) {
     const bool mine = welcome.worker == config_.incarnation && welcome.hello == hello_;
-    if (!mine || session_ != 0 || envelope.broker < broker_ || leaving_) return;
+    const bool older = envelope.broker < broker_ && now - heard_at_ < 2 * config_.heartbeat;
+    if (!mine || session_ != 0 || older || leaving_) return;
     broker_ = envelope.broker;
     session_ = envelope.peer;
     epoch_ = welcome.epoch;

@@ -21,6 +21,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -102,8 +103,9 @@ public:
         std::uint64_t sessions = 0;
     };
 
-    /// The handler must outlive the core.
-    WorkerCore(const Config& config, Handler& handler);
+    /// The handler must outlive the core, and so must `running`: memory in which the core notes what is in each slot,
+    /// for who comes after a crash; may be empty. Work that is over at once is noted in the first.
+    WorkerCore(const Config& config, Handler& handler, std::span<AttemptId> running = {});
 
     // ---- in
     /// First thing in a turn, before anything is read: notices that the loop stood still.
@@ -149,6 +151,7 @@ private:
     void end_session(Instant now);
     void start_queued(Instant now);
     void stop_slot(Instant now, Slot slot);
+    void note(Slot slot, AttemptId id);
     void take_ends(Instant now);
     void on_end(Instant now, WorkEnd& end);
     void finish(Instant now, AttemptNumber number, HeldAttempt& attempt, WorkEnd& end);
@@ -170,6 +173,7 @@ private:
 
     Config config_;
     Handler& handler_;
+    std::span<AttemptId> running_;
     Counts counts_;
     wire::Reader reader_;
     wire::Writer writer_;

@@ -31,7 +31,9 @@ void WorkerCore::start_queued(Instant now) {
                         attempt->deadline_at, attempt->payload};
         if (handler_.immediate()) {
             WorkEnd end;
+            note(0, work.id);
             handler_.run(work, end);
+            note(0, {});
             finish(now, number, *attempt, end);
             continue;
         }
@@ -41,8 +43,13 @@ void WorkerCore::start_queued(Instant now) {
         attempt->state = AttemptState::running;
         attempt->since = now;
         attempt->slot = slot;
+        note(slot, work.id);
         handler_.start(now, slot, work);
     }
+}
+
+void WorkerCore::note(Slot slot, AttemptId id) {
+    if (slot < running_.size()) running_[slot] = id;
 }
 
 void WorkerCore::stop_slot(Instant now, Slot slot) {
@@ -62,6 +69,7 @@ void WorkerCore::on_end(Instant now, WorkEnd& end) {
     const SlotState slot = std::exchange(slots_[end.slot], {});
     const AttemptId id = slot.attempt;
     if (id.number == 0) return;
+    note(end.slot, {});
     worked_ += now - slot.started_at;
     ++work_ends_;
     free_slots_.push_back(end.slot);

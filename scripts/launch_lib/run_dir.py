@@ -42,7 +42,7 @@ class RunDir:
     def _clear_given(self):
         try:
             for name in os.listdir(self.path):
-                if name == "books" or name.endswith((".sock", ".lock")):
+                if name == "books" or name.endswith((".sock", ".lock", ".running", ".running.before")):
                     _remove(self.file(name))
             if self._made:
                 os.rmdir(self.path)

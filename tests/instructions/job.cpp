@@ -220,9 +220,9 @@ private:
             ++written_;
             if (outcome->result.size() != kSize || std::memcmp(outcome->result.data(), &outcome->seq, sizeof(Seq)) != 0)
                 ++wrong_;
-            settled_.emplace_back(outcome->epoch, outcome->seq);
+            settled_.emplace_back(outcome->sync, outcome->seq);
         }
-        for (const auto& [epoch, seq] : settled_) judge_.written(epoch, seq);
+        for (const auto& [sync, seq] : settled_) judge_.written(sync, seq);
         settled_.clear();
         judge_.flush(now_, to_broker_);
     }
@@ -237,7 +237,7 @@ private:
     std::vector<Worker*> links_;  // by session
     std::vector<Frame> to_broker_, to_collector_;
     std::vector<Dispatcher::OutFrame> out_;
-    std::vector<std::pair<Epoch, Seq>> settled_;
+    std::vector<std::pair<std::uint64_t, Seq>> settled_;
 };
 
 int run(int argc, char** argv) {

@@ -332,10 +332,15 @@ class Scarcity(FaultTest):
             before = [resource.prlimit(pid, resource.RLIMIT_NPROC, (1, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
                       for pid in pids]
             return lambda: [resource.prlimit(pid, resource.RLIMIT_NPROC, limit) for pid, limit in zip(pids, before)]
+        return self.limit("pids", pids, "0", "pids.max")
+
+    def limit(self, controller, pids, value, *settings):
+        """Moves processes into a cgroup of their own and limits it there (by the first setting there is). Returns the way
+        back."""
         try:
             with open("/proc/self/cgroup", encoding="utf-8") as file:
                 own = {line.split(":")[1]: line.strip().split(":", 2)[2] for line in file}
-            root = "/sys/fs/cgroup/pids" + own["pids"] if "pids" in own else "/sys/fs/cgroup" + own[""]
+            root = f"/sys/fs/cgroup/{controller}" + own[controller] if controller in own else "/sys/fs/cgroup" + own[""]
             group = tempfile.mkdtemp(prefix="curfew-test-", dir=root)
         except (OSError, KeyError) as error:
             self.skipTest(f"no cgroup can be had: {error}")
@@ -353,12 +358,19 @@ class Scarcity(FaultTest):
                 move(home)
                 eventually(lambda: not _removal_fails(group), "the cgroup to be empty")
         self.addCleanup(undo)
-        if not os.path.exists(os.path.join(group, "pids.max")):
-            self.skipTest("cgroups here do not limit processes")
+        there = [setting for setting in settings if os.path.exists(os.path.join(group, setting))]
+        if not there:
+            self.skipTest(f"cgroups here do not limit {controller}")
+        with open(os.path.join(group, there[0]), "w", encoding="utf-8") as file:
+            file.write(value)
         move(os.path.join(group, "cgroup.procs"))
-        with open(os.path.join(group, "pids.max"), "w", encoding="utf-8") as file:
-            file.write("0")
         return undo
+
+    def limit_memory_of(self, pids):
+        """What they have counts where they were: this is for what comes on top of it. At its end the kernel kills."""
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        return self.limit("memory", pids, str(24 << 20), "memory.max", "memory.limit_in_bytes")
 
     def test_work_that_cannot_be_started_for_want_of_processes_fails_with_the_reason_until_there_are_some(self):
         launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--slots", "2", "--fanout", "1", "--json", "--",
@@ -424,6 +436,41 @@ class Scarcity(FaultTest):
         launch.says("bad_alloc")
         launch.says(r"launch: 1 messages? left without an outcome \(1 in flight, 0 not accepted\)")
         self.nothing_runs(self.sleep)
+
+    def test_work_that_the_kernel_kills_for_its_memory_is_a_dead_letter_and_the_worker_lives(self):
+        command = r"read n; if [ $n = 17 ]; then n=$(head -c 100000000 /dev/zero | tr '\0' x); fi; echo $n"
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--slots", "2", "--fanout", "1", "--dead-letters",
+                             self.path("dead"), "--", "bash", "-c", command, stdin="pipe")
+        self.workers_are_ready(1)
+        launch.feed(numbers(10))
+        launch.writes(10)
+        worker = self.pid_of("w1")
+        undo = self.limit_memory_of([worker, *self.supervisors()])
+        launch.feed(b"".join(b"%d\n" % n for n in range(11, 31)))
+        self.broker_until(lambda b: b["tasks"]["failed"] == 1, "the kernel to kill")
+        undo()
+        launch.end_of_input()
+        tasks, attempts = self.ends_well(launch, code=1)
+        self.assertEqual((tasks["completed"], tasks["failed"], attempts["failed"]), (29, 1, 1))
+        with open(self.path("dead"), encoding="utf-8") as file:
+            letter = json.loads(file.read())
+        self.assertEqual((letter["message"], letter["error"]), ("17", "killed by SIGKILL"))
+        self.assertNotIn("died (", launch.err)
+
+    def test_a_worker_that_the_kernel_kills_for_its_memory_costs_no_message(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--handler", "echo", "--max-message",
+                             "64m", stdin="pipe")
+        self.workers_are_ready(1)
+        launch.feed(numbers(100))
+        launch.writes(100)
+        self.limit_memory_of([self.pid_of("w1")])
+        launch.feed(b"x" * (48 << 20) + b"\n")  # its next life is outside of the limit
+        launch.feed(b"".join(b"%d\n" % n for n in range(101, 201)))
+        launch.end_of_input()
+        tasks, attempts = self.ends_well(launch)
+        self.assertEqual(tasks["completed"], 201)
+        self.assertGreaterEqual(attempts["lost"], 1)
+        launch.says(r"w1 \(pid \d+\) died \(SIGKILL\)")
 
     def test_a_worker_with_few_descriptors_does_its_work(self):
         worker = 'sh -c "ulimit -n 64; exec curfew-worker --slots 1 --handler exec -- sh -c \'sleep 0.001; cat\'"'
@@ -662,7 +709,7 @@ class DeadLetters(FaultTest):
         launch = self.launch("--run-dir", self.run_dir, "--workers", str(workers), "--fanout", "1", "--attempts", "2", "--json",
                              "--dead-letters", self.path("dead"), "--", "sh", "-c", work,
                              stdin="".join(f"{message}\n" for message in messages).encode(),
-                             environment={"CURFEW_POISON": "2", "CURFEW_CREDIT": "1"})  # none waits behind one that kills
+                             environment={"CURFEW_POISON": "2"})
         tasks, attempts = self.ends_well(launch, code=1)
         self.assertEqual((tasks["completed"], tasks["failed"], tasks["expired"]), (200, 10, 0), f"seed {SEED}")
         self.assertEqual(sorted(json.loads(line)["result"] for line in launch.lines),

@@ -29,6 +29,7 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::lease_forgotten, "lease_forgotten"},
     {Mutant::slot_freed_early, "slot_freed_early"},
     {Mutant::report_not_kept, "report_not_kept"},
+    {Mutant::innocent_blamed, "innocent_blamed"},
 };
 
 }  // namespace

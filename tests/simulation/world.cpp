@@ -99,12 +99,19 @@ World::Process& World::process(Node node) {
     return *workers_[node - kFirstWorker];
 }
 
+/// A time that never goes back, unless somebody sets the clock back and empties the run directory.
+Incarnation World::new_incarnation() {
+    constexpr Incarnation kApart = 1000;
+    return chance(0.1) ? set_back_ -= kApart : next_incarnation_ += kApart;
+}
+
 void World::start_broker() {
     broker_process_.up = true;
-    broker_process_.incarnation = next_incarnation_++;
+    broker_process_.incarnation = new_incarnation();
     Dispatcher::Config config = scenario_.broker;
     config.incarnation = broker_process_.incarnation;
     config.epoch = broker_process_.incarnation;
+    config.what_ran = [this](const std::string&, Incarnation worker) { return std::optional(ran_[worker]); };
     broker_ = std::make_unique<Dispatcher>(config);
     links_.clear();
     tell(kBroker, "starts");
@@ -113,7 +120,7 @@ void World::start_broker() {
 
 void World::start_collector() {
     collector_process_.up = true;
-    collector_process_.incarnation = next_incarnation_++;
+    collector_process_.incarnation = new_incarnation();
     judge_ = std::make_unique<Judge>(Judge::Config{collector_process_.incarnation, scenario_.keep_order, 250ms, 1s});
     last_written_ = 0;
     tell(kCollector, "starts");
@@ -157,6 +164,7 @@ void World::crash(Node node) {
         for (const auto& [seq, message] : handed_over_) to_hand_over_.push_back(message);
         handed_over_.clear();
         cancelled_.clear();
+        deaths_.clear();
         at(again, [this] { start_broker(); });
     } else if (node == kCollector) {
         ++collector_crashes_;
@@ -171,9 +179,21 @@ void World::crash(Node node) {
                 wake(kBroker, now_);
             });
         }
+        note_death(worker);
         worker.core.reset();
         worker.handler.reset();
         at(again, [this, node] { start_worker(node); });
+    }
+}
+
+/// What a page in the run directory tells of the real processes.
+void World::note_death(const WorkerProcess& worker) {
+    for (const SlotState& slot : worker.core->slots()) {
+        const AttemptId id = slot.attempt;
+        if (id.session == 0 || id.session != worker.core->session()) continue;
+        ran_[worker.incarnation].push_back(id);
+        const HeldAttempt* held = worker.core->held().find(id.number);
+        if (held != nullptr && worker.core->broker() == broker_process_.incarnation) ++deaths_[held->seq];
     }
 }
 
@@ -270,7 +290,7 @@ void World::write_outcomes() {
 }
 
 void World::on_written(const OutcomeRecord& outcome, Incarnation) {
-    judge_->written(outcome.epoch, outcome.seq);
+    judge_->written(outcome.sync, outcome.seq);
     tell(kCollector, "writes task " + std::to_string(outcome.seq) + " " + std::string(name_of(outcome.outcome)));
     const bool current = broker_process_.up && outcome.epoch == broker_process_.incarnation;
     const auto at = handed_over_.find(outcome.seq);
@@ -279,6 +299,9 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     if (outcomes_[at->second] > 1 + broker_crashes_ + collector_crashes_) fail("an outcome was written twice");
     if (outcome.outcome == Outcome::completed && outcome.result != answer_to("message " + std::to_string(at->second))) {
         fail("a task was completed with the result of another");
+    }
+    if (outcome.error.starts_with("its work has killed") && deaths_[outcome.seq] < scenario_.broker.poison) {
+        fail("given up as poison, and innocent");
     }
     if (outcome.outcome == Outcome::cancelled && !cancelled_.contains(outcome.seq)) fail("cancelled, but nobody did");
     if (scenario_.keep_order && broker_crashes_ + collector_crashes_ == 0 && outcome.seq != last_written_ + 1) {

@@ -80,6 +80,8 @@ private:
     void start_collector();
     void start_worker(Node node);
     void crash(Node node);
+    Incarnation new_incarnation();
+    void note_death(const WorkerProcess& worker);
     void wake(Node node, Instant when);
     void run_process(Node node);
     void run_broker(std::vector<Frame> inbox);
@@ -127,7 +129,8 @@ private:
     std::unique_ptr<Dispatcher> broker_;
     std::unique_ptr<Judge> judge_;
     std::map<Session, Node> links_;
-    Incarnation next_incarnation_ = 1;
+    Incarnation next_incarnation_ = 1'000'000'000;
+    Incarnation set_back_ = 1'000'000'000;  // incarnations of those whose clock was set back
     std::uint64_t broker_crashes_ = 0, collector_crashes_ = 0, lossy_sessions_ = 0;
 
     // The source: messages by index, those that were handed over and have no outcome yet by seq.
@@ -135,6 +138,8 @@ private:
     std::map<Seq, std::uint32_t> handed_over_;
     Instant next_message_at_{};
     std::set<Seq> cancelled_;
+    std::map<Incarnation, std::vector<AttemptId>> ran_;  // what each life of a worker ran as it crashed
+    std::map<Seq, std::uint32_t> deaths_;                // of workers that ran the task as they crashed
     // The sink, as an outsider sees it.
     std::vector<std::uint32_t> outcomes_;
     Seq last_written_ = 0;

@@ -60,7 +60,7 @@ protected:
     std::vector<OutcomeRecord> write_all() {
         std::vector<OutcomeRecord> all;
         while (OutcomeRecord* outcome = judge.next_outcome()) all.push_back(std::move(*outcome));
-        for (const OutcomeRecord& outcome : all) judge.written(outcome.epoch, outcome.seq);
+        for (const OutcomeRecord& outcome : all) judge.written(outcome.sync, outcome.seq);
         return all;
     }
     std::vector<Seq> written_seqs() {

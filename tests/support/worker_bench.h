@@ -51,7 +51,8 @@ private:
 
 class WorkerBench {
 public:
-    explicit WorkerBench(const WorkerCore::Config& config = {}) : worker(config, handler), config_(config) {
+    explicit WorkerBench(const WorkerCore::Config& config = {}, std::span<AttemptId> running = {})
+        : worker(config, handler, running), config_(config) {
         meet_broker();
     }
 

@@ -285,6 +285,39 @@ TEST(DispatcherWorkers, ATaskThatWasOnlyQueuedWhenItsWorkerDiedIsNotPoisoned) {
         << "the worker has one slot, and it was not in it";
 }
 
+TEST(DispatcherWorkers, ADeathBlamesWhatRanAndNotWhatCameBeforeIt) {
+    Dispatcher::Config config = lone();
+    config.poison = 1;
+    config.what_ran = [](const std::string& name, Incarnation) {
+        EXPECT_EQ(name, "w");
+        return std::optional<std::vector<AttemptId>>({{1, 2}, {99, 1}});  // 99: of a session before
+    };
+    Bench bench(config);
+    bench.add_worker("w", {.credit = 3, .slots = 1});
+    const Seq finished = bench.start();  // its report did not get out any more
+    const Seq running = bench.start();
+    const Seq queued = bench.start();
+    bench.broker.worker_died(bench.now, "w", 1000);
+    bench.turn();
+    bench.say(wire::Refused{1, {}});
+    EXPECT_EQ(bench.broker.ledger().task(finished)->state, TaskState::open);
+    EXPECT_EQ(bench.broker.ledger().task(running)->state, TaskState::giving_up);
+    EXPECT_EQ(bench.broker.ledger().task(queued)->state, TaskState::open);
+}
+
+TEST(DispatcherWorkers, AWorkerThatDiedWithItsSlotsEmptyBlamesNobody) {
+    Dispatcher::Config config = lone();
+    config.poison = 1;
+    config.what_ran = [](const std::string&, Incarnation) { return std::optional(std::vector<AttemptId>()); };
+    Bench bench(config);
+    bench.add_worker("w");
+    const Seq seq = bench.start();
+    bench.broker.worker_died(bench.now, "w", 1000);
+    bench.turn();
+    bench.say(wire::Refused{1, {}});
+    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::open);
+}
+
 TEST(DispatcherWorkers, WorkersThatFallSilentDoNotCountAsPoisoned) {
     Dispatcher::Config config = lone();
     config.poison = 1;

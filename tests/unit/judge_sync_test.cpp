@@ -120,6 +120,58 @@ TEST_F(JudgeSync, Rule2AfterANewerBrokersSyncTheOlderIsRefused) {
     EXPECT_TRUE(write_all().empty());
 }
 
+TEST_F(JudgeSync, Rule2ABrokerWithASmallerIncarnationIsTakenOnceTheOtherIsSilent) {
+    sync({}, 5);
+    const auto ping = frame_of({Kind::to_collector, 4, 0, 0, 0}, wire::BrokerPing{7});
+    now += 2s - 1ns;
+    judge.receive(now, ping);
+    EXPECT_EQ(flush().count<wire::CollectorHello>(), 0U);
+    now += 1ns;
+    judge.receive(now, ping);
+    const Sent sent = flush();
+    EXPECT_EQ(sent.count<wire::CollectorHello>(), 1U);
+    EXPECT_EQ(sent.frames.at(0).envelope.broker, 4U);
+    wire::Sync fresh;
+    fresh.epoch = 2;
+    sync(fresh, 4);
+    EXPECT_EQ(judge.broker(), 4U);
+    hear(1, report(1, 10));
+    EXPECT_EQ(written_seqs(), std::vector<Seq>{10});
+}
+
+TEST_F(JudgeSync, Rule2ACollectorWhoseIncarnationIsTooSmallTakesTheNextThatIsNot) {
+    const auto ping = frame_of({Kind::to_collector, 1, kMe + 7, 0, 0}, wire::BrokerPing{7});
+    judge.receive(now, ping);
+    EXPECT_EQ(flush().frames.at(0).envelope.peer, kMe) << "it may be a turned bit";
+    judge.receive(now, ping);
+    const Incarnation raised = flush().frames.at(0).envelope.peer;
+    EXPECT_GT(raised, kMe + 1'000'000) << "and those that were under way as it started";
+    wire::Sync fresh;
+    fresh.epoch = 1;
+    judge.receive(now, frame_of({Kind::to_collector, 1, raised, 0, 0}, fresh));
+    EXPECT_TRUE(judge.synced());
+}
+
+TEST_F(JudgeSync, Rule2ACollectorWhoseBrokerTookAnOldHelloForItsOwnBeginsAnew) {
+    sync();
+    hear(1, report(1, 10));
+    const OutcomeRecord old = *judge.next_outcome();
+    const auto ping = frame_of({Kind::to_collector, 1, kMe + 7, 0, 0}, wire::BrokerPing{1});
+    judge.receive(now, ping);
+    EXPECT_TRUE(judge.synced()) << "it may be a turned bit";
+    judge.receive(now, ping);
+    EXPECT_FALSE(judge.synced());
+    const Sent sent = flush();
+    EXPECT_EQ(sent.count<wire::CollectorHello>(), 1U);
+    wire::Sync again;
+    again.epoch = 1;
+    again.winners = {{10, {1, 1}}};
+    judge.receive(now, frame_of({Kind::to_collector, 1, sent.frames.at(0).envelope.peer, 0, 0}, again));
+    EXPECT_TRUE(judge.synced());
+    judge.written(old.sync, old.seq);
+    EXPECT_EQ(flush().count<wire::Settled>(), 0U) << "the broker does not know it, and asks for the result again";
+}
+
 TEST_F(JudgeSync, Rule2ANewEpochForgetsWhatTheOldOneLeft) {
     sync();
     hear(1, report(1, 10));
@@ -129,7 +181,7 @@ TEST_F(JudgeSync, Rule2ANewEpochForgetsWhatTheOldOneLeft) {
     fresh.epoch = 2;
     sync(fresh, 2);
     EXPECT_TRUE(write_all().empty());
-    judge.written(old.epoch, old.seq);
+    judge.written(old.sync, old.seq);
     EXPECT_EQ(flush().count<wire::Settled>(), 0U) << "written for a broker that is no more";
     hear(1, report(1, 10));
     EXPECT_EQ(written_seqs(), std::vector<Seq>{10});

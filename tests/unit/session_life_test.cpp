@@ -75,6 +75,19 @@ TEST(SessionLife, AnOlderBrokerIsNotGoneBackTo) {
     EXPECT_EQ(bench.worker.session(), 0U);
 }
 
+TEST(SessionLife, ABrokerWithASmallerIncarnationIsTakenOnceTheOtherIsSilent) {
+    WorkerBench bench;
+    bench.control(wire::Gone{});
+    bench.turn();
+    bench.meet_broker(5, 1);
+    bench.now += 2s;
+    bench.turn();
+    EXPECT_EQ(bench.worker.session(), 0U);
+    bench.control_from(4, 7, wire::Welcome{1, 3, 1, 0});
+    EXPECT_EQ(bench.worker.session(), 7U) << "a clock was set back";
+    EXPECT_EQ(bench.worker.broker(), 4U);
+}
+
 // ---- rule 3: the end of a session ----------------------------------------------------------------------------------
 
 TEST(SessionLife, Rule3NoPingForTwoHeartbeatsEndsTheSessionAndStopsAllWork) {

@@ -21,7 +21,7 @@ using Written = Sink::Written;
 
 OutcomeRecord completed(Seq seq, std::string result) {
     OutcomeRecord outcome;
-    outcome.epoch = 3;
+    outcome.sync = 3;
     outcome.seq = seq;
     outcome.result = std::move(result);
     return outcome;
@@ -31,8 +31,8 @@ std::vector<Seq> flush(Sink& sink, Instant now = kStart) {
     Written written;
     sink.flush(now, written);
     std::vector<Seq> seqs;
-    for (const auto& [epoch, seq] : written) {
-        EXPECT_EQ(epoch, 3U);
+    for (const auto& [sync, seq] : written) {
+        EXPECT_EQ(sync, 3U);
         seqs.push_back(seq);
     }
     return seqs;
