@@ -36,10 +36,10 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
     books_[BooksPage::input_total] = source_->bytes_total();
 }
 
-void BrokerServer::poll_items(std::vector<zmq_pollitem_t>& items) {
-    items.push_back(events_.poll_item());
-    items.push_back(admin_.poll_item());
-    if (dispatcher_.wants_message()) source_->poll_items(items);
+void BrokerServer::wait_for(Poller& poller) {
+    poller.add(events_);
+    poller.add(admin_);
+    if (dispatcher_.wants_message()) source_->wait_for(poller);
 }
 
 // ---- a turn --------------------------------------------------------------------------------------------------------

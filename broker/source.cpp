@@ -90,8 +90,8 @@ bool LineSource::fill() {
     return got > 0 || end_ > 0;
 }
 
-void LineSource::poll_items(std::vector<zmq_pollitem_t>& items) {
-    if (!at_end_) items.push_back({nullptr, descriptor_, ZMQ_POLLIN, 0});
+void LineSource::wait_for(Poller& poller) {
+    if (!at_end_) poller.add(descriptor_);
 }
 
 bool ZmqSource::next(std::string_view& message) {

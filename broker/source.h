@@ -12,6 +12,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "common/poller.h"
 #include "common/socket.h"
 
 namespace curfew {
@@ -26,7 +27,7 @@ public:
     /// Something is at hand without waiting.
     [[nodiscard]] virtual bool has_buffered() const { return false; }
     /// What wakes the loop when there may be a message.
-    virtual void poll_items(std::vector<zmq_pollitem_t>& items) = 0;
+    virtual void wait_for(Poller& poller) = 0;
     [[nodiscard]] virtual std::uint64_t refused() const = 0;               ///< messages over the limit
     [[nodiscard]] virtual std::uint64_t bytes_total() const { return 0; }  ///< 0: not known
     [[nodiscard]] virtual std::uint64_t bytes_read() const { return 0; }   ///< of messages that were handed over
@@ -43,7 +44,7 @@ public:
     bool next(std::string_view& message) override;
     bool ended() const override { return at_end_ && begin_ == end_; }
     bool has_buffered() const override { return separator_at() != kNone || regular_; }
-    void poll_items(std::vector<zmq_pollitem_t>& items) override;
+    void wait_for(Poller& poller) override;
     std::uint64_t refused() const override { return refused_; }
     std::uint64_t bytes_total() const override { return total_; }
     std::uint64_t bytes_read() const override { return taken_; }
@@ -75,7 +76,7 @@ public:
     ZmqSource(Socket socket, std::size_t max_message) : socket_(std::move(socket)), max_message_(max_message) {}
     bool next(std::string_view& message) override;
     bool ended() const override { return false; }
-    void poll_items(std::vector<zmq_pollitem_t>& items) override { items.push_back(socket_.poll_item()); }
+    void wait_for(Poller& poller) override { poller.add(socket_); }
     std::uint64_t refused() const override { return refused_; }
     std::string endpoint() const override { return socket_.endpoint(); }
 

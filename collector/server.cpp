@@ -19,10 +19,10 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
       broker_(daemon.connect(zmq::socket_type::push, config.broker, "events",
                              {.send = 1000, .linger = Duration::zero()})) {}
 
-void CollectorServer::poll_items(std::vector<zmq_pollitem_t>& items) {
-    items.push_back(results_.poll_item());
-    sink_->poll_items(items);
-    if (dead_letters_) dead_letters_->poll_items(items);
+void CollectorServer::wait_for(Poller& poller) {
+    poller.add(results_);
+    sink_->wait_for(poller);
+    if (dead_letters_) dead_letters_->wait_for(poller);
 }
 
 Instant CollectorServer::turn(Instant now) {

@@ -26,7 +26,7 @@ public:
     CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink,
                     std::unique_ptr<Sink> dead_letters);
 
-    void poll_items(std::vector<zmq_pollitem_t>& items) override;
+    void wait_for(Poller& poller) override;
     Instant turn(Instant now) override;
     void stop(Instant now) override;
     std::optional<int> finished() const override;

@@ -78,8 +78,8 @@ void DescriptorSink::flush(Instant now, Written& written) {
     }
 }
 
-void DescriptorSink::poll_items(std::vector<zmq_pollitem_t>& items) {
-    if (begin_ < bytes_.size() && !full_) items.push_back({nullptr, descriptor_, ZMQ_POLLOUT, 0});
+void DescriptorSink::wait_for(Poller& poller) {
+    if (begin_ < bytes_.size() && !full_) poller.add(descriptor_, POLLOUT);
 }
 
 namespace {

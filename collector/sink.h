@@ -13,6 +13,7 @@
 #include <zmq.hpp>
 
 #include "collector/judge.h"
+#include "common/poller.h"
 #include "common/socket.h"
 
 namespace curfew {
@@ -30,7 +31,7 @@ public:
     /// Writes what can be written now; appends the tasks whose outcome it has.
     virtual void flush(Instant now, Written& written) = 0;
     /// What wakes the loop when it can go on; nothing when there is nothing to write.
-    virtual void poll_items(std::vector<zmq_pollitem_t>& items) { (void)items; }
+    virtual void wait_for(Poller& poller) { (void)poller; }
     [[nodiscard]] virtual Instant next_deadline() const { return kNever; }
     [[nodiscard]] virtual std::size_t waiting() const = 0;  ///< outcomes it does not have yet
 };
@@ -43,7 +44,7 @@ public:
     ~DescriptorSink() override;
     void put(const OutcomeRecord& outcome) override;
     void flush(Instant now, Written& written) override;
-    void poll_items(std::vector<zmq_pollitem_t>& items) override;
+    void wait_for(Poller& poller) override;
     Instant next_deadline() const override { return retry_at_; }
     std::size_t waiting() const override { return pending_.size(); }
 

@@ -7,7 +7,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +30,9 @@ extern "C" int mallctl(const char* name, void* old, std::size_t* old_size, void*
 
 namespace curfew {
 namespace {
+
+/// Places in the poller.
+constexpr std::size_t kSignals = 0, kLifeline = 1;
 
 /// Gives memory that nobody uses back to the system.
 void trim_memory() {
@@ -140,8 +142,7 @@ void Daemon::set_up_signals() {
     pthread_sigmask(SIG_BLOCK, &set, nullptr);  // libzmq's threads inherit it
     ::signal(SIGPIPE, SIG_IGN);
     signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (signals_ < 0 || timer_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd, timerfd");
+    if (signals_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
     if (lifeline_ >= 0) {
         if (fcntl(lifeline_, F_SETFD, FD_CLOEXEC) != 0 || fcntl(lifeline_, F_SETFL, O_NONBLOCK) != 0) {
             throw std::invalid_argument(fmt::format("--lifeline: descriptor {} is not open", lifeline_));
@@ -193,10 +194,13 @@ void Daemon::clean_up() {
 // ---- the loop ------------------------------------------------------------------------------------------------------
 
 int Daemon::loop(Shell& shell) {
+    const auto ready = [&](std::size_t at) {
+        return poller_.size() == 0 || poller_.ready(at);
+    };  // before the first wait
     for (;;) {
         const Instant now = Clock::now();
-        read_signals(shell, now);
-        read_lifeline(shell, now);
+        if (ready(kSignals)) read_signals(shell, now);
+        if (lifeline_ >= 0 && ready(kLifeline)) read_lifeline(shell, now);
         answer_monitor(shell, now);
         rest(now);
         const Instant next = shell.turn(now);
@@ -207,27 +211,12 @@ int Daemon::loop(Shell& shell) {
 }
 
 void Daemon::wait(Shell& shell, Instant until) {
-    items_.clear();
-    items_.push_back({nullptr, signals_, ZMQ_POLLIN, 0});
-    items_.push_back({nullptr, timer_, ZMQ_POLLIN, 0});
-    if (lifeline_ >= 0) items_.push_back({nullptr, lifeline_, ZMQ_POLLIN, 0});
-    items_.push_back(monitor_->poll_item());
-    shell.poll_items(items_);
-    long timeout_ms = -1;
-    const Instant now = Clock::now();
-    if (until <= now) {
-        timeout_ms = 0;
-    } else {
-        // zmq_poll counts in milliseconds; the timer is exact. Setting it also forgets that it fired.
-        const Duration length =
-            until == kNever ? std::chrono::hours(1) : std::min<Duration>(until - now, std::chrono::hours(1));
-        const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(length).count();
-        const itimerspec spec{{0, 0}, {ns / 1'000'000'000, ns % 1'000'000'000}};
-        timerfd_settime(timer_, 0, &spec, nullptr);
-    }
-    if (zmq_poll(items_.data(), static_cast<int>(items_.size()), timeout_ms) < 0 && zmq_errno() != EINTR) {
-        throw std::system_error(zmq_errno(), std::generic_category(), "zmq_poll");
-    }
+    poller_.clear();
+    poller_.add(signals_);
+    if (lifeline_ >= 0) poller_.add(lifeline_);
+    poller_.add(*monitor_);
+    shell.wait_for(poller_);
+    poller_.wait(until);
 }
 
 /// A burst leaves its memory with the allocator. The system gets it back in the first second that is quiet again.
@@ -274,7 +263,6 @@ void Daemon::read_signals(Shell& shell, Instant now) {
 }
 
 void Daemon::read_lifeline(Shell& shell, Instant now) {
-    if (lifeline_ < 0) return;
     char chunk[4096];
     ssize_t size = 0;
     while ((size = read(lifeline_, chunk, sizeof chunk)) > 0)

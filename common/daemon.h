@@ -19,6 +19,7 @@
 
 #include "common/log.h"
 #include "common/options.h"
+#include "common/poller.h"
 #include "common/run_dir.h"
 #include "common/socket.h"
 #include "common/vocabulary.h"
@@ -29,7 +30,7 @@ class Shell {
 public:
     virtual ~Shell() = default;
     /// What wakes the loop, asked anew before each wait. Appends.
-    virtual void poll_items(std::vector<zmq_pollitem_t>& items) = 0;
+    virtual void wait_for(Poller& poller) = 0;
     /// Reads everything there is, then acts, then sends. Returns when it wants its next turn at the latest.
     virtual Instant turn(Instant now) = 0;
     /// Stop, within grace. turn() goes on being called until finished().
@@ -110,14 +111,13 @@ private:
     std::optional<Socket> monitor_;
     int lifeline_ = -1;
     int signals_ = -1;
-    int timer_ = -1;
     std::string lifeline_buffer_;
     bool orphaned_ = false;
     bool clears_run_dir_ = false;
     std::vector<std::string> socket_files_;
     Instant started_at_{};
     std::optional<Instant> stop_at_;
-    std::vector<zmq_pollitem_t> items_;
+    Poller poller_;
     Instant rest_at_{};
     Duration used_at_rest_{};  // of processor time
     bool worked_ = false;

@@ -205,11 +205,10 @@ bool Socket::takes_more() {
 
 bool Socket::send(Frame& frame) {
     if (frame.size() < kLarge) return send(frame.view());
-    if (!takes_more()) return false;
-    const std::size_t size = frame.size();
+    if (blocked_ && !takes_more()) return false;
     zmq::message_t message = owning(std::move(frame));
     if (send(message)) return true;
-    frame = Frame({message.data<char>(), size});  // it has just said that it would take it: does not happen
+    frame = Frame({message.data<char>(), message.size()});  // once: it is asked first from now on
     return false;
 }
 
@@ -217,28 +216,44 @@ bool Socket::send(SharedFrame& frame) {
     if (frame.message_.size() < kLarge) return send(frame.view());
     zmq::message_t message;
     message.copy(frame.message_);
-    return takes_more() && send(message);
+    return !(blocked_ && !takes_more()) && send(message);
 }
 
 bool Socket::send(zmq::message_t& message) {
-    while (zmq_msg_send(message.handle(), socket_.handle(), ZMQ_DONTWAIT) < 0) {
-        if (zmq_errno() == EAGAIN) return false;
-        if (zmq_errno() != EINTR) die("zmq_msg_send");
+    for (bool looked = false;;) {
+        if (zmq_msg_send(message.handle(), socket_.handle(), ZMQ_DONTWAIT) >= 0) {
+            blocked_ = false;
+            return true;
+        }
+        const int error = zmq_errno();
+        if (error == EINTR) continue;
+        if (error != EAGAIN) die("zmq_msg_send");
+        if (std::exchange(looked, true) || !takes_more()) {
+            blocked_ = true;
+            return false;
+        }
     }
-    return true;
 }
 
 bool Socket::receive(std::string_view& bytes) {
+    if (news_descriptor_ >= 0 && !unread_) return false;
     for (;;) {
         if (zmq_msg_recv(message_.handle(), socket_.handle(), ZMQ_DONTWAIT) >= 0) {
+            unread_ = true;
             bytes = {message_.data<char>(), message_.size()};
             return true;
         }
         const int error = zmq_errno();
         if (error == EINTR) continue;
-        if (error == EAGAIN || error == EFSM) return false;
-        die("zmq_msg_recv");
+        if (error != EAGAIN && error != EFSM) die("zmq_msg_recv");
+        unread_ = false;  // and libzmq has looked at all news there were
+        return false;
     }
+}
+
+int Socket::news_descriptor() {
+    if (news_descriptor_ < 0) news_descriptor_ = static_cast<int>(socket_.get(zmq::sockopt::fd));
+    return news_descriptor_;
 }
 
 }  // namespace curfew

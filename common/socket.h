@@ -64,7 +64,13 @@ public:
     /// The next message, if one has come; valid until the next call.
     [[nodiscard]] bool receive(std::string_view& bytes);
 
-    [[nodiscard]] zmq_pollitem_t poll_item() { return {socket_.handle(), 0, ZMQ_POLLIN, 0}; }
+    // For the Poller:
+    /// Readable when there is news for the socket. From now on receive() looks only after wake().
+    [[nodiscard]] int news_descriptor();
+    void wake() { unread_ = true; }
+    /// It was woken, or has given a message, and was not read to empty since.
+    [[nodiscard]] bool unread() const { return unread_; }
+
     [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
 
 private:
@@ -75,6 +81,9 @@ private:
     zmq::socket_t socket_;
     zmq::message_t message_;
     std::string endpoint_;
+    int news_descriptor_ = -1;
+    bool unread_ = true;
+    bool blocked_ = false;  // the last frame was not taken
 };
 
 }  // namespace curfew

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "common/poller.h"
 #include "common/socket.h"
 
 namespace curfew {
@@ -40,13 +41,13 @@ std::optional<std::string> Client::ask(const std::string& endpoint, const std::s
     // A socket for each question: a REQ that was not answered cannot be used again.
     Socket socket = Socket::connected(context_, zmq::socket_type::req, endpoint, {.linger = Duration::zero()});
     if (!socket.send(request)) return std::nullopt;
-    zmq_pollitem_t item = socket.poll_item();
+    Poller poller;
+    poller.add(socket);
     const Instant until = Clock::now() + patience;
     std::string_view answer;
     while (!socket.receive(answer)) {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
-        if (left <= 0) return std::nullopt;
-        (void)zmq_poll(&item, 1, static_cast<long>(left));
+        if (Clock::now() >= until) return std::nullopt;
+        poller.wait(until);
     }
     return std::string(answer);
 }

@@ -44,12 +44,12 @@ WorkerServer::WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr
       running_(daemon.run_dir().path(), daemon.name(), daemon.run_dir().incarnation(), config.core.slots),
       core_(fill_in(daemon, config, tasks_, control_), *handler_, running_.slots()) {}
 
-void WorkerServer::poll_items(std::vector<zmq_pollitem_t>& items) {
-    items.push_back(tasks_.poll_item());
-    items.push_back(control_.poll_item());
+void WorkerServer::wait_for(Poller& poller) {
+    poller.add(tasks_);
+    poller.add(control_);
     handler_items_.clear();
     handler_->poll_items(handler_items_);
-    for (const pollfd& item : handler_items_) items.push_back({nullptr, item.fd, item.events, 0});
+    for (const pollfd& item : handler_items_) poller.add(item.fd, item.events);
 }
 
 Instant WorkerServer::turn(Instant now) {

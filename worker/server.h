@@ -24,7 +24,7 @@ public:
     };
     WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr<Handler> handler);
 
-    void poll_items(std::vector<zmq_pollitem_t>& items) override;
+    void wait_for(Poller& poller) override;
     Instant turn(Instant now) override;
     void stop(Instant now) override;
     std::optional<int> finished() const override;

@@ -80,9 +80,9 @@ TEST_F(DescriptorSinkTest, AFullPipeDoesNotBlockAndOnlyWhatIsWrittenIsSaid) {
     EXPECT_GT(written.size(), 0U);
     EXPECT_LT(written.size(), kOutcomes);
     EXPECT_TRUE(flush(sink).empty()) << "nobody has read";
-    std::vector<zmq_pollitem_t> items;
-    sink.poll_items(items);
-    EXPECT_EQ(items.size(), 1U) << "to be woken when there is room";
+    Poller poller;
+    sink.wait_for(poller);
+    EXPECT_EQ(poller.size(), 1U) << "to be woken when there is room";
     std::string read;
     while (written.size() < kOutcomes) {
         const std::string piece = pipe.take();
@@ -94,9 +94,9 @@ TEST_F(DescriptorSinkTest, AFullPipeDoesNotBlockAndOnlyWhatIsWrittenIsSaid) {
     read += pipe.take();
     EXPECT_EQ(read.size(), kOutcomes * 100);
     for (Seq seq = 1; seq <= kOutcomes; ++seq) EXPECT_EQ(written[seq - 1], seq);
-    items.clear();
-    sink.poll_items(items);
-    EXPECT_TRUE(items.empty());
+    poller.clear();
+    sink.wait_for(poller);
+    EXPECT_EQ(poller.size(), 0U);
 }
 
 TEST_F(DescriptorSinkTest, NoLineThatFitsIntoPipeBufIsTorn) {
@@ -170,9 +170,9 @@ TEST_F(DescriptorSinkTest, AFullDiskIsWaitedFor) {
     EXPECT_NE(said.find("sink_full"), std::string::npos);
     EXPECT_EQ(sink.waiting(), 1U);
     EXPECT_EQ(sink.next_deadline(), kStart + 500ms);
-    std::vector<zmq_pollitem_t> items;
-    sink.poll_items(items);
-    EXPECT_TRUE(items.empty()) << "a full disk is always writable: that would spin";
+    Poller poller;
+    sink.wait_for(poller);
+    EXPECT_EQ(poller.size(), 0U) << "a full disk is always writable: that would spin";
 }
 
 std::string after_opening(std::string_view before, bool crashed) {

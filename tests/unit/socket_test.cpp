@@ -1,5 +1,6 @@
 // What our sockets promise where libzmq does not: a process that is out of descriptors lives on.
 #include "common/socket.h"
+#include "common/poller.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -41,8 +42,9 @@ protected:
         std::string_view bytes;
         while (!socket.receive(bytes)) {
             if (Clock::now() > until) return "nothing";
-            zmq_pollitem_t item = socket.poll_item();
-            (void)zmq_poll(&item, 1, 100);
+            Poller poller;
+            poller.add(socket);
+            poller.wait(until);
         }
         return std::string(bytes);
     }

@@ -144,9 +144,9 @@ TEST(LineSource, AnEmptyPipeIsNotWaitedFor) {
     EXPECT_FALSE(source.next(message));
     EXPECT_FALSE(source.ended());
     EXPECT_FALSE(source.has_buffered());
-    std::vector<zmq_pollitem_t> items;
-    source.poll_items(items);
-    EXPECT_EQ(items.size(), 1U);
+    Poller poller;
+    source.wait_for(poller);
+    EXPECT_EQ(poller.size(), 1U);
 }
 
 TEST(LineSource, WhatIsBufferedIsSaid) {
@@ -166,9 +166,9 @@ TEST(LineSource, AnEndedSourceAsksForNothing) {
     pipe.close_writer();
     EXPECT_TRUE(drain(source).empty());
     EXPECT_TRUE(source.ended());
-    std::vector<zmq_pollitem_t> items;
-    source.poll_items(items);
-    EXPECT_TRUE(items.empty());
+    Poller poller;
+    source.wait_for(poller);
+    EXPECT_EQ(poller.size(), 0U);
 }
 
 TEST(LineSource, ADirectoryIsNoSource) {
