@@ -157,7 +157,7 @@ bool Dispatcher::end_attempt(Instant now, const WorkerSession& worker, AttemptNu
     if (attempt.state == AttemptState::cancelling) {
         cancel_time_.add(now - attempt.cancelled_at);
     } else if (end != End::lost) {
-        hedging_.learn(now - attempt.started_at);
+        learn(roster_.find(worker.session), now - attempt.started_at);
     }
     Task* task = ledger_.task(attempt.seq);
     if (task == nullptr) return held_credit;
@@ -198,13 +198,19 @@ void Dispatcher::call_home(Instant now, AttemptId id, CancelReason reason) {
     const Attempt* attempt = ledger_.attempt(id);
     if (attempt == nullptr || attempt->state == AttemptState::reported) return;
     if (attempt->state == AttemptState::cancelling && attempt->reason == reason) return;
-    if (attempt->state != AttemptState::cancelling) hedging_.learn(now - attempt->started_at);
-    ledger_.call_home(now, id, reason);
     WorkerSession* worker = roster_.find(id.session);
+    if (attempt->state != AttemptState::cancelling) learn(worker, now - attempt->started_at);
+    ledger_.call_home(now, id, reason);
     if (worker == nullptr) return;
     if (mutated(Mutant::credit_given_early)) roster_.give_back(*worker);
     tell(*worker);
     (reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline).push_back(id.number);
+}
+
+/// How long an attempt took, or how old it was when it was called home.
+void Dispatcher::learn(WorkerSession* worker, Duration took) {
+    hedging_.learn(took);
+    if (worker != nullptr) worker->took.add(took);
 }
 
 void Dispatcher::call_all_home(Instant now, Task& task, CancelReason reason) {

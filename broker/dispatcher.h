@@ -142,6 +142,7 @@ private:
     bool decide(Instant now, Seq seq, AttemptId winner);
     bool end_attempt(Instant now, const WorkerSession& worker, AttemptNumber number, End end, std::string_view error);
     void give_back(WorkerSession& worker, std::uint32_t credits);
+    void learn(WorkerSession* worker, Duration took);
     void task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error);
     void call_home(Instant now, AttemptId id, CancelReason reason);
     void call_all_home(Instant now, Task& task, CancelReason reason);

@@ -180,7 +180,7 @@ bool Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
     }
     bool held_credit = false;
     if (won != nullptr) {
-        if (won->state != AttemptState::cancelling) hedging_.learn(now - won->started_at);
+        if (won->state != AttemptState::cancelling) learn(roster_.find(winner.session), now - won->started_at);
         held_credit = won->state != AttemptState::reported;
     } else if (task->state == TaskState::open) {
         task->outcome = Outcome::failed;  // the work itself said so: rejected

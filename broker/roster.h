@@ -23,6 +23,7 @@
 
 #include "broker/ledger.h"
 #include "common/dense_table.h"
+#include "common/histogram.h"
 #include "common/interval_set.h"
 #include "common/vocabulary.h"
 #include "common/wire.h"
@@ -55,6 +56,7 @@ struct WorkerSession {
     std::string tasks_endpoint;
     std::string control_endpoint;
     Instant last_heard{};
+    Histogram took;                                 ///< as in the hedging policy, of this session alone
     bool died = false;                              ///< it ended by itself, without a bye (it did not fall silent)
     bool blames = false;                            ///< and what has ended before is known: what ran then may be why
     std::optional<std::vector<AttemptNumber>> ran;  ///< what was in its slots when it died; nobody knows: none

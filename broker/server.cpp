@@ -54,6 +54,7 @@ Instant BrokerServer::turn(Instant now) {
     send_frames(now);
     change_links();
     write_books();
+    rates_.sample(now, counts());
     say_what_is_missing(now);
     if (dispatcher_.wants_message() && source_->has_buffered()) return Instant::min();
     Instant next = dispatcher_.next_deadline();
@@ -237,7 +238,13 @@ std::string BrokerServer::obey(Instant now, std::string_view request) {
 
 // ---- looking -------------------------------------------------------------------------------------------------------
 
+Rates<3>::Counts BrokerServer::counts() const {
+    const Books books = dispatcher_.ledger().books();
+    return {books.accepted, books.accepted - books.tasks_in_flight, books.started};
+}
+
 std::string BrokerServer::stats_members(Instant now) const {
+    const auto rates = rates_.per_second(now, counts());
     std::uint64_t parked = collector_.parked.size(), marks = collector_.mark_reached;
     for (const auto& [session, links] : workers_) {
         parked += links.tasks.parked.size() + links.control.parked.size();
@@ -245,12 +252,14 @@ std::string BrokerServer::stats_members(Instant now) const {
     }
     return broker_stats(dispatcher_, now) +
            fmt::format(
-               R"(,"source":{{"refused":{},"bytes_read":{},"ended":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},"draining":{})",
-               source_->refused(), source_->bytes_read(), source_->ended(), parked, marks, draining_);
+               R"(,"source":{{"refused":{},"bytes_read":{},"ended":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},)"
+               R"("rates":{{"accepted_per_s":{:.1f},"settled_per_s":{:.1f},"started_per_s":{:.1f}}},"draining":{})",
+               source_->refused(), source_->bytes_read(), source_->ended(), parked, marks, rates[0], rates[1], rates[2],
+               draining_);
 }
 
-std::string BrokerServer::dump_members(Instant now, std::size_t limit) const {
-    return broker_dump(dispatcher_, now, limit);
+std::string BrokerServer::dump_members(Instant now, const DumpQuery& query) const {
+    return broker_dump(dispatcher_, now, query);
 }
 
 std::string BrokerServer::ready_members() const {

@@ -13,6 +13,7 @@
 #include "broker/source.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/rate.h"
 
 namespace curfew {
 
@@ -32,7 +33,7 @@ public:
     std::optional<int> finished() const override;
     int unfinished() const override;
     std::string stats_members(Instant now) const override;
-    std::string dump_members(Instant now, std::size_t limit) const override;
+    std::string dump_members(Instant now, const DumpQuery& query) const override;
     std::string ready_members() const override;
 
 private:
@@ -58,6 +59,7 @@ private:
     void answer_admin(Instant now);
     [[nodiscard]] std::string obey(Instant now, std::string_view request);
     void write_books();
+    [[nodiscard]] Rates<3>::Counts counts() const;
     void say_what_is_missing(Instant now);
 
     Daemon& daemon_;
@@ -69,6 +71,7 @@ private:
     std::map<Session, WorkerLinks> workers_;
     BooksPage books_;
     std::vector<Dispatcher::OutFrame> frames_;
+    Rates<3> rates_;  // tasks accepted, tasks settled, attempts started
     bool draining_ = false;
     bool stopping_ = false;
     std::uint64_t refused_logged_ = 0;

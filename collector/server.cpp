@@ -74,16 +74,17 @@ std::string CollectorServer::stats_members(Instant) const {
     return fmt::format(
         R"("settled":{{"completed":{},"failed":{},"expired":{},"cancelled":{}}},"ends":{{"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{}}},)"
         R"("reports":{},"duplicates":{},"refused_frames":{},"malformed_frames":{},"decided":{},"sink_waiting":{},"sessions":{},"unacknowledged":{},"parked":{},)"
-        R"("settled_intervals":{},"broker":{{"synced":{},"incarnation":{}}})",
+        R"("settled_intervals":{},"sink":{{"waiting":{},"bytes":{}}},"broker":{{"synced":{},"incarnation":{}}})",
         outcome(Outcome::completed), outcome(Outcome::failed), outcome(Outcome::expired), outcome(Outcome::cancelled),
         end(End::won), end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost),
         counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(),
         sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0), judge_.sessions(), judge_.unacknowledged(),
-        parked_.size(), judge_.settled().intervals().size(), judge_.synced(), judge_.broker());
+        parked_.size(), judge_.settled().intervals().size(), sink_->waiting(), sink_->bytes(), judge_.synced(),
+        judge_.broker());
 }
 
-std::string CollectorServer::dump_members(Instant, std::size_t) const {
-    return fmt::format(R"("in_flight":0,"attempts":[],"decided":{})", judge_.decided());
+std::string CollectorServer::dump_members(Instant, const DumpQuery&) const {
+    return fmt::format(R"("in_flight":0,"matching":0,"groups":[],"attempts":[],"decided":{})", judge_.decided());
 }
 
 std::string CollectorServer::ready_members() const {

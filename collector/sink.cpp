@@ -144,6 +144,7 @@ void ZmqSink::flush(Instant now, Written& written) {
             retry_at_ = now + std::chrono::milliseconds(2);
             return;
         }
+        sent_ += bytes.size();
         written.emplace_back(next.sync, next.seq);
     }
 }

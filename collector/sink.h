@@ -34,6 +34,7 @@ public:
     virtual void wait_for(Poller& poller) { (void)poller; }
     [[nodiscard]] virtual Instant next_deadline() const { return kNever; }
     [[nodiscard]] virtual std::size_t waiting() const = 0;  ///< outcomes it does not have yet
+    [[nodiscard]] virtual std::uint64_t bytes() const = 0;  ///< it has got
 };
 
 /// stdout, a pipe, a file. Whole lines at a time, so that a crash tears none that fits into PIPE_BUF.
@@ -47,6 +48,7 @@ public:
     void wait_for(Poller& poller) override;
     Instant next_deadline() const override { return retry_at_; }
     std::size_t waiting() const override { return pending_.size(); }
+    std::uint64_t bytes() const override { return written_; }
 
 private:
     struct Pending {
@@ -79,6 +81,7 @@ public:
     void flush(Instant now, Written& written) override;
     Instant next_deadline() const override { return retry_at_; }
     std::size_t waiting() const override { return pending_.size(); }
+    std::uint64_t bytes() const override { return sent_; }
 
 private:
     struct Pending {
@@ -88,6 +91,7 @@ private:
     };
     Socket socket_;
     Format format_;
+    std::uint64_t sent_ = 0;  // bytes, ever
     std::deque<Pending> pending_;
     Instant retry_at_ = kNever;
 };

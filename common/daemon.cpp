@@ -34,6 +34,12 @@ namespace {
 /// Places in the poller.
 constexpr std::size_t kSignals = 0, kLifeline = 1;
 
+double processor_seconds() {
+    timespec time{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 /// Gives memory that nobody uses back to the system.
 void trim_memory() {
     if (mallctl == nullptr) {
@@ -300,7 +306,8 @@ void Daemon::answer_monitor(const Shell& shell, Instant now) {
 
 std::string Daemon::answer(const Shell& shell, Instant now, std::string_view request) const {
     std::string ask(request);
-    std::size_t limit = kDumpLimit;
+    DumpQuery query;
+    query.limit = kDumpLimit;
     if (request.starts_with('{')) {
         const auto json = nlohmann::json::parse(request, nullptr, false);
         if (!json.is_object() || !json.contains("ask") || !json["ask"].is_string()) {
@@ -308,20 +315,26 @@ std::string Daemon::answer(const Shell& shell, Instant now, std::string_view req
         }
         ask = json["ask"];
         if (json.contains("limit") && json["limit"].is_number_unsigned())
-            limit = std::min(json["limit"].get<std::size_t>(), kMostDumped);
+            query.limit = std::min(json["limit"].get<std::size_t>(), kMostDumped);
+        if (json.contains("older_than_s") && json["older_than_s"].is_number()) {
+            const double seconds = std::clamp(json["older_than_s"].get<double>(), 0.0, 1e9);
+            query.older_than = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+        }
+        if (json.contains("worker") && json["worker"].is_string()) query.worker = json["worker"];
+        if (json.contains("state") && json["state"].is_string()) query.state = json["state"];
     }
     if (ask == "health") return fmt::format("{{{}}}", process_members(now));
     if (ask == "stats") return fmt::format("{{{},{}}}", process_members(now), shell.stats_members(now));
-    if (ask == "dump") return fmt::format("{{{},{}}}", process_members(now), shell.dump_members(now, limit));
+    if (ask == "dump") return fmt::format("{{{},{}}}", process_members(now), shell.dump_members(now, query));
     return R"({"error":"unknown question: ask for stats, dump or health"})";
 }
 
 std::string Daemon::process_members(Instant now) const {
     const double uptime = std::chrono::duration<double>(now - started_at_).count();
     return fmt::format(
-        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"stopping":{})",
+        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"stopping":{})",
         role_, nlohmann::json(name_).dump(), getpid(), kVersionText, run_dir_->incarnation(), uptime, resident_kib(),
-        entries_of("/proc/self/fd"), entries_of("/proc/self/task"), stop_at_.has_value());
+        entries_of("/proc/self/fd"), entries_of("/proc/self/task"), processor_seconds(), stop_at_.has_value());
 }
 
 }  // namespace curfew

@@ -26,6 +26,16 @@
 
 namespace curfew {
 
+/// What of the live attempts is asked for.
+struct DumpQuery {
+    std::size_t limit = 0;      ///< most attempts to list, oldest first
+    Duration older_than{};      ///< only those at least as old
+    std::string worker, state;  ///< only those; empty: all
+    [[nodiscard]] bool asks_for(std::string_view of_worker, std::string_view in_state, Duration age) const {
+        return age >= older_than && (worker.empty() || of_worker == worker) && (state.empty() || in_state == state);
+    }
+};
+
 class Shell {
 public:
     virtual ~Shell() = default;
@@ -46,7 +56,7 @@ public:
     [[nodiscard]] virtual int unfinished() const { return 0; }
     /// JSON objects (their members, without braces) for the monitor: what this process is about, and its live attempts.
     [[nodiscard]] virtual std::string stats_members(Instant now) const = 0;
-    [[nodiscard]] virtual std::string dump_members(Instant now, std::size_t limit) const = 0;
+    [[nodiscard]] virtual std::string dump_members(Instant now, const DumpQuery& query) const = 0;
     /// Endpoints that were bound, for --ready-fd: `"name":"endpoint"` members.
     [[nodiscard]] virtual std::string ready_members() const = 0;
 };

@@ -85,6 +85,16 @@ public:
         const_cast<DenseTable*>(this)->for_each([&](std::uint64_t key, const Value& value) { visit(key, value); });
     }
 
+    /// The smallest key, none if it is empty. Looks at each page.
+    [[nodiscard]] std::optional<std::uint64_t> first_key() const {
+        std::optional<std::uint64_t> first;
+        const_cast<DenseTable*>(this)->pages_.for_each([&](std::uint64_t number, std::unique_ptr<Page>& page) {
+            const std::uint64_t key = number * kPage + static_cast<std::uint64_t>(std::countr_zero(page->used));
+            if (!first || key < *first) first = key;
+        });
+        return first;
+    }
+
     /// The keys, sorted: for those who do insert or erase on the way, or need the same order each time.
     [[nodiscard]] std::vector<std::uint64_t> sorted_keys() const {
         std::vector<std::uint64_t> keys;

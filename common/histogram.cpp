@@ -24,9 +24,22 @@ Duration Histogram::middle_of(std::size_t bucket) {
     return std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(ns));
 }
 
+/// For each bucket the first bound that its middle does not exceed.
+const std::array<std::uint8_t, Histogram::kBuckets> Histogram::kBoundOf = [] {
+    std::array<std::uint8_t, kBuckets> bound_of{};
+    for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
+        const auto* const at = std::lower_bound(kBounds.begin(), kBounds.end(), middle_of(bucket));
+        bound_of[bucket] = static_cast<std::uint8_t>(at - kBounds.begin());
+    }
+    return bound_of;
+}();
+
 void Histogram::add(Duration value) {
-    ++weights_[bucket_of(value)];
+    const std::size_t bucket = bucket_of(value);
+    ++weights_[bucket];
     ++count_;
+    sum_ += value;
+    ++totals_[kBoundOf[bucket]];
     if (++weight_ < kFade) return;
     weight_ = 0;
     for (std::uint32_t& weight : weights_) weight_ += weight /= 2;

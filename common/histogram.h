@@ -21,6 +21,16 @@ public:
     [[nodiscard]] Duration quantile(double share) const;
 
     [[nodiscard]] std::uint64_t count() const { return count_; }  ///< values ever added
+    [[nodiscard]] Duration sum() const { return sum_; }           ///< of the values ever added
+
+    /// Values ever added, that were at most each bound and more than the one before, up to the relative error; the
+    /// last: more than all bounds.
+    static constexpr std::array<Duration, 12> kBounds = {
+        std::chrono::microseconds(100), std::chrono::microseconds(300), std::chrono::milliseconds(1),
+        std::chrono::milliseconds(3),   std::chrono::milliseconds(10),  std::chrono::milliseconds(30),
+        std::chrono::milliseconds(100), std::chrono::milliseconds(300), std::chrono::seconds(1),
+        std::chrono::seconds(3),        std::chrono::seconds(10),       std::chrono::seconds(30)};
+    [[nodiscard]] const std::array<std::uint64_t, kBounds.size() + 1>& totals() const { return totals_; }
 
 private:
     static constexpr int kSmallestBits = 9;  // 2^9 ns; what is shorter counts as that
@@ -29,12 +39,16 @@ private:
     static constexpr std::size_t kBuckets = static_cast<std::size_t>(kLargestBits - kSmallestBits) << kCutBits;
     static constexpr std::uint64_t kFade = 1 << 20;
 
+    static const std::array<std::uint8_t, kBuckets> kBoundOf;
+
     [[nodiscard]] static std::size_t bucket_of(Duration value);
     [[nodiscard]] static Duration middle_of(std::size_t bucket);
 
     std::array<std::uint32_t, kBuckets> weights_{};
     std::uint64_t weight_ = 0;
     std::uint64_t count_ = 0;
+    Duration sum_{};
+    std::array<std::uint64_t, kBounds.size() + 1> totals_{};
 };
 
 }  // namespace curfew

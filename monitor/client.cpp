@@ -37,19 +37,36 @@ std::vector<Target> targets_in(const std::string& run_dir) {
 Client::Client() : context_(make_context()) {}
 
 std::optional<std::string> Client::ask(const std::string& endpoint, const std::string& request, Duration patience) {
-    check_endpoint(endpoint, false, true);
-    // A socket for each question: a REQ that was not answered cannot be used again.
-    Socket socket = Socket::connected(context_, zmq::socket_type::req, endpoint, {.linger = Duration::zero()});
-    if (!socket.send(request)) return std::nullopt;
-    Poller poller;
-    poller.add(socket);
+    return ask_all({{{}, endpoint}}, request, patience).front();
+}
+
+std::vector<std::optional<std::string>> Client::ask_all(const std::vector<Target>& targets, const std::string& request,
+                                                        Duration patience) {
     const Instant until = Clock::now() + patience;
-    std::string_view answer;
-    while (!socket.receive(answer)) {
-        if (Clock::now() >= until) return std::nullopt;
-        poller.wait(until);
+    // A socket for each question: a REQ that was not answered cannot be used again.
+    std::vector<Socket> sockets;
+    sockets.reserve(targets.size());
+    for (const Target& target : targets) {
+        check_endpoint(target.endpoint, false, true);
+        const Socket::Marks marks{.linger = Duration::zero()};
+        sockets.push_back(Socket::connected(context_, zmq::socket_type::req, target.endpoint, marks));
+        (void)sockets.back().send(request);
     }
-    return std::string(answer);
+    std::vector<std::optional<std::string>> answers(targets.size());
+    for (std::size_t left = targets.size(); left > 0 && Clock::now() < until;) {
+        Poller poller;
+        for (std::size_t i = 0; i < sockets.size(); ++i) {
+            if (!answers[i]) poller.add(sockets[i]);
+        }
+        poller.wait(until);
+        for (std::size_t i = 0; i < sockets.size(); ++i) {
+            std::string_view answer;
+            if (answers[i] || !sockets[i].receive(answer)) continue;
+            answers[i] = std::string(answer);
+            --left;
+        }
+    }
+    return answers;
 }
 
 }  // namespace curfew

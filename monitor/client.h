@@ -28,6 +28,10 @@ public:
     [[nodiscard]] std::optional<std::string> ask(const std::string& endpoint, const std::string& request,
                                                  Duration patience);
 
+    /// Asks all at once: so who does not answer costs the others nothing. As many answers as targets.
+    [[nodiscard]] std::vector<std::optional<std::string>> ask_all(const std::vector<Target>& targets,
+                                                                  const std::string& request, Duration patience);
+
 private:
     zmq::context_t context_;
 };

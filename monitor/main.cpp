@@ -1,10 +1,11 @@
-// curfew-monitor: looks at a group (stats, dump) and, by the admin socket, touches it (drain, cancel).
+// curfew-monitor: looks at a group (stats, dump, check, serve) and, by the admin socket, touches it (drain, cancel).
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
 
 #include <cstdio>
 #include <ctime>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -12,7 +13,10 @@
 #include "common/options.h"
 #include "common/run_dir.h"
 #include "common/socket.h"
+#include "monitor/check.h"
 #include "monitor/client.h"
+#include "monitor/group.h"
+#include "monitor/serve.h"
 #include "monitor/view.h"
 
 namespace {
@@ -23,11 +27,15 @@ using nlohmann::json;
 constexpr Duration kPatience = std::chrono::seconds(2);
 constexpr int kUnanswered = 2;
 
+constexpr std::uint64_t kNoLimit = 1'000'000'000'000;
+
 struct Flags {
     std::string run_dir, connect;
     bool as_json = false;
-    Duration watch{};
-    std::uint64_t limit = 1000;
+    Duration watch{}, older_than{}, max_age{}, growth{};
+    std::uint64_t limit = 1000, max_in_flight = kNoLimit;
+    bool group = false, drained = false;
+    std::string worker, state, http = "127.0.0.1:9464", token_file;
     std::vector<std::string> words;
 
     explicit Flags(Options& options) {
@@ -38,7 +46,21 @@ struct Flags {
         options.flag("--json", as_json, "One JSON object a process, as it was answered");
         options.duration("--watch", watch, Duration::zero(), std::chrono::hours(24 * 7), "stats: a line each time");
         options.count("--limit", limit, 1, 1'000'000, "dump: most attempts to list for a process");
-        options.rest(words, "stats | dump | drain | cancel SEQ...");
+        options.flag("--group", group, "dump: count what is in the same place, for the whole group");
+        options.duration("--older-than", older_than, Duration::zero(), std::chrono::hours(24 * 365),
+                         "dump: only attempts at least as old");
+        options.text("--worker", worker, "dump: only attempts of this worker");
+        options.text("--state", state, "dump: only attempts in this state: queued, running, cancelling or reported");
+        options.count("--max-in-flight", max_in_flight, 0, kNoLimit, "check: most attempts in flight");
+        options.duration("--max-age", max_age, Duration::zero(), std::chrono::hours(24 * 365),
+                         "check: of the oldest attempt (0: any)");
+        options.duration("--growth", growth, Duration::zero(), std::chrono::hours(24),
+                         "check: watch for so long whether what is in flight only rises (0: do not)");
+        options.flag("--drained", drained, "check: nothing may be alive");
+        options.text("--http", http, "serve: ADDRESS:PORT to listen at");
+        options.text("--token-file", token_file,
+                     "serve: who asks has to say what is in this file; needed beyond loopback");
+        options.rest(words, "stats | dump | check | serve | drain | cancel SEQ...");
     }
 };
 
@@ -80,6 +102,81 @@ int watch(Client& client, const Target& broker, const Flags& flags) {
     }
 }
 
+int dump(Client& client, const std::vector<Target>& targets, const Flags& flags) {
+    json query = {{"limit", flags.limit}};
+    if (flags.older_than > Duration::zero())
+        query["older_than_s"] = std::chrono::duration<double>(flags.older_than).count();
+    if (!flags.worker.empty()) query["worker"] = flags.worker;
+    if (!flags.state.empty()) query["state"] = flags.state;
+    if (!flags.group) {
+        query["ask"] = "dump";
+        return each(client, targets, query.dump(), flags, dump_text) ? kExitOk : kUnanswered;
+    }
+    query["limit"] = 0;
+    const json whole = Group(flags.run_dir, flags.connect).dump(query);
+    fmt::print("{}", flags.as_json ? whole.dump() + "\n" : group_dump_text(whole, false));
+    return whole["in_flight"].is_null() ? kUnanswered : kExitOk;
+}
+
+/// Attempts in flight, seen evenly over the window.
+std::vector<std::uint64_t> watch_growth(Group& group, Duration window) {
+    constexpr int kSamples = 60;
+    std::vector<std::uint64_t> samples;
+    const Instant began = Clock::now();
+    for (int i = 0; i < kSamples; ++i) {
+        const Duration left = began + window * i / kSamples - Clock::now();
+        const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+        if (ms > 0) (void)poll(nullptr, 0, static_cast<int>(ms));
+        const auto stats = group.stats();
+        const json& broker = broker_of(stats);
+        if (broker.is_null()) break;  // the check says so
+        samples.push_back(broker["attempts"].value("in_flight", std::uint64_t{0}));
+    }
+    return samples;
+}
+
+/// In the way of the monitoring plugins: one line, and 0 to 3.
+int check_group(const Flags& flags) {
+    try {
+        Group group(flags.run_dir, flags.connect);
+        Limits limits;
+        limits.drained = flags.drained;
+        if (flags.max_in_flight != kNoLimit) limits.most_in_flight = flags.max_in_flight;
+        if (flags.max_age > Duration::zero()) limits.oldest = flags.max_age;
+        std::vector<std::uint64_t> samples;
+        if (flags.growth > Duration::zero()) samples = watch_growth(group, flags.growth);
+        const Finding finding = with_growth(check(group.stats(), limits), samples, flags.growth);
+        fmt::print("{}\n", finding.line);
+        return static_cast<int>(finding.health);
+    } catch (const std::exception& error) {
+        fmt::print("CURFEW UNKNOWN - {}\n", error.what());
+        return static_cast<int>(Health::unknown);
+    }
+}
+
+int serve_group(const Flags& flags, const Options& options) {
+    ServeOptions serving;
+    const std::size_t colon = flags.http.rfind(':');
+    const auto port =
+        colon == std::string::npos ? std::nullopt : parse_count(std::string_view(flags.http).substr(colon + 1));
+    if (!port || *port > 65535 || colon == 0) {
+        return options.refuse(fmt::format("--http: '{}' is no ADDRESS:PORT, like 127.0.0.1:9464", flags.http));
+    }
+    serving.host = flags.http.substr(0, colon);
+    serving.port = static_cast<std::uint16_t>(*port);
+    if (!flags.token_file.empty()) {
+        std::ifstream file(flags.token_file);
+        if (!(file >> serving.token))
+            return options.refuse(fmt::format("--token-file: there is no token in '{}'", flags.token_file));
+    }
+    const bool loopback = serving.host.starts_with("127.") || serving.host == "localhost" || serving.host == "::1";
+    if (!loopback && serving.token.empty()) {
+        return options.refuse(
+            fmt::format("--http: others can reach {}: give a --token-file, or listen at 127.0.0.1", serving.host));
+    }
+    return serve(serving, Group(flags.run_dir, flags.connect), Group(flags.run_dir, flags.connect));
+}
+
 int command_admin(Client& client, const Flags& flags, const std::string& request) {
     const std::string endpoint = flags.connect.empty() ? "ipc://" + flags.run_dir + "/admin.sock" : flags.connect;
     const auto answer = client.ask(endpoint, request, kPatience);
@@ -103,11 +200,9 @@ int run(const Flags& flags, const Options& options) {
         if (flags.watch > Duration::zero()) return watch(client, targets().front(), flags);
         return each(client, targets(), "stats", flags, stats_text) ? kExitOk : kUnanswered;
     }
-    if (verb == "dump" && alone) {
-        return each(client, targets(), json{{"ask", "dump"}, {"limit", flags.limit}}.dump(), flags, dump_text)
-                   ? kExitOk
-                   : kUnanswered;
-    }
+    if (verb == "dump" && alone) return dump(client, flags.group ? std::vector<Target>() : targets(), flags);
+    if (verb == "check" && alone) return check_group(flags);
+    if (verb == "serve" && alone) return serve_group(flags, options);
     if (verb == "drain" && alone) return command_admin(client, flags, R"({"do":"drain"})");
     if (verb == "cancel" && flags.words.size() > 1) {
         int code = kExitOk;
@@ -118,7 +213,7 @@ int run(const Flags& flags, const Options& options) {
         }
         return code;
     }
-    return options.refuse("say one of: stats, dump, drain, cancel SEQ...");
+    return options.refuse("say one of: stats, dump, check, serve, drain, cancel SEQ...");
 }
 
 }  // namespace

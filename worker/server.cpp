@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/attempt_groups.h"
 #include "common/exit_code.h"
 
 namespace curfew {
@@ -113,20 +114,31 @@ std::string WorkerServer::stats_members(Instant) const {
         counts.refused, counts.malformed, parked_.size(), marks_reached_);
 }
 
-std::string WorkerServer::dump_members(Instant now, std::size_t limit) const {
+std::string WorkerServer::dump_members(Instant now, const DumpQuery& query) const {
     const auto seconds = [](Duration duration) { return std::chrono::duration<double>(duration).count(); };
-    std::string out = fmt::format(R"("in_flight":{},"attempts":[)", core_.held().size());
+    std::vector<AttemptNumber> numbers;
+    AttemptGroups groups;
+    AttemptGroups::Place& place = groups.place(core_.config().pool, core_.config().name);
+    core_.held().for_each([&](AttemptNumber number, const HeldAttempt& attempt) {
+        const Duration age = now - attempt.received_at;
+        if (!query.asks_for(core_.config().name, name_of(attempt.state), age)) return;
+        numbers.push_back(number);
+        place.add(attempt.state, age);
+    });
+    std::sort(numbers.begin(), numbers.end());  // the oldest has the smallest
+    std::string out = fmt::format(R"("in_flight":{},"matching":{},"groups":{},"attempts":[)", core_.held().size(),
+                                  numbers.size(), groups.json());
+    numbers.resize(std::min(query.limit, numbers.size()));
     const char* comma = "";
-    std::size_t shown = 0;
-    for (const AttemptNumber number : core_.held().sorted_keys()) {
-        if (shown++ == limit) break;
+    for (const AttemptNumber number : numbers) {
         const HeldAttempt& attempt = *core_.held().find(number);
         const bool has_slot = attempt.state == AttemptState::running || attempt.state == AttemptState::cancelling;
         const pid_t pid = has_slot ? handler_->pid(attempt.slot) : 0;
         out += fmt::format(
-            R"({}{{"seq":{},"attempt":{},"session":{},"number":{},"worker":{},"state":"{}","age_s":{:.6f},"in_state_s":{:.6f},"left_s":{},"pid":{}}})",
+            R"({}{{"seq":{},"attempt":{},"session":{},"number":{},"worker":{},"pool":{},"state":"{}","age_s":{:.6f},"in_state_s":{:.6f},"left_s":{},"pid":{}}})",
             std::exchange(comma, ","), attempt.seq, attempt.ordinal, core_.session(), number, text(core_.config().name),
-            name_of(attempt.state), seconds(now - attempt.received_at), seconds(now - attempt.since),
+            text(core_.config().pool), name_of(attempt.state), seconds(now - attempt.received_at),
+            seconds(now - attempt.since),
             attempt.deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(attempt.deadline_at - now)),
             pid == 0 ? "null" : std::to_string(pid));
     }

@@ -1,0 +1,154 @@
+#include "monitor/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/options.h"
+
+namespace curfew {
+namespace {
+
+using nlohmann::json;
+
+const json& part(const json& object, const char* name) {
+    static const json kNone = json::object();
+    return object.is_object() && object.contains(name) ? object[name] : kNone;
+}
+
+std::uint64_t count(const json& object, const char* name) {
+    return part(object, name).is_number_integer() ? part(object, name).get<std::uint64_t>() : 0;
+}
+
+double real(const json& object, const char* name) {
+    return part(object, name).is_number() ? part(object, name).get<double>() : 0;
+}
+
+/// What is wrong, the worst first.
+class Complaints {
+public:
+    void add(bool wrong, Health health, std::string what) {
+        if (!wrong) return;
+        if (health > worst_)
+            words_.insert(words_.begin(), std::move(what));
+        else
+            words_.push_back(std::move(what));
+        worst_ = std::max(worst_, health);
+    }
+    [[nodiscard]] Health worst() const { return worst_; }
+    [[nodiscard]] std::string words() const { return fmt::format("{}", fmt::join(words_, "; ")); }
+
+private:
+    Health worst_ = Health::ok;
+    std::vector<std::string> words_;
+};
+
+const char* word(Health health) {
+    constexpr const char* kWords[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
+    return kWords[static_cast<std::size_t>(health)];
+}
+
+std::int64_t tasks_residue(const json& t) {
+    return static_cast<std::int64_t>(count(t, "accepted") - count(t, "completed") - count(t, "failed") -
+                                     count(t, "expired") - count(t, "cancelled") - count(t, "in_flight"));
+}
+
+std::int64_t attempts_residue(const json& a) {
+    return static_cast<std::int64_t>(count(a, "started") - count(a, "won") - count(a, "late") - count(a, "cancelled") -
+                                     count(a, "failed") - count(a, "expired") - count(a, "lost") -
+                                     count(a, "in_flight"));
+}
+
+void check_others(const std::vector<Said>& stats, const Limits& limits, Complaints& complaints) {
+    for (const auto& [name, said] : stats) {
+        complaints.add(said.is_null(), Health::warning, name + " does not answer");
+        const std::uint64_t out = count(part(said, "slots"), "out_of_service");
+        complaints.add(out > 0, Health::warning, fmt::format("{}: {} slots out of service", name, out));
+        if (!limits.drained) continue;
+        std::uint64_t held = count(said, "decided");
+        for (const char* state : {"queued", "running", "cancelling", "reported"})
+            held += count(part(said, "held"), state);
+        complaints.add(held > 0, Health::critical, fmt::format("{} still holds {}", name, held));
+        const std::uint64_t busy = count(part(said, "slots"), "busy");
+        complaints.add(busy > 0, Health::critical, fmt::format("{}: {} slots are busy", name, busy));
+    }
+}
+
+}  // namespace
+
+Finding check(const std::vector<Said>& stats, const Limits& limits) {
+    const json& broker = broker_of(stats);
+    if (broker.is_null()) return {Health::critical, "CURFEW CRITICAL - the broker does not answer"};
+    const json& tasks = part(broker, "tasks");
+    const json& attempts = part(broker, "attempts");
+    const std::uint64_t in_flight = count(attempts, "in_flight");
+    const double oldest = real(broker, "oldest_attempt_s");
+
+    Complaints complaints;
+    complaints.add(tasks_residue(tasks) != 0, Health::critical,
+                   fmt::format("the books of the tasks are {} off", tasks_residue(tasks)));
+    complaints.add(attempts_residue(attempts) != 0, Health::critical,
+                   fmt::format("the books of the attempts are {} off", attempts_residue(attempts)));
+    if (limits.most_in_flight) {
+        complaints.add(in_flight > *limits.most_in_flight, Health::critical,
+                       fmt::format("{} attempts in flight, more than {}", in_flight, *limits.most_in_flight));
+    }
+    if (limits.oldest) {
+        const double most = std::chrono::duration<double>(*limits.oldest).count();
+        complaints.add(
+            oldest > most, Health::critical,
+            fmt::format("the oldest attempt is {:.1f} s old, more than {}", oldest, text_of(*limits.oldest)));
+    }
+    if (limits.drained) {
+        complaints.add(
+            count(tasks, "in_flight") + in_flight > 0, Health::critical,
+            fmt::format("not drained: {} tasks and {} attempts in flight", count(tasks, "in_flight"), in_flight));
+    }
+    complaints.add(!part(broker, "collector").value("synced", false), Health::warning, "there is no collector");
+    check_others(stats, limits, complaints);
+
+    const std::string bound = limits.drained          ? "0"
+                              : limits.most_in_flight ? std::to_string(*limits.most_in_flight)
+                                                      : "";
+    const std::string age =
+        limits.oldest ? fmt::format("{:g}", std::chrono::duration<double>(*limits.oldest).count()) : "";
+    const std::string said =
+        complaints.worst() == Health::ok
+            ? fmt::format("{} tasks and {} attempts in flight, the books balance", count(tasks, "in_flight"), in_flight)
+            : complaints.words();
+    return {
+        complaints.worst(),
+        fmt::format("CURFEW {} - {} | tasks_in_flight={};;;0 attempts_in_flight={};;{};0 oldest_attempt={:.3f}s;;{};0 "
+                    "tasks_residue={};;0:0 attempts_residue={};;0:0 accepted={}c started={}c lost={}c",
+                    word(complaints.worst()), said, count(tasks, "in_flight"), in_flight, bound, oldest, age,
+                    tasks_residue(tasks), attempts_residue(attempts), count(tasks, "accepted"),
+                    count(attempts, "started"), count(attempts, "lost"))};
+}
+
+bool only_rises(const std::vector<std::uint64_t>& samples) {
+    constexpr std::size_t kParts = 5;
+    if (samples.size() < 2 * kParts) return false;
+    std::optional<std::uint64_t> before;
+    for (std::size_t i = 0; i < kParts; ++i) {
+        const auto begin = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() * i / kParts);
+        const auto end = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() * (i + 1) / kParts);
+        const std::uint64_t least = *std::min_element(begin, end);
+        if (before && least <= *before) return false;
+        before = least;
+    }
+    return true;
+}
+
+Finding with_growth(const Finding& finding, const std::vector<std::uint64_t>& samples, Duration window) {
+    if (!only_rises(samples)) return finding;
+    const std::string what =
+        fmt::format("attempts in flight only rise: {} to {} in {}; see curfew-monitor dump --group", samples.front(),
+                    samples.back(), text_of(window));
+    const std::size_t words = finding.line.find(" - ") + 3;
+    const std::string rest = finding.line.substr(words);
+    const std::size_t figures = rest.find(" | ");
+    const std::string more = finding.health == Health::ok ? rest.substr(std::min(figures, rest.size())) : "; " + rest;
+    return {Health::critical, "CURFEW CRITICAL - " + what + more};
+}
+
+}  // namespace curfew

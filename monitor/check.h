@@ -1,0 +1,35 @@
+// Is the group well? One line in the form of the monitoring plugins, for alerts and for CI. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "monitor/group.h"
+
+namespace curfew {
+
+struct Limits {
+    std::optional<std::uint64_t> most_in_flight;  ///< attempts
+    std::optional<Duration> oldest;               ///< attempt
+    bool drained = false;                         ///< nothing may be alive
+};
+
+enum class Health : std::uint8_t { ok = 0, warning = 1, critical = 2, unknown = 3 };
+
+struct Finding {
+    Health health = Health::ok;
+    std::string line;  ///< `CURFEW OK - ... | perfdata`
+};
+
+[[nodiscard]] Finding check(const std::vector<Said>& stats, const Limits& limits);
+
+/// What `samples` (attempts in flight, taken evenly) say of a leak: the least of each fifth is more than that of the
+/// fifth before. A load that grows for the whole of the window looks the same: choose it longer than that.
+[[nodiscard]] bool only_rises(const std::vector<std::uint64_t>& samples);
+
+/// The same finding, made worse by a leak.
+[[nodiscard]] Finding with_growth(const Finding& finding, const std::vector<std::uint64_t>& samples, Duration window);
+
+}  // namespace curfew

@@ -1,0 +1,157 @@
+#include "monitor/group.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <stdexcept>
+
+namespace curfew {
+namespace {
+
+using nlohmann::json;
+
+constexpr Duration kPatience = std::chrono::seconds(1);
+
+/// Session and number: what an attempt is called by both sides.
+using Key = std::pair<std::uint64_t, std::uint64_t>;
+
+Key key_of(const json& row) {
+    return {row.value("session", std::uint64_t{0}), row.value("number", std::uint64_t{0})};
+}
+
+/// Counts by pool and state, of several workers.
+class Places {
+public:
+    void add(const std::string& pool, const std::string& state, std::uint64_t count, double oldest) {
+        if (count == 0) return;
+        auto& [all, age] = places_[{pool, state}];
+        all += count;
+        age = std::max(age, oldest);
+    }
+    [[nodiscard]] json rows() const {
+        json rows = json::array();
+        for (const auto& [place, group] : places_) {
+            rows.push_back(
+                {{"pool", place.first}, {"state", place.second}, {"count", group.first}, {"oldest_s", group.second}});
+        }
+        std::stable_sort(rows.begin(), rows.end(),
+                         [](const json& a, const json& b) { return a["count"] > b["count"]; });
+        return rows;
+    }
+
+private:
+    std::map<std::pair<std::string, std::string>, std::pair<std::uint64_t, double>> places_;
+};
+
+json groups_of(const json& broker, const std::map<std::string, const json*>& workers) {
+    Places places;
+    std::map<std::string, std::uint64_t> held;
+    for (const auto& [name, dump] : workers) {
+        for (const json& group : dump->value("groups", json::array())) {
+            places.add(group.value("pool", ""), group.value("state", ""), group.value("count", std::uint64_t{0}),
+                       group.value("oldest_s", 0.0));
+            held[name] += group.value("count", std::uint64_t{0});
+        }
+    }
+    for (const json& group : broker.value("groups", json::array())) {
+        const std::string worker = group.value("worker", "");
+        std::uint64_t count = group.value("count", std::uint64_t{0});
+        const bool answers = workers.contains(worker);
+        const std::uint64_t known = answers ? std::min(count, held[worker]) : 0;
+        held[worker] -= known;
+        count -= known;
+        // The rest is on its way to the worker, or back.
+        places.add(group.value("pool", ""), answers ? "in transit" : group.value("state", ""), count,
+                   answers ? 0.0 : group.value("oldest_s", 0.0));
+    }
+    return places.rows();
+}
+
+}  // namespace
+
+std::vector<Said> Group::ask(const std::string& request) {
+    std::vector<Target> targets;
+    if (endpoint_.empty()) {
+        try {
+            targets = targets_in(run_dir_);
+        } catch (const std::runtime_error&) {
+            if (known_.empty()) throw;
+        }
+    } else {
+        targets = {{"the process", endpoint_}};
+    }
+    for (const Target& target : known_) {
+        if (std::ranges::find(targets, target.name, &Target::name) == targets.end()) targets.push_back(target);
+    }
+    known_ = targets;
+    const auto answers = client_.ask_all(targets, request, kPatience);
+    std::vector<Said> all;
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+        json said = answers[i] ? json::parse(*answers[i], nullptr, false) : json();
+        all.emplace_back(targets[i].name, said.is_object() ? std::move(said) : json());
+    }
+    return all;
+}
+
+std::vector<Said> Group::stats() {
+    return ask("stats");
+}
+
+json Group::dump(json query) {
+    const std::size_t limit = query.value("limit", std::size_t{1000});
+    const bool by_state = !query.value("state", "").empty();
+    query["ask"] = "dump";
+    return merge_dumps(ask(query.dump()), limit, by_state);
+}
+
+const json& broker_of(const std::vector<Said>& stats) {
+    static const json kNone;
+    for (const auto& [name, said] : stats) {
+        if (said.is_object() && said.value("role", "") == "broker") return said;
+    }
+    return kNone;
+}
+
+json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool by_state) {
+    static const json kSaysNothing = json::object();
+    const json& broker = broker_of(dumps).is_null() ? kSaysNothing : broker_of(dumps);
+    std::map<std::string, const json*> workers;
+    std::map<Key, const json*> held;
+    for (const auto& [name, said] : dumps) {
+        if (!said.is_object() || said.value("role", "") != "worker") continue;
+        workers[name] = &said;
+        if (!said.contains("attempts")) continue;
+        for (const json& row : said["attempts"]) held[key_of(row)] = &row;
+    }
+    json rows = json::array();
+    std::set<Key> listed;
+    if (broker.contains("attempts")) {
+        for (const json& row : broker["attempts"]) {
+            const auto at = held.find(key_of(row));
+            const bool answers =
+                workers.contains(row.value("worker", json()).is_string() ? row["worker"].get<std::string>() : "");
+            if (by_state && answers && at == held.end()) continue;
+            json merged = row;
+            if (at != held.end()) {
+                for (const char* field : {"state", "in_state_s", "pid"})
+                    merged[field] = at->second->value(field, json());
+            }
+            listed.insert(key_of(row));
+            rows.push_back(std::move(merged));
+        }
+    }
+    if (broker.empty() || by_state) {
+        for (const auto& [key, row] : held) {
+            if (!listed.contains(key)) rows.push_back(*row);
+        }
+    }
+    std::stable_sort(rows.begin(), rows.end(),
+                     [](const json& a, const json& b) { return a.value("age_s", 0.0) > b.value("age_s", 0.0); });
+    if (rows.size() > limit) rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(limit), rows.end());
+    return {{"schema", 1},
+            {"in_flight", broker.value("in_flight", json())},
+            {"groups", groups_of(broker, workers)},
+            {"attempts", std::move(rows)}};
+}
+
+}  // namespace curfew

@@ -1,0 +1,44 @@
+// A group as the monitor sees it: what all of its processes say, put together. One thread at a time.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "monitor/client.h"
+
+namespace curfew {
+
+/// A process and what it said; null: it does not answer (any more).
+using Said = std::pair<std::string, nlohmann::json>;
+
+class Group {
+public:
+    /// The processes in a run directory, or the one at `endpoint` where that is not empty.
+    Group(std::string run_dir, std::string endpoint) : run_dir_(std::move(run_dir)), endpoint_(std::move(endpoint)) {}
+
+    /// What each says to `stats`: broker first, then collector, then workers. A process that has answered before and is
+    /// not there any more stays in the list, as null. Throws std::runtime_error if there never was one.
+    [[nodiscard]] std::vector<Said> stats();
+
+    /// The live attempts of the whole group, oldest first, and where they are; docs/monitor.md. `query`: limit,
+    /// older_than_s, worker, state.
+    [[nodiscard]] nlohmann::json dump(nlohmann::json query);
+
+private:
+    [[nodiscard]] std::vector<Said> ask(const std::string& request);
+
+    std::string run_dir_, endpoint_;
+    Client client_;
+    std::vector<Target> known_;
+};
+
+/// The broker's among them; null if it does not answer.
+[[nodiscard]] const nlohmann::json& broker_of(const std::vector<Said>& stats);
+
+/// Puts the dumps of the processes together: the broker knows every attempt, the workers know exactly what they do.
+/// With a state asked for, the workers' word counts. Pure.
+[[nodiscard]] nlohmann::json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool by_state);
+
+}  // namespace curfew

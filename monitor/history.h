@@ -1,0 +1,34 @@
+// What was in flight, how fast, how slow: a sample each second for ten minutes, and one each minute for a day. Bounded.
+// Pure.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+#include "monitor/group.h"
+
+namespace curfew {
+
+class History {
+public:
+    /// A look at the group, `time` in seconds since the epoch. A broker that does not answer is a gap.
+    void add(double time, const std::vector<Said>& stats);
+
+    /// The last so many seconds: docs/monitor.md, /history.json.
+    [[nodiscard]] nlohmann::json json(double now, double seconds) const;
+
+private:
+    static constexpr std::size_t kFields = 7;
+    struct Sample {
+        double time = 0;
+        std::array<std::optional<double>, kFields> values;
+    };
+    static constexpr std::size_t kSeconds = 600, kMinutes = 1440;
+
+    std::deque<Sample> seconds_, minutes_;
+};
+
+}  // namespace curfew

@@ -1,0 +1,220 @@
+#include "monitor/metrics.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+
+namespace curfew {
+namespace {
+
+using nlohmann::json;
+using Labels = std::vector<std::pair<const char*, std::string>>;
+
+const json& part(const json& object, const char* name) {
+    static const json kNone;
+    return object.is_object() && object.contains(name) ? object[name] : kNone;
+}
+
+std::string escaped(const std::string& value) {
+    std::string out;
+    for (const char c : value) {
+        if (c == '\\' || c == '"') out += '\\';
+        if (c == '\n')
+            out += "\\n";
+        else
+            out += c;
+    }
+    return out;
+}
+
+std::string in_braces(const Labels& labels) {
+    if (labels.empty()) return "";
+    std::string out = "{";
+    for (const auto& [name, value] : labels) {
+        out += fmt::format(R"({}{}="{}")", out.size() > 1 ? "," : "", name, escaped(value));
+    }
+    return out + "}";
+}
+
+/// Collects the samples of one metric under its head: all of one name have to stand together.
+class Text {
+public:
+    void head(const char* name, const char* type, const char* help) {
+        name_ = name;
+        out_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+    }
+    void sample(const json& value, const Labels& labels = {}, const char* suffix = "") {
+        if (!value.is_number() && !value.is_boolean()) return;  // a process that does not say it
+        const std::string number = value.is_boolean() ? (value.get<bool>() ? "1" : "0") : value.dump();
+        out_ += fmt::format("{}{}{} {}\n", name_, suffix, in_braces(labels), number);
+    }
+    void one(const char* name, const char* type, const char* help, const json& value) {
+        head(name, type, help);
+        sample(value);
+    }
+    [[nodiscard]] std::string take() { return std::move(out_); }
+
+private:
+    std::string name_, out_;
+};
+
+std::int64_t residue(const json& books, const char* all, std::initializer_list<const char*> parts) {
+    std::int64_t left = part(books, all).is_number() ? part(books, all).get<std::int64_t>() : 0;
+    for (const char* name : parts) left -= part(books, name).is_number() ? part(books, name).get<std::int64_t>() : 0;
+    return left;
+}
+
+void histogram(Text& text, const char* name, const char* help, const json& said) {
+    text.head(name, "histogram", help);
+    const json& bounds = part(said, "le_us");
+    const json& counts = part(said, "counts");
+    if (!bounds.is_array() || !counts.is_array() || counts.size() != bounds.size() + 1) return;
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < bounds.size(); ++i) {
+        below += counts[i].get<std::uint64_t>();
+        text.sample(below, {{"le", fmt::format("{:g}", bounds[i].get<double>() / 1e6)}}, "_bucket");
+    }
+    below += counts.back().get<std::uint64_t>();
+    text.sample(below, {{"le", "+Inf"}}, "_bucket");
+    text.sample(part(said, "sum_us").get<double>() / 1e6, {}, "_sum");
+    text.sample(below, {}, "_count");
+}
+
+void books(Text& text, const json& broker) {
+    const json& tasks = part(broker, "tasks");
+    const json& attempts = part(broker, "attempts");
+    text.one("curfew_tasks_accepted_total", "counter", "Tasks that were accepted.", part(tasks, "accepted"));
+    text.head("curfew_tasks_total", "counter", "Tasks that are settled, by outcome.");
+    for (const char* outcome : {"completed", "failed", "expired", "cancelled"})
+        text.sample(part(tasks, outcome), {{"outcome", outcome}});
+    text.one("curfew_tasks_in_flight", "gauge", "Tasks accepted and not settled.", part(tasks, "in_flight"));
+    text.one("curfew_tasks_residue", "gauge", "Tasks that the law of the tasks leaves over: 0, always.",
+             residue(tasks, "accepted", {"completed", "failed", "expired", "cancelled", "in_flight"}));
+    text.one("curfew_attempts_started_total", "counter", "Attempts that were started.", part(attempts, "started"));
+    text.head("curfew_attempts_total", "counter", "Attempts that have ended, by end.");
+    for (const char* end : {"won", "late", "cancelled", "failed", "expired", "lost"})
+        text.sample(part(attempts, end), {{"end", end}});
+    text.one("curfew_attempts_in_flight", "gauge", "Attempts without an end.", part(attempts, "in_flight"));
+    text.one("curfew_attempts_residue", "gauge", "Attempts that the law of the attempts leaves over: 0, always.",
+             residue(attempts, "started", {"won", "late", "cancelled", "failed", "expired", "lost", "in_flight"}));
+    text.one("curfew_window", "gauge", "Most tasks in flight.", part(broker, "window"));
+    const auto age = [&](const char* name) { return part(broker, name).is_number() ? part(broker, name) : json(0); };
+    text.one("curfew_oldest_task_seconds", "gauge", "Age of the oldest task in flight; 0: none.", age("oldest_task_s"));
+    text.one("curfew_oldest_attempt_seconds", "gauge", "Age of the oldest attempt in flight; 0: none.",
+             age("oldest_attempt_s"));
+    text.head("curfew_hedges_total", "counter", "Hedges: sent, of those that won, and withheld for the budget.");
+    for (const char* result : {"sent", "won", "withheld"})
+        text.sample(part(part(broker, "hedges"), result), {{"result", result}});
+    histogram(text, "curfew_attempt_duration_seconds",
+              "From the start of an attempt to its decision or end; losers until they were called home.",
+              part(broker, "attempt_time"));
+    histogram(text, "curfew_cancel_duration_seconds", "From calling an attempt home to its end.",
+              part(broker, "cancel_time"));
+    text.one("curfew_collector_synced", "gauge", "The broker has a collector.",
+             part(part(broker, "collector"), "synced"));
+    text.head("curfew_workers_ended_total", "counter", "Workers that died, fell silent or left.");
+    for (const char* how : {"died", "silent", "left"})
+        text.sample(part(broker, fmt::format("workers_{}", how).c_str()), {{"how", how}});
+    text.one("curfew_source_bytes_total", "counter", "Bytes read from the source.",
+             part(part(broker, "source"), "bytes_read"));
+    text.one("curfew_source_refused_total", "counter", "Messages over --max-message.",
+             part(part(broker, "source"), "refused"));
+}
+
+void workers(Text& text, const json& broker, const std::vector<Said>& stats) {
+    text.head("curfew_worker_slots", "gauge", "Slots of a worker, by state.");
+    for (const auto& [name, said] : stats) {
+        const json& slots = part(said, "slots");
+        if (!slots.is_object()) continue;
+        const std::string pool = said.value("pool", "");
+        const auto all = slots.value("all", std::int64_t{0}), busy = slots.value("busy", std::int64_t{0}),
+                   out = slots.value("out_of_service", std::int64_t{0});
+        // One that is out of service is busy as well: its work has not stopped.
+        text.sample(busy - out, {{"worker", name}, {"pool", pool}, {"state", "busy"}});
+        text.sample(all - busy, {{"worker", name}, {"pool", pool}, {"state", "free"}});
+        text.sample(out, {{"worker", name}, {"pool", pool}, {"state", "out_of_service"}});
+    }
+    // A worker that is started again has two sessions for a while: the newest counts.
+    std::vector<const json*> newest;
+    if (const json& all = part(broker, "workers"); all.is_array()) {
+        for (const json& worker : all) {
+            std::erase_if(newest, [&](const json* other) { return part(*other, "name") == part(worker, "name"); });
+            newest.push_back(&worker);
+        }
+    }
+    const auto each = [&](const char* name, const char* type, const char* help, const char* field) {
+        text.head(name, type, help);
+        for (const json* worker : newest)
+            text.sample(part(*worker, field),
+                        {{"worker", worker->value("name", "")}, {"pool", worker->value("pool", "")}});
+    };
+    each("curfew_worker_credit", "gauge", "Most attempts in flight at a worker.", "credit");
+    each("curfew_worker_attempts_in_flight", "gauge", "Attempts in flight at a worker.", "in_flight");
+    each("curfew_worker_last_heard_seconds", "gauge", "Since the last heartbeat of a worker.", "last_heard_s");
+    text.head("curfew_worker_attempts_total", "counter", "Attempts of a worker's session that have ended, by end.");
+    for (const json* worker : newest) {
+        for (const char* end : {"won", "late", "cancelled", "failed", "expired", "lost"}) {
+            text.sample(part(*worker, end),
+                        {{"worker", worker->value("name", "")}, {"pool", worker->value("pool", "")}, {"end", end}});
+        }
+    }
+}
+
+void processes(Text& text, const std::vector<Said>& stats) {
+    text.head("curfew_up", "gauge", "The process answers.");
+    for (const auto& [name, said] : stats) {
+        // Of one that is gone only its name is left, which says as much unless somebody has chosen it.
+        const std::string by_name = name == "broker" || name == "collector" ? name : "worker";
+        text.sample(said.is_object(),
+                    {{"process", name}, {"role", said.is_object() ? said.value("role", by_name) : by_name}});
+    }
+    const auto each = [&](const char* name, const char* type, const char* help, const char* field, double factor) {
+        text.head(name, type, help);
+        for (const auto& [process, said] : stats) {
+            const json& value = part(said, field);
+            if (!value.is_number()) continue;
+            const json scaled = factor == 1 ? value : json(value.get<double>() * factor);
+            text.sample(scaled, {{"process", process}, {"role", said.value("role", "")}});
+        }
+    };
+    each("curfew_process_resident_memory_bytes", "gauge", "Resident memory.", "memory_kib", 1024);
+    each("curfew_process_open_fds", "gauge", "Open descriptors.", "descriptors", 1);
+    each("curfew_process_threads", "gauge", "Threads.", "threads", 1);
+    each("curfew_process_cpu_seconds_total", "counter", "Processor time.", "cpu_s", 1);
+    each("curfew_process_uptime_seconds", "gauge", "Since its start.", "uptime_s", 1);
+    const auto counts = [&](const char* name, const char* type, const char* help, const char* within,
+                            const char* field) {
+        text.head(name, type, help);
+        for (const auto& [process, said] : stats)
+            text.sample(part(within == nullptr ? said : part(said, within), field), {{"process", process}});
+    };
+    counts("curfew_frames_refused_total", "counter", "Frames of old sessions or incarnations.", nullptr,
+           "refused_frames");
+    counts("curfew_frames_malformed_total", "counter", "Frames that could not be read.", nullptr, "malformed_frames");
+    counts("curfew_marks_reached_total", "counter", "High-water marks reached.", "outboxes", "marks_reached");
+    counts("curfew_outbox_frames", "gauge", "Frames that wait for their socket.", "outboxes", "parked");
+}
+
+}  // namespace
+
+std::string metrics(const std::vector<Said>& stats) {
+    Text text;
+    const json& broker = broker_of(stats);
+    processes(text, stats);
+    if (broker.is_object()) {
+        text.head("curfew_build_info", "gauge", "The broker's version.");
+        text.sample(1, {{"version", broker.value("version", "")}});
+        books(text, broker);
+        workers(text, broker, stats);
+    }
+    for (const auto& [name, said] : stats) {
+        if (!part(said, "sink").is_object()) continue;
+        text.one("curfew_sink_waiting", "gauge", "Outcomes that the sink does not have yet.",
+                 part(said["sink"], "waiting"));
+        text.one("curfew_sink_bytes_total", "counter", "Bytes that the sink has.", part(said["sink"], "bytes"));
+        break;
+    }
+    return text.take();
+}
+
+}  // namespace curfew

@@ -1,0 +1,246 @@
+// What the monitor makes of what the processes say: the check, the metrics, the history, a dump of the whole group.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "monitor/check.h"
+#include "monitor/history.h"
+#include "monitor/metrics.h"
+#include "monitor/view.h"
+
+namespace curfew {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+json broker(std::uint64_t in_flight = 3) {
+    return json{
+        {"role", "broker"},
+        {"version", "1.0"},
+        {"tasks",
+         {{"accepted", 10}, {"completed", 7}, {"failed", 1}, {"expired", 0}, {"cancelled", 0}, {"in_flight", 2}}},
+        {"attempts",
+         {{"started", 17 + in_flight},
+          {"won", 7},
+          {"late", 2},
+          {"cancelled", 6},
+          {"failed", 2},
+          {"expired", 0},
+          {"lost", 0},
+          {"in_flight", in_flight}}},
+        {"oldest_attempt_s", 1.5},
+        {"rates", {{"settled_per_s", 12.5}}},
+        {"attempt_time",
+         {{"p50_us", 10}, {"p99_us", 20}, {"sum_us", 5'000'000}, {"le_us", {100, 1000}}, {"counts", {1, 2, 3}}}},
+        {"collector", {{"synced", true}}},
+        {"workers", {{{"name", "w1"}, {"pool", "p"}, {"state", "ready"}, {"credit", 4}, {"won", 7}}}}};
+}
+
+json worker(std::uint64_t busy = 1, std::uint64_t out_of_service = 0) {
+    return json{{"role", "worker"},
+                {"pool", "p"},
+                {"slots", {{"all", 4}, {"busy", busy}, {"out_of_service", out_of_service}}},
+                {"held", {{"queued", 0}, {"running", busy}, {"cancelling", 0}, {"reported", 0}}}};
+}
+
+std::vector<Said> group(json the_broker = broker(), json the_worker = worker()) {
+    return {{"broker", std::move(the_broker)}, {"w1", std::move(the_worker)}};
+}
+
+// ---- check ---------------------------------------------------------------------------------------------------------
+
+TEST(Check, AGroupThatIsWellIsOkWithItsFigures) {
+    const Finding finding = check(group(), {});
+    EXPECT_EQ(finding.health, Health::ok);
+    EXPECT_TRUE(finding.line.starts_with("CURFEW OK - 2 tasks and 3 attempts in flight, the books balance | "))
+        << finding.line;
+    EXPECT_NE(finding.line.find("attempts_in_flight=3;;;0"), std::string::npos);
+}
+
+TEST(Check, BooksThatAreOffAreCriticalWhateverTheLimits) {
+    json off = broker();
+    off["attempts"]["won"] = 6;
+    const Finding finding = check(group(off), {});
+    EXPECT_EQ(finding.health, Health::critical);
+    EXPECT_NE(finding.line.find("the books of the attempts are 1 off"), std::string::npos) << finding.line;
+    off = broker();
+    off["tasks"]["completed"] = 8;
+    EXPECT_NE(check(group(off), {}).line.find("the books of the tasks are -1 off"), std::string::npos);
+}
+
+TEST(Check, LimitsAreKeptAndSaid) {
+    Limits limits;
+    limits.most_in_flight = 3;
+    limits.oldest = 2s;
+    EXPECT_EQ(check(group(), limits).health, Health::ok);
+    limits.most_in_flight = 2;
+    EXPECT_EQ(check(group(), limits).health, Health::critical);
+    limits.most_in_flight.reset();
+    limits.oldest = 1s;
+    EXPECT_EQ(check(group(), limits).health, Health::critical);
+    EXPECT_NE(check(group(), limits).line.find("1.5 s old, more than 1s"), std::string::npos);
+}
+
+TEST(Check, DrainedMeansThatNothingIsAliveAnywhere) {
+    json done = broker(0);
+    done["tasks"]["in_flight"] = 0;
+    done["tasks"]["accepted"] = 8;
+    Limits limits;
+    limits.drained = true;
+    EXPECT_EQ(check(group(done, worker(0)), limits).health, Health::ok);
+    EXPECT_EQ(check(group(done, worker(1)), limits).health, Health::critical) << "a worker still runs something";
+    EXPECT_EQ(check(group(broker(), worker(0)), limits).health, Health::critical);
+}
+
+TEST(Check, WhoDoesNotAnswerIsMissed) {
+    EXPECT_EQ(check(group(json(), worker()), {}).health, Health::critical) << "the broker";
+    const Finding finding = check(group(broker(), json()), {});
+    EXPECT_EQ(finding.health, Health::warning);
+    EXPECT_NE(finding.line.find("w1 does not answer"), std::string::npos);
+    EXPECT_EQ(check(group(broker(), worker(2, 1)), {}).health, Health::warning) << "a slot out of service";
+}
+
+TEST(Check, OnlyWhatRisesAllTheTimeIsALeak) {
+    std::vector<std::uint64_t> leak, busy, ramp;
+    for (std::uint64_t i = 0; i < 60; ++i) {
+        leak.push_back(48 + i * 10 + i % 7);
+        busy.push_back(100 + 90 * (i % 5));
+        ramp.push_back(std::min<std::uint64_t>(i * 20, 400));
+    }
+    EXPECT_TRUE(only_rises(leak));
+    EXPECT_FALSE(only_rises(busy));
+    EXPECT_FALSE(only_rises(ramp)) << "a load that comes and then stays";
+    EXPECT_FALSE(only_rises({1, 2, 3}));
+    const Finding finding = with_growth(check(group(), {}), leak, 1h);
+    EXPECT_EQ(finding.health, Health::critical);
+    EXPECT_NE(finding.line.find("only rise: 48 to 641"), std::string::npos) << finding.line;
+    EXPECT_NE(finding.line.find(" | tasks_in_flight=2"), std::string::npos);
+    EXPECT_EQ(with_growth(check(group(), {}), busy, 1h).health, Health::ok);
+}
+
+// ---- metrics -------------------------------------------------------------------------------------------------------
+
+TEST(Metrics, TellTheBooksAndTheLaws) {
+    const std::string text = metrics(group());
+    for (const char* line :
+         {"curfew_tasks_total{outcome=\"completed\"} 7\n", "curfew_attempts_in_flight 3\n", "curfew_tasks_residue 0\n",
+          "curfew_attempts_residue 0\n", "curfew_up{process=\"w1\",role=\"worker\"} 1\n",
+          "curfew_worker_slots{worker=\"w1\",pool=\"p\",state=\"free\"} 3\n",
+          "curfew_worker_attempts_total{worker=\"w1\",pool=\"p\",end=\"won\"} 7\n"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
+    }
+}
+
+TEST(Metrics, AHistogramCountsUpToEachBound) {
+    const std::string text = metrics(group());
+    EXPECT_NE(text.find("curfew_attempt_duration_seconds_bucket{le=\"0.0001\"} 1\n"
+                        "curfew_attempt_duration_seconds_bucket{le=\"0.001\"} 3\n"
+                        "curfew_attempt_duration_seconds_bucket{le=\"+Inf\"} 6\n"
+                        "curfew_attempt_duration_seconds_sum 5.0\n"
+                        "curfew_attempt_duration_seconds_count 6\n"),
+              std::string::npos)
+        << text;
+}
+
+TEST(Metrics, NamesAreEscapedAndAGoneProcessIsZero) {
+    const std::string text = metrics({{"broker", json()}, {"w\"\\\n", json()}});
+    EXPECT_NE(text.find("curfew_up{process=\"broker\",role=\"broker\"} 0\n"), std::string::npos) << text;
+    EXPECT_NE(text.find(R"(process="w\"\\\n")"), std::string::npos) << text;
+    EXPECT_EQ(text.find("curfew_tasks_in_flight"), std::string::npos) << "nobody knows";
+}
+
+TEST(Metrics, EachNameHasOneHead) {
+    std::istringstream lines(metrics(group()));
+    std::vector<std::string> heads;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("# TYPE")) heads.push_back(line);
+    }
+    std::sort(heads.begin(), heads.end());
+    EXPECT_EQ(std::adjacent_find(heads.begin(), heads.end()), heads.end());
+    EXPECT_GT(heads.size(), 20U);
+}
+
+// ---- history -------------------------------------------------------------------------------------------------------
+
+TEST(History, ASampleEachSecondAndOneEachMinute) {
+    History history;
+    for (int second = 0; second < 700; ++second) history.add(1000 + second, group(second == 699 ? json() : broker()));
+    const json fine = history.json(1700, 600);
+    EXPECT_EQ(fine["t"].size(), 600U) << "bounded";
+    EXPECT_EQ(fine["step_s"], 1);
+    EXPECT_EQ(fine["attempts_in_flight"][0], 3);
+    EXPECT_EQ(fine["settled_per_s"][0], 12.5);
+    EXPECT_TRUE(fine["attempts_in_flight"].back().is_null()) << "the broker was gone";
+    const json coarse = history.json(1700, 3600);
+    EXPECT_EQ(coarse["t"].size(), 12U);
+    EXPECT_EQ(coarse["step_s"], 60);
+}
+
+// ---- dump ----------------------------------------------------------------------------------------------------------
+
+json row(std::uint64_t number, const char* state, double age) {
+    return {{"session", 1},   {"number", number}, {"seq", number},  {"id", "e-1"},
+            {"worker", "w1"}, {"pool", "p"},      {"state", state}, {"age_s", age}};
+}
+json place(const char* state, std::uint64_t count, double oldest) {
+    return {{"pool", "p"}, {"worker", "w1"}, {"state", state}, {"count", count}, {"oldest_s", oldest}};
+}
+
+std::vector<Said> dumps() {
+    json at_broker = {{"role", "broker"},
+                      {"in_flight", 3},
+                      {"groups", {place("queued", 3, 9)}},
+                      {"attempts", {row(1, "queued", 9), row(2, "queued", 5), row(3, "queued", 0.1)}}};
+    json running = row(1, "running", 8.9);
+    running["pid"] = 77;
+    running["in_state_s"] = 8;
+    json at_worker = {{"role", "worker"},
+                      {"groups", {place("running", 1, 8.9), place("queued", 1, 4.9)}},
+                      {"attempts", {running, row(2, "queued", 4.9)}}};
+    return {{"broker", at_broker}, {"w1", at_worker}};
+}
+
+TEST(GroupDump, TheWorkersSayWhatTheirAttemptsDo) {
+    const json merged = merge_dumps(dumps(), 10, false);
+    EXPECT_EQ(merged["in_flight"], 3);
+    ASSERT_EQ(merged["attempts"].size(), 3U);
+    EXPECT_EQ(merged["attempts"][0]["state"], "running");
+    EXPECT_EQ(merged["attempts"][0]["pid"], 77);
+    EXPECT_EQ(merged["attempts"][0]["id"], "e-1") << "the broker knows it";
+    EXPECT_EQ(merged["attempts"][2]["state"], "queued") << "on its way";
+}
+
+TEST(GroupDump, PlacesAreCountedOnceAndWhatIsOnItsWayIsSaid) {
+    const json groups = merge_dumps(dumps(), 0, false)["groups"];
+    std::uint64_t all = 0;
+    bool on_its_way = false;
+    for (const json& group : groups) {
+        all += group["count"].get<std::uint64_t>();
+        on_its_way = on_its_way || (group["state"] == "in transit" && group["count"] == 1);
+    }
+    EXPECT_EQ(all, 3U);
+    EXPECT_TRUE(on_its_way) << groups;
+}
+
+TEST(GroupDump, OfAWorkerThatDoesNotAnswerTheBrokersWordCounts) {
+    auto without = dumps();
+    without[1].second = json();
+    const json merged = merge_dumps(without, 2, false);
+    EXPECT_EQ(merged["attempts"].size(), 2U) << "the limit";
+    EXPECT_EQ(merged["attempts"][0]["state"], "queued");
+    EXPECT_EQ(merged["groups"][0]["count"], 3);
+}
+
+TEST(GroupDump, WithoutABrokerTheWorkersAreListed) {
+    auto without = dumps();
+    without[0].second = json();
+    const json merged = merge_dumps(without, 10, false);
+    EXPECT_TRUE(merged["in_flight"].is_null());
+    EXPECT_EQ(merged["attempts"].size(), 2U);
+    EXPECT_NE(group_dump_text(merged, true).find("running"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace curfew
