@@ -81,6 +81,8 @@ std::vector<Said> Group::ask(const std::string& request) {
         targets = {{"the process", endpoint_}};
     }
     for (const Target& target : known_) {
+        // A worker that leaves takes its socket along, one that is killed does not.
+        if (target.name != "broker" && target.name != "collector") continue;
         if (std::ranges::find(targets, target.name, &Target::name) == targets.end()) targets.push_back(target);
     }
     known_ = targets;
@@ -112,6 +114,10 @@ const json& broker_of(const std::vector<Said>& stats) {
     return kNone;
 }
 
+std::string role_of(const std::string& name) {
+    return name == "broker" || name == "collector" ? name : "worker";
+}
+
 json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool by_state) {
     static const json kSaysNothing = json::object();
     const json& broker = broker_of(dumps).is_null() ? kSaysNothing : broker_of(dumps);
@@ -133,7 +139,7 @@ json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool by_stat
             if (by_state && answers && at == held.end()) continue;
             json merged = row;
             if (at != held.end()) {
-                for (const char* field : {"state", "in_state_s", "pid"})
+                for (const char* field : {"state", "in_state_s", "left_s", "pid"})
                     merged[field] = at->second->value(field, json());
             }
             listed.insert(key_of(row));

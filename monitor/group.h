@@ -18,8 +18,9 @@ public:
     /// The processes in a run directory, or the one at `endpoint` where that is not empty.
     Group(std::string run_dir, std::string endpoint) : run_dir_(std::move(run_dir)), endpoint_(std::move(endpoint)) {}
 
-    /// What each says to `stats`: broker first, then collector, then workers. A process that has answered before and is
-    /// not there any more stays in the list, as null. Throws std::runtime_error if there never was one.
+    /// What each says to `stats`: broker first, then collector, then workers. One that does not answer is null; broker
+    /// and collector stay in the list although their sockets are gone. Throws std::runtime_error if there never was
+    /// one.
     [[nodiscard]] std::vector<Said> stats();
 
     /// The live attempts of the whole group, oldest first, and where they are; docs/monitor.md. `query`: limit,
@@ -36,6 +37,9 @@ private:
 
 /// The broker's among them; null if it does not answer.
 [[nodiscard]] const nlohmann::json& broker_of(const std::vector<Said>& stats);
+
+/// Of a process that does not answer only its name is left; it says as much, unless somebody has chosen it.
+[[nodiscard]] std::string role_of(const std::string& name);
 
 /// Puts the dumps of the processes together: the broker knows every attempt, the workers know exactly what they do.
 /// With a state asked for, the workers' word counts. Pure.

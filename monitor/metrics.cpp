@@ -163,10 +163,8 @@ void workers(Text& text, const json& broker, const std::vector<Said>& stats) {
 void processes(Text& text, const std::vector<Said>& stats) {
     text.head("curfew_up", "gauge", "The process answers.");
     for (const auto& [name, said] : stats) {
-        // Of one that is gone only its name is left, which says as much unless somebody has chosen it.
-        const std::string by_name = name == "broker" || name == "collector" ? name : "worker";
-        text.sample(said.is_object(),
-                    {{"process", name}, {"role", said.is_object() ? said.value("role", by_name) : by_name}});
+        const std::string role = said.is_object() ? said.value("role", "") : role_of(name);
+        text.sample(said.is_object(), {{"process", name}, {"role", role}});
     }
     const auto each = [&](const char* name, const char* type, const char* help, const char* field, double factor) {
         text.head(name, type, help);

@@ -225,7 +225,8 @@ private:
             if (!look.problem.empty()) return fail(response, 503, look.problem);
             json processes = json::array();
             for (const auto& [name, said] : look.stats) {
-                processes.push_back(said.is_object() ? said : json{{"name", name}, {"gone", true}});
+                processes.push_back(said.is_object() ? said
+                                                     : json{{"name", name}, {"role", role_of(name)}, {"gone", true}});
             }
             answer(response, {{"schema", 1}, {"time", look.time}, {"processes", std::move(processes)}});
         });

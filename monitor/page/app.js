@@ -533,7 +533,7 @@ const oldest_table = new Table('oldest', [
   plain(worded('state', 'State')),
   { name: 'age_s', title: 'Age', text: (row) => seconds(row.age_s) },
   { name: 'in_state_s', title: 'In state', text: (row) => seconds(row.in_state_s) },
-  { name: 'left_s', title: 'Left', text: (row) => (row.left_s === null ? 'no deadline' : seconds(row.left_s)) },
+  { name: 'left_s', title: 'Left', text: (row) => (row.left_s !== null ? seconds(row.left_s) : row.state === 'reported' ? '–' : 'no deadline') },
   { name: 'pid', title: 'Pid', text: (row) => words(row.pid) },
   plain(worded('id', 'Id', { long: true })),
 ], {
