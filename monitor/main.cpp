@@ -1,4 +1,5 @@
-// curfew-monitor: looks at a group (stats, dump, check, serve) and, by the admin socket, touches it (drain, cancel).
+// curfew-monitor: looks at a group (stats, dump, top, check, serve) and, by the admin socket, touches it (drain,
+// cancel).
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -17,6 +18,7 @@
 #include "monitor/client.h"
 #include "monitor/group.h"
 #include "monitor/serve.h"
+#include "monitor/top.h"
 #include "monitor/view.h"
 
 namespace {
@@ -34,7 +36,7 @@ struct Flags {
     bool as_json = false;
     Duration watch{}, older_than{}, max_age{}, growth{};
     std::uint64_t limit = 1000, max_in_flight = kNoLimit;
-    bool group = false, drained = false;
+    bool group = false, drained = false, once = false;
     std::string worker, state, http = "127.0.0.1:9464", token_file;
     std::vector<std::string> words;
 
@@ -44,7 +46,8 @@ struct Flags {
         options.text("--run-dir", run_dir, "Look at the processes in this run directory");
         options.text("--connect", connect, "Look at one process, by its monitor (or admin) endpoint");
         options.flag("--json", as_json, "One JSON object a process, as it was answered");
-        options.duration("--watch", watch, Duration::zero(), std::chrono::hours(24 * 7), "stats: a line each time");
+        options.duration("--watch", watch, Duration::zero(), std::chrono::hours(24 * 7),
+                         "stats: a line each time; top: look so often");
         options.count("--limit", limit, 1, 1'000'000, "dump: most attempts to list for a process");
         options.flag("--group", group, "dump: count what is in the same place, for the whole group");
         options.duration("--older-than", older_than, Duration::zero(), std::chrono::hours(24 * 365),
@@ -57,10 +60,11 @@ struct Flags {
         options.duration("--growth", growth, Duration::zero(), std::chrono::hours(24),
                          "check: watch for so long whether what is in flight only rises (0: do not)");
         options.flag("--drained", drained, "check: nothing may be alive");
+        options.flag("--once", once, "top: print one screen, and end");
         options.text("--http", http, "serve: ADDRESS:PORT to listen at");
         options.text("--token-file", token_file,
                      "serve: who asks has to say what is in this file; needed beyond loopback");
-        options.rest(words, "stats | dump | check | serve | drain | cancel SEQ...");
+        options.rest(words, "stats | dump | top | check | serve | drain | cancel SEQ...");
     }
 };
 
@@ -100,6 +104,10 @@ int watch(Client& client, const Target& broker, const Flags& flags) {
         (void)poll(nullptr, 0,
                    static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(flags.watch).count()));
     }
+}
+
+std::string admin_endpoint(const Flags& flags) {
+    return flags.connect.empty() ? "ipc://" + flags.run_dir + "/admin.sock" : flags.connect;
 }
 
 int dump(Client& client, const std::vector<Target>& targets, const Flags& flags) {
@@ -154,6 +162,22 @@ int check_group(const Flags& flags) {
     }
 }
 
+int top_group(Client& client, const Flags& flags) {
+    Group group(flags.run_dir, flags.connect);
+    TopOptions top;
+    top.once = flags.once;
+    if (flags.watch > Duration::zero()) top.every = flags.watch;
+    const auto look = [&] {
+        constexpr int kOldest = 200;
+        return Look{group.stats(), group.dump({{"limit", kOldest}})};
+    };
+    const auto cancel = [&](std::uint64_t seq) {
+        const std::string request = json{{"do", "cancel"}, {"seq", seq}}.dump();
+        return client.ask(admin_endpoint(flags), request, kPatience).value_or("the broker does not answer");
+    };
+    return run_top(top, look, cancel);
+}
+
 int serve_group(const Flags& flags, const Options& options) {
     ServeOptions serving;
     const std::size_t colon = flags.http.rfind(':');
@@ -178,7 +202,7 @@ int serve_group(const Flags& flags, const Options& options) {
 }
 
 int command_admin(Client& client, const Flags& flags, const std::string& request) {
-    const std::string endpoint = flags.connect.empty() ? "ipc://" + flags.run_dir + "/admin.sock" : flags.connect;
+    const std::string endpoint = admin_endpoint(flags);
     const auto answer = client.ask(endpoint, request, kPatience);
     if (!answer) {
         fmt::print(stderr, "curfew-monitor: the broker does not answer at {}\n", endpoint);
@@ -202,6 +226,7 @@ int run(const Flags& flags, const Options& options) {
     }
     if (verb == "dump" && alone) return dump(client, flags.group ? std::vector<Target>() : targets(), flags);
     if (verb == "check" && alone) return check_group(flags);
+    if (verb == "top" && alone) return top_group(client, flags);
     if (verb == "serve" && alone) return serve_group(flags, options);
     if (verb == "drain" && alone) return command_admin(client, flags, R"({"do":"drain"})");
     if (verb == "cancel" && flags.words.size() > 1) {
@@ -213,7 +238,7 @@ int run(const Flags& flags, const Options& options) {
         }
         return code;
     }
-    return options.refuse("say one of: stats, dump, check, serve, drain, cancel SEQ...");
+    return options.refuse("say one of: stats, dump, top, check, serve, drain, cancel SEQ...");
 }
 
 }  // namespace

@@ -104,6 +104,23 @@ class Dump(MonitorTest):
         self.nothing_runs(self.sleep)
 
 
+class Top(MonitorTest):
+    def test_one_screen_shows_the_group_and_who_does_not_answer(self):
+        launch = self.long_work(3)
+        self.broker_until(lambda b: b["attempts"]["in_flight"] == 6, "6 attempts in flight")
+        code, out, err = self.monitor("--once", "top")
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"(?m)^curfew +broker .*books balanced +collector synced")
+        self.assertRegex(out, r"(?m)^w1 +(default +)?ready +2/2 +3 ")
+        self.assertRegex(out, r"(?m)^ATTEMPTS 6 ")
+        self.assertTrue(all(len(line) <= 80 for line in out.splitlines()), out)
+        os.kill(self.pid_of("broker"), signal.SIGKILL)
+        launch.code()
+        code, out, _ = self.monitor("--once", "top")
+        self.assertNotEqual(code, 0)
+        self.nothing_runs(self.sleep)
+
+
 class Stats(MonitorTest):
     def test_stats_show_the_laws_and_each_worker(self):
         launch = self.long_work(3)
