@@ -5,24 +5,12 @@
 #include <algorithm>
 
 #include "common/options.h"
+#include "monitor/fields.h"
 
 namespace curfew {
 namespace {
 
 using nlohmann::json;
-
-const json& part(const json& object, const char* name) {
-    static const json kNone = json::object();
-    return object.is_object() && object.contains(name) ? object[name] : kNone;
-}
-
-std::uint64_t count(const json& object, const char* name) {
-    return part(object, name).is_number_integer() ? part(object, name).get<std::uint64_t>() : 0;
-}
-
-double real(const json& object, const char* name) {
-    return part(object, name).is_number() ? part(object, name).get<double>() : 0;
-}
 
 /// What is wrong, the worst first.
 class Complaints {
@@ -62,14 +50,14 @@ std::int64_t attempts_residue(const json& a) {
 void check_others(const std::vector<Said>& stats, const Limits& limits, Complaints& complaints) {
     for (const auto& [name, said] : stats) {
         complaints.add(said.is_null(), Health::warning, name + " does not answer");
-        const std::uint64_t out = count(part(said, "slots"), "out_of_service");
+        const std::uint64_t out = count(field(said, "slots"), "out_of_service");
         complaints.add(out > 0, Health::warning, fmt::format("{}: {} slots out of service", name, out));
         if (!limits.drained) continue;
         std::uint64_t held = count(said, "decided");
         for (const char* state : {"queued", "running", "cancelling", "reported"})
-            held += count(part(said, "held"), state);
+            held += count(field(said, "held"), state);
         complaints.add(held > 0, Health::critical, fmt::format("{} still holds {}", name, held));
-        const std::uint64_t busy = count(part(said, "slots"), "busy");
+        const std::uint64_t busy = count(field(said, "slots"), "busy");
         complaints.add(busy > 0, Health::critical, fmt::format("{}: {} slots are busy", name, busy));
     }
 }
@@ -79,10 +67,10 @@ void check_others(const std::vector<Said>& stats, const Limits& limits, Complain
 Finding check(const std::vector<Said>& stats, const Limits& limits) {
     const json& broker = broker_of(stats);
     if (broker.is_null()) return {Health::critical, "CURFEW CRITICAL - the broker does not answer"};
-    const json& tasks = part(broker, "tasks");
-    const json& attempts = part(broker, "attempts");
+    const json& tasks = field(broker, "tasks");
+    const json& attempts = field(broker, "attempts");
     const std::uint64_t in_flight = count(attempts, "in_flight");
-    const double oldest = real(broker, "oldest_attempt_s");
+    const double oldest = real(broker, "oldest_attempt_s").value_or(0);
 
     Complaints complaints;
     complaints.add(tasks_residue(tasks) != 0, Health::critical,
@@ -104,7 +92,7 @@ Finding check(const std::vector<Said>& stats, const Limits& limits) {
             count(tasks, "in_flight") + in_flight > 0, Health::critical,
             fmt::format("not drained: {} tasks and {} attempts in flight", count(tasks, "in_flight"), in_flight));
     }
-    complaints.add(!part(broker, "collector").value("synced", false), Health::warning, "there is no collector");
+    complaints.add(!field(broker, "collector").value("synced", false), Health::warning, "there is no collector");
     check_others(stats, limits, complaints);
 
     const std::string bound = limits.drained          ? "0"

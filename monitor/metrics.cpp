@@ -4,16 +4,13 @@
 
 #include <cstdint>
 
+#include "monitor/fields.h"
+
 namespace curfew {
 namespace {
 
 using nlohmann::json;
 using Labels = std::vector<std::pair<const char*, std::string>>;
-
-const json& part(const json& object, const char* name) {
-    static const json kNone;
-    return object.is_object() && object.contains(name) ? object[name] : kNone;
-}
 
 std::string escaped(const std::string& value) {
     std::string out;
@@ -59,15 +56,15 @@ private:
 };
 
 std::int64_t residue(const json& books, const char* all, std::initializer_list<const char*> parts) {
-    std::int64_t left = part(books, all).is_number() ? part(books, all).get<std::int64_t>() : 0;
-    for (const char* name : parts) left -= part(books, name).is_number() ? part(books, name).get<std::int64_t>() : 0;
+    std::int64_t left = field(books, all).is_number() ? field(books, all).get<std::int64_t>() : 0;
+    for (const char* name : parts) left -= field(books, name).is_number() ? field(books, name).get<std::int64_t>() : 0;
     return left;
 }
 
 void histogram(Text& text, const char* name, const char* help, const json& said) {
     text.head(name, "histogram", help);
-    const json& bounds = part(said, "le_us");
-    const json& counts = part(said, "counts");
+    const json& bounds = field(said, "le_us");
+    const json& counts = field(said, "counts");
     if (!bounds.is_array() || !counts.is_array() || counts.size() != bounds.size() + 1) return;
     std::uint64_t below = 0;
     for (std::size_t i = 0; i < bounds.size(); ++i) {
@@ -76,55 +73,55 @@ void histogram(Text& text, const char* name, const char* help, const json& said)
     }
     below += counts.back().get<std::uint64_t>();
     text.sample(below, {{"le", "+Inf"}}, "_bucket");
-    text.sample(part(said, "sum_us").get<double>() / 1e6, {}, "_sum");
+    text.sample(field(said, "sum_us").get<double>() / 1e6, {}, "_sum");
     text.sample(below, {}, "_count");
 }
 
 void books(Text& text, const json& broker) {
-    const json& tasks = part(broker, "tasks");
-    const json& attempts = part(broker, "attempts");
-    text.one("curfew_tasks_accepted_total", "counter", "Tasks that were accepted.", part(tasks, "accepted"));
+    const json& tasks = field(broker, "tasks");
+    const json& attempts = field(broker, "attempts");
+    text.one("curfew_tasks_accepted_total", "counter", "Tasks that were accepted.", field(tasks, "accepted"));
     text.head("curfew_tasks_total", "counter", "Tasks that are settled, by outcome.");
     for (const char* outcome : {"completed", "failed", "expired", "cancelled"})
-        text.sample(part(tasks, outcome), {{"outcome", outcome}});
-    text.one("curfew_tasks_in_flight", "gauge", "Tasks accepted and not settled.", part(tasks, "in_flight"));
+        text.sample(field(tasks, outcome), {{"outcome", outcome}});
+    text.one("curfew_tasks_in_flight", "gauge", "Tasks accepted and not settled.", field(tasks, "in_flight"));
     text.one("curfew_tasks_residue", "gauge", "Tasks that the law of the tasks leaves over: 0, always.",
              residue(tasks, "accepted", {"completed", "failed", "expired", "cancelled", "in_flight"}));
-    text.one("curfew_attempts_started_total", "counter", "Attempts that were started.", part(attempts, "started"));
+    text.one("curfew_attempts_started_total", "counter", "Attempts that were started.", field(attempts, "started"));
     text.head("curfew_attempts_total", "counter", "Attempts that have ended, by end.");
     for (const char* end : {"won", "late", "cancelled", "failed", "expired", "lost"})
-        text.sample(part(attempts, end), {{"end", end}});
-    text.one("curfew_attempts_in_flight", "gauge", "Attempts without an end.", part(attempts, "in_flight"));
+        text.sample(field(attempts, end), {{"end", end}});
+    text.one("curfew_attempts_in_flight", "gauge", "Attempts without an end.", field(attempts, "in_flight"));
     text.one("curfew_attempts_residue", "gauge", "Attempts that the law of the attempts leaves over: 0, always.",
              residue(attempts, "started", {"won", "late", "cancelled", "failed", "expired", "lost", "in_flight"}));
-    text.one("curfew_window", "gauge", "Most tasks in flight.", part(broker, "window"));
-    const auto age = [&](const char* name) { return part(broker, name).is_number() ? part(broker, name) : json(0); };
+    text.one("curfew_window", "gauge", "Most tasks in flight.", field(broker, "window"));
+    const auto age = [&](const char* name) { return field(broker, name).is_number() ? field(broker, name) : json(0); };
     text.one("curfew_oldest_task_seconds", "gauge", "Age of the oldest task in flight; 0: none.", age("oldest_task_s"));
     text.one("curfew_oldest_attempt_seconds", "gauge", "Age of the oldest attempt in flight; 0: none.",
              age("oldest_attempt_s"));
     text.head("curfew_hedges_total", "counter", "Hedges: sent, of those that won, and withheld for the budget.");
     for (const char* result : {"sent", "won", "withheld"})
-        text.sample(part(part(broker, "hedges"), result), {{"result", result}});
+        text.sample(field(field(broker, "hedges"), result), {{"result", result}});
     histogram(text, "curfew_attempt_duration_seconds",
               "From the start of an attempt to its decision or end; losers until they were called home.",
-              part(broker, "attempt_time"));
+              field(broker, "attempt_time"));
     histogram(text, "curfew_cancel_duration_seconds", "From calling an attempt home to its end.",
-              part(broker, "cancel_time"));
+              field(broker, "cancel_time"));
     text.one("curfew_collector_synced", "gauge", "The broker has a collector.",
-             part(part(broker, "collector"), "synced"));
+             field(field(broker, "collector"), "synced"));
     text.head("curfew_workers_ended_total", "counter", "Workers that died, fell silent or left.");
     for (const char* how : {"died", "silent", "left"})
-        text.sample(part(broker, fmt::format("workers_{}", how).c_str()), {{"how", how}});
+        text.sample(field(broker, fmt::format("workers_{}", how).c_str()), {{"how", how}});
     text.one("curfew_source_bytes_total", "counter", "Bytes read from the source.",
-             part(part(broker, "source"), "bytes_read"));
+             field(field(broker, "source"), "bytes_read"));
     text.one("curfew_source_refused_total", "counter", "Messages over --max-message.",
-             part(part(broker, "source"), "refused"));
+             field(field(broker, "source"), "refused"));
 }
 
 void workers(Text& text, const json& broker, const std::vector<Said>& stats) {
     text.head("curfew_worker_slots", "gauge", "Slots of a worker, by state.");
     for (const auto& [name, said] : stats) {
-        const json& slots = part(said, "slots");
+        const json& slots = field(said, "slots");
         if (!slots.is_object()) continue;
         const std::string pool = said.value("pool", "");
         const auto all = slots.value("all", std::int64_t{0}), busy = slots.value("busy", std::int64_t{0}),
@@ -136,16 +133,16 @@ void workers(Text& text, const json& broker, const std::vector<Said>& stats) {
     }
     // A worker that is started again has two sessions for a while: the newest counts.
     std::vector<const json*> newest;
-    if (const json& all = part(broker, "workers"); all.is_array()) {
+    if (const json& all = field(broker, "workers"); all.is_array()) {
         for (const json& worker : all) {
-            std::erase_if(newest, [&](const json* other) { return part(*other, "name") == part(worker, "name"); });
+            std::erase_if(newest, [&](const json* other) { return field(*other, "name") == field(worker, "name"); });
             newest.push_back(&worker);
         }
     }
-    const auto each = [&](const char* name, const char* type, const char* help, const char* field) {
+    const auto each = [&](const char* name, const char* type, const char* help, const char* name_of_field) {
         text.head(name, type, help);
         for (const json* worker : newest)
-            text.sample(part(*worker, field),
+            text.sample(field(*worker, name_of_field),
                         {{"worker", worker->value("name", "")}, {"pool", worker->value("pool", "")}});
     };
     each("curfew_worker_credit", "gauge", "Most attempts in flight at a worker.", "credit");
@@ -154,7 +151,7 @@ void workers(Text& text, const json& broker, const std::vector<Said>& stats) {
     text.head("curfew_worker_attempts_total", "counter", "Attempts of a worker's session that have ended, by end.");
     for (const json* worker : newest) {
         for (const char* end : {"won", "late", "cancelled", "failed", "expired", "lost"}) {
-            text.sample(part(*worker, end),
+            text.sample(field(*worker, end),
                         {{"worker", worker->value("name", "")}, {"pool", worker->value("pool", "")}, {"end", end}});
         }
     }
@@ -166,10 +163,11 @@ void processes(Text& text, const std::vector<Said>& stats) {
         const std::string role = said.is_object() ? said.value("role", "") : role_of(name);
         text.sample(said.is_object(), {{"process", name}, {"role", role}});
     }
-    const auto each = [&](const char* name, const char* type, const char* help, const char* field, double factor) {
+    const auto each = [&](const char* name, const char* type, const char* help, const char* name_of_field,
+                          double factor) {
         text.head(name, type, help);
         for (const auto& [process, said] : stats) {
-            const json& value = part(said, field);
+            const json& value = field(said, name_of_field);
             if (!value.is_number()) continue;
             const json scaled = factor == 1 ? value : json(value.get<double>() * factor);
             text.sample(scaled, {{"process", process}, {"role", said.value("role", "")}});
@@ -181,10 +179,10 @@ void processes(Text& text, const std::vector<Said>& stats) {
     each("curfew_process_cpu_seconds_total", "counter", "Processor time.", "cpu_s", 1);
     each("curfew_process_uptime_seconds", "gauge", "Since its start.", "uptime_s", 1);
     const auto counts = [&](const char* name, const char* type, const char* help, const char* within,
-                            const char* field) {
+                            const char* name_of_field) {
         text.head(name, type, help);
         for (const auto& [process, said] : stats)
-            text.sample(part(within == nullptr ? said : part(said, within), field), {{"process", process}});
+            text.sample(field(within == nullptr ? said : field(said, within), name_of_field), {{"process", process}});
     };
     counts("curfew_frames_refused_total", "counter", "Frames of old sessions or incarnations.", nullptr,
            "refused_frames");
@@ -206,10 +204,10 @@ std::string metrics(const std::vector<Said>& stats) {
         workers(text, broker, stats);
     }
     for (const auto& [name, said] : stats) {
-        if (!part(said, "sink").is_object()) continue;
+        if (!field(said, "sink").is_object()) continue;
         text.one("curfew_sink_waiting", "gauge", "Outcomes that the sink does not have yet.",
-                 part(said["sink"], "waiting"));
-        text.one("curfew_sink_bytes_total", "counter", "Bytes that the sink has.", part(said["sink"], "bytes"));
+                 field(said["sink"], "waiting"));
+        text.one("curfew_sink_bytes_total", "counter", "Bytes that the sink has.", field(said["sink"], "bytes"));
         break;
     }
     return text.take();

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <iterator>
 #include <limits>
-#include <numeric>
+
+#include "monitor/fields.h"
 
 namespace curfew {
 namespace {
@@ -21,219 +21,8 @@ constexpr std::size_t kFilter = 60;    // bytes
 constexpr int kOnceRows = 24;
 constexpr std::array kSteps = {200ms, 500ms, 1000ms, 2000ms, 5000ms, 10000ms, 30000ms, 60000ms};
 
-// ---- text ----------------------------------------------------------------------------------------------------------
-
-struct Decoded {
-    char32_t code;  ///< 0: no UTF-8
-    std::size_t bytes;
-};
-
-Decoded decode(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte(0);
-    if (first < 0x80) return {first, 1};
-    const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || text.size() < length) return {0, 1};
-    char32_t code = first & (0x7fU >> length);
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((byte(i) & 0xc0U) != 0x80) return {0, 1};
-        code = code << 6 | (byte(i) & 0x3fU);
-    }
-    const bool too_long = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-    if (too_long || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return {0, 1};
-    return {code, length};
-}
-
-struct Range {
-    char32_t first, last;
-};
-
-template <std::size_t n>
-bool among(char32_t code, const std::array<Range, n>& ranges) {
-    return std::ranges::any_of(ranges, [&](const Range& range) { return code >= range.first && code <= range.last; });
-}
-
-/// Control, or without a width of its own, or turning the direction of what follows.
-bool is_unsafe(char32_t code) {
-    constexpr std::array<Range, 11> kUnsafe = {{{0x00, 0x1f},
-                                                {0x7f, 0x9f},
-                                                {0xad, 0xad},
-                                                {0x300, 0x36f},
-                                                {0x590, 0x8ff},
-                                                {0x200b, 0x200f},
-                                                {0x2028, 0x202e},
-                                                {0x2060, 0x206f},
-                                                {0xe000, 0xf8ff},
-                                                {0xfe00, 0xfe0f},
-                                                {0xfeff, 0xfeff}}};
-    return among(code, kUnsafe) || code >= 0xe0000;
-}
-
-bool is_wide(char32_t code) {
-    constexpr std::array<Range, 8> kWide = {{{0x1100, 0x115f},
-                                             {0x2e80, 0xa4cf},
-                                             {0xac00, 0xd7a3},
-                                             {0xf900, 0xfaff},
-                                             {0xfe30, 0xfe6f},
-                                             {0xff00, 0xff60},
-                                             {0x1f300, 0x1faff},
-                                             {0x20000, 0x3fffd}}};
-    return among(code, kWide);
-}
-
-/// What may go to a terminal; the rest is a question mark each.
-std::string clean(std::string_view text, bool utf8) {
-    std::string out;
-    while (!text.empty()) {
-        const auto [code, bytes] = decode(text);
-        const bool fine = !is_unsafe(code) && (utf8 || code < 0x80);
-        out += fine ? text.substr(0, bytes) : "?";
-        text.remove_prefix(bytes);
-    }
-    return out;
-}
-
-/// The beginning of a text, so many columns at most.
-std::string cut(std::string_view text, int width) {
-    std::size_t end = 0;
-    int used = 0;
-    while (end < text.size()) {
-        const auto [code, bytes] = decode(text.substr(end));
-        used += is_wide(code) ? 2 : 1;
-        if (used > width) break;
-        end += bytes;
-    }
-    return std::string(text.substr(0, end));
-}
-
-/// Exactly so many columns.
-std::string fitted(const std::string& text, int width, bool right) {
-    const int columns = columns_of(text);
-    std::string out = columns <= width ? text : cut(text, width - 1) + "~";
-    const auto missing = static_cast<std::size_t>(std::max(0, width - columns_of(out)));
-    return right ? std::string(missing, ' ') + out : out + std::string(missing, ' ');
-}
-
-int columns_of(const Line& line) {
-    return std::accumulate(line.begin(), line.end(), 0,
-                           [](int sum, const Span& span) { return sum + curfew::columns_of(span.text); });
-}
-
-void cut(Line& line, int width) {
-    for (auto span = line.begin(); span != line.end(); ++span) {
-        span->text = cut(span->text, width);
-        width -= curfew::columns_of(span->text);
-    }
-}
-
-/// Leaves out whole spans at the end for which there is no room.
-Line without_rest(Line line, int width) {
-    while (line.size() > 1 && columns_of(line) > width) line.pop_back();
-    return line;
-}
-
-/// Puts the last spans at the right end.
-void append_right(Line& line, const Line& right, int width) {
-    const int gap = width - columns_of(line) - columns_of(right);
-    if (gap > 0) line.push_back({std::string(static_cast<std::size_t>(gap), ' ')});
-    if (gap < 0) cut(line, std::max(0, width - columns_of(right)));
-    line.insert(line.end(), right.begin(), right.end());
-}
-
-// ---- figures -------------------------------------------------------------------------------------------------------
-
-const json& member(const json& object, const char* key) {
-    static const json kNothing;
-    const auto at = object.is_object() ? object.find(key) : object.end();
-    return object.is_object() && at != object.end() ? *at : kNothing;
-}
-
-std::optional<double> real(const json& object, const char* key) {
-    const json& value = member(object, key);
-    return value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
-}
-
-std::uint64_t count(const json& object, const char* key) {
-    const json& value = member(object, key);
-    return value.is_number_integer() && value >= 0 ? value.get<std::uint64_t>() : 0;
-}
-
-bool is_true(const json& object, const char* key) {
-    return member(object, key) == true;
-}
-
-/// `name` and how it is: well, or not; a question mark where that was not said.
-Span verdict(const std::string& name, const json& said, const char* well, const char* ill) {
-    if (!said.is_boolean()) return {name + " ?", Style::dim};
-    return said == true ? Span{name + " " + well, Style::good} : Span{name + " " + ill, Style::bad};
-}
-
-/// Four or five columns.
-std::string short_count(double value) {
-    constexpr std::array kUnits = {"", "k", "M", "G", "T"};
-    if (!std::isfinite(value)) return "-";
-    if (std::abs(value) < 10'000) return fmt::format("{:.0f}", value);
-    std::size_t unit = 0;
-    for (; std::abs(value) >= 999.5 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
-    return fmt::format("{:.{}f}{}", value, std::abs(value) < 99.95 ? 1 : 0, kUnits[unit]);
-}
-
-std::string short_count(std::optional<double> value) {
-    return value ? short_count(*value) : "-";
-}
-
-std::string rate(std::optional<double> value) {
-    if (!value) return "-";
-    return *value > 0 && *value < 10 ? fmt::format("{:.1f}", *value) : short_count(*value);
-}
-
-/// Five columns mostly.
-std::string short_time(double s) {
-    if (!std::isfinite(s)) return "-";
-    if (s < 0) return "-" + short_time(-s);
-    if (s == 0) return "0s";
-    if (s < 0.00095) return fmt::format("{:.0f}us", s * 1e6);
-    if (s < 0.00995) return fmt::format("{:.1f}ms", s * 1e3);
-    if (s < 0.9995) return fmt::format("{:.0f}ms", s * 1e3);
-    if (s < 59.95) return fmt::format("{:.1f}s", s);
-    const auto whole = static_cast<std::int64_t>(std::min(s, 1e12));
-    if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
-    if (whole < 86'400) return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
-    return fmt::format("{}d{:02}h", whole / 86'400, whole / 3600 % 24);
-}
-
-std::string short_time(std::optional<double> s) {
-    return s ? short_time(*s) : "-";
-}
-
-std::string us(const json& histogram, const char* key) {
-    const auto value = real(histogram, key);
-    if (!value || count(histogram, "count") == 0) return "-";
-    return short_time(*value / 1e6);
-}
-
 double seconds(Duration duration) {
     return std::chrono::duration<double>(duration).count();
-}
-
-/// w2 before w10, and 9-2 before 9-10.
-bool before(const std::string& a, const std::string& b) {
-    std::size_t i = 0;
-    while (i < a.size() && i < b.size() && a[i] == b[i]) ++i;
-    while (i > 0 && std::isdigit(static_cast<unsigned char>(a[i - 1])) != 0) --i;
-    const auto digits = [&](const std::string& text) {
-        std::size_t end = i;
-        while (end < text.size() && std::isdigit(static_cast<unsigned char>(text[end])) != 0) ++end;
-        return text.substr(i, end - i);
-    };
-    const std::string left = digits(a), right = digits(b);
-    if (!left.empty() && !right.empty() && left.size() != right.size()) return left.size() < right.size();
-    return a < b;
-}
-
-std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
 }
 
 // ---- the laws ------------------------------------------------------------------------------------------------------
@@ -294,7 +83,7 @@ Line law(const json& books, const char* name, const char* all, const std::array<
     std::string text;
     for (const Brevity brevity : {Brevity::none, Brevity::no_zeros, Brevity::short_words, Brevity::short_counts}) {
         text = law_text(books, all, terms, brevity);
-        if (curfew::columns_of(text) <= room) break;
+        if (columns_of(text) <= room) break;
     }
     line.push_back({text});
     return line;
@@ -375,166 +164,6 @@ Table::Cell text_cell(std::string text, Style style = Style::plain) {
 
 }  // namespace
 
-std::string plain_text(const Line& line) {
-    std::string out;
-    for (const Span& span : line) out += span.text;
-    return out;
-}
-
-int columns_of(std::string_view text) {
-    int columns = 0;
-    while (!text.empty()) {
-        const auto [code, bytes] = decode(text);
-        columns += is_wide(code) ? 2 : 1;
-        text.remove_prefix(bytes);
-    }
-    return columns;
-}
-
-// ---- table ---------------------------------------------------------------------------------------------------------
-
-void Table::fill(std::vector<Row> rows) {
-    rows_ = std::move(rows);
-    arrange();
-}
-
-void Table::sort_by_next() {
-    sorted_by_ = (sorted_by_ + 1) % columns_.size();
-    falling_ = columns_[sorted_by_].number;
-    arrange();
-}
-
-void Table::reverse() {
-    falling_ = !falling_;
-    arrange();
-}
-
-void Table::filter(std::string text) {
-    filter_ = std::move(text);
-    arrange();
-}
-
-std::string Table::order() const {
-    return fmt::format("by {}{}", columns_[sorted_by_].title, falling_ ? ", falling" : "");
-}
-
-const Table::Row* Table::selected() const {
-    return selected_ < shown_.size() ? &rows_[shown_[selected_]] : nullptr;
-}
-
-bool Table::matches(const Row& row) const {
-    const std::string wanted = lower(filter_);
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-        const bool searched = !columns_[i].number || i == 0;
-        if (searched && lower(row.cells[i].text).find(wanted) != std::string::npos) return true;
-    }
-    return false;
-}
-
-void Table::arrange() {
-    shown_.clear();
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-        if (matches(rows_[i])) shown_.push_back(i);
-    }
-    const bool number = columns_[sorted_by_].number;
-    std::ranges::stable_sort(shown_, [&](std::size_t a, std::size_t b) {
-        const Cell& left = rows_[falling_ ? b : a].cells[sorted_by_];
-        const Cell& right = rows_[falling_ ? a : b].cells[sorted_by_];
-        return number ? left.value < right.value : before(left.text, right.text);
-    });
-    const auto at = std::ranges::find_if(shown_, [&](std::size_t i) { return rows_[i].key == selected_key_; });
-    if (!selected_key_.empty() && at != shown_.end()) {
-        selected_ = static_cast<std::size_t>(at - shown_.begin());
-    } else {
-        selected_key_.clear();
-        selected_ = shown_.empty() ? 0 : std::min(selected_, shown_.size() - 1);
-    }
-}
-
-void Table::move(Key key) {
-    if (shown_.empty()) return;
-    const std::size_t last = shown_.size() - 1;
-    const auto down = [&](std::size_t by) { selected_ = std::min(last, selected_ + by); };
-    const auto up = [&](std::size_t by) { selected_ -= std::min(selected_, by); };
-    if (key == Key::up) up(1);
-    if (key == Key::down) down(1);
-    if (key == Key::page_up) up(page_);
-    if (key == Key::page_down) down(page_);
-    if (key == Key::home) selected_ = 0;
-    if (key == Key::end) selected_ = last;
-    // At the top it stays at the top, whichever row that is.
-    selected_key_ = selected_ == 0 ? "" : rows_[shown_[selected_]].key;
-}
-
-std::vector<Table::Place> Table::places(int width) const {
-    std::vector<Place> places;
-    for (std::size_t c = 0; c < columns_.size(); ++c) {
-        int wide = std::max(columns_[c].least, columns_of(columns_[c].title));
-        for (const std::size_t i : shown_) wide = std::max(wide, columns_of(rows_[i].cells[c].text));
-        places.push_back({c, wide});
-    }
-    const auto too_wide = [&] {
-        const int gaps = static_cast<int>(places.size()) - 1;
-        return std::accumulate(places.begin(), places.end(), gaps, [](int sum, Place p) { return sum + p.width; }) >
-               width;
-    };
-    const auto drop = [&](int least) {
-        const auto by_drop = [&](Place p) { return columns_[p.column].drop; };
-        const auto at = std::ranges::max_element(places, {}, by_drop);
-        if (at == places.end() || by_drop(*at) < least) return false;
-        places.erase(at);
-        return true;
-    };
-    const auto shrink = [&](int floor) {
-        const auto room = [&](Place p) { return columns_[p.column].elastic ? p.width : 0; };
-        const auto at = std::ranges::max_element(places, {}, room);
-        if (at == places.end() || room(*at) <= floor) return false;
-        --at->width;
-        return true;
-    };
-    // First what is a luxury, then long names, then columns, then names again.
-    while (too_wide() && (drop(9) || shrink(20) || drop(8) || shrink(12) || drop(1) || shrink(4))) {
-    }
-    return places;
-}
-
-Line Table::titles(const std::vector<Place>& places) const {
-    Line line;
-    for (const Place& place : places) {
-        const Column& column = columns_[place.column];
-        if (!line.empty()) line.push_back({" "});
-        line.push_back(
-            {fitted(column.title, place.width, column.number), place.column == sorted_by_ ? Style::bold : Style::dim});
-    }
-    return line;
-}
-
-Line Table::line_of(const Row& row, const std::vector<Place>& places, bool selected) const {
-    Line line;
-    for (const Place& place : places) {
-        const Cell& cell = row.cells[place.column];
-        const Style otherwise = row.dim && cell.style == Style::plain ? Style::dim : cell.style;
-        const Style style = selected ? Style::selected : otherwise;
-        if (!line.empty()) line.push_back({" ", selected ? Style::selected : Style::plain});
-        line.push_back({fitted(cell.text, place.width, columns_[place.column].number), style});
-    }
-    return line;
-}
-
-std::vector<Line> Table::draw(int width, int rows, bool active) {
-    page_ = static_cast<std::size_t>(std::max(1, rows));
-    first_ = std::min(first_, selected_);
-    if (selected_ >= first_ + page_) first_ = selected_ - page_ + 1;
-    if (first_ + page_ > shown_.size()) first_ = shown_.size() - std::min(page_, shown_.size());
-    const auto at = places(width);
-    std::vector<Line> lines = {titles(at)};
-    for (std::size_t i = first_; i < std::min(shown_.size(), first_ + static_cast<std::size_t>(std::max(0, rows)));
-         ++i) {
-        lines.push_back(line_of(rows_[shown_[i]], at, active && i == selected_));
-    }
-    return lines;
-}
-
 // ---- what is known -------------------------------------------------------------------------------------------------
 
 TopScreen::TopScreen(bool utf8, Duration every)
@@ -543,7 +172,7 @@ TopScreen::TopScreen(bool utf8, Duration every)
 }
 
 std::string TopScreen::word(const json& object, const char* key) const {
-    const json& value = member(object, key);
+    const json& value = field(object, key);
     if (value.is_null()) return "-";
     if (value.is_string()) return clean(value.get_ref<const std::string&>(), utf8_);
     return clean(value.dump(-1, ' ', true, json::error_handler_t::replace), utf8_);
@@ -571,7 +200,7 @@ void TopScreen::take_broker(const Look& look) {
     broker_answers_ = false;
     collector_ = {};
     for (const auto& [name, said] : look.stats) {
-        const json& role = member(said, "role");
+        const json& role = field(said, "role");
         if (role == "broker") {
             broker_ = said;
             broker_answers_ = true;
@@ -582,7 +211,7 @@ void TopScreen::take_broker(const Look& look) {
         gone_since_ = time_;
         gone_at_ = now_;
     }
-    const auto in_flight = real(member(broker_, "attempts"), "in_flight");
+    const auto in_flight = real(field(broker_, "attempts"), "in_flight");
     in_flight_.push_back(broker_answers_ ? in_flight : std::nullopt);
     if (in_flight_.size() > kHistory) in_flight_.pop_front();
 }
@@ -593,17 +222,17 @@ void TopScreen::take_rates() {
         rates_ = {};
         return;
     }
-    const json& tasks = member(broker_, "tasks");
+    const json& tasks = field(broker_, "tasks");
     Totals totals{.at = now_, .incarnation = count(broker_, "incarnation")};
     totals.counts[0] = real(tasks, "accepted").value_or(0);
     for (const char* outcome : {"completed", "failed", "expired", "cancelled"})
         totals.counts[1] += real(tasks, outcome).value_or(0);
-    totals.counts[2] = real(member(broker_, "attempts"), "started").value_or(0);
+    totals.counts[2] = real(field(broker_, "attempts"), "started").value_or(0);
     const bool same_life = before_ && before_->incarnation == totals.incarnation && now_ > before_->at;
     constexpr std::array kSaid = {"accepted_per_s", "settled_per_s", "started_per_s"};
     for (std::size_t i = 0; i < rates_.size(); ++i) {
         rates_[i] = same_life ? std::max(0.0, totals.counts[i] - before_->counts[i]) / seconds(now_ - before_->at)
-                              : real(member(broker_, "rates"), kSaid[i]);
+                              : real(field(broker_, "rates"), kSaid[i]);
     }
     before_ = totals;
 }
@@ -632,16 +261,16 @@ void TopScreen::take_workers(const Look& look) {
         worker.listed = worker.answers = false;
         worker.said = {};
     }
-    const json& listed = member(broker_, "workers");
+    const json& listed = field(broker_, "workers");
     if (broker_answers_ && listed.is_array()) {
         for (const json& row : listed) {
-            Known& worker = known_[{member(row, "name").is_string() ? row["name"] : json("-"), count(row, "session")}];
+            Known& worker = known_[{field(row, "name").is_string() ? row["name"] : json("-"), count(row, "session")}];
             worker.row = row;
             worker.listed = true;
         }
     }
     for (const auto& [name, said] : look.stats) {
-        const bool other = said.is_null() ? name == "broker" || name == "collector" : member(said, "role") != "worker";
+        const bool other = said.is_null() ? name == "broker" || name == "collector" : field(said, "role") != "worker";
         if (other) continue;
         // What it says is of its newest session.
         auto at = known_.upper_bound({name, std::numeric_limits<Session>::max()});
@@ -693,12 +322,12 @@ Table::Cell TopScreen::state_of(const Known& worker) const {
 
 Table::Row TopScreen::row_of(const std::string& name, const Known& worker) const {
     const json& row = worker.row;
-    const json& slots = member(worker.said, "slots");
+    const json& slots = field(worker.said, "slots");
     const auto all = slots.is_object() ? real(slots, "all") : real(row, "slots");
     const auto in_service = real(row, "slots_in_service");
     const bool out = count(slots, "out_of_service") > 0 || (in_service && all && *in_service < *all);
-    const json& pool = member(row, "pool").is_null() ? worker.said : row;
-    const json& took = member(row, "took");
+    const json& pool = field(row, "pool").is_null() ? worker.said : row;
+    const json& took = field(row, "took");
     const double p99_us = count(took, "count") > 0 ? real(took, "p99_us").value_or(-1) : -1;
     const auto heard = worker.gone_at ? seconds(now_ - *worker.gone_at) : real(row, "last_heard_s");
     const auto used = used_.find(name);
@@ -727,13 +356,13 @@ Table::Row TopScreen::row_of(const std::string& name, const Known& worker) const
 
 void TopScreen::fill_attempts(const json& dump) {
     places_.clear();
-    const json& groups = member(dump, "groups");
+    const json& groups = field(dump, "groups");
     if (groups.is_array()) {
         for (const json& group : groups) places_[word(group, "state")] += count(group, "count");
     }
     dumped_ = real(dump, "in_flight");
     std::vector<Table::Row> rows;
-    const json& attempts = member(dump, "attempts");
+    const json& attempts = field(dump, "attempts");
     if (attempts.is_array()) {
         for (const json& a : attempts) {
             const std::string state = word(a, "state");
@@ -767,9 +396,9 @@ void TopScreen::add_broker_words(Line& line) const {
     }
     line.push_back({fmt::format("{} {}  up {}  ", cut(word(broker_, "name"), 16), cut(word(broker_, "version"), 12),
                                 short_time(real(broker_, "uptime_s")))});
-    line.push_back(verdict("books", member(broker_, "balanced"), "balanced", "NOT BALANCED"));
+    line.push_back(verdict("books", field(broker_, "balanced"), "balanced", "NOT BALANCED"));
     line.push_back({"  "});
-    line.push_back(verdict("collector", member(member(broker_, "collector"), "synced"), "synced", "MISSING"));
+    line.push_back(verdict("collector", field(field(broker_, "collector"), "synced"), "synced", "MISSING"));
     if (is_true(broker_, "stopping"))
         line.push_back({"  stopping", Style::warn});
     else if (is_true(broker_, "draining"))
@@ -800,12 +429,12 @@ Line TopScreen::rates_line() const {
 }
 
 Line TopScreen::times_line() const {
-    const json& took = member(broker_, "attempt_time");
-    const json& hedges = member(broker_, "hedges");
+    const json& took = field(broker_, "attempt_time");
+    const json& hedges = field(broker_, "hedges");
     return {
         {"time      ", Style::dim},
         {fmt::format("p50 {}  p99 {}", us(took, "p50_us"), us(took, "p99_us"))},
-        {"  cancel p99 " + us(member(broker_, "cancel_time"), "p99_us")},
+        {"  cancel p99 " + us(field(broker_, "cancel_time"), "p99_us")},
         {fmt::format("  hedges {} sent {} won", short_count(real(hedges, "sent")), short_count(real(hedges, "won")))},
         {fmt::format(" {} withheld", short_count(real(hedges, "withheld")))}};
 }
@@ -815,7 +444,7 @@ Line TopScreen::more_line() const {
     const auto number = [&](const char* key) { return short_count(real(broker_, key)); };
     const auto warn_if_any = [&](const char* key) { return count(broker_, key) > 0 ? Style::warn : Style::plain; };
     return {{"window    ", Style::dim},
-            {fmt::format("{} of {}", short_count(real(member(broker_, "tasks"), "in_flight")), number("window"))},
+            {fmt::format("{} of {}", short_count(real(field(broker_, "tasks"), "in_flight")), number("window"))},
             {fmt::format("  cpu broker {} collector {}", cpu_of("broker"), cpu_of("collector"))},
             {"  workers " + number("workers_died") + " died", warn_if_any("workers_died")},
             {" " + number("workers_silent") + " silent", warn_if_any("workers_silent")},
@@ -825,8 +454,8 @@ Line TopScreen::more_line() const {
 }
 
 std::vector<Line> TopScreen::figures(int width, bool more) const {
-    std::vector<Line> lines = {law(member(broker_, "tasks"), "tasks", "accepted", kTaskTerms, width),
-                               law(member(broker_, "attempts"), "attempts", "started", kAttemptTerms, width),
+    std::vector<Line> lines = {law(field(broker_, "tasks"), "tasks", "accepted", kTaskTerms, width),
+                               law(field(broker_, "attempts"), "attempts", "started", kAttemptTerms, width),
                                without_rest(rates_line(), width), without_rest(times_line(), width)};
     if (more) lines.push_back(without_rest(more_line(), width));
     if (broker_answers_) return lines;

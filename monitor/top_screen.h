@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/vocabulary.h"
+#include "monitor/table.h"
 
 namespace curfew {
 
@@ -24,98 +25,10 @@ struct Look {
     nlohmann::json dump;                                        ///< docs/monitor.md, of the whole group; may be null
 };
 
-enum class Style : std::uint8_t { plain, bold, dim, good, warn, bad, selected };
-inline constexpr int kStyles = 7;
-
-struct Span {
-    std::string text;
-    Style style = Style::plain;
-};
-using Line = std::vector<Span>;
-
-[[nodiscard]] std::string plain_text(const Line& line);
-/// Columns of the terminal, of UTF-8.
-[[nodiscard]] int columns_of(std::string_view text);
-
-enum class Key : std::uint8_t {
-    character,  ///< what was typed is beside it
-    up,
-    down,
-    page_up,
-    page_down,
-    home,
-    end,
-    tab,
-    enter,
-    escape,
-    backspace,
-    none
-};
-
 /// What a key asks of the shell.
 struct Wish {
     bool quit = false;
     std::optional<std::uint64_t> cancel;  ///< the task
-};
-
-/// A table that can be sorted, filtered, scrolled and cut to a width.
-class Table {
-public:
-    struct Column {
-        const char* title;
-        int least = 0;         ///< width
-        bool number = false;   ///< right aligned, and sorted as a number
-        bool elastic = false;  ///< may be cut
-        int drop = 0;          ///< which go first where there is no room: the greatest; 0: never
-    };
-    struct Cell {
-        std::string text;
-        double value = 0;
-        Style style = Style::plain;
-    };
-    struct Row {
-        std::string key;
-        std::uint64_t seq = 0;
-        std::vector<Cell> cells;
-        bool dim = false;
-    };
-
-    Table(std::vector<Column> columns, std::size_t sorted_by) : columns_(std::move(columns)), sorted_by_(sorted_by) {}
-
-    void fill(std::vector<Row> rows);
-    void sort_by_next();
-    void reverse();
-    void filter(std::string text);
-    void move(Key key);
-
-    [[nodiscard]] const std::string& filter() const { return filter_; }
-    [[nodiscard]] std::string order() const;
-    [[nodiscard]] std::size_t size() const { return rows_.size(); }
-    [[nodiscard]] std::size_t matching() const { return shown_.size(); }
-    [[nodiscard]] const Row* selected() const;
-    /// The titles of the columns and at most so many rows, the selected one among them.
-    [[nodiscard]] std::vector<Line> draw(int width, int rows, bool active);
-
-private:
-    struct Place {
-        std::size_t column;
-        int width;
-    };
-
-    void arrange();
-    [[nodiscard]] bool matches(const Row& row) const;
-    [[nodiscard]] std::vector<Place> places(int width) const;
-    [[nodiscard]] Line titles(const std::vector<Place>& places) const;
-    [[nodiscard]] Line line_of(const Row& row, const std::vector<Place>& places, bool selected) const;
-
-    std::vector<Column> columns_;
-    std::vector<Row> rows_;
-    std::vector<std::size_t> shown_;  ///< of rows_: those that match, sorted
-    std::size_t sorted_by_;
-    bool falling_ = false;
-    std::string filter_;
-    std::string selected_key_;  ///< the row the selection follows; empty: it stays at its place
-    std::size_t selected_ = 0, first_ = 0, page_ = 1;
 };
 
 class TopScreen {
