@@ -49,6 +49,9 @@ void trim_memory() {
     }
 }
 
+constexpr Duration kMostLooking = std::chrono::milliseconds(50);
+constexpr int kLookingShare = 500;
+constexpr Duration kLookAgain = std::chrono::milliseconds(20);
 constexpr std::size_t kDumpLimit = 10'000;
 constexpr std::size_t kMostDumped = 1'000'000;
 
@@ -207,6 +210,7 @@ int Daemon::loop(Shell& shell) {
         const Instant now = Clock::now();
         if (ready(kSignals)) read_signals(shell, now);
         if (lifeline_ >= 0 && ready(kLifeline)) read_lifeline(shell, now);
+        allow_looking(now);
         answer_monitor(shell, now);
         rest(now);
         const Instant next = shell.turn(now);
@@ -220,9 +224,20 @@ void Daemon::wait(Shell& shell, Instant until) {
     poller_.clear();
     poller_.add(signals_);
     if (lifeline_ >= 0) poller_.add(lifeline_);
-    poller_.add(*monitor_);
     shell.wait_for(poller_);
+    if (looking_ > Duration::zero()) {
+        poller_.add(*monitor_);
+    } else {
+        until = std::min(until, woke_at_ + kLookAgain);
+    }
     poller_.wait(until);
+}
+
+/// Looking must not cost the pipeline: a five-hundredth of the time may go into answers, however many ask. What is
+/// saved up is enough for some large dumps at once.
+void Daemon::allow_looking(Instant now) {
+    looking_ = std::min(kMostLooking, looking_ + (now - woke_at_) / kLookingShare);
+    woke_at_ = now;
 }
 
 /// A burst leaves its memory with the allocator. The system gets it back in the first second that is quiet again.
@@ -299,9 +314,13 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
 
 void Daemon::answer_monitor(const Shell& shell, Instant now) {
     std::string_view request;
-    // A REP takes the next request only when the last was answered, so this ends; the bound is for clients without
-    // pause.
-    for (int i = 0; i < 64 && monitor_->receive(request); ++i) (void)monitor_->send(answer(shell, now, request));
+    Instant begin = Clock::now();
+    while (looking_ > Duration::zero() && monitor_->receive(request)) {
+        (void)monitor_->send(answer(shell, now, request));
+        const Instant end = Clock::now();
+        looking_ -= end - begin;
+        begin = end;
+    }
 }
 
 std::string Daemon::answer(const Shell& shell, Instant now, std::string_view request) const {

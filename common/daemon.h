@@ -100,6 +100,7 @@ private:
     void read_lifeline(Shell& shell, Instant now);
     void begin_stop(Shell& shell, Instant now);
     void rest(Instant now);
+    void allow_looking(Instant now);
     void answer_monitor(const Shell& shell, Instant now);
     [[nodiscard]] std::string answer(const Shell& shell, Instant now, std::string_view request) const;
     [[nodiscard]] std::string process_members(Instant now) const;
@@ -128,6 +129,8 @@ private:
     Instant started_at_{};
     std::optional<Instant> stop_at_;
     Poller poller_;
+    Instant woke_at_{};   // this turn
+    Duration looking_{};  // that may be spent on answers now; below zero: that was too much
     Instant rest_at_{};
     Duration used_at_rest_{};  // of processor time
     bool worked_ = false;
