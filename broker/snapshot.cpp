@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
 
 #include "common/attempt_groups.h"
+#include "common/json_text.h"
 
 namespace curfew {
 namespace {
@@ -18,9 +18,6 @@ double seconds(Duration duration) {
 }
 std::int64_t micros(Duration duration) {
     return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
-}
-std::string text(const std::string& value) {
-    return nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string percentiles(const Histogram& histogram) {
@@ -83,11 +80,12 @@ std::string broker_stats(const Dispatcher& dispatcher, Instant now) {
         out += fmt::format(
             R"({}{{"name":{},"pool":{},"session":{},"state":"{}","pid":{},"incarnation":{},"slots":{},"slots_in_service":{},"credit":{},"in_flight":{},"last_heard_s":{:.3f},"sent":{},)"
             R"("won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{},"took":{{"count":{},"p50_us":{},"p99_us":{}}}}})",
-            std::exchange(comma, ","), text(worker->name), text(worker->pool), session, name_of(worker->state),
-            worker->pid, worker->worker, worker->slots, std::min(worker->slots, worker->slots_in_service),
-            worker->credit, ends.open.size(), seconds(now - worker->last_heard), ends.last_number, of(End::won),
-            of(End::late), of(End::cancelled), of(End::failed), of(End::expired), of(End::lost), worker->took.count(),
-            micros(worker->took.quantile(0.5)), micros(worker->took.quantile(0.99)));
+            std::exchange(comma, ","), json_text(worker->name), json_text(worker->pool), session,
+            name_of(worker->state), worker->pid, worker->worker, worker->slots,
+            std::min(worker->slots, worker->slots_in_service), worker->credit, ends.open.size(),
+            seconds(now - worker->last_heard), ends.last_number, of(End::won), of(End::late), of(End::cancelled),
+            of(End::failed), of(End::expired), of(End::lost), worker->took.count(), micros(worker->took.quantile(0.5)),
+            micros(worker->took.quantile(0.99)));
     }
     return out + "]";
 }
@@ -135,9 +133,10 @@ std::string broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQue
             to,
             R"({}{{"seq":{},"id":{},"attempt":{},"session":{},"number":{},"worker":{},"pool":{},"state":"{}","age_s":{:.6f},"in_state_s":{},"left_s":{}}})",
             std::exchange(comma, ","), attempt.seq,
-            has_id ? text(*task->id) : fmt::format(R"("{}-{}")", dispatcher.config().epoch, attempt.seq),
-            attempt.ordinal, row.session, row.number, worker == nullptr ? "null" : text(worker->name),
-            worker == nullptr ? "null" : text(worker->pool), name_of(attempt.state), seconds(now - attempt.started_at),
+            has_id ? json_text(*task->id) : fmt::format(R"("{}-{}")", dispatcher.config().epoch, attempt.seq),
+            attempt.ordinal, row.session, row.number, worker == nullptr ? "null" : json_text(worker->name),
+            worker == nullptr ? "null" : json_text(worker->pool), name_of(attempt.state),
+            seconds(now - attempt.started_at),
             called_home ? fmt::format("{:.6f}", seconds(now - attempt.cancelled_at)) : "null",
             deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(deadline_at - now)));
     }

@@ -156,19 +156,19 @@ void Judge::end(Session id, SessionBook& session, AttemptNumber number, End end)
 
 void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
     const bool known = envelope.broker == broker_ || !synced_;
-    if (known && envelope.peer > config_.incarnation) meet_rival(envelope.peer);
+    if (known && envelope.peer > incarnation_) meet_rival(envelope.peer);
     // Whoever it means: a newer broker may have taken an old hello, that was under way for long, for ours.
     if (is_new(now, envelope)) {
         meet_broker(now, envelope, reader);
         return;
     }
-    const bool for_me = envelope.peer == config_.incarnation || envelope.peer == 0;
+    const bool for_me = envelope.peer == incarnation_ || envelope.peer == 0;
     if (envelope.broker < broker_ || !for_me) {
         ++counts_.refused;
         return;
     }
     heard_at_ = now;
-    if (synced_ && envelope.peer == config_.incarnation) sender_.acknowledge(now, envelope.acked);
+    if (synced_ && envelope.peer == incarnation_) sender_.acknowledge(now, envelope.acked);
     if (envelope.number != 0) {
         // A turned bit makes a number of none; what has one and is no batch would take the place of one.
         const std::uint64_t first = reader.first_type();
@@ -186,7 +186,7 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
         if constexpr (in_stream) {
             if (envelope.number != 0) on_record(record);
         } else if constexpr (std::is_same_v<R, wire::Sync>) {
-            if (envelope.peer == config_.incarnation) on_record(record);
+            if (envelope.peer == incarnation_) on_record(record);
         } else if constexpr (!std::is_same_v<R, wire::BrokerPing>) {
             ++counts_.malformed;
         }
@@ -200,7 +200,7 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
 void Judge::meet_rival(Incarnation rival) {
     constexpr Incarnation kAhead = 1ULL << 32;  // milliseconds: some weeks
     if (std::exchange(rival_, rival) != rival || rival >= UINT64_MAX - 2 * kAhead) return;
-    config_.incarnation = rival + kAhead + config_.incarnation % kAhead;
+    incarnation_ = rival + kAhead + incarnation_ % kAhead;
     synced_ = false;
     hello_at_ = {};
     epoch_ = 0;
@@ -220,7 +220,7 @@ void Judge::meet_broker(Instant now, const wire::Envelope& envelope, wire::Reade
     newcomer_ = envelope.broker;
     const wire::Error error = reader.each([&](auto& record) {
         if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Sync>) {
-            if (envelope.peer != config_.incarnation || envelope.number != 0) {
+            if (envelope.peer != incarnation_ || envelope.number != 0) {
                 ++counts_.refused;
                 return;
             }
@@ -427,10 +427,10 @@ void Judge::write_news(wire::Writer& writer) {
 }
 
 void Judge::flush(Instant now, std::vector<Frame>& frames) {
-    wire::Envelope envelope{Kind::to_broker, broker_, config_.incarnation, 0, receiver_.received()};
+    wire::Envelope envelope{Kind::to_broker, broker_, incarnation_, 0, receiver_.received()};
     if ((!synced_ || newcomer_ != 0) && now >= hello_at_) {
         hello_at_ = now + config_.hello_every;
-        const wire::Envelope hello{Kind::to_broker, newcomer_ != 0 ? newcomer_ : broker_, config_.incarnation, 0, 0};
+        const wire::Envelope hello{Kind::to_broker, newcomer_ != 0 ? newcomer_ : broker_, incarnation_, 0, 0};
         writer_.add(wire::CollectorHello{epoch_, settled_.intervals()});
         frames.push_back(writer_.finish(hello));
         newcomer_ = 0;

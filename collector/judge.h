@@ -77,7 +77,7 @@ public:
         std::uint64_t malformed = 0;
     };
 
-    explicit Judge(const Config& config) : config_(config) {}
+    explicit Judge(const Config& config) : config_(config), incarnation_(config.incarnation) {}
 
     /// A frame from the results socket.
     void receive(Instant now, std::string_view frame);
@@ -101,6 +101,8 @@ public:
     [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
     [[nodiscard]] std::size_t unacknowledged() const { return sender_.unacknowledged(); }
     [[nodiscard]] Incarnation broker() const { return broker_; }
+    /// By which it is known to the broker: the process's own, or a greater one.
+    [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
     [[nodiscard]] Epoch epoch() const { return epoch_; }
     [[nodiscard]] const IntervalSet& settled() const { return settled_; }
     /// Ends of a session by kind, as far as this life of the collector judged them; null for a session that is not
@@ -147,6 +149,7 @@ private:
     wire::Reader reader_;
     wire::Writer writer_;
 
+    Incarnation incarnation_;  // the process's, until a rival is met
     Incarnation broker_ = 0;
     Incarnation newcomer_ = 0;  // a newer broker that showed itself since the last hello
     Incarnation rival_ = 0;     // a greater incarnation of the collector that the broker spoke to

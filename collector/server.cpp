@@ -27,7 +27,12 @@ void CollectorServer::wait_for(Poller& poller) {
 
 Instant CollectorServer::turn(Instant now) {
     std::string_view frame;
+    const Incarnation before = judge_.incarnation();
     while (results_.receive(frame)) judge_.receive(now, frame);
+    if (judge_.incarnation() != before) {
+        log::warn("incarnation_raised from={} to={} reason=\"the broker knows a newer collector: is the clock right?\"",
+                  before, judge_.incarnation());
+    }
     write_outcomes(now);
     judge_.flush(now, frames_);
     for (Frame& news : frames_) parked_.push_back(std::move(news));

@@ -2,15 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <utility>
+
+#include "common/json_text.h"
 
 namespace curfew {
 
 std::string AttemptGroups::json() const {
-    const auto text = [](const std::string& value) {
-        return nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    };
     std::string out = "[";
     const char* comma = "";
     for (const Place& place : places_) {
@@ -18,7 +16,7 @@ std::string AttemptGroups::json() const {
             const Place::Group& group = place.groups_[state];
             if (group.count == 0) continue;
             out += fmt::format(R"({}{{"pool":{},"worker":{},"state":"{}","count":{},"oldest_s":{:.6f}}})",
-                               std::exchange(comma, ","), text(place.pool_), text(place.worker_),
+                               std::exchange(comma, ","), json_text(place.pool_), json_text(place.worker_),
                                name_of(static_cast<AttemptState>(state)), group.count,
                                std::chrono::duration<double>(group.oldest).count());
         }

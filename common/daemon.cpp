@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "common/exit_code.h"
+#include "common/json_text.h"
 #include "common/log.h"
 #include "common/version.h"
 
@@ -352,7 +353,7 @@ std::string Daemon::process_members(Instant now) const {
     const double uptime = std::chrono::duration<double>(now - started_at_).count();
     return fmt::format(
         R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"stopping":{})",
-        role_, nlohmann::json(name_).dump(), getpid(), kVersionText, run_dir_->incarnation(), uptime, resident_kib(),
+        role_, json_text(name_), getpid(), kVersionText, run_dir_->incarnation(), uptime, resident_kib(),
         entries_of("/proc/self/fd"), entries_of("/proc/self/task"), processor_seconds(), stop_at_.has_value());
 }
 

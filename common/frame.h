@@ -28,7 +28,7 @@ public:
 
     [[nodiscard]] std::string_view view() const { return {data_, size_}; }
     operator std::string_view() const { return view(); }  // NOLINT(google-explicit-constructor): it is its bytes
-    operator std::string() const { return std::string(view()); }  // NOLINT(google-explicit-constructor)
+    operator std::string() const { return std::string(view()); }  // NOLINT(google-explicit-constructor): copied
     [[nodiscard]] char* data() { return data_; }
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "common/options.h"
-#include "monitor/fields.h"
+#include "monitor/laws.h"
 
 namespace curfew {
 namespace {
@@ -36,17 +36,6 @@ const char* word(Health health) {
     return kWords[static_cast<std::size_t>(health)];
 }
 
-std::int64_t tasks_residue(const json& t) {
-    return static_cast<std::int64_t>(count(t, "accepted") - count(t, "completed") - count(t, "failed") -
-                                     count(t, "expired") - count(t, "cancelled") - count(t, "in_flight"));
-}
-
-std::int64_t attempts_residue(const json& a) {
-    return static_cast<std::int64_t>(count(a, "started") - count(a, "won") - count(a, "late") - count(a, "cancelled") -
-                                     count(a, "failed") - count(a, "expired") - count(a, "lost") -
-                                     count(a, "in_flight"));
-}
-
 void check_others(const std::vector<Said>& stats, const Limits& limits, Complaints& complaints) {
     for (const auto& [name, said] : stats) {
         complaints.add(said.is_null(), Health::warning, name + " does not answer");
@@ -69,14 +58,14 @@ Finding check(const std::vector<Said>& stats, const Limits& limits) {
     if (broker.is_null()) return {Health::critical, "CURFEW CRITICAL - the broker does not answer"};
     const json& tasks = field(broker, "tasks");
     const json& attempts = field(broker, "attempts");
+    const std::int64_t tasks_off = tasks_residue(broker), attempts_off = attempts_residue(broker);
     const std::uint64_t in_flight = count(attempts, "in_flight");
     const double oldest = real(broker, "oldest_attempt_s").value_or(0);
 
     Complaints complaints;
-    complaints.add(tasks_residue(tasks) != 0, Health::critical,
-                   fmt::format("the books of the tasks are {} off", tasks_residue(tasks)));
-    complaints.add(attempts_residue(attempts) != 0, Health::critical,
-                   fmt::format("the books of the attempts are {} off", attempts_residue(attempts)));
+    complaints.add(tasks_off != 0, Health::critical, fmt::format("the books of the tasks are {} off", tasks_off));
+    complaints.add(attempts_off != 0, Health::critical,
+                   fmt::format("the books of the attempts are {} off", attempts_off));
     if (limits.most_in_flight) {
         complaints.add(in_flight > *limits.most_in_flight, Health::critical,
                        fmt::format("{} attempts in flight, more than {}", in_flight, *limits.most_in_flight));
@@ -92,7 +81,7 @@ Finding check(const std::vector<Said>& stats, const Limits& limits) {
             count(tasks, "in_flight") + in_flight > 0, Health::critical,
             fmt::format("not drained: {} tasks and {} attempts in flight", count(tasks, "in_flight"), in_flight));
     }
-    complaints.add(!field(broker, "collector").value("synced", false), Health::warning, "there is no collector");
+    complaints.add(!is_true(field(broker, "collector"), "synced"), Health::warning, "there is no collector");
     check_others(stats, limits, complaints);
 
     const std::string bound = limits.drained          ? "0"
@@ -108,9 +97,8 @@ Finding check(const std::vector<Said>& stats, const Limits& limits) {
         complaints.worst(),
         fmt::format("CURFEW {} - {} | tasks_in_flight={};;;0 attempts_in_flight={};;{};0 oldest_attempt={:.3f}s;;{};0 "
                     "tasks_residue={};;0:0 attempts_residue={};;0:0 accepted={}c started={}c lost={}c",
-                    word(complaints.worst()), said, count(tasks, "in_flight"), in_flight, bound, oldest, age,
-                    tasks_residue(tasks), attempts_residue(attempts), count(tasks, "accepted"),
-                    count(attempts, "started"), count(attempts, "lost"))};
+                    word(complaints.worst()), said, count(tasks, "in_flight"), in_flight, bound, oldest, age, tasks_off,
+                    attempts_off, count(tasks, "accepted"), count(attempts, "started"), count(attempts, "lost"))};
 }
 
 bool only_rises(const std::vector<std::uint64_t>& samples) {

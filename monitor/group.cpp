@@ -43,7 +43,7 @@ private:
     std::map<std::pair<std::string, std::string>, std::pair<std::uint64_t, double>> places_;
 };
 
-json groups_of(const json& broker, const std::map<std::string, const json*>& workers) {
+json groups_of(const json& broker, const std::map<std::string, const json*>& workers, bool part) {
     Places places;
     std::map<std::string, std::uint64_t> held;
     for (const auto& [name, dump] : workers) {
@@ -55,14 +55,16 @@ json groups_of(const json& broker, const std::map<std::string, const json*>& wor
     }
     for (const json& group : broker.value("groups", json::array())) {
         const std::string worker = group.value("worker", "");
-        std::uint64_t count = group.value("count", std::uint64_t{0});
-        const bool answers = workers.contains(worker);
-        const std::uint64_t known = answers ? std::min(count, held[worker]) : 0;
-        held[worker] -= known;
-        count -= known;
-        // The rest is on its way to the worker, or back.
-        places.add(group.value("pool", ""), answers ? "in transit" : group.value("state", ""), count,
-                   answers ? 0.0 : group.value("oldest_s", 0.0));
+        const std::string pool = group.value("pool", "");
+        const std::uint64_t count = group.value("count", std::uint64_t{0});
+        if (!workers.contains(worker)) {
+            places.add(pool, group.value("state", ""), count, group.value("oldest_s", 0.0));
+        } else if (!part) {
+            // What it does not hold is on its way to it, or its report on the way back.
+            const std::uint64_t known = std::min(count, held[worker]);
+            held[worker] -= known;
+            places.add(pool, "in transit", count - known, 0);
+        }
     }
     return places.rows();
 }
@@ -101,9 +103,9 @@ std::vector<Said> Group::stats() {
 
 json Group::dump(json query) {
     const std::size_t limit = query.value("limit", std::size_t{1000});
-    const bool by_state = !query.value("state", "").empty();
+    const bool part = query.contains("state") || query.contains("older_than_s");
     query["ask"] = "dump";
-    return merge_dumps(ask(query.dump()), limit, by_state);
+    return merge_dumps(ask(query.dump()), limit, part);
 }
 
 const json& broker_of(const std::vector<Said>& stats) {
@@ -118,7 +120,7 @@ std::string role_of(const std::string& name) {
     return name == "broker" || name == "collector" ? name : "worker";
 }
 
-json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool by_state) {
+json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool part) {
     static const json kSaysNothing = json::object();
     const json& broker = broker_of(dumps).is_null() ? kSaysNothing : broker_of(dumps);
     std::map<std::string, const json*> workers;
@@ -136,7 +138,7 @@ json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool by_stat
             const auto at = held.find(key_of(row));
             const bool answers =
                 workers.contains(row.value("worker", json()).is_string() ? row["worker"].get<std::string>() : "");
-            if (by_state && answers && at == held.end()) continue;
+            if (part && answers && at == held.end()) continue;
             json merged = row;
             if (at != held.end()) {
                 for (const char* field : {"state", "in_state_s", "left_s", "pid"})
@@ -146,7 +148,7 @@ json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool by_stat
             rows.push_back(std::move(merged));
         }
     }
-    if (broker.empty() || by_state) {
+    if (broker.empty() || part) {
         for (const auto& [key, row] : held) {
             if (!listed.contains(key)) rows.push_back(*row);
         }
@@ -156,7 +158,7 @@ json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool by_stat
     if (rows.size() > limit) rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(limit), rows.end());
     return {{"schema", 1},
             {"in_flight", broker.value("in_flight", json())},
-            {"groups", groups_of(broker, workers)},
+            {"groups", groups_of(broker, workers, part)},
             {"attempts", std::move(rows)}};
 }
 

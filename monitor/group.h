@@ -42,7 +42,8 @@ private:
 [[nodiscard]] std::string role_of(const std::string& name);
 
 /// Puts the dumps of the processes together: the broker knows every attempt, the workers know exactly what they do.
-/// With a state asked for, the workers' word counts. Pure.
-[[nodiscard]] nlohmann::json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool by_state);
+/// With only a part asked for, the workers' word counts, and what is in transit is not known: both judge state and age
+/// by what they know. Pure.
+[[nodiscard]] nlohmann::json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool part);
 
 }  // namespace curfew

@@ -1,17 +1,16 @@
 #include "monitor/history.h"
 
-#include <array>
-#include <string>
+#include "monitor/fields.h"
 
 namespace curfew {
 namespace {
 
-struct Field {
+struct Curve {
     const char* name;
     const char* group;
     const char* member;
 };
-constexpr Field kFieldsOfBroker[] = {
+constexpr Curve kCurves[] = {
     {"tasks_in_flight", "tasks", "in_flight"},   {"attempts_in_flight", "attempts", "in_flight"},
     {"settled_per_s", "rates", "settled_per_s"}, {"started_per_s", "rates", "started_per_s"},
     {"p50_us", "attempt_time", "p50_us"},        {"p99_us", "attempt_time", "p99_us"},
@@ -25,10 +24,8 @@ void History::add(double time, const std::vector<Said>& stats) {
     Sample sample;
     sample.time = time;
     for (std::size_t i = 0; i < kFields; ++i) {
-        const Field& field = kFieldsOfBroker[i];
-        if (!broker.is_object() || !broker.contains(field.group)) continue;
-        const nlohmann::json value = broker[field.group].value(field.member, nlohmann::json());
-        if (value.is_number()) sample.values[i] = value.get<double>();
+        const Curve& curve = kCurves[i];
+        sample.values[i] = real(field(broker, curve.group), curve.member);
     }
     if (minutes_.empty() || time - minutes_.back().time >= 60) {
         minutes_.push_back(sample);
@@ -39,16 +36,16 @@ void History::add(double time, const std::vector<Said>& stats) {
 }
 
 nlohmann::json History::json(double now, double seconds) const {
-    static_assert(std::size(kFieldsOfBroker) == kFields);
+    static_assert(std::size(kCurves) == kFields);
     const bool fine = seconds <= static_cast<double>(kSeconds);
     nlohmann::json out = {{"step_s", fine ? 1 : 60}, {"t", nlohmann::json::array()}};
-    for (const Field& field : kFieldsOfBroker) out[field.name] = nlohmann::json::array();
+    for (const Curve& curve : kCurves) out[curve.name] = nlohmann::json::array();
     for (const Sample& sample : fine ? seconds_ : minutes_) {
         if (sample.time < now - seconds) continue;
         out["t"].push_back(sample.time);
         for (std::size_t i = 0; i < kFields; ++i) {
             const auto& value = sample.values[i];
-            out[kFieldsOfBroker[i].name].push_back(value ? nlohmann::json(*value) : nlohmann::json());
+            out[kCurves[i].name].push_back(value ? nlohmann::json(*value) : nlohmann::json());
         }
     }
     return out;

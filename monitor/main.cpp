@@ -8,6 +8,7 @@
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 
 #include "common/exit_code.h"
@@ -16,6 +17,7 @@
 #include "common/socket.h"
 #include "monitor/check.h"
 #include "monitor/client.h"
+#include "monitor/fields.h"
 #include "monitor/group.h"
 #include "monitor/serve.h"
 #include "monitor/top.h"
@@ -29,13 +31,12 @@ using nlohmann::json;
 constexpr Duration kPatience = std::chrono::seconds(2);
 constexpr int kUnanswered = 2;
 
-constexpr std::uint64_t kNoLimit = 1'000'000'000'000;
-
 struct Flags {
     std::string run_dir, connect;
     bool as_json = false;
     Duration watch{}, older_than{}, max_age{}, growth{};
-    std::uint64_t limit = 1000, max_in_flight = kNoLimit;
+    std::uint64_t limit = 1000;
+    std::optional<std::uint64_t> max_in_flight;
     bool group = false, drained = false, once = false;
     std::string worker, state, http = "127.0.0.1:9464", token_file;
     std::vector<std::string> words;
@@ -54,7 +55,10 @@ struct Flags {
                          "dump: only attempts at least as old");
         options.text("--worker", worker, "dump: only attempts of this worker");
         options.text("--state", state, "dump: only attempts in this state: queued, running, cancelling or reported");
-        options.count("--max-in-flight", max_in_flight, 0, kNoLimit, "check: most attempts in flight");
+        options.value("--max-in-flight", "any", "check: most attempts in flight", [this](const std::string& text) {
+            max_in_flight = parse_count(text);
+            return max_in_flight ? std::nullopt : std::optional<std::string>("say a number");
+        });
         options.duration("--max-age", max_age, Duration::zero(), std::chrono::hours(24 * 365),
                          "check: of the oldest attempt (0: any)");
         options.duration("--growth", growth, Duration::zero(), std::chrono::hours(24),
@@ -138,7 +142,7 @@ std::vector<std::uint64_t> watch_growth(Group& group, Duration window) {
         const auto stats = group.stats();
         const json& broker = broker_of(stats);
         if (broker.is_null()) break;  // the check says so
-        samples.push_back(broker["attempts"].value("in_flight", std::uint64_t{0}));
+        samples.push_back(count(field(broker, "attempts"), "in_flight"));
     }
     return samples;
 }
@@ -149,7 +153,7 @@ int check_group(const Flags& flags) {
         Group group(flags.run_dir, flags.connect);
         Limits limits;
         limits.drained = flags.drained;
-        if (flags.max_in_flight != kNoLimit) limits.most_in_flight = flags.max_in_flight;
+        limits.most_in_flight = flags.max_in_flight;
         if (flags.max_age > Duration::zero()) limits.oldest = flags.max_age;
         std::vector<std::uint64_t> samples;
         if (flags.growth > Duration::zero()) samples = watch_growth(group, flags.growth);

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "monitor/fields.h"
+#include "monitor/laws.h"
 
 namespace curfew {
 namespace {
@@ -55,12 +55,6 @@ private:
     std::string name_, out_;
 };
 
-std::int64_t residue(const json& books, const char* all, std::initializer_list<const char*> parts) {
-    std::int64_t left = field(books, all).is_number() ? field(books, all).get<std::int64_t>() : 0;
-    for (const char* name : parts) left -= field(books, name).is_number() ? field(books, name).get<std::int64_t>() : 0;
-    return left;
-}
-
 void histogram(Text& text, const char* name, const char* help, const json& said) {
     text.head(name, "histogram", help);
     const json& bounds = field(said, "le_us");
@@ -82,18 +76,16 @@ void books(Text& text, const json& broker) {
     const json& attempts = field(broker, "attempts");
     text.one("curfew_tasks_accepted_total", "counter", "Tasks that were accepted.", field(tasks, "accepted"));
     text.head("curfew_tasks_total", "counter", "Tasks that are settled, by outcome.");
-    for (const char* outcome : {"completed", "failed", "expired", "cancelled"})
-        text.sample(field(tasks, outcome), {{"outcome", outcome}});
+    for (const char* outcome : kOutcomeWords) text.sample(field(tasks, outcome), {{"outcome", outcome}});
     text.one("curfew_tasks_in_flight", "gauge", "Tasks accepted and not settled.", field(tasks, "in_flight"));
     text.one("curfew_tasks_residue", "gauge", "Tasks that the law of the tasks leaves over: 0, always.",
-             residue(tasks, "accepted", {"completed", "failed", "expired", "cancelled", "in_flight"}));
+             tasks_residue(broker));
     text.one("curfew_attempts_started_total", "counter", "Attempts that were started.", field(attempts, "started"));
     text.head("curfew_attempts_total", "counter", "Attempts that have ended, by end.");
-    for (const char* end : {"won", "late", "cancelled", "failed", "expired", "lost"})
-        text.sample(field(attempts, end), {{"end", end}});
+    for (const char* end : kEndWords) text.sample(field(attempts, end), {{"end", end}});
     text.one("curfew_attempts_in_flight", "gauge", "Attempts without an end.", field(attempts, "in_flight"));
     text.one("curfew_attempts_residue", "gauge", "Attempts that the law of the attempts leaves over: 0, always.",
-             residue(attempts, "started", {"won", "late", "cancelled", "failed", "expired", "lost", "in_flight"}));
+             attempts_residue(broker));
     text.one("curfew_window", "gauge", "Most tasks in flight.", field(broker, "window"));
     const auto age = [&](const char* name) { return field(broker, name).is_number() ? field(broker, name) : json(0); };
     text.one("curfew_oldest_task_seconds", "gauge", "Age of the oldest task in flight; 0: none.", age("oldest_task_s"));
@@ -124,8 +116,9 @@ void workers(Text& text, const json& broker, const std::vector<Said>& stats) {
         const json& slots = field(said, "slots");
         if (!slots.is_object()) continue;
         const std::string pool = said.value("pool", "");
-        const auto all = slots.value("all", std::int64_t{0}), busy = slots.value("busy", std::int64_t{0}),
-                   out = slots.value("out_of_service", std::int64_t{0});
+        const auto all = static_cast<std::int64_t>(count(slots, "all"));
+        const auto busy = static_cast<std::int64_t>(count(slots, "busy"));
+        const auto out = static_cast<std::int64_t>(count(slots, "out_of_service"));
         // One that is out of service is busy as well: its work has not stopped.
         text.sample(busy - out, {{"worker", name}, {"pool", pool}, {"state", "busy"}});
         text.sample(all - busy, {{"worker", name}, {"pool", pool}, {"state", "free"}});
@@ -150,7 +143,7 @@ void workers(Text& text, const json& broker, const std::vector<Said>& stats) {
     each("curfew_worker_last_heard_seconds", "gauge", "Since the last heartbeat of a worker.", "last_heard_s");
     text.head("curfew_worker_attempts_total", "counter", "Attempts of a worker's session that have ended, by end.");
     for (const json* worker : newest) {
-        for (const char* end : {"won", "late", "cancelled", "failed", "expired", "lost"}) {
+        for (const char* end : kEndWords) {
             text.sample(field(*worker, end),
                         {{"worker", worker->value("name", "")}, {"pool", worker->value("pool", "")}, {"end", end}});
         }

@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/options.h"
+#include "monitor/fields.h"
 #include "monitor/history.h"
 #include "monitor/metrics.h"
 #include "monitor/page_files.h"
@@ -275,9 +276,9 @@ private:
     static std::string why_not_ready(const Watcher::Look& look) {
         const json& broker = broker_of(look.stats);
         if (broker.is_null()) return "the broker does not answer";
-        if (!broker.value("collector", json::object()).value("synced", false)) return "there is no collector";
-        for (const json& worker : broker.value("workers", json::array())) {
-            if (worker.value("state", "") == "ready") return "";
+        if (!is_true(field(broker, "collector"), "synced")) return "there is no collector";
+        for (const json& worker : field(broker, "workers")) {
+            if (field(worker, "state") == "ready") return "";
         }
         return "no worker is ready";
     }

@@ -188,6 +188,10 @@ std::string rate(std::optional<double> value) {
     return *value > 0 && *value < 10 ? fmt::format("{:.1f}", *value) : short_count(*value);
 }
 
+double seconds(Duration duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
 std::string short_time(std::optional<double> s) {
     return s ? text_of_time(*s) : "-";
 }

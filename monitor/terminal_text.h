@@ -43,6 +43,7 @@ void append_right(Line& line, const Line& right, int width);
 /// Four or five columns.
 [[nodiscard]] std::string short_count(std::optional<double> value);
 [[nodiscard]] std::string rate(std::optional<double> value);
+[[nodiscard]] double seconds(Duration duration);
 /// Five columns mostly.
 [[nodiscard]] std::string short_time(std::optional<double> seconds);
 /// Of a histogram's figure in microseconds.

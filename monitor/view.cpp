@@ -45,9 +45,8 @@ std::string broker_text(const Json& s) {
         "  attempts  {} = {} won + {} late + {} cancelled + {} failed + {} expired + {} lost + {} in flight\n",
         count(a, "started"), count(a, "won"), count(a, "late"), count(a, "cancelled"), count(a, "failed"),
         count(a, "expired"), count(a, "lost"), count(a, "in_flight"));
-    out +=
-        fmt::format("  window    {} of {} in use   fanout {}   books {}\n", count(t, "in_flight"), count(s, "window"),
-                    count(s, "fanout"), s.value("balanced", false) ? "balanced" : "NOT BALANCED");
+    out += fmt::format("  window    {} of {} in use   fanout {}   books {}\n", count(t, "in_flight"),
+                       count(s, "window"), count(s, "fanout"), is_true(s, "balanced") ? "balanced" : "NOT BALANCED");
     out += fmt::format("  attempt time  {}\n  cancel time   {}\n", percentiles(field(s, "attempt_time")),
                        percentiles(field(s, "cancel_time")));
     const Json& c = field(s, "collector");
@@ -55,7 +54,7 @@ std::string broker_text(const Json& s) {
         "  collector {}   hedges {} sent, {} won, {} withheld   workers {} died, {} silent, {} left   frames {} "
         "refused, {} "
         "malformed\n",
-        c.value("synced", false) ? "synced" : "MISSING", count(field(s, "hedges"), "sent"),
+        is_true(c, "synced") ? "synced" : "MISSING", count(field(s, "hedges"), "sent"),
         count(field(s, "hedges"), "won"), count(field(s, "hedges"), "withheld"), count(s, "workers_died"),
         count(s, "workers_silent"), count(s, "workers_left"), count(s, "refused_frames"), count(s, "malformed_frames"));
     const Json& workers = field(s, "workers");
@@ -97,7 +96,7 @@ std::string collector_text(const Json& s) {
         "  reports   {}, {} of them duplicates   frames {} refused, {} malformed   broker {}\n",
         count(settled, "completed"), count(settled, "failed"), count(settled, "expired"), count(settled, "cancelled"),
         count(s, "decided"), count(s, "reports"), count(s, "duplicates"), count(s, "refused_frames"),
-        count(s, "malformed_frames"), field(s, "broker").value("synced", false) ? "synced" : "MISSING");
+        count(s, "malformed_frames"), is_true(field(s, "broker"), "synced") ? "synced" : "MISSING");
 }
 
 }  // namespace

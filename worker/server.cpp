@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "common/attempt_groups.h"
 #include "common/exit_code.h"
+#include "common/json_text.h"
 
 namespace curfew {
 namespace {
@@ -15,10 +15,6 @@ namespace {
 /// Small, so that results wait in the core, where a cancel can still drop them, and not in a socket.
 constexpr int kResultsMark = 8;
 constexpr int kLifeMark = 100;
-
-std::string text(const std::string& value) {
-    return nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 }  // namespace
 
@@ -107,7 +103,7 @@ std::string WorkerServer::stats_members(Instant) const {
         R"("held":{{"queued":{},"running":{},"cancelling":{},"reported":{}}},"received":{},"duplicates":{},)"
         R"("ends":{{"ok":{},"late":{},"failed":{},"rejected":{},"cancelled":{},"expired":{},"lost":{},"abandoned":{}}},)"
         R"("kept_bytes":{},"refused_frames":{},"malformed_frames":{},"outboxes":{{"parked":{},"marks_reached":{}}})",
-        core_.session(), counts.sessions, text(core_.config().pool), core_.slots().size(), core_.busy_slots(),
+        core_.session(), counts.sessions, json_text(core_.config().pool), core_.slots().size(), core_.busy_slots(),
         out_of_service, core_.credit(), in_state[1], in_state[2], in_state[3], in_state[4], counts.received,
         counts.duplicates, of(ReportKind::ok), of(ReportKind::late), of(ReportKind::failed), of(ReportKind::rejected),
         of(ReportKind::cancelled), of(ReportKind::expired), counts.lost, counts.abandoned, core_.kept_bytes(),
@@ -136,9 +132,9 @@ std::string WorkerServer::dump_members(Instant now, const DumpQuery& query) cons
         const pid_t pid = has_slot ? handler_->pid(attempt.slot) : 0;
         out += fmt::format(
             R"({}{{"seq":{},"attempt":{},"session":{},"number":{},"worker":{},"pool":{},"state":"{}","age_s":{:.6f},"in_state_s":{:.6f},"left_s":{},"pid":{}}})",
-            std::exchange(comma, ","), attempt.seq, attempt.ordinal, core_.session(), number, text(core_.config().name),
-            text(core_.config().pool), name_of(attempt.state), seconds(now - attempt.received_at),
-            seconds(now - attempt.since),
+            std::exchange(comma, ","), attempt.seq, attempt.ordinal, core_.session(), number,
+            json_text(core_.config().name), json_text(core_.config().pool), name_of(attempt.state),
+            seconds(now - attempt.received_at), seconds(now - attempt.since),
             attempt.deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(attempt.deadline_at - now)),
             pid == 0 ? "null" : std::to_string(pid));
     }
@@ -155,7 +151,7 @@ std::string WorkerServer::dump_members(Instant now, const DumpQuery& query) cons
 }
 
 std::string WorkerServer::ready_members() const {
-    return fmt::format(R"(,"tasks":{},"control":{})", text(tasks_.endpoint()), text(control_.endpoint()));
+    return fmt::format(R"(,"tasks":{},"control":{})", json_text(tasks_.endpoint()), json_text(control_.endpoint()));
 }
 
 }  // namespace curfew

@@ -675,6 +675,56 @@ class Restarts(FaultTest):
         self.each_has_one_outcome(collector.lines, 50)
 
 
+class ClocksSetBack(FaultTest):
+    """What a process is numbered by is a time. Here one life has a time of the next century, and the next life, in another
+    run directory, has not."""
+
+    LATER = 10 ** 13  # milliseconds
+
+    def started_later(self, name):
+        """A run directory in which the last life of that name was in the future."""
+        directory = self.path(f"later-{name}")
+        os.mkdir(directory, 0o700)
+        with open(os.path.join(directory, f"{name}.lock"), "w", encoding="ascii") as file:
+            file.write(f"{self.LATER} 1 ended\n")
+        return directory
+
+    def test_a_worker_and_a_collector_that_outlive_their_broker_take_one_that_seems_older(self):
+        events = f"ipc://{self.path('events')}"
+        words = {"worker": ("--name", "w1", "--handler", "echo"), "collector": ()}
+        peers = {role: self.ready(role, "--broker", events, *more) for role, more in words.items()}
+        results = peers["collector"].endpoints["results"]
+        for directory, numbered in ((self.started_later("broker"), range(1, 51)), (self.path("now"), range(51, 101))):
+            broker = self.ready("broker", "--run-dir", directory, "--events", events, "--collector", results,
+                                stdin=b"".join(b"%d\n" % n for n in numbered))
+            self.assertEqual(broker.code(), 0, broker.err)
+        self.each_has_one_outcome(peers["collector"].lines, 100)
+        for role, running in peers.items():
+            running.signal(signal.SIGTERM)
+            self.assertEqual(running.code(), 0, f"{role}: {running.err}")
+
+    def test_a_collector_that_seems_older_than_the_one_before_takes_its_place_and_says_so(self):
+        results = f"ipc://{self.path('results')}"
+        broker = self.ready("broker", "--source", "stdin", "--collector", results, stdin="pipe")
+        self.ready("worker", "--name", "w1", "--handler", "echo", "--collector", results)
+        lines = []
+        for directory, numbered in ((self.started_later("collector"), range(1, 51)), (self.path("now"), range(51, 101))):
+            collector = self.ready("collector", "--run-dir", directory, "--results", results, "--broker",
+                                   broker.endpoints["events"])
+            broker.feed(b"".join(b"%d\n" % n for n in numbered))
+            collector.writes(50)
+            self.broker_until(lambda b: b["tasks"]["in_flight"] == 0, "all to be settled")
+            if 51 in numbered:
+                collector.says("incarnation_raised")
+            else:
+                collector.signal(signal.SIGTERM)
+                self.assertEqual(collector.code(), 0, collector.err)
+            lines += collector.lines
+        broker.end_of_input()
+        self.assertEqual(broker.code(), 0, broker.err)
+        self.each_has_one_outcome(lines, 100)
+
+
 class DeadLetters(FaultTest):
     def letters(self, name="dead"):
         with open(self.path(name), encoding="utf-8") as file:

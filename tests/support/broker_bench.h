@@ -62,6 +62,13 @@ public:
     }
     void say_decided(Seq seq, AttemptId winner) { say(wire::Decided{seq, winner.session, winner.number}); }
     void say_settled(Seq seq, Outcome outcome = Outcome::completed) { say(wire::Settled{outcome, {{seq, seq}}}); }
+    /// The worker is known to have died, and the collector has echoed it.
+    void bury(const std::string& name, Session session) {
+        broker.worker_died(now, name, 1000);
+        turn();
+        say(wire::Refused{session, {}});
+        turn();
+    }
     /// The whole way of a winner.
     void win(const SentTask& task) {
         say_decided(task.seq, task.id);

@@ -1,4 +1,4 @@
-// What the dispatcher promises about workers: admission, silence, loss, poison, the token, confirmations.
+// What the dispatcher promises about workers: admission, silence, loss, the token, confirmations.
 //
 // Numbers in test names: the edge rules of the design.
 #include <gtest/gtest.h>
@@ -21,13 +21,6 @@ Dispatcher::Config lone() {
 
 struct Bench : BrokerBench {
     explicit Bench(const Config& config = lone()) : BrokerBench(config) { meet_collector(); }
-    /// The worker is known to have died, and the collector has echoed it.
-    void bury(const std::string& name, Session session) {
-        broker.worker_died(now, name, 1000);
-        turn();
-        say(wire::Refused{session, {}});
-        turn();
-    }
     [[nodiscard]] wire::TokenReport token(Session session) const {
         wire::TokenReport report;
         report.session = session;
@@ -225,110 +218,6 @@ TEST(DispatcherWorkers, TheDeathOfAnotherPidIsNotItsOwn) {
     bench.add_worker("w");
     bench.broker.worker_died(bench.now, "w", 999);
     EXPECT_EQ(bench.worker(1).state, SessionState::ready);
-}
-
-// ---- poison --------------------------------------------------------------------------------------------------------
-
-TEST(DispatcherWorkers, ATaskThatRanInPoisonWorkersWhenTheyDiedIsGivenUp) {
-    Dispatcher::Config config = lone();
-    config.attempts = 99;
-    Bench bench(config);
-    for (int i = 1; i <= 3; ++i) bench.add_worker("w" + std::to_string(i));
-    bench.start();
-    for (int death = 1; death <= 3; ++death) {
-        ASSERT_EQ(bench.tasks.size(), 1U);
-        const Session session = bench.tasks[0].id.session;
-        bench.bury("w" + std::to_string(session), session);
-    }
-    const auto verdict = bench.control.only<wire::Verdict>();
-    EXPECT_EQ(verdict.outcome, Outcome::failed);
-    EXPECT_EQ(verdict.history.size(), 3U);
-    EXPECT_EQ(verdict.history[0].end, End::lost);
-}
-
-TEST(DispatcherWorkers, WithoutACollectorADeathBlamesNobody) {
-    Dispatcher::Config config = lone();
-    config.poison = 1;
-    Bench bench(config);
-    bench.add_worker("w");
-    const Seq seq = bench.start();
-    bench.broker.worker_died(bench.now, "w", 1000);
-    bench.turn();
-    bench.meet_collector(51);  // the old one died first, and with it what the worker had reported
-    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::open);
-}
-
-TEST(DispatcherWorkers, AWorkerThatEndsWithCode0InTheMiddleOfItsWorkCountsAsPoisoned) {
-    Dispatcher::Config config = lone();
-    config.poison = 1;
-    Bench bench(config);
-    bench.add_worker("w");
-    const Seq seq = bench.start();
-    bench.broker.worker_left(bench.now, "w", 1000);
-    bench.turn();
-    bench.say(wire::Refused{1, {}});
-    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::giving_up);
-}
-
-TEST(DispatcherWorkers, ATaskThatWasOnlyQueuedWhenItsWorkerDiedIsNotPoisoned) {
-    Dispatcher::Config config = lone();
-    config.poison = 1;
-    Bench bench(config);
-    bench.add_worker("w", {.credit = 2, .slots = 1});
-    const Seq running = bench.start();
-    const Seq queued = bench.start();
-    bench.broker.worker_died(bench.now, "w", 1000);
-    bench.turn();
-    bench.say(wire::Refused{1, {}});
-    EXPECT_EQ(bench.broker.ledger().task(running)->state, TaskState::giving_up);
-    EXPECT_EQ(bench.broker.ledger().task(queued)->state, TaskState::open)
-        << "the worker has one slot, and it was not in it";
-}
-
-TEST(DispatcherWorkers, ADeathBlamesWhatRanAndNotWhatCameBeforeIt) {
-    Dispatcher::Config config = lone();
-    config.poison = 1;
-    config.what_ran = [](const std::string& name, Incarnation) {
-        EXPECT_EQ(name, "w");
-        return std::optional<std::vector<AttemptId>>({{1, 2}, {99, 1}});  // 99: of a session before
-    };
-    Bench bench(config);
-    bench.add_worker("w", {.credit = 3, .slots = 1});
-    const Seq finished = bench.start();  // its report did not get out any more
-    const Seq running = bench.start();
-    const Seq queued = bench.start();
-    bench.broker.worker_died(bench.now, "w", 1000);
-    bench.turn();
-    bench.say(wire::Refused{1, {}});
-    EXPECT_EQ(bench.broker.ledger().task(finished)->state, TaskState::open);
-    EXPECT_EQ(bench.broker.ledger().task(running)->state, TaskState::giving_up);
-    EXPECT_EQ(bench.broker.ledger().task(queued)->state, TaskState::open);
-}
-
-TEST(DispatcherWorkers, AWorkerThatDiedWithItsSlotsEmptyBlamesNobody) {
-    Dispatcher::Config config = lone();
-    config.poison = 1;
-    config.what_ran = [](const std::string&, Incarnation) { return std::optional(std::vector<AttemptId>()); };
-    Bench bench(config);
-    bench.add_worker("w");
-    const Seq seq = bench.start();
-    bench.broker.worker_died(bench.now, "w", 1000);
-    bench.turn();
-    bench.say(wire::Refused{1, {}});
-    EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::open);
-}
-
-TEST(DispatcherWorkers, WorkersThatFallSilentDoNotCountAsPoisoned) {
-    Dispatcher::Config config = lone();
-    config.poison = 1;
-    Bench bench(config);
-    bench.add_worker("w");
-    bench.start();
-    bench.now += 3s;
-    bench.turn();
-    bench.say(wire::Refused{1, {}});
-    bench.turn();
-    EXPECT_EQ(bench.control.count<wire::Verdict>(), 0U);
 }
 
 // ---- rule 5: the token ---------------------------------------------------------------------------------------------

@@ -224,6 +224,17 @@ TEST(GroupDump, PlacesAreCountedOnceAndWhatIsOnItsWayIsSaid) {
     EXPECT_TRUE(on_its_way) << groups;
 }
 
+TEST(GroupDump, OfAPartOnlyTheWorkersAreBelieved) {
+    auto queued = dumps();
+    queued[1].second["groups"] = {place("queued", 1, 4.9)};
+    queued[1].second["attempts"] = {row(2, "queued", 4.9)};
+    const json merged = merge_dumps(queued, 10, true);
+    ASSERT_EQ(merged["attempts"].size(), 1U) << "to the broker all three look queued";
+    EXPECT_EQ(merged["attempts"][0]["number"], 2);
+    ASSERT_EQ(merged["groups"].size(), 1U);
+    EXPECT_EQ(merged["groups"][0]["count"], 1);
+}
+
 TEST(GroupDump, OfAWorkerThatDoesNotAnswerTheBrokersWordCounts) {
     auto without = dumps();
     without[1].second = json();
