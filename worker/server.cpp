@@ -31,8 +31,7 @@ WorkerCore::Config WorkerServer::fill_in(Daemon& daemon, const Config& config, c
 }
 
 WorkerServer::WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr<Handler> handler)
-    : daemon_(daemon),
-      handler_(std::move(handler)),
+    : handler_(std::move(handler)),
       tasks_(daemon.bind(zmq::socket_type::pull, config.tasks, daemon.name() + ".tasks", {})),
       control_(daemon.bind(zmq::socket_type::pull, config.control, daemon.name() + ".control", {})),
       collector_(daemon.connect(zmq::socket_type::push, config.collector, "results", {.send = kResultsMark})),

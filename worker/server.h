@@ -37,7 +37,6 @@ private:
     [[nodiscard]] static WorkerCore::Config fill_in(Daemon& daemon, const Config& config, const Socket& tasks,
                                                     const Socket& control);
 
-    Daemon& daemon_;
     std::unique_ptr<Handler> handler_;
     Socket tasks_;
     Socket control_;
