@@ -229,18 +229,32 @@ void Dispatcher::close_if_empty(WorkerSession& worker) {
 
 namespace {
 
-/// What a worker says it holds, ready to be asked about single numbers.
-struct Held {
-    IntervalSet received, unfinished, running, cancelling, reported;
+/// What a worker says it holds, ready to be asked about numbers that rise.
+class Held {
+public:
+    explicit Held(const wire::TokenReport& token)
+        : unfinished_(set_of(token.queued, token.running)),
+          running_(set_of(token.running)),
+          cancelling_(set_of(token.cancelling)),
+          reported_(set_of(token.reported)) {}
 
-    explicit Held(const wire::TokenReport& token) {
-        received.insert(token.received);
-        unfinished.insert(token.queued);
-        unfinished.insert(token.running);
-        running.insert(token.running);
-        cancelling.insert(token.cancelling);
-        reported.insert(token.reported);
+    [[nodiscard]] bool unfinished(AttemptNumber number) { return in_unfinished_.contains(number); }
+    [[nodiscard]] bool running(AttemptNumber number) { return in_running_.contains(number); }
+    [[nodiscard]] bool cancelling(AttemptNumber number) { return in_cancelling_.contains(number); }
+    [[nodiscard]] bool reported(AttemptNumber number) { return in_reported_.contains(number); }
+
+private:
+    /// The ranges came from the wire: in any order.
+    static IntervalSet set_of(const Intervals& some, const Intervals& more = {}) {
+        IntervalSet set;
+        set.insert(some);
+        set.insert(more);
+        return set;
     }
+
+    const IntervalSet unfinished_, running_, cancelling_, reported_;
+    IntervalCursor in_unfinished_{unfinished_}, in_running_{running_}, in_cancelling_{cancelling_},
+        in_reported_{reported_};
 };
 
 }  // namespace
@@ -254,38 +268,37 @@ void Dispatcher::on_record(Instant, const wire::TokenReport& token) {
     worker->rounds.erase(worker->rounds.begin(), round + 1);
 
     tell(*worker);
-    const Held held(token);
+    Held held(token);
     wire::Lose lose{token.session, {}};
     SessionBooks& books = *ledger_.session(token.session);
-    for (const AttemptNumber number : books.open.sorted_keys()) {
-        if (number > upto) break;
-        Attempt& attempt = *books.open.find(number);
+    books.open.for_each_in_order([&](AttemptNumber number, Attempt& attempt) {
+        if (number > upto) return;
         if (attempt.state == AttemptState::reported) {
             // A winner. The collector that has decided by it has its result; a newer one may still need it.
-            if (attempt.awaited && held.reported.contains(number) && ++attempt.doubt >= kDoubtful) {
+            if (attempt.awaited && held.reported(number) && ++attempt.doubt >= kDoubtful) {
                 attempt.doubt = 0;
                 worker->resends.insert(number);
             }
-        } else if (held.unfinished.contains(number)) {
+        } else if (held.unfinished(number)) {
             attempt.doubt = 0;
-            if (attempt.state == AttemptState::queued && held.running.contains(number)) {
+            if (attempt.state == AttemptState::queued && held.running(number)) {
                 attempt.state = AttemptState::running;
             } else if (attempt.state == AttemptState::cancelling) {  // the cancel was lost on the way
                 (attempt.reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline)
                     .push_back(number);
             }
-        } else if (held.cancelling.contains(number)) {
+        } else if (held.cancelling(number)) {
             attempt.doubt = 0;
         } else if (++attempt.doubt >= kDoubtful) {
             attempt.doubt = 0;
-            if (held.reported.contains(number)) {
+            if (held.reported(number)) {
                 worker->resends.insert(number);
             } else if (!std::exchange(attempt.lose_asked, true)) {
                 append_number(lose.numbers, number);
                 worker->cancels_lost.push_back(number);
             }
         }
-    }
+    });
     // Reports of attempts that have ended: the confirmation was lost on the way.
     for (const Interval& range : books.ended.intervals()) {
         for (const Interval& reported : token.reported) {

@@ -95,12 +95,22 @@ public:
         return first;
     }
 
-    /// The keys, sorted: for those who do insert or erase on the way, or need the same order each time.
+    /// The same in order of the keys; what that costs follows the pages, not the values.
+    template <typename Visit>
+    void for_each_in_order(Visit&& visit) {
+        for (const auto& [number, page] : sorted_pages()) page->for_each(visit);
+    }
+    template <typename Visit>
+    void for_each_in_order(Visit&& visit) const {
+        const auto look = [&](std::uint64_t key, const Value& value) { visit(key, value); };
+        for (const auto& [number, page] : const_cast<DenseTable*>(this)->sorted_pages()) page->for_each(look);
+    }
+
+    /// The keys, sorted: for those who insert or erase on the way.
     [[nodiscard]] std::vector<std::uint64_t> sorted_keys() const {
         std::vector<std::uint64_t> keys;
         keys.reserve(size_);
-        for_each([&](std::uint64_t key, const Value&) { keys.push_back(key); });
-        std::sort(keys.begin(), keys.end());
+        for_each_in_order([&](std::uint64_t key, const Value&) { keys.push_back(key); });
         return keys;
     }
 
@@ -138,6 +148,14 @@ private:
         std::unique_ptr<Page>* page = pages_.find(number);
         if (page == nullptr) return nullptr;
         return last_ = page->get();
+    }
+    [[nodiscard]] std::vector<std::pair<std::uint64_t, Page*>> sorted_pages() {
+        std::vector<std::pair<std::uint64_t, Page*>> pages;  // with their numbers, so that sorting looks at no page
+        pages.reserve(pages_.size());
+        pages_.for_each(
+            [&](std::uint64_t number, std::unique_ptr<Page>& page) { pages.emplace_back(number, page.get()); });
+        std::ranges::sort(pages);
+        return pages;
     }
     Page* add_page(std::uint64_t number) { return last_ = pages_.insert(number, std::make_unique<Page>(number)).get(); }
     void remove_page(Page* page) {

@@ -49,6 +49,20 @@ private:
     Intervals intervals_;  // sorted, disjoint, not adjacent
 };
 
+/// Asks a set about numbers that only rise: each question goes on where the one before has ended. The set must outlive
+/// it, unchanged.
+class IntervalCursor {
+public:
+    explicit IntervalCursor(const IntervalSet& set) : next_(set.intervals().begin()), end_(set.intervals().end()) {}
+    [[nodiscard]] bool contains(std::uint64_t n) {
+        while (next_ != end_ && next_->last < n) ++next_;
+        return next_ != end_ && next_->first <= n;
+    }
+
+private:
+    Intervals::const_iterator next_, end_;
+};
+
 /// Puts one more number behind a list that is being built for the wire: joins it to the last range where it fits.
 void append_number(Intervals& list, std::uint64_t n);
 

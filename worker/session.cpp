@@ -240,16 +240,16 @@ void WorkerCore::on_confirm(const Intervals& numbers) {
 }
 
 void WorkerCore::on_resend(const Intervals& numbers) {
-    for (const AttemptNumber n : held_.sorted_keys()) {
-        const bool asked = std::ranges::any_of(numbers, [&](const Interval& r) { return r.first <= n && n <= r.last; });
-        if (asked) send_again(n, *held_.find(n));
-    }
+    held_.for_each_in_order([&](AttemptNumber n, HeldAttempt& held) {
+        if (std::ranges::any_of(numbers, [&](const Interval& r) { return r.first <= n && n <= r.last; }))
+            send_again(n, held);
+    });
 }
 
 void WorkerCore::on_collector(Incarnation collector) {
     if (collector <= collector_) return;
     collector_ = collector;
-    for (const AttemptNumber n : held_.sorted_keys()) send_again(n, *held_.find(n));
+    held_.for_each_in_order([&](AttemptNumber n, HeldAttempt& held) { send_again(n, held); });
 }
 
 void WorkerCore::send_again(AttemptNumber number, HeldAttempt& attempt) {
@@ -303,14 +303,14 @@ wire::TokenReport WorkerCore::token_report() const {
     token.session = session_;
     token.round = *token_round_;
     token.received = received_.intervals();
-    for (const AttemptNumber number : held_.sorted_keys()) {
-        switch (held_.find(number)->state) {
+    held_.for_each_in_order([&](AttemptNumber number, const HeldAttempt& held) {
+        switch (held.state) {
             case AttemptState::queued: append_number(token.queued, number); break;
             case AttemptState::running: append_number(token.running, number); break;
             case AttemptState::cancelling: append_number(token.cancelling, number); break;
             case AttemptState::reported: append_number(token.reported, number); break;
         }
-    }
+    });
     return token;
 }
 

@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace curfew {
@@ -119,6 +122,22 @@ TEST(DenseTable, SortedKeysAreAllKeysInOrder) {
     DenseTable<int> table;
     for (const std::uint64_t key : {900ULL, 3ULL, 17ULL, 1ULL, 1'000'000'000'000ULL}) table.insert(key, 0);
     EXPECT_EQ(table.sorted_keys(), (std::vector<std::uint64_t>{1, 3, 17, 900, 1'000'000'000'000}));
+}
+
+TEST(DenseTable, ForEachInOrderSeesAllKeysInOrder) {
+    DenseTable<std::uint64_t> table;
+    std::mt19937_64 random(7);
+    std::vector<std::uint64_t> keys(500);
+    std::iota(keys.begin(), keys.end(), 123'456);
+    std::shuffle(keys.begin(), keys.end(), random);
+    for (const std::uint64_t key : keys) table.insert(key, key * 2);
+    std::vector<std::uint64_t> seen;
+    std::as_const(table).for_each_in_order([&](std::uint64_t key, const std::uint64_t& value) {
+        EXPECT_EQ(value, key * 2);
+        seen.push_back(key);
+    });
+    std::sort(keys.begin(), keys.end());
+    EXPECT_EQ(seen, keys);
 }
 
 TEST(DenseTable, ForEachMayChangeTheValues) {

@@ -154,5 +154,23 @@ TEST(IntervalSet, RangesBehaveAsInAStdSet) {
     }
 }
 
+TEST(IntervalCursor, NumbersThatRiseAreFoundAsInTheSet) {
+    std::mt19937_64 random(44);
+    for (int round = 0; round < 60; ++round) {
+        IntervalSet set;
+        for (int i = 0; i < 20; ++i) {
+            const std::uint64_t first = random() % 300;
+            set.insert(Interval{first, first + random() % 12});
+        }
+        IntervalCursor cursor(set);
+        for (std::uint64_t n = 0; n < 320; n += random() % 5) ASSERT_EQ(cursor.contains(n), set.contains(n)) << n;
+    }
+}
+
+TEST(IntervalCursor, AnEmptySetHasNothing) {
+    const IntervalSet set;
+    EXPECT_FALSE(IntervalCursor(set).contains(0));
+}
+
 }  // namespace
 }  // namespace curfew
