@@ -1,14 +1,21 @@
 // The ceiling: the same race with nothing that curfew is for. One process reads lines and pushes them in frames of 256
-// to each of N workers, over one ipc PUSH/PULL hop each; a worker copies each message into a frame of results; the
-// collector writes the first result of each message and drops the rest. No books, no numbers for attempts, no credit,
-// no deadlines, no cancels, and nobody may die: what the hops, the copies and the two files cost alone.
+// to `fanout` of N workers in turn, over one ipc PUSH/PULL hop each; a worker copies each message into a frame of
+// results; the collector writes the first result of each message and drops the rest. No books, no numbers for attempts,
+// no credit, no deadlines, no cancels, and nobody may die: what the hops, the copies and the two files cost alone.
 //
-//     curfew-ceiling --input FILE --output FILE [--workers N] [--batch LINES]
+//     curfew-ceiling --input FILE --output FILE [--workers N] [--fanout K] [--batch LINES] [--window N]
+//     curfew-ceiling --ingest ENDPOINT --sink ENDPOINT --output PREFIX [...]
 //
-// Says {"messages":N,"attempts":A,"seconds":S} on stdout, from the first frame's arrival at the collector to the last
-// message written; 1 and a line on stderr if anything fails. All processes are forked before there is a ZeroMQ context.
+// Fanout: all workers, unless it is said. Window: the most messages that are read and not yet written; 0: no bound.
+// Says {"messages":N,"attempts":A,"seconds":S,"broker_cpu_s":B,"collector_cpu_s":C,"workers_cpu_s":W} on stdout,
+// seconds from the first frame's arrival at the collector to the last message written; 1 and a line on stderr if
+// anything fails. The second form takes one message a frame, puts into a frame what there is (at most a batch), and
+// pushes each first result as a frame of its own; it says nothing, and runs until it is killed. PREFIX: where its own
+// sockets are. All processes are forked before there is a ZeroMQ context.
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +29,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -34,8 +42,11 @@ namespace {
 constexpr int kPatienceMs = 30'000;
 
 struct Flags {
-    std::string input, output;
-    unsigned long batch = 256, workers = 4;
+    std::string input, output, ingest, sink;
+    unsigned long batch = 256, workers = 4, fanout = 0, window = 0;
+    int written = -1;  ///< an eventfd: the collector adds the messages it has written
+
+    [[nodiscard]] bool flows() const { return !ingest.empty(); }
 };
 
 Flags parse(int argc, char** argv) {
@@ -45,10 +56,18 @@ Flags parse(int argc, char** argv) {
         const auto number = [&] { return std::max(1UL, std::strtoul(value.c_str(), nullptr, 10)); };
         if (name == "--input") flags.input = value;
         if (name == "--output") flags.output = value;
+        if (name == "--ingest") flags.ingest = value;
+        if (name == "--sink") flags.sink = value;
         if (name == "--batch") flags.batch = number();
+        if (name == "--fanout") flags.fanout = number();
+        if (name == "--window") flags.window = number();
         if (name == "--workers") flags.workers = number();
     }
-    if (flags.input.empty() || flags.output.empty()) throw std::runtime_error("say --input FILE --output FILE");
+    if (flags.output.empty() || flags.input.empty() == flags.ingest.empty() || flags.sink.empty() == flags.flows())
+        throw std::runtime_error("say --output FILE and --input FILE, or --ingest ENDPOINT --sink ENDPOINT");
+    flags.fanout = flags.fanout == 0 ? flags.workers : std::min(flags.fanout, flags.workers);
+    flags.written = eventfd(0, EFD_CLOEXEC);
+    if (flags.written < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
     return flags;
 }
 
@@ -96,29 +115,71 @@ void for_each_message(std::string_view frame, Each&& each) {
     }
 }
 
-void push_all(const Flags& flags) {
-    zmq::context_t context;
-    std::vector<zmq::socket_t> workers;
-    for (unsigned long i = 0; i < flags.workers; ++i) {
-        workers.emplace_back(context, zmq::socket_type::push);
-        be_patient(workers.back());
-        workers.back().connect("ipc://" + tasks_of(flags, i));
+/// What goes to the workers.
+class Out {
+public:
+    explicit Out(const Flags& flags) : flags_(flags) {
+        for (unsigned long i = 0; i < flags.workers; ++i) {
+            workers_.emplace_back(context_, zmq::socket_type::push);
+            be_patient(workers_.back());
+            workers_.back().connect("ipc://" + tasks_of(flags, i));
+        }
     }
+    zmq::context_t& context() { return context_; }
+
+    void add(std::string_view message) {
+        if (flags_.window != 0 && number_ - written_ == flags_.window) flush();
+        while (flags_.window != 0 && number_ - written_ == flags_.window) wait_for_collector();
+        if (frame_.empty()) append(frame_, number_);
+        append(frame_, message);
+        if (++in_frame_ == flags_.batch) flush();
+        ++number_;
+    }
+    void flush() {
+        if (frame_.empty()) return;
+        for (unsigned long i = 0; i < flags_.fanout; ++i, ++next_) send(workers_[next_ % flags_.workers], frame_);
+        frame_.clear();
+        in_frame_ = 0;
+    }
+    void end() {
+        flush();
+        for (zmq::socket_t& worker : workers_) send(worker, {});
+    }
+
+private:
+    void wait_for_collector() {
+        std::uint64_t more = 0;
+        if (read(flags_.written, &more, sizeof more) != sizeof more)
+            throw std::system_error(errno, std::generic_category(), "eventfd");
+        written_ += more;
+    }
+
+    const Flags& flags_;
+    zmq::context_t context_;
+    std::vector<zmq::socket_t> workers_;
+    std::string frame_;
+    std::uint64_t number_ = 0, written_ = 0, in_frame_ = 0, next_ = 0;
+};
+
+void push_all(const Flags& flags) {
+    Out out(flags);
     std::ifstream input(flags.input, std::ios::binary);
     if (!input) throw std::runtime_error("cannot read " + flags.input);
-    std::string line, frame;
-    std::uint64_t number = 0;
-    const auto flush = [&] {
-        for (zmq::socket_t& worker : workers) send(worker, frame);
-        frame.clear();
-    };
-    for (; std::getline(input, line); ++number) {
-        if (frame.empty()) append(frame, number);
-        append(frame, std::string_view(line));
-        if ((number + 1) % flags.batch == 0) flush();
+    for (std::string line; std::getline(input, line);) out.add(line);
+    out.end();
+}
+
+void push_what_comes(const Flags& flags) {
+    Out out(flags);
+    zmq::socket_t ingest(out.context(), zmq::socket_type::pull);
+    ingest.bind(flags.ingest);
+    for (zmq::message_t message;;) {
+        if (!ingest.recv(message, zmq::recv_flags::dontwait)) {
+            out.flush();
+            if (!ingest.recv(message)) continue;
+        }
+        out.add(message.to_string_view());
     }
-    if (!frame.empty()) flush();
-    flush();
 }
 
 void work(const Flags& flags, unsigned long worker) {
@@ -126,6 +187,7 @@ void work(const Flags& flags, unsigned long worker) {
     zmq::socket_t tasks(context, zmq::socket_type::pull), results(context, zmq::socket_type::push);
     be_patient(tasks);
     be_patient(results);
+    if (flags.flows()) tasks.set(zmq::sockopt::rcvtimeo, -1);
     tasks.bind("ipc://" + tasks_of(flags, worker));
     results.connect("ipc://" + results_of(flags));
     std::string out;
@@ -150,15 +212,42 @@ void write_all(int file, std::string& bytes) {
     bytes.clear();
 }
 
+/// Where the first results go: the file, or a socket.
+class Sink {
+public:
+    Sink(const Flags& flags, zmq::context_t& context) : socket_(context, zmq::socket_type::push) {
+        if (flags.flows()) {
+            be_patient(socket_);
+            socket_.connect(flags.sink);
+            return;
+        }
+        file_ = open(flags.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (file_ < 0) throw std::system_error(errno, std::generic_category(), flags.output);
+    }
+    void add(std::string_view message) {
+        if (file_ < 0) return send(socket_, message);
+        out_ += message;
+        out_ += '\n';
+        if (out_.size() >= 256 * 1024) flush();
+    }
+    void flush() {
+        if (file_ >= 0) write_all(file_, out_);
+    }
+
+private:
+    zmq::socket_t socket_;
+    int file_ = -1;
+    std::string out_;
+};
+
 void collect(const Flags& flags) {
     zmq::context_t context;
     zmq::socket_t results(context, zmq::socket_type::pull);
     be_patient(results);
+    if (flags.flows()) results.set(zmq::sockopt::rcvtimeo, -1);
     results.bind("ipc://" + results_of(flags));
-    const int file = open(flags.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (file < 0) throw std::system_error(errno, std::generic_category(), flags.output);
+    Sink sink(flags, context);
     std::vector<bool> written;
-    std::string out;
     std::uint64_t messages = 0, attempts = 0;
     std::chrono::steady_clock::time_point first_at, last_at;
     for (unsigned long ended = 0; ended < flags.workers;) {
@@ -175,16 +264,17 @@ void collect(const Flags& flags) {
             if (written[number]) return;
             written[number] = true;
             ++messages;
-            out += message;
-            out += '\n';
+            sink.add(message);
         });
-        if (out.size() >= 256 * 1024) write_all(file, out);
-        if (messages != before) last_at = std::chrono::steady_clock::now();
+        if (messages == before) continue;
+        last_at = std::chrono::steady_clock::now();
+        const std::uint64_t more = messages - before;
+        if (flags.window != 0 && write(flags.written, &more, sizeof more) != sizeof more)
+            throw std::system_error(errno, std::generic_category(), "eventfd");
     }
-    write_all(file, out);
-    close(file);
+    sink.flush();
     const std::chrono::duration<double> took = last_at - first_at;
-    std::printf("{\"messages\":%llu,\"attempts\":%llu,\"seconds\":%.6f}\n", static_cast<unsigned long long>(messages),
+    std::printf("{\"messages\":%llu,\"attempts\":%llu,\"seconds\":%.6f", static_cast<unsigned long long>(messages),
                 static_cast<unsigned long long>(attempts), took.count());
     std::fflush(stdout);
 }
@@ -198,6 +288,13 @@ pid_t in_child(const std::function<void()>& what) {
     std::exit(0);
 }
 
+double seconds_of(const rusage& used) {
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
 int run(const Flags& flags) {
     const auto unlink_all = [&] {
         for (unsigned long i = 0; i < flags.workers; ++i) unlink(tasks_of(flags, i).c_str());
@@ -206,14 +303,22 @@ int run(const Flags& flags) {
     unlink_all();
     std::vector<pid_t> children{in_child([&] { collect(flags); })};
     for (unsigned long i = 0; i < flags.workers; ++i) children.push_back(in_child([&, i] { work(flags, i); }));
+    if (flags.flows()) push_what_comes(flags);
     push_all(flags);
     int worst = 0;
+    std::vector<double> cpu_s;
     for (const pid_t child : children) {
         int status = 0;
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        rusage used{};
+        while (wait4(child, &status, 0, &used) < 0 && errno == EINTR) {
         }
         worst = std::max(worst, WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+        cpu_s.push_back(seconds_of(used));
     }
+    rusage own{};
+    getrusage(RUSAGE_SELF, &own);
+    std::printf(",\"broker_cpu_s\":%.6f,\"collector_cpu_s\":%.6f,\"workers_cpu_s\":%.6f}\n", seconds_of(own),
+                cpu_s.front(), std::accumulate(cpu_s.begin() + 1, cpu_s.end(), 0.0));
     unlink_all();
     return worst;
 }

@@ -79,7 +79,8 @@ struct WorkerSession {
     // The roster's own.
     std::size_t place = 0;             ///< in its pool's heap
     std::uint64_t load = 0;            ///< in flight for each credit, coarse; the most there is: it can take nothing
-    std::uint64_t last_chosen = 0;     ///< the turn in which it was chosen last
+    std::uint64_t last_chosen = 0;     ///< the turn before this one in which it was chosen last
+    bool chosen = false;               ///< in this turn
     std::uint64_t chosen_against = 0;  ///< the choice in which it could not be taken
 
     [[nodiscard]] bool can_take() const {
@@ -111,8 +112,9 @@ public:
         changed(worker);
     }
 
-    /// From now on, equals take turns.
-    void next_turn() { ++turn_; }
+    /// Those that were chosen in this turn stand behind their equals in the next. Within a turn they do not: what goes
+    /// to the same workers shares its frames.
+    void next_turn();
 
     [[nodiscard]] bool has_credit() const;
     [[nodiscard]] std::size_t ready() const;
@@ -138,6 +140,7 @@ private:
     std::vector<Pool> pools_;                // ever seen
     std::uint64_t choice_ = 0;               // counts tasks: what was marked for an earlier one does not count
     std::uint64_t turn_ = 0;
+    std::vector<Session> chosen_;  // in this turn
     Session last_session_ = 0;
 };
 

@@ -30,7 +30,7 @@ public:
     [[nodiscard]] std::vector<Out> flush();
 
 private:
-    static constexpr std::size_t kMost = 16;
+    static constexpr std::size_t kMost = 64;
 
     struct Batch {
         std::vector<wire::Addressee> to;  // with the numbers of the last task

@@ -18,6 +18,19 @@ def seconds_of(place, name, source, count, *words):
     return said["seconds"]
 
 
+def race(place, source, count, *words):
+    """What the bare race (ceiling.cpp) says of the same messages."""
+    sink = place.file("beside")
+    said = run(place, "ceiling", "--input", source, "--output", sink, *words)
+    if said["messages"] < count or os.path.getsize(sink) != os.path.getsize(source):
+        raise Failure(f"the bare race lost messages: {said}")
+    return said
+
+
+def cpu_of(said):
+    return sum(said[f"{who}_cpu_s"] for who in ("broker", "collector", "workers"))
+
+
 def run(place, name, *words):
     """Its one JSON object."""
     return said_by(name, start(place, name, *words))

@@ -1,15 +1,17 @@
 """What an attempt costs as the fanout grows: processor time of the whole group for each, with sixteen workers.
 
 The attempts are as many for each fanout, so the messages are fewer; echo is the work. See accounts.py for what is counted.
+Beside it the same with the bare race (ceiling.cpp), which keeps no books: how flat could it be?
 """
 
 import os
 
-from . import accounts, echo, messages
+from . import accounts, beside, echo, messages
 from .group import Failure
 
 RUNS = 3
 FANOUTS = (1, 2, 4, 8, 16)
+WINDOW = 4096  # curfew's own
 
 
 def add_options(parser):
@@ -19,12 +21,12 @@ def add_options(parser):
 
 
 def measure(place, options):
-    source = place.file("in")
-    if not os.path.exists(source):
-        messages.make_file(source, options.attempts, options.size)
-    costs, figures = [], {}
+    costs, bare, figures = [], [], {}
     for fanout in FANOUTS:
         count = max(1, options.attempts // fanout)
+        source = place.file(f"in.{fanout}")
+        if not os.path.exists(source):
+            messages.make_file(source, count, options.size)
         account = accounts.take(place, source, count, options.size, options.workers, "--handler", "echo", "--fanout", fanout,
                                 "--output", place.file("out"))
         started = account.ending.books.started
@@ -34,6 +36,10 @@ def measure(place, options):
             raise Failure(wrong)
         costs.append(account.all_s / started * 1e6)
         figures[f"fanout {fanout}: processor time of an attempt"] = (costs[-1], "us")
+        race = beside.race(place, source, count, "--workers", options.workers, "--fanout", fanout, "--window", WINDOW)
+        bare.append(beside.cpu_of(race) / race["attempts"] * 1e6)
+        figures[f"fanout {fanout}: the same of the bare race"] = (bare[-1], "us")
         figures[f"fanout {fanout}: messages"] = (count / account.ending.flow_s, "1/s")
     figures["most / least"] = (max(costs) / min(costs), "x")
+    figures["bare race: most / least"] = (max(bare) / min(bare), "x")
     return figures

@@ -2,7 +2,7 @@
 
 The client (ping_pong.cpp) is one process at both ends of the group. `alone`: one message at a time, for two fanouts; beside it, four hops with nothing in between (ring.cpp).
 `load`: the usual fanout, on a schedule that stands from the beginning, at half of the rate of the ingest bench, which is
-measured just before; latency counts from the scheduled instant, so no wait is omitted.
+measured just before; latency counts from the scheduled instant, so no wait is omitted. Beside both, the bare race (ceiling.cpp) with the same client.
 """
 
 from . import beside, echo, ingest, procfile
@@ -32,10 +32,13 @@ def measure(place, options):
     figures |= {"bare ring: p50": (ring["p50_us"], "us"), "bare ring: p99": (ring["p99_us"], "us")}
     for fanout in sorted({1, options.fanout}):
         figures[f"alone, fanout {fanout} / bare ring: p50"] = (figures[f"alone, fanout {fanout}: p50"][0] / ring["p50_us"], "x")
+    figures |= _figures("bare race, alone", _bare(place, options, "--count", options.messages, "--warm-up", WARM_UP), "us", 1)
     top = _top_rate(place, options)
     rate = int(top * options.share)
     said = _one(place, options, options.fanout, "--count", int(rate * options.seconds), "--warm-up", rate // 2,
                 "--rate", rate, "--burst-us", options.burst_us)
+    figures |= _figures("bare race, load", _bare(place, options, "--count", int(rate * options.seconds), "--warm-up", rate // 2,
+                                                "--rate", rate, "--burst-us", options.burst_us), "ms", 1000)
     return figures | _figures("load", said, "ms", 1000) | {
         "load: top rate before": (top, "1/s"),
         "load: rate": (rate, "1/s"),
@@ -66,6 +69,19 @@ def _one(place, options, fanout, *words):
     if ending.books.accepted != _all_of(words):
         raise Failure(f"{ending.books.accepted} accepted of {_all_of(words)}")
     return said
+
+
+def _bare(place, options, *words):
+    """What the client says of a race without books, which is killed at the end."""
+    run_dir = place.new_run_dir()
+    ingest, sink = (f"ipc://{run_dir}/{name}" for name in ("ingest", "out"))
+    race = beside.start(place, "ceiling", "--ingest", ingest, "--sink", sink, "--output", f"{run_dir}/race", "--workers",
+                        options.workers, "--fanout", options.fanout)
+    with race:
+        try:
+            return beside.run(place, "ping_pong", "--ingest", ingest, "--sink", sink, "--size", options.size, *words)
+        finally:
+            race.kill()
 
 
 def _all_of(words):

@@ -1,7 +1,7 @@
 """What a task costs as the window grows, in processor time of the whole group, and what it holds of the broker's memory.
 
 Time: echo, with credit for the whole window at each worker, so that the window and nothing else is the bound; `most in
-flight` says how full it was. Memory: work that does not end fills the largest window, and the broker's resident set
+flight` says how full it was. Beside it the bare race (ceiling.cpp) with the same bound. Memory: work that does not end fills the largest window, and the broker's resident set
 then is compared with that of the same broker before the first message. That group is stopped, not drained.
 """
 
@@ -9,7 +9,7 @@ import re
 import subprocess
 import time
 
-from . import accounts, echo, messages
+from . import accounts, beside, echo, messages
 from .group import Failure, Group
 from .req import Client
 
@@ -19,6 +19,7 @@ FANOUTS = (1, 2)
 MOST_CREDIT = 1_000_000  # that a worker takes
 
 QUIET_S = 2.5  # in which a process gives back what its burst has left with the allocator
+
 
 def add_options(parser):
     parser.add_argument("--messages", type=int, default=2_000_000, help="for each window (%(default)s)")
@@ -32,7 +33,7 @@ def measure(place, options):
     if options.messages < options.held:
         raise Failure("--messages: at least as many as --held")
     source = echo.input_of(place, options)
-    figures, costs = {}, []
+    figures, costs, bare = {}, [], []
     for window in WINDOWS:
         account = accounts.take(place, source, options.messages, options.size, options.workers, "--handler", "echo",
                                 "--fanout", options.fanout, "--window", window, "--output", place.file("out"),
@@ -41,8 +42,12 @@ def measure(place, options):
             raise Failure(wrong)
         costs.append(account.all_s / options.messages * 1e6)
         figures[f"window {window:,}: processor time of a task"] = (costs[-1], "us")
+        race = beside.race(place, source, options.messages, "--workers", options.workers, "--fanout", options.fanout, "--window", window)
+        bare.append(beside.cpu_of(race) / options.messages * 1e6)
+        figures[f"window {window:,}: the same of the bare race"] = (bare[-1], "us")
         figures[f"window {window:,}: most in flight"] = (account.most_in_flight, "")
     figures["most / least"] = (max(costs) / min(costs), "x")
+    figures["bare race: most / least"] = (max(bare) / min(bare), "x")
     for fanout in FANOUTS:
         empty, full = _memory(place, options, source, fanout)
         figures[f"held, fanout {fanout}: broker, empty"] = (empty / 2**20, "MiB")
