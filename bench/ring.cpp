@@ -1,32 +1,39 @@
 // The floor of a latency: a message goes round a ring of four PUSH/PULL hops over ipc, one at a time, as a message of
 // curfew's does (client, broker, worker, collector, client), and nobody on the way does anything with it.
 //
-//     curfew-ring --dir DIRECTORY [--count N]
+//     curfew-ring --dir DIRECTORY [--count N] [--hops H] [--spinners S]
 //
-// Says {"p50_us":A,"p99_us":B} on stdout; 1 and a line on stderr if anything fails. Forked before there is a context.
+// With spinners: so many processes burn a core each meanwhile, as work does, and the messages pause 10 ms in between,
+// so that each comes to processes that are asleep. Says {"p50_us":A,"p99_us":B,"mean_us":C} on stdout; 1 and a line on
+// stderr if anything fails. Forked before there is a context.
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 #include <zmq.hpp>
 
 namespace {
 
-constexpr int kRelays = 3, kPatienceMs = 10'000;
-constexpr std::size_t kWarmUp = 1000, kSize = 128;
+constexpr int kPatienceMs = 10'000;
+constexpr std::size_t kWarmUp = 1000, kWarmUpBesideWork = 20, kSize = 128;
+constexpr std::chrono::milliseconds kPause(10);
 
 struct Flags {
     std::string dir;
     std::size_t count = 20'000;
+    int hops = 4, spinners = 0;
 };
 
 Flags parse(int argc, char** argv) {
@@ -34,6 +41,8 @@ Flags parse(int argc, char** argv) {
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string_view name = argv[i];
         if (name == "--dir") flags.dir = argv[i + 1];
+        if (name == "--hops") flags.hops = std::max(2, std::atoi(argv[i + 1]));
+        if (name == "--spinners") flags.spinners = std::max(0, std::atoi(argv[i + 1]));
         if (name == "--count") flags.count = std::max(1UL, std::strtoul(argv[i + 1], nullptr, 10));
     }
     if (flags.dir.empty()) throw std::runtime_error("say --dir DIRECTORY");
@@ -41,7 +50,7 @@ Flags parse(int argc, char** argv) {
 }
 
 std::string path_of(const Flags& flags, int place) {
-    return flags.dir + "/ring" + std::to_string(place % (kRelays + 1));
+    return flags.dir + "/ring" + std::to_string(place % flags.hops);
 }
 
 /// A place in the ring: takes from its own socket, hands on to the next one's.
@@ -67,35 +76,45 @@ struct Place {
     }
 }
 
+[[noreturn]] void spin() {
+    for (std::atomic<unsigned> turns = 0;; ++turns) {
+    }
+}
+
 void measure(const Flags& flags) {
     using Clock = std::chrono::steady_clock;
     Place place(flags, 0);
     const std::string payload(kSize, 'x');
     std::vector<double> latencies;
-    for (std::size_t i = 0; i < kWarmUp + flags.count; ++i) {
+    const std::size_t warm_up = flags.spinners == 0 ? kWarmUp : kWarmUpBesideWork;
+    for (std::size_t i = 0; i < warm_up + flags.count; ++i) {
+        if (flags.spinners != 0) std::this_thread::sleep_for(kPause);
         const auto sent_at = Clock::now();
         zmq::message_t message;
         if (!place.out.send(zmq::buffer(payload)) || !place.in.recv(message))
             throw std::runtime_error("the ring is cut");
         const std::chrono::duration<double, std::micro> took = Clock::now() - sent_at;
-        if (i >= kWarmUp) latencies.push_back(took.count());
+        if (i >= warm_up) latencies.push_back(took.count());
     }
     std::sort(latencies.begin(), latencies.end());
-    std::printf("{\"p50_us\":%.1f,\"p99_us\":%.1f}\n", latencies[latencies.size() / 2],
-                latencies[latencies.size() * 99 / 100]);
+    std::printf("{\"p50_us\":%.1f,\"p99_us\":%.1f,\"mean_us\":%.1f}\n", latencies[latencies.size() / 2],
+                latencies[latencies.size() * 99 / 100],
+                std::accumulate(latencies.begin(), latencies.end(), 0.0) / static_cast<double>(latencies.size()));
 }
 
 int run(const Flags& flags) {
     std::vector<pid_t> children;
-    for (int number = 1; number <= kRelays; ++number) {
+    const auto start = [&](const auto& what) {
         const pid_t child = fork();
         if (child < 0) throw std::runtime_error("cannot fork");
         if (child == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
-            relay(flags, number);
+            what();
         }
         children.push_back(child);
-    }
+    };
+    for (int number = 1; number < flags.hops; ++number) start([&] { relay(flags, number); });
+    for (int i = 0; i < flags.spinners; ++i) start(spin);
     int code = 0;
     try {
         measure(flags);
@@ -105,7 +124,7 @@ int run(const Flags& flags) {
     }
     for (const pid_t child : children) kill(child, SIGKILL);
     for (const pid_t child : children) waitpid(child, nullptr, 0);
-    for (int place = 0; place <= kRelays; ++place) unlink(path_of(flags, place).c_str());
+    for (int place = 0; place < flags.hops; ++place) unlink(path_of(flags, place).c_str());
     return code;
 }
 

@@ -1,7 +1,7 @@
 """How long it takes to call the losers home: from the outcome's arrival at the broker to that of each loser's end.
 
 The broker measures it itself (cancel_time in its stats); it is read when all attempts have ended and before the input
-closes. Two loads each: `alone` has one task in flight, so that all its attempts really run when one wins and nothing
+closes. `bare hops` is the same road with nothing in between (ring.cpp, three hops) while two processes spin. Two loads each: `alone` has one task in flight, so that all its attempts really run when one wins and nothing
 else is in the way; `full` has the usual window, so that most losers are still queued in their workers and the
 processes are busy.
 """
@@ -9,6 +9,7 @@ processes are busy.
 import os
 import subprocess
 
+from . import beside
 from .group import Failure, Group
 from .req import Client
 
@@ -30,8 +31,17 @@ def add_options(parser):
     parser.add_argument("--only", choices=KINDS, help="one kind of work")
 
 
+def bare_hops(place, count):
+    """What three hops of ZeroMQ say of themselves while all cores spin."""
+    return beside.run(place, "ring", "--dir", place.new_run_dir(), "--hops", 3, "--spinners", os.cpu_count(), "--count", count)
+
+
 def measure(place, options):
     figures = {}
+    if options.only in (None, "spin"):
+        bare = bare_hops(place, options.messages)
+        figures |= {"bare hops beside spinning work: p50": (bare["p50_us"], "us"),
+                    "bare hops beside spinning work: p99": (bare["p99_us"], "us")}
     for kind, (group, command) in KINDS.items():
         if options.only in (None, kind):
             for load, more in LOADS.items():

@@ -9,11 +9,13 @@ is the same three hops in another order (broker to loser, loser to collector, co
 those that ended by themselves before the stop came or had not begun, and the mean is taken from p50, p90, p99 and p99.9 as
 if all below the median were the median: so it is rather too much. No time counts for more than the work is long: a
 process that waited for a core makes cancel_time longer, but nobody burns more than the whole of the work.
+
+`bare hops`: what three hops with nothing in between (ring.cpp) would waste where all cores spin, for as many losers.
 """
 
 import subprocess
 
-from . import accounts, messages
+from . import accounts, cancel, messages
 from .group import Failure, Group
 from .req import Client
 
@@ -44,7 +46,9 @@ def measure(place, options):
     _, late, cancelled = ending.books.attempts[:3]
     mean_us = _mean(times)
     work_s = sum(after[name][1] - before[name][1] for name in ("w1", "w2"))
+    bare_us = cancel.bare_hops(place, min(count, 500))["mean_us"]
     return {
+        "bare hops": (100 * times["count"] * bare_us / 1e6 / work_s, "%"),
         "wasted": (100 * times["count"] * mean_us / 1e6 / work_s, "%"),
         "losers called home": (times["count"], ""),
         "losers ended cancelled": (cancelled, ""),
