@@ -76,6 +76,7 @@ public:
     /// No more messages will come: at the end of the source, or in a drain.
     void end_intake() { intake_ended_ = true; }
     void pause(bool paused) { paused_ = paused; }
+    [[nodiscard]] bool paused() const { return paused_; }
     /// A person gives up a task. False if it is not in flight or already decided.
     bool cancel_task(Instant now, Seq seq);
     /// Launch saw this worker die.
@@ -97,6 +98,7 @@ public:
     }
 
     // ---- looking
+    [[nodiscard]] EndLog& end_log() { return ledger_.end_log(); }
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
     [[nodiscard]] const Roster& roster() const { return roster_; }
     [[nodiscard]] const Hedging& hedging() const { return hedging_; }

@@ -99,7 +99,10 @@ void Ledger::call_home(Instant now, AttemptId id, CancelReason reason) {
 Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_view error) {
     SessionBooks& books = *session(id.session);
     const Attempt attempt = books.open.take(id.number).value();
-    if (Task* task = tasks_.find(attempt.seq)) {
+    Task* task = tasks_.find(attempt.seq);
+    if (end_log_.followed())
+        end_log_.note(id, attempt, end, worker, error, task == nullptr || task->id == nullptr ? "" : *task->id);
+    if (task != nullptr) {
         task->alive.erase(std::ranges::find(task->alive, id));
         if (end == End::failed || end == End::lost || !error.empty()) {
             auto& history = task->make_past().history;

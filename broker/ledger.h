@@ -29,25 +29,14 @@
 #include <string_view>
 #include <vector>
 
+#include "broker/attempt.h"
+#include "broker/end_log.h"
 #include "common/byte_store.h"
 #include "common/dense_table.h"
 #include "common/interval_set.h"
 #include "common/vocabulary.h"
 
 namespace curfew {
-
-struct Attempt {
-    Seq seq = 0;
-    std::uint32_t ordinal = 1;
-    AttemptState state = AttemptState::queued;
-    CancelReason reason = CancelReason::decided;  ///< while cancelling
-    std::uint8_t doubt = 0;                       ///< rounds of the token that could not account for it
-    bool lose_asked = false;                      ///< the collector has been asked to end it as lost
-    bool hedge = false;                           ///< started because the earlier ones were slow
-    bool awaited = false;                         ///< a winner whose result a new collector may still need
-    Instant started_at{};
-    Instant cancelled_at{};
-};
 
 /// An attempt that ended without deciding its task: for placement (try elsewhere) and for the dead letter.
 struct PastAttemptEntry {
@@ -146,6 +135,7 @@ public:
     void close_session(Session session);
 
     // Looking.
+    [[nodiscard]] EndLog& end_log() { return end_log_; }
     [[nodiscard]] Books books() const;
     [[nodiscard]] std::size_t tasks_in_flight() const { return tasks_.size(); }
     [[nodiscard]] std::size_t attempts_in_flight() const { return attempts_in_flight_; }
@@ -161,6 +151,7 @@ public:
 
 private:
     ByteStore payloads_;
+    EndLog end_log_;
     DenseTable<Task> tasks_;
     DenseTable<std::unique_ptr<SessionBooks>> sessions_;
     Seq last_seq_ = 0;

@@ -76,10 +76,14 @@ namespace {
 
 constexpr std::uint64_t kFull = UINT64_MAX;
 
-/// Loads are told apart in so many steps: exact for small credits. With large ones, which are of quick work, tasks go
-/// to the same workers until those are a step ahead of the others, and share their batch: with 64 workers of echo an
-/// attempt costs a fourth of what it does where each task goes to the next four.
-constexpr std::uint64_t kLoads = 16;
+/// In flight for each credit. Told apart in 128 steps, which is exact for small credits; with large ones, which are of
+/// quick work, in 16: tasks go to the same workers until those are a step ahead of the others, and share their batch.
+/// With 64 workers of echo an attempt costs a fourth of what it does where each task goes to the next four.
+std::uint64_t load_of(const WorkerSession& worker) {
+    constexpr std::uint64_t kSteps = 128, kCoarse = 8;
+    const std::uint64_t load = std::uint64_t{worker.in_flight} * kSteps / worker.credit;
+    return worker.credit <= kSteps ? load : load / kCoarse * kCoarse;
+}
 
 }  // namespace
 
@@ -116,7 +120,7 @@ void Roster::put(Pool& pool, std::size_t place, WorkerSession* worker) {
 }
 
 void Roster::changed(WorkerSession& worker) {
-    worker.load = worker.can_take() ? std::uint64_t{worker.in_flight} * kLoads / worker.credit : kFull;
+    worker.load = worker.can_take() ? load_of(worker) : kFull;
     Pool& pool = pools_[worker.pool_index];
     auto& heap = pool.by_load;
     std::size_t at = worker.place;

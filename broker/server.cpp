@@ -46,6 +46,7 @@ void BrokerServer::wait_for(Poller& poller) {
 
 Instant BrokerServer::turn(Instant now) {
     std::string_view frame;
+    dispatcher_.end_log().turn(now);
     while (events_.receive(frame)) dispatcher_.receive(now, frame);
     answer_admin(now);
     unpark_all();
@@ -253,13 +254,17 @@ std::string BrokerServer::stats_members(Instant now) const {
     return broker_stats(dispatcher_, now) +
            fmt::format(
                R"(,"source":{{"refused":{},"bytes_read":{},"ended":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},)"
-               R"("rates":{{"accepted_per_s":{:.1f},"settled_per_s":{:.1f},"started_per_s":{:.1f}}},"draining":{})",
+               R"("rates":{{"accepted_per_s":{:.1f},"settled_per_s":{:.1f},"started_per_s":{:.1f}}},"draining":{},"paused":{})",
                source_->refused(), source_->bytes_read(), source_->ended(), parked, marks, rates[0], rates[1], rates[2],
-               draining_);
+               draining_, dispatcher_.paused());
 }
 
-std::string BrokerServer::dump_members(Instant now, const DumpQuery& query) const {
+std::unique_ptr<Reply> BrokerServer::dump(Instant now, const DumpQuery& query) const {
     return broker_dump(dispatcher_, now, query);
+}
+
+std::string BrokerServer::ends_members(Instant now, std::optional<std::uint64_t> after) {
+    return broker_ends(dispatcher_, now, after);
 }
 
 std::string BrokerServer::ready_members() const {

@@ -34,6 +34,16 @@ std::string seconds_or_null(std::optional<Instant> since, Instant now) {
     return since ? fmt::format("{:.6f}", seconds(now - *since)) : "null";
 }
 
+std::string default_id(const Dispatcher& dispatcher, Seq seq) {
+    return fmt::format(R"("{}-{}")", dispatcher.config().epoch, seq);
+}
+
+/// The sender's, or that by which a task is known without one. JSON.
+std::string id_of(const Dispatcher& dispatcher, Seq seq) {
+    const Task* task = dispatcher.ledger().task(seq);
+    return task != nullptr && task->id != nullptr ? json_text(*task->id) : default_id(dispatcher, seq);
+}
+
 std::optional<Instant> oldest_task(const Ledger& ledger) {
     const auto seq = ledger.tasks().first_key();
     return seq ? std::optional(ledger.task(*seq)->accepted_at) : std::nullopt;
@@ -90,55 +100,138 @@ std::string broker_stats(const Dispatcher& dispatcher, Instant now) {
     return out + "]";
 }
 
-std::string broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query) {
-    struct Row {
-        Instant started_at;
-        Session session;
-        AttemptNumber number;
-    };
-    std::vector<Row> rows;
-    AttemptGroups groups;
-    dispatcher.ledger().sessions().for_each([&](Session session, const std::unique_ptr<SessionBooks>& books) {
-        const WorkerSession* worker = dispatcher.roster().find(session);
-        const std::string_view name = worker == nullptr ? std::string_view() : worker->name;
-        AttemptGroups::Place& place = groups.place(worker == nullptr ? std::string_view() : worker->pool, name);
-        books->open.for_each([&](AttemptNumber number, const Attempt& attempt) {
-            const Duration age = now - attempt.started_at;
-            if (!query.asks_for(name, name_of(attempt.state), age)) return;
-            rows.push_back({attempt.started_at, session, number});
-            place.add(attempt.state, age);
-        });
-    });
-    const auto oldest_first = [](const Row& a, const Row& b) {
-        return std::tie(a.started_at, a.session, a.number) < std::tie(b.started_at, b.session, b.number);
-    };
-    const std::size_t matching = rows.size();
-    const auto shown = static_cast<std::ptrdiff_t>(std::min(query.limit, matching));
-    if (shown < std::ssize(rows)) std::nth_element(rows.begin(), rows.begin() + shown, rows.end(), oldest_first);
-    rows.resize(static_cast<std::size_t>(shown));
-    std::sort(rows.begin(), rows.end(), oldest_first);
+namespace {
 
-    std::string out = fmt::format(R"("in_flight":{},"matching":{},"groups":{},"attempts":[)",
-                                  dispatcher.ledger().attempts_in_flight(), matching, groups.json());
-    auto to = std::back_inserter(out);
-    const char* comma = "";
-    for (const Row& row : rows) {
-        const Attempt& attempt = *dispatcher.ledger().session(row.session)->open.find(row.number);
-        const Task* task = dispatcher.ledger().task(attempt.seq);
-        const WorkerSession* worker = dispatcher.roster().find(row.session);
+class BrokerDump : public LongReply {
+public:
+    BrokerDump(const Dispatcher& dispatcher, Instant now, DumpQuery query)
+        : dispatcher_(dispatcher), now_(now), query_(std::move(query)) {
+        dispatcher.ledger().sessions().for_each([&](Session session, const std::unique_ptr<SessionBooks>& books) {
+            const WorkerSession* worker = dispatcher.roster().find(session);
+            sections_.push_back({session,
+                                 worker == nullptr ? std::string() : worker->name,
+                                 worker == nullptr ? std::string() : worker->pool,
+                                 books->last_number,
+                                 books->open.page_numbers(),
+                                 {}});
+        });
+        for (const Section& section : sections_) groups_.place(section.pool, section.worker);
+    }
+
+    std::string take() override {
+        return fmt::format(R"("in_flight":{},"matching":{},"groups":{},"attempts":[{}])", in_flight_, matching_,
+                           groups_.json(), rows_);
+    }
+
+private:
+    static constexpr std::size_t kPagesAStep = 32, kRowsAStep = 32;
+
+    struct Row {
+        AttemptNumber number;
+        Attempt attempt;
+    };
+    struct Section {  // a session
+        Session session;
+        std::string worker, pool;
+        AttemptNumber upto;  // what is there from the beginning
+        std::vector<std::uint64_t> pages;
+        std::vector<Row> rows;  // oldest first, as the numbers are
+        std::size_t next_page = 0, next_row = 0;
+    };
+
+    bool look() override {
+        if (section_ == sections_.size()) return false;
+        Section& section = sections_[section_];
+        const SessionBooks* books = dispatcher_.ledger().session(section.session);
+        for (std::size_t step = 0; step < kPagesAStep; ++step) {
+            if (books == nullptr || section.next_page == section.pages.size()) {
+                ++section_;
+                break;
+            }
+            books->open.for_each_in_page(section.pages[section.next_page++],
+                                         [&](AttemptNumber number, const Attempt& attempt) {
+                                             if (number <= section.upto) look_at(section, number, attempt);
+                                         });
+        }
+        return true;
+    }
+
+    void look_at(Section& section, AttemptNumber number, const Attempt& attempt) {
+        ++in_flight_;
+        const Duration age = now_ - attempt.started_at;
+        if (!query_.asks_for(section.worker, name_of(attempt.state), age)) return;
+        ++matching_;
+        groups_.at(section_).add(attempt.state, age);
+        if (section.rows.size() < query_.limit) section.rows.push_back({number, attempt});
+    }
+
+    bool write() override {
+        for (std::size_t step = 0; step < kRowsAStep; ++step) {
+            Section* oldest = nullptr;
+            for (Section& section : sections_) {
+                if (section.next_row < section.rows.size() && (oldest == nullptr || goes_before(section, *oldest)))
+                    oldest = &section;
+            }
+            if (oldest == nullptr || written_ == query_.limit) return false;
+            write(*oldest, oldest->rows[oldest->next_row++]);
+            ++written_;
+        }
+        return true;
+    }
+    static bool goes_before(const Section& a, const Section& b) {
+        return a.rows[a.next_row].attempt.started_at < b.rows[b.next_row].attempt.started_at;
+    }
+
+    void write(const Section& section, const Row& row) {
+        const Attempt& attempt = row.attempt;
+        const Task* task = dispatcher_.ledger().task(attempt.seq);
         const Instant deadline_at = task == nullptr ? kNever : task->deadline_at;
-        const bool has_id = task != nullptr && task->id != nullptr;
         const bool called_home = attempt.state == AttemptState::cancelling;
         fmt::format_to(
-            to,
+            std::back_inserter(rows_),
             R"({}{{"seq":{},"id":{},"attempt":{},"session":{},"number":{},"worker":{},"pool":{},"state":"{}","age_s":{:.6f},"in_state_s":{},"left_s":{}}})",
-            std::exchange(comma, ","), attempt.seq,
-            has_id ? json_text(*task->id) : fmt::format(R"("{}-{}")", dispatcher.config().epoch, attempt.seq),
-            attempt.ordinal, row.session, row.number, worker == nullptr ? "null" : json_text(worker->name),
-            worker == nullptr ? "null" : json_text(worker->pool), name_of(attempt.state),
-            seconds(now - attempt.started_at),
-            called_home ? fmt::format("{:.6f}", seconds(now - attempt.cancelled_at)) : "null",
-            deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(deadline_at - now)));
+            written_ == 0 ? "" : ",", attempt.seq, id_of(dispatcher_, attempt.seq), attempt.ordinal, section.session,
+            row.number, section.worker.empty() ? "null" : json_text(section.worker),
+            section.worker.empty() ? "null" : json_text(section.pool), name_of(attempt.state),
+            seconds(now_ - attempt.started_at),
+            called_home ? fmt::format("{:.6f}", std::max(0.0, seconds(now_ - attempt.cancelled_at))) : "null",
+            deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(deadline_at - now_)));
+    }
+
+    const Dispatcher& dispatcher_;
+    const Instant now_;
+    const DumpQuery query_;
+    std::vector<Section> sections_;
+    std::size_t section_ = 0;  // that is being looked at
+    AttemptGroups groups_;     // a place for each section
+    std::size_t in_flight_ = 0, matching_ = 0, written_ = 0;
+    std::string rows_;
+};
+
+}  // namespace
+
+std::unique_ptr<Reply> broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query) {
+    return std::make_unique<BrokerDump>(dispatcher, now, query);
+}
+
+std::string broker_ends(Dispatcher& dispatcher, Instant now, std::optional<std::uint64_t> after) {
+    EndLog& log = dispatcher.end_log();
+    const EndLog::Part part = log.follow(now, after);
+    std::string out = fmt::format(R"("next":{},"missed":{},"ends":[)", part.last, part.missed);
+    const char* comma = "";
+    for (const EndLog::Entry& entry : part.entries) {
+        const WorkerSession* worker = dispatcher.roster().find(entry.id.session);
+        const std::string name = worker == nullptr ? entry.worker : worker->name;
+        const bool called_home = entry.attempt.state == AttemptState::cancelling;
+        fmt::format_to(
+            std::back_inserter(out),
+            R"({}{{"seq":{},"id":{},"attempt":{},"session":{},"number":{},"worker":{},"end":"{}","called_home":{},"hedge":{},"took_s":{:.6f},"ago_s":{:.6f},"error":{},"left_out":{}}})",
+            std::exchange(comma, ","), entry.attempt.seq,
+            entry.task_id.empty() ? default_id(dispatcher, entry.attempt.seq) : json_text(entry.task_id),
+            entry.attempt.ordinal, entry.id.session, entry.id.number, name.empty() ? "null" : json_text(name),
+            name_of(entry.end), called_home ? json_text(std::string(name_of(entry.attempt.reason))) : "null",
+            entry.attempt.hedge, seconds(entry.ended_at - entry.attempt.started_at), seconds(now - entry.ended_at),
+            entry.error.empty() ? "null" : json_text(entry.error), entry.left_out);
     }
     return out + "]";
 }

@@ -1,15 +1,21 @@
 // What the broker shows the monitor, as members of a JSON object. Field by field: docs/monitor.md.
 #pragma once
 
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "broker/dispatcher.h"
-#include "common/daemon.h"
+#include "common/reply.h"
 
 namespace curfew {
 
 [[nodiscard]] std::string broker_stats(const Dispatcher& dispatcher, Instant now);
-/// Live attempts, oldest first, at most `query.limit`; beside them the number of all, and where they are.
-[[nodiscard]] std::string broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query);
+/// Live attempts, oldest first, at most `query.limit`; beside them the number of all, and where they are. Each is shown
+/// as it was when it was looked at: all at one instant, unless there are so many that it takes several turns.
+[[nodiscard]] std::unique_ptr<Reply> broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query);
+/// The ends that were noted after that one, for a follower; the first question begins it.
+[[nodiscard]] std::string broker_ends(Dispatcher& dispatcher, Instant now, std::optional<std::uint64_t> after);
 
 }  // namespace curfew

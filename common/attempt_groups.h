@@ -35,6 +35,8 @@ public:
 
     /// Valid until the next one is made.
     Place& place(std::string_view pool, std::string_view worker) { return places_.emplace_back(pool, worker); }
+    /// The so-manyth that was made.
+    Place& at(std::size_t place) { return places_[place]; }
 
     /// `[{"pool":..., "worker":..., "state":..., "count":..., "oldest_s":...}, ...]`.
     [[nodiscard]] std::string json() const;

@@ -52,6 +52,7 @@ void trim_memory() {
 
 constexpr Duration kMostLooking = std::chrono::milliseconds(50);
 constexpr int kLookingShare = 500;
+constexpr Duration kSlice = std::chrono::milliseconds(1);  // most time of one turn
 constexpr Duration kLookAgain = std::chrono::milliseconds(20);
 constexpr std::size_t kDumpLimit = 10'000;
 constexpr std::size_t kMostDumped = 1'000'000;
@@ -89,6 +90,19 @@ std::size_t entries_of(const char* directory) {
     }
     return count;
 }
+
+/// A dump behind what every process says of itself.
+class Dump : public Reply {
+public:
+    Dump(std::string process, std::unique_ptr<Reply> attempts)
+        : process_(std::move(process)), attempts_(std::move(attempts)) {}
+    bool go_on(Instant until) override { return attempts_->go_on(until); }
+    std::string take() override { return process_ + "," + attempts_->take(); }
+
+private:
+    std::string process_;
+    std::unique_ptr<Reply> attempts_;
+};
 
 }  // namespace
 
@@ -164,14 +178,16 @@ Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const st
                     Socket::Marks marks) {
     const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
     check_endpoint(where, true, insecure_);
-    Socket socket = Socket::bound(*context_, type, where, marks);
+    Socket socket = Socket::bound(*context_, type, where, marks, &connections_);
     if (where.starts_with("ipc://") && !where.starts_with("ipc://@")) socket_files_.push_back(where.substr(6));
     return socket;
 }
 
 Socket Daemon::connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
                        Socket::Marks marks) {
-    return connect_to_peer(type, endpoint.empty() ? run_dir_->socket(default_name) : endpoint, marks);
+    const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
+    check_endpoint(where, false, insecure_);
+    return Socket::connected(*context_, type, where, marks, &connections_);
 }
 
 Socket Daemon::connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks) {
@@ -189,7 +205,9 @@ void Daemon::say_ready(const Shell& shell) const {
 }
 
 void Daemon::clean_up() {
+    reply_.reset();
     monitor_.reset();
+    connections_.close();
     context_.reset();
     // libzmq leaves the files of its ipc sockets behind.
     for (const std::string& file : socket_files_) unlink(file.c_str());
@@ -228,6 +246,7 @@ void Daemon::wait(Shell& shell, Instant until) {
     shell.wait_for(poller_);
     if (looking_ > Duration::zero()) {
         poller_.add(*monitor_);
+        if (reply_ != nullptr) until = woke_at_;
     } else {
         until = std::min(until, woke_at_ + kLookAgain);
     }
@@ -246,6 +265,7 @@ void Daemon::rest(Instant now) {
     constexpr auto kQuiet = std::chrono::milliseconds(50);  // of processor time in a second
     if (now < rest_at_) return;
     rest_at_ = now + std::chrono::seconds(1);
+    connections_.read();
     if (const auto count = turned_away(); count > turned_away_logged_ && turned_away_log_.now(now)) {
         log::warn("connections_refused count={} reason=\"out of descriptors (ulimit -n)\"",
                   count - std::exchange(turned_away_logged_, count));
@@ -313,25 +333,33 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
 
 // ---- the monitor socket --------------------------------------------------------------------------------------------
 
-void Daemon::answer_monitor(const Shell& shell, Instant now) {
-    std::string_view request;
-    Instant begin = Clock::now();
-    while (looking_ > Duration::zero() && monitor_->receive(request)) {
-        (void)monitor_->send(answer(shell, now, request));
+void Daemon::answer_monitor(Shell& shell, Instant now) {
+    const Instant began = Clock::now();
+    for (Instant at = began; looking_ > Duration::zero() && at - began < kSlice;) {
+        std::string_view request;
+        if (reply_ == nullptr) {
+            if (!monitor_->receive(request)) return;
+            reply_ = begin_reply(shell, now, request);
+        }
+        if (reply_->go_on(began + kSlice)) {
+            (void)monitor_->send(fmt::format("{{{}}}", reply_->take()));
+            reply_.reset();
+        }
         const Instant end = Clock::now();
-        looking_ -= end - begin;
-        begin = end;
+        looking_ -= end - std::exchange(at, end);
     }
 }
 
-std::string Daemon::answer(const Shell& shell, Instant now, std::string_view request) const {
+std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::string_view request) const {
+    const auto say = [](std::string text) { return std::make_unique<ShortReply>(std::move(text)); };
     std::string ask(request);
     DumpQuery query;
     query.limit = kDumpLimit;
+    std::optional<std::uint64_t> after;
     if (request.starts_with('{')) {
         const auto json = nlohmann::json::parse(request, nullptr, false);
         if (!json.is_object() || !json.contains("ask") || !json["ask"].is_string()) {
-            return R"({"error":"ask with {\"ask\":\"stats\"}, \"dump\" or \"health\""})";
+            return say(R"("error":"ask with {\"ask\":\"stats\"}, \"dump\", \"ends\" or \"health\"")");
         }
         ask = json["ask"];
         if (json.contains("limit") && json["limit"].is_number_unsigned())
@@ -342,19 +370,23 @@ std::string Daemon::answer(const Shell& shell, Instant now, std::string_view req
         }
         if (json.contains("worker") && json["worker"].is_string()) query.worker = json["worker"];
         if (json.contains("state") && json["state"].is_string()) query.state = json["state"];
+        if (json.contains("after") && json["after"].is_number_unsigned()) after = json["after"].get<std::uint64_t>();
     }
-    if (ask == "health") return fmt::format("{{{}}}", process_members(now));
-    if (ask == "stats") return fmt::format("{{{},{}}}", process_members(now), shell.stats_members(now));
-    if (ask == "dump") return fmt::format("{{{},{}}}", process_members(now), shell.dump_members(now, query));
-    return R"({"error":"unknown question: ask for stats, dump or health"})";
+    const std::string process = process_members(now);
+    if (ask == "health") return say(process);
+    if (ask == "stats") return say(process + "," + shell.stats_members(now));
+    if (ask == "ends") return say(process + "," + shell.ends_members(now, after));
+    if (ask == "dump") return std::make_unique<Dump>(process, shell.dump(now, query));
+    return say(R"("error":"unknown question: ask for stats, dump, ends or health")");
 }
 
 std::string Daemon::process_members(Instant now) const {
     const double uptime = std::chrono::duration<double>(now - started_at_).count();
     return fmt::format(
-        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"stopping":{})",
+        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"connections":{},"stopping":{})",
         role_, json_text(name_), getpid(), kVersionText, run_dir_->incarnation(), uptime, resident_kib(),
-        entries_of("/proc/self/fd"), entries_of("/proc/self/task"), processor_seconds(), stop_at_.has_value());
+        entries_of("/proc/self/fd"), entries_of("/proc/self/task"), processor_seconds(), connections_.json(),
+        stop_at_.has_value());
 }
 
 }  // namespace curfew

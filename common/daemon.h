@@ -17,24 +17,16 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "common/connection_events.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/poller.h"
+#include "common/reply.h"
 #include "common/run_dir.h"
 #include "common/socket.h"
 #include "common/vocabulary.h"
 
 namespace curfew {
-
-/// What of the live attempts is asked for.
-struct DumpQuery {
-    std::size_t limit = 0;      ///< most attempts to list, oldest first
-    Duration older_than{};      ///< only those at least as old
-    std::string worker, state;  ///< only those; empty: all
-    [[nodiscard]] bool asks_for(std::string_view of_worker, std::string_view in_state, Duration age) const {
-        return age >= older_than && (worker.empty() || of_worker == worker) && (state.empty() || in_state == state);
-    }
-};
 
 class Shell {
 public:
@@ -54,9 +46,14 @@ public:
     [[nodiscard]] virtual std::optional<int> finished() const = 0;
     /// The exit code when grace was over first.
     [[nodiscard]] virtual int unfinished() const { return 0; }
-    /// JSON objects (their members, without braces) for the monitor: what this process is about, and its live attempts.
+    /// For the monitor: what this process is about (members of a JSON object, without the braces), its live attempts,
+    /// and, where somebody follows them, the ends of attempts after the `after`th. The shell outlives its answers.
     [[nodiscard]] virtual std::string stats_members(Instant now) const = 0;
-    [[nodiscard]] virtual std::string dump_members(Instant now, const DumpQuery& query) const = 0;
+    [[nodiscard]] virtual std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query) const = 0;
+    [[nodiscard]] virtual std::string ends_members(Instant now, std::optional<std::uint64_t> after) {
+        (void)now, (void)after;
+        return R"("error":"only the broker says what ends")";
+    }
     /// Endpoints that were bound, for --ready-fd: `"name":"endpoint"` members.
     [[nodiscard]] virtual std::string ready_members() const = 0;
 };
@@ -82,6 +79,7 @@ public:
     [[nodiscard]] bool has_lifeline() const { return lifeline_ >= 0; }
     /// A socket bound at `endpoint`, or at the default in the run directory when that is empty. Ends up in the
     /// clean-up.
+    /// Its connections are counted; those of connect_to_peer() are not.
     [[nodiscard]] Socket bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
                               Socket::Marks marks);
     [[nodiscard]] Socket connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
@@ -101,8 +99,8 @@ private:
     void begin_stop(Shell& shell, Instant now);
     void rest(Instant now);
     void allow_looking(Instant now);
-    void answer_monitor(const Shell& shell, Instant now);
-    [[nodiscard]] std::string answer(const Shell& shell, Instant now, std::string_view request) const;
+    void answer_monitor(Shell& shell, Instant now);
+    [[nodiscard]] std::unique_ptr<Reply> begin_reply(Shell& shell, Instant now, std::string_view request) const;
     [[nodiscard]] std::string process_members(Instant now) const;
     void clean_up();
 
@@ -119,7 +117,9 @@ private:
 
     std::unique_ptr<RunDir> run_dir_;
     std::unique_ptr<zmq::context_t> context_;
+    ConnectionEvents connections_;
     std::optional<Socket> monitor_;
+    std::unique_ptr<Reply> reply_;  // that is being made
     int lifeline_ = -1;
     int signals_ = -1;
     std::string lifeline_buffer_;

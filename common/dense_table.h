@@ -106,6 +106,21 @@ public:
         for (const auto& [number, page] : const_cast<DenseTable*>(this)->sorted_pages()) page->for_each(look);
     }
 
+    /// For a walk in pieces, between which the table may change: the pages there are, in order, and what is in one of
+    /// them (nothing, if it is gone).
+    [[nodiscard]] std::vector<std::uint64_t> page_numbers() const {
+        std::vector<std::uint64_t> numbers;
+        numbers.reserve(pages_.size());
+        pages_.for_each([&](std::uint64_t number, const std::unique_ptr<Page>&) { numbers.push_back(number); });
+        std::ranges::sort(numbers);
+        return numbers;
+    }
+    template <typename Visit>
+    void for_each_in_page(std::uint64_t page_number, Visit&& visit) const {
+        const std::unique_ptr<Page>* page = pages_.find(page_number);
+        if (page != nullptr) (*page)->for_each([&](std::uint64_t key, const Value& value) { visit(key, value); });
+    }
+
     /// The keys, sorted: for those who insert or erase on the way.
     [[nodiscard]] std::vector<std::uint64_t> sorted_keys() const {
         std::vector<std::uint64_t> keys;

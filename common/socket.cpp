@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "common/connection_events.h"
 #include "common/log.h"
 #include "common/options.h"
 
@@ -161,8 +162,10 @@ zmq::context_t make_context() {
     return context;
 }
 
-Socket Socket::bound(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks) {
+Socket Socket::bound(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks,
+                     ConnectionEvents* events) {
     Socket socket(make(context, type, marks));
+    if (events != nullptr) events->watch(context, socket);
     if (zmq_bind(socket.socket_.handle(), endpoint.c_str()) != 0) {
         const char* advice = zmq_errno() == EADDRINUSE ? "; another process has it" : "";
         throw EndpointError(fmt::format("cannot bind '{}': {}{}", endpoint, zmq_strerror(zmq_errno()), advice));
@@ -171,8 +174,10 @@ Socket Socket::bound(zmq::context_t& context, zmq::socket_type type, const std::
     return socket;
 }
 
-Socket Socket::connected(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks) {
+Socket Socket::connected(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks,
+                         ConnectionEvents* events) {
     Socket socket(make(context, type, marks));
+    if (events != nullptr) events->watch(context, socket);
     if (zmq_connect(socket.socket_.handle(), endpoint.c_str()) != 0) {
         throw EndpointError(fmt::format("cannot connect to '{}': {}", endpoint, zmq_strerror(zmq_errno())));
     }
@@ -254,6 +259,10 @@ bool Socket::receive(std::string_view& bytes) {
 int Socket::news_descriptor() {
     if (news_descriptor_ < 0) news_descriptor_ = static_cast<int>(socket_.get(zmq::sockopt::fd));
     return news_descriptor_;
+}
+
+void Socket::report_connections(const std::string& inproc) {
+    if (zmq_socket_monitor(socket_.handle(), inproc.c_str(), ZMQ_EVENT_ALL) != 0) die("zmq_socket_monitor");
 }
 
 }  // namespace curfew

@@ -42,6 +42,8 @@ private:
     zmq::message_t message_;
 };
 
+class ConnectionEvents;
+
 class Socket {
 public:
     struct Marks {
@@ -49,11 +51,12 @@ public:
         int receive = 0;
         Duration linger = std::chrono::milliseconds(200);
     };
+    /// `events`, where there are any, count what happens to its connections from the beginning.
     /// Binds; `endpoint()` says where (a tcp port `*` is chosen by the system).
     [[nodiscard]] static Socket bound(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint,
-                                      Marks marks);
+                                      Marks marks, ConnectionEvents* events = nullptr);
     [[nodiscard]] static Socket connected(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint,
-                                          Marks marks);
+                                          Marks marks, ConnectionEvents* events = nullptr);
 
     /// True if libzmq has taken it. False: not now; it is not sent.
     [[nodiscard]] bool send(std::string_view bytes);
@@ -72,6 +75,9 @@ public:
     [[nodiscard]] bool unread() const { return unread_; }
 
     [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+
+    /// Tells a PAIR socket that connects to this inproc endpoint what happens to its connections.
+    void report_connections(const std::string& inproc);
 
 private:
     [[nodiscard]] bool takes_more();

@@ -35,6 +35,15 @@ std::string_view name_of(AttemptState state) {
     return "?";
 }
 
+std::string_view name_of(CancelReason reason) {
+    switch (reason) {
+        case CancelReason::decided: return "decided";
+        case CancelReason::deadline: return "deadline";
+        case CancelReason::lost: return "lost";
+    }
+    return "?";
+}
+
 std::string_view name_of(ReportKind kind) {
     switch (kind) {
         case ReportKind::ok: return "ok";

@@ -66,6 +66,7 @@ enum class ReportKind : std::uint8_t {
 [[nodiscard]] std::string_view name_of(End end);
 [[nodiscard]] std::string_view name_of(Outcome outcome);
 [[nodiscard]] std::string_view name_of(AttemptState state);
+[[nodiscard]] std::string_view name_of(CancelReason reason);
 [[nodiscard]] std::string_view name_of(ReportKind kind);
 
 }  // namespace curfew

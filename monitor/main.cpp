@@ -1,5 +1,5 @@
-// curfew-monitor: looks at a group (stats, dump, top, check, serve) and, by the admin socket, touches it (drain,
-// cancel).
+// curfew-monitor: looks at a group (stats, dump, events, top, check, serve) and, by the admin socket, touches it
+// (drain, pause, resume, cancel).
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -17,6 +17,7 @@
 #include "common/socket.h"
 #include "monitor/check.h"
 #include "monitor/client.h"
+#include "monitor/events.h"
 #include "monitor/fields.h"
 #include "monitor/group.h"
 #include "monitor/serve.h"
@@ -68,7 +69,7 @@ struct Flags {
         options.text("--http", http, "serve: ADDRESS:PORT to listen at");
         options.text("--token-file", token_file,
                      "serve: who asks has to say what is in this file; needed beyond loopback");
-        options.rest(words, "stats | dump | top | check | serve | drain | cancel SEQ...");
+        options.rest(words, "stats | dump | events | top | check | serve | drain | pause | resume | cancel SEQ...");
     }
 };
 
@@ -229,10 +230,12 @@ int run(const Flags& flags, const Options& options) {
         return each(client, targets(), "stats", flags, stats_text) ? kExitOk : kUnanswered;
     }
     if (verb == "dump" && alone) return dump(client, flags.group ? std::vector<Target>() : targets(), flags);
+    if (verb == "events" && alone) return follow_ends(client, targets().front(), kPatience);
     if (verb == "check" && alone) return check_group(flags);
     if (verb == "top" && alone) return top_group(client, flags);
     if (verb == "serve" && alone) return serve_group(flags, options);
-    if (verb == "drain" && alone) return command_admin(client, flags, R"({"do":"drain"})");
+    if ((verb == "drain" || verb == "pause" || verb == "resume") && alone)
+        return command_admin(client, flags, json{{"do", verb}}.dump());
     if (verb == "cancel" && flags.words.size() > 1) {
         int code = kExitOk;
         for (std::size_t i = 1; i < flags.words.size(); ++i) {
@@ -242,7 +245,7 @@ int run(const Flags& flags, const Options& options) {
         }
         return code;
     }
-    return options.refuse("say one of: stats, dump, top, check, serve, drain, cancel SEQ...");
+    return options.refuse("say one of: stats, dump, events, top, check, serve, drain, pause, resume, cancel SEQ...");
 }
 
 }  // namespace

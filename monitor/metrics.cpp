@@ -181,6 +181,11 @@ void processes(Text& text, const std::vector<Said>& stats) {
            "refused_frames");
     counts("curfew_frames_malformed_total", "counter", "Frames that could not be read.", nullptr, "malformed_frames");
     counts("curfew_marks_reached_total", "counter", "High-water marks reached.", "outboxes", "marks_reached");
+    text.head("curfew_connection_events_total", "counter", "What happened to connections, by kind.");
+    for (const auto& [process, said] : stats) {
+        for (const auto& [kind, number] : field(said, "connections").items())
+            text.sample(number, {{"process", process}, {"kind", kind}});
+    }
     counts("curfew_outbox_frames", "gauge", "Frames that wait for their socket.", "outboxes", "parked");
 }
 

@@ -23,6 +23,14 @@ std::string head(const Json& snapshot) {
                        count(snapshot, "descriptors"), count(snapshot, "threads"));
 }
 
+std::string connections(const Json& snapshot) {
+    std::string out;
+    for (const auto& [kind, number] : field(snapshot, "connections").items()) {
+        if (number != 0) out += fmt::format("{} {} {}", out.empty() ? "  connections" : ",", number.dump(), kind);
+    }
+    return out.empty() ? out : out + "\n";
+}
+
 std::string duration(double us) {
     if (us < 0) return "-" + duration(-us);
     if (us < 1000) return fmt::format("{:.0f} us", us);
@@ -45,8 +53,9 @@ std::string broker_text(const Json& s) {
         "  attempts  {} = {} won + {} late + {} cancelled + {} failed + {} expired + {} lost + {} in flight\n",
         count(a, "started"), count(a, "won"), count(a, "late"), count(a, "cancelled"), count(a, "failed"),
         count(a, "expired"), count(a, "lost"), count(a, "in_flight"));
-    out += fmt::format("  window    {} of {} in use   fanout {}   books {}\n", count(t, "in_flight"),
-                       count(s, "window"), count(s, "fanout"), is_true(s, "balanced") ? "balanced" : "NOT BALANCED");
+    out += fmt::format("  window    {} of {} in use   fanout {}   books {}{}{}\n", count(t, "in_flight"),
+                       count(s, "window"), count(s, "fanout"), is_true(s, "balanced") ? "balanced" : "NOT BALANCED",
+                       is_true(s, "paused") ? "   PAUSED" : "", is_true(s, "draining") ? "   draining" : "");
     out += fmt::format("  attempt time  {}\n  cancel time   {}\n", percentiles(field(s, "attempt_time")),
                        percentiles(field(s, "cancel_time")));
     const Json& c = field(s, "collector");
@@ -103,7 +112,7 @@ std::string collector_text(const Json& s) {
 
 std::string stats_text(const Json& snapshot) {
     const std::string role = word(snapshot, "role");
-    std::string out = head(snapshot);
+    std::string out = head(snapshot) + connections(snapshot);
     if (role == "broker") out += broker_text(snapshot);
     if (role == "worker") out += worker_text(snapshot);
     if (role == "collector") out += collector_text(snapshot);

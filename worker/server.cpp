@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "common/attempt_groups.h"
 #include "common/exit_code.h"
 #include "common/json_text.h"
+#include "worker/snapshot.h"
 
 namespace curfew {
 namespace {
@@ -109,44 +109,8 @@ std::string WorkerServer::stats_members(Instant) const {
         counts.refused, counts.malformed, parked_.size(), marks_reached_);
 }
 
-std::string WorkerServer::dump_members(Instant now, const DumpQuery& query) const {
-    const auto seconds = [](Duration duration) { return std::chrono::duration<double>(duration).count(); };
-    std::vector<AttemptNumber> numbers;
-    AttemptGroups groups;
-    AttemptGroups::Place& place = groups.place(core_.config().pool, core_.config().name);
-    core_.held().for_each([&](AttemptNumber number, const HeldAttempt& attempt) {
-        const Duration age = now - attempt.received_at;
-        if (!query.asks_for(core_.config().name, name_of(attempt.state), age)) return;
-        numbers.push_back(number);
-        place.add(attempt.state, age);
-    });
-    std::sort(numbers.begin(), numbers.end());  // the oldest has the smallest
-    std::string out = fmt::format(R"("in_flight":{},"matching":{},"groups":{},"attempts":[)", core_.held().size(),
-                                  numbers.size(), groups.json());
-    numbers.resize(std::min(query.limit, numbers.size()));
-    const char* comma = "";
-    for (const AttemptNumber number : numbers) {
-        const HeldAttempt& attempt = *core_.held().find(number);
-        const bool has_slot = attempt.state == AttemptState::running || attempt.state == AttemptState::cancelling;
-        const pid_t pid = has_slot ? handler_->pid(attempt.slot) : 0;
-        out += fmt::format(
-            R"({}{{"seq":{},"attempt":{},"session":{},"number":{},"worker":{},"pool":{},"state":"{}","age_s":{:.6f},"in_state_s":{:.6f},"left_s":{},"pid":{}}})",
-            std::exchange(comma, ","), attempt.seq, attempt.ordinal, core_.session(), number,
-            json_text(core_.config().name), json_text(core_.config().pool), name_of(attempt.state),
-            seconds(now - attempt.received_at), seconds(now - attempt.since),
-            attempt.deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(attempt.deadline_at - now)),
-            pid == 0 ? "null" : std::to_string(pid));
-    }
-    out += R"(],"out_of_service":[)";
-    comma = "";
-    for (Slot slot = 0; slot < core_.slots().size(); ++slot) {
-        const SlotState& state = core_.slots()[slot];
-        if (!state.out_of_service) continue;
-        const pid_t pid = handler_->pid(slot);
-        out += fmt::format(R"({}{{"slot":{},"pid":{},"stopping_s":{:.6f}}})", std::exchange(comma, ","), slot,
-                           pid == 0 ? "null" : std::to_string(pid), seconds(now - state.stop_at));
-    }
-    return out + "]";
+std::unique_ptr<Reply> WorkerServer::dump(Instant now, const DumpQuery& query) const {
+    return worker_dump(core_, *handler_, now, query);
 }
 
 std::string WorkerServer::ready_members() const {

@@ -15,42 +15,11 @@ import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import BIN_DIR, GroupTest, eventually, numbers  # noqa: E402
+from group import BIN_DIR, eventually, numbers  # noqa: E402
+from served import HttpTest  # noqa: E402
 
-CHROMIUM = shutil.which("chromium")
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 RULES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "prometheus")
-
-
-class HttpTest(GroupTest):
-    def serve(self, *words):
-        """The monitor of this test's group; self.url is where it answers."""
-        monitor = self.run_words(os.path.join(BIN_DIR, "curfew-monitor"), "--run-dir", self.run_dir, "--http", "127.0.0.1:0",
-                                 *words, "serve")
-        self.url = monitor.says(r"http://127\.0\.0\.1:\d+")[0]
-        return monitor
-
-    def get(self, path, headers=(), method="GET"):
-        """(status, text) of an answer."""
-        request = urllib.request.Request(self.url + path, headers=dict(headers), method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-    def metric(self, name):
-        """Its value, None where it is not there."""
-        match = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
-        return float(match[1]) if match else None
-
-    def slow_group(self, messages=3):
-        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--slots", "2", "--deadline", "500s", "--handler",
-                             "sleep:500s", stdin=numbers(messages))
-        self.workers_are_ready(2)
-        self.broker_until(lambda b: b["attempts"]["in_flight"] == 2 * messages, "all attempts")
-        return launch
 
 
 class Serve(HttpTest):
@@ -181,29 +150,6 @@ def _listening(pid):
             fields = line.split()
             if fields[3] == "0A" and fields[9] in sockets:
                 yield int(fields[1].rpartition(":")[2], 16)
-
-
-@unittest.skipUnless(CHROMIUM, "needs chromium")
-class Page(HttpTest):
-    def shown(self):
-        """The page's DOM after some seconds of its own time."""
-        words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                 "--disable-component-update", "--disable-sync", f"--user-data-dir={self.path('chromium')}",
-                 "--virtual-time-budget=5000", "--dump-dom", self.url + "/"]
-        done = subprocess.run([CHROMIUM, *words], capture_output=True, text=True, timeout=60, check=False,
-                              env={**self.environment, "HOME": self.home, "XDG_RUNTIME_DIR": self.home})
-        return done.stdout
-
-    def test_it_shows_the_group_and_who_is_gone(self):
-        launch = self.slow_group(3)
-        self.serve()
-        page = self.shown()
-        self.assertRegex(page, r'data-worker="w1"')
-        self.assertRegex(page, r'id="attempts-law"[^>]*>[^<]*(<[^>]+>[^<]*)*6')
-        os.kill(self.pid_of("broker"), signal.SIGKILL)
-        launch.code()
-        eventually(lambda: self.get("/readyz")[0] == 503, "the monitor to see it")
-        self.assertRegex(self.shown(), r"(?i)broker[^<]*(gone|does not answer)")
 
 
 class Check(HttpTest):

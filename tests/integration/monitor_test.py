@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import time
 import unittest
@@ -102,6 +103,90 @@ class Dump(MonitorTest):
         self.assertEqual(launch.code(), 1)
         self.assertEqual(self.books(launch)[1]["expired"], 1)
         self.nothing_runs(self.sleep)
+
+
+class Events(MonitorTest):
+    def test_each_end_is_told_as_it_happens(self):
+        """Two workers race each message, which the command fails or answers; a follower hears of all ends."""
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--fanout", "2", "--attempts", "1", "--", "sh", "-c",
+                             'read -r m; [ "$m" = bad ] && exit 1; sleep "0.0$CURFEW_ATTEMPT"; echo "$m"', stdin="pipe")
+        self.workers_are_ready(2)
+        follower = self.binary("monitor", "events")
+        ends = lambda: [json.loads(line) for line in follower.lines]
+
+        def begun():  # what ended before the first question is not told
+            launch.feed(b"ping\n")
+            return ends()
+        eventually(begun, "the first end")
+        launch.feed(b"good\nbad\n")
+        eventually(lambda: "failed" in [e["end"] for e in ends()], "the failure")
+        launch.end_of_input()
+        self.assertEqual(launch.code(), 1)
+        self.assertEqual(follower.code(), 2)
+        self.assertIn("gone", follower.err)
+        found = ends()
+        last = {(e["seq"], e["attempt"]): e for e in found}
+        self.assertEqual(len(last), len(found), "an end was told twice")
+        seqs = sorted({seq for seq, _ in last})
+        bad = next(e for e in found if e["end"] == "failed")
+        self.assertEqual((bad["seq"], bad["called_home"]), (seqs[-1], None))
+        self.assertRegex(bad["error"], "1")
+        self.assertIn("won", [last[(seqs[-2], attempt)]["end"] for attempt in (1, 2) if (seqs[-2], attempt) in last])
+        self.assertEqual({e["left_out"] for e in found}, {0})
+        for end in found:
+            self.assertRegex(end["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+            self.assertGreaterEqual(end["took_s"], 0)
+
+    def test_without_a_group_it_says_so(self):
+        code, out, err = self.monitor("events")
+        self.assertEqual((code, out), (64, ""))
+        self.assertIn("nothing runs", err) if os.path.isdir(self.run_dir) else self.assertIn("run directory", err)
+
+    def test_who_is_no_broker_cannot_tell(self):
+        launch = self.long_work(1)
+        code, _, err = self.monitor("--connect", f"ipc://{self.run_dir}/collector.monitor.sock", "events")
+        self.assertEqual(code, 2)
+        self.assertIn("only the broker", err)
+        self.stop_now(launch)
+
+
+class Pause(MonitorTest):
+    def test_a_paused_broker_takes_nothing_until_it_is_resumed(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--handler", "echo", stdin="pipe")
+        self.workers_are_ready(1)
+        launch.feed(b"one\n")
+        launch.writes(1)
+        self.assertEqual(self.monitor("pause")[0], 0)
+        self.assertTrue(self.snapshot()["paused"])
+        self.assertIn("PAUSED", self.monitor("stats")[1])
+        launch.feed(b"two\n")
+        self.assertEqual(self.snapshot()["tasks"]["accepted"], 1)
+        self.assertEqual(self.monitor("resume")[0], 0)
+        launch.writes(2)
+        launch.end_of_input()
+        self.assertEqual(launch.code(), 0)
+        self.assertEqual(launch.lines, ["one", "two"])
+
+
+class Connections(MonitorTest):
+    def test_who_came_and_who_was_no_peer_is_counted(self):
+        collector = self.ready("collector")
+        self.ready("broker", "--source", f"zmq:ipc://{self.run_dir}/in.sock", "--fanout", "1")
+        self.ready("worker", "--handler", "echo")
+        self.workers_are_ready(1)
+        connections = lambda name: self.snapshot(name).get("connections", {})
+        self.assertGreaterEqual(eventually(lambda: connections("broker").get("accepted", 0) >= 2 and connections("broker"),
+                                           "worker and collector to be counted")["connected"], 1)
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(os.path.join(self.run_dir, "events.sock"))
+            stranger.sendall(b"GET / HTTP/1.1\r\nHost: curfew\r\n\r\n" + b"x" * 100)
+            eventually(lambda: connections("broker").get("refused", 0) >= 1, "the stranger to be counted")
+        before = connections("broker")["disconnected"]
+        collector.signal(signal.SIGTERM)
+        eventually(lambda: connections("broker")["disconnected"] > before, "the collector's end to be counted")
+        eventually(lambda: connections("broker")["retried"] > 0, "the broker to try again")
+        code, out, _ = self.monitor("stats")
+        self.assertRegex(out, r"(?m)^  connections \d+ accepted, \d+ connected, \d+ disconnected")
 
 
 class Top(MonitorTest):

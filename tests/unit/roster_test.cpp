@@ -116,10 +116,39 @@ TEST_F(RosterTest, TheLeastLoadedForItsSizeComesFirst) {
 }
 
 TEST_F(RosterTest, EqualsTakeTurns) {
-    for (const char* name : {"a", "b", "c"}) add(name, "pool", 100);
+    for (const char* name : {"a", "b", "c"}) add(name, "pool", 1000);
     std::map<std::string, int> chosen;
-    for (int i = 0; i < 30; ++i) ++chosen[roster.choose(task)->name];
+    for (int i = 0; i < 30; ++i) {
+        ++chosen[roster.choose(task)->name];
+        roster.next_turn();
+    }
     EXPECT_EQ(chosen, (std::map<std::string, int>{{"a", 10}, {"b", 10}, {"c", 10}}));
+}
+
+TEST_F(RosterTest, WithinATurnTheSameIsChosenUntilItIsAStepAhead) {
+    for (const char* name : {"a", "b"}) add(name, "pool", 1600);
+    std::vector<std::string> chosen;
+    for (int i = 0; i < 200; ++i) chosen.push_back(roster.choose(task)->name);
+    EXPECT_EQ(std::count(chosen.begin(), chosen.begin() + 100, "a"), 100);
+    EXPECT_EQ(std::count(chosen.begin() + 100, chosen.end(), "b"), 100);
+}
+
+TEST_F(RosterTest, WithSmallCreditsNoneIsAheadOfTheOthers) {
+    for (const char* name : {"a", "b"}) add(name, "pool", 100);
+    for (int i = 0; i < 200; ++i) {
+        (void)roster.choose(task);
+        const auto a = roster.by_name("a")->in_flight, b = roster.by_name("b")->in_flight;
+        ASSERT_LE(std::max(a, b) - std::min(a, b), 1U);
+    }
+}
+
+TEST_F(RosterTest, AWorkerThatWasChosenMayLeaveWithinTheTurn) {
+    const Session session = add("a").session;
+    add("b");
+    EXPECT_EQ(roster.choose(task)->session, session);
+    roster.remove(session);
+    roster.next_turn();
+    EXPECT_EQ(roster.choose(task)->name, "b");
 }
 
 TEST_F(RosterTest, ManyWorkersAreChosenAsIfAllWereLookedAt) {

@@ -1,0 +1,68 @@
+// The ends of attempts as they happen, for those who follow them. Nobody has to read what is noted here, and nothing
+// waits for them: of each kind of end so many a second are kept that a person or a script can follow, so that a rare
+// failure is not lost among millions that won; what is left out is counted. While nobody asks, nothing is noted.
+//
+// Pure. Memory: kMost entries, while somebody follows.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/attempt.h"
+#include "common/vocabulary.h"
+
+namespace curfew {
+
+class EndLog {
+public:
+    static constexpr std::size_t kMost = 4096;
+    static constexpr double kASecond = 200;  ///< of each kind
+    static constexpr Duration kPatience = std::chrono::seconds(10);
+
+    struct Entry {
+        AttemptId id;
+        Attempt attempt;  ///< as it was
+        End end = End::won;
+        Instant ended_at{};
+        std::string worker, error, task_id;  ///< empty: not known, none, none
+        std::uint64_t left_out = 0;          ///< ends of this kind since the last entry of it
+    };
+    struct Part {
+        std::vector<Entry> entries;
+        std::uint64_t last = 0;    ///< to ask with for what comes after it
+        std::uint64_t missed = 0;  ///< entries that have gone before they were asked for
+    };
+
+    /// The entries after that one; the next question within kPatience, or the following ends. Who has asked for nothing
+    /// yet gets none, and its ends are noted from now on.
+    [[nodiscard]] Part follow(Instant now, std::optional<std::uint64_t> after);
+
+    [[nodiscard]] bool followed() const { return asked_at_.has_value(); }
+    /// To be called for each end, while it is followed.
+    void note(AttemptId id, const Attempt& attempt, End end, std::string_view worker, std::string_view error,
+              std::string_view task_id);
+    /// A turn of the loop begins: the instant at which what ends in it has ended.
+    void turn(Instant now) {
+        if (followed()) go_on(now);
+    }
+
+private:
+    struct Kind {
+        double allowance = kASecond;  // entries that may be noted at once
+        std::uint64_t left_out = 0;
+    };
+    void go_on(Instant now);
+
+    std::optional<Instant> asked_at_;  // none: nobody follows
+    Instant now_{};
+    std::array<Kind, kEnds + 1> kinds_;  // by End
+    std::deque<Entry> entries_;
+    std::uint64_t noted_ = 0;  // entries ever; the last of them is entries_.back()
+};
+
+}  // namespace curfew

@@ -1,0 +1,161 @@
+// Whether the group is well, and its books.
+'use strict';
+
+const LAWS = {
+  tasks: { first: 'accepted', parts: ['completed', 'failed', 'expired', 'cancelled', 'in_flight'] },
+  attempts: { first: 'started', parts: ['won', 'late', 'cancelled', 'failed', 'expired', 'lost', 'in_flight'] },
+};
+
+// true, false, or null where a number is missing
+function holds(noun) {
+  const books = known.broker && known.broker[noun];
+  const law = LAWS[noun];
+  if (!books || ![law.first, ...law.parts].every((part) => isNumber(books[part]))) return null;
+  return books[law.first] === law.parts.reduce((sum, part) => sum + books[part], 0);
+}
+
+function judge() {
+  const signs = { books: null, collector: null, workers: null };
+  if (!stats.answered && !stats.trouble) return { level: 'wait', words: 'Asking the monitor.', signs };
+  const kept = stats.answered ? ' Below, in grey, is what was last known.' : '';
+  if (stats.trouble) {
+    const what = stats.trouble.status === 503
+      ? `No process of the group answers (${stats.trouble.words}).`
+      : `The monitor does not answer (${stats.trouble.words}).`;
+    return { level: 'bad', words: what + kept, signs };
+  }
+
+  const bad = [];
+  const warn = [];
+  const notes = [];
+  const broker = known.broker_here ? known.broker : null;
+  if (!broker) bad.push(`The broker is gone.${known.broker ? kept : ''}`);
+  if (broker) {
+    const balanced = broker.balanced !== false && holds('tasks') !== false && holds('attempts') !== false;
+    signs.books = balanced ? ['well', 'Books balanced'] : ['bad', 'Books do not balance'];
+    if (!balanced) bad.push('The books do not balance.');
+    if (broker.paused) notes.push('It is paused: nothing new is taken until it is told to resume.');
+    if (broker.draining) notes.push('It is draining: nothing new is taken.');
+    else if (broker.stopping) notes.push('It is stopping.');
+    else if (broker.source && broker.source.ended) notes.push('The source has ended.');
+  }
+
+  const synced = broker && broker.collector ? broker.collector.synced : ((known.collector || {}).broker || {}).synced;
+  if (!known.collector_here) {
+    signs.collector = ['bad', 'Collector gone'];
+    bad.push('The collector is gone.');
+  } else if (synced === false) {
+    signs.collector = ['warn', 'Collector not synced'];
+    warn.push('The collector is not synced with the broker.');
+  } else if (synced === true) {
+    signs.collector = ['well', 'Collector synced'];
+  }
+
+  const gone = known.rows.filter((row) => row.state === 'gone').length;
+  if (broker) {
+    const ready = known.rows.filter((row) => row.state === 'ready').length;
+    signs.workers = [ready === 0 || ready < known.rows.length ? 'warn' : 'well', `${ready} of ${many(known.rows.length, 'worker')} ready`];
+    if (ready === 0) warn.push('No worker is ready.');
+    const out = list(broker.workers).reduce((sum, worker) =>
+      sum + (isNumber(worker.slots_in_service) && isNumber(worker.slots) ? worker.slots - worker.slots_in_service : 0), 0);
+    if (out > 0) warn.push(`${many(out, 'slot')} out of service.`);
+  }
+  if (gone > 0) warn.push(`${many(gone, 'worker')} gone.`);
+  if (known.unmoved >= 5) warn.push('The figures do not move.');
+
+  const level = bad.length ? 'bad' : warn.length ? 'warn' : 'well';
+  return { level, words: [...({ well: ['The group is well.'], warn: ['Needs a look.'] }[level] || []), ...bad, ...warn, ...notes].join(' '), signs };
+}
+
+function show_header() {
+  const verdict = judge();
+  mark(document.body, 'data-level', verdict.level);
+  say(byId('state'), verdict.words);
+  for (const [name, sign] of Object.entries(verdict.signs)) {
+    const element = byId(`${name}-sign`);
+    mark(element, 'data-level', sign && sign[0]);
+    say(element, sign ? sign[1] : '');
+  }
+  const title = `curfew: ${{ well: 'well', warn: 'look', bad: 'trouble', wait: 'asking' }[verdict.level]}`;
+  if (document.title !== title) document.title = title;
+}
+
+// Apart from the state line, so that a reader is not told each second.
+function show_age() {
+  if (known.fresh_at === null) return;
+  const age = Math.max(0, Math.round((Date.now() - known.fresh_at) / 1000));
+  const at = new Date(known.fresh_at).toLocaleTimeString('en-GB');
+  say(byId('age'), age < 3 ? `as of ${at}` : `as of ${at}, ${age < 60 ? `${age} s` : seconds(age)} ago`);
+}
+
+function show_old() {
+  const broker_old = Boolean(stats.trouble) || (stats.answered && !known.broker_here);
+  const old = { stats: Boolean(stats.trouble), broker: broker_old, dump: Boolean(dump.trouble), history: Boolean(past.trouble) };
+  for (const section of document.querySelectorAll('section[data-from]')) {
+    mark(section, 'data-old', old[section.dataset.from] ? 'true' : null);
+  }
+  say(byId('dump-note'), dump.trouble ? `No news (${dump.trouble.words}).` : '');
+  say(byId('history-note'), !window.Dygraph ? 'The chart library did not load.' : past.trouble ? `No news (${past.trouble.words}).` : '');
+}
+
+// ---- the books ----
+
+function show_law(noun) {
+  const element = byId(`${noun}-law`);
+  const law = LAWS[noun];
+  const books = (known.broker && known.broker[noun]) || {};
+  if (!element.firstChild) {
+    const term = (name, text) => {
+      const bold = make('b', { 'data-term': name });
+      bold.append(make('span'), `\u00a0${text}`);
+      element.append(bold);
+    };
+    element.append(noun === 'tasks' ? 'Tasks: ' : 'Attempts: ');
+    term(law.first, law.first);
+    law.parts.forEach((part, i) => {
+      element.append(i === 0 ? ' = ' : ' + ');
+      term(part, part.replace('_', '\u00a0'));
+    });
+    element.append('. ', make('span', { class: 'verdict' }));
+  }
+  for (const bold of element.querySelectorAll('b')) {
+    const value = books[bold.dataset.term];
+    mark(bold, 'data-value', isNumber(value) ? value : null);
+    say(bold.firstChild, count(value));
+  }
+  const well = holds(noun);
+  mark(element, 'data-holds', well);
+  say(element.querySelector('.verdict'), well === null ? '' : well ? 'This holds.' : 'This does not hold.');
+}
+
+function show_facts() {
+  const broker = known.broker || {};
+  const hedges = broker.hedges || {};
+  const attempts = broker.attempt_time || {};
+  const cancels = broker.cancel_time || {};
+  const sink = (known.collector || {}).sink || {};
+  const facts = [
+    ['hedges-sent', 'Hedges sent', count(hedges.sent)],
+    ['hedges-won', 'Hedges won', count(hedges.won)],
+    ['hedges-withheld', 'Hedges withheld', count(hedges.withheld)],
+    ['fanout', 'Fanout', count(broker.fanout)],
+    ['window', 'Window', count(broker.window)],
+    ['oldest-task', 'Oldest task', broker.oldest_task_s === null ? 'none' : seconds(broker.oldest_task_s)],
+    ['oldest-attempt', 'Oldest attempt', broker.oldest_attempt_s === null ? 'none' : seconds(broker.oldest_attempt_s)],
+    ['attempt-time', 'Attempt p50, p99', `${micros(attempts.p50_us)}, ${micros(attempts.p99_us)}`],
+    ['cancel-time', 'Cancel p50, p99', `${micros(cancels.p50_us)}, ${micros(cancels.p99_us)}`],
+    ['written', 'Written to the sink', bytes(sink.bytes)],
+    ['turned-away', 'Workers died, silent, left', [broker.workers_died, broker.workers_silent, broker.workers_left].map(count).join(', ')],
+    ['frames', 'Frames refused, malformed', [broker.refused_frames, broker.malformed_frames].map(count).join(', ')],
+  ];
+  const element = byId('facts');
+  for (const [name, term, text] of facts) {
+    let fact = element.querySelector(`[data-fact=${name}]`);
+    if (!fact) {
+      fact = make('div', { 'data-fact': name });
+      fact.append(make('dt', {}, term), make('dd'));
+      element.append(fact);
+    }
+    say(fact.lastChild, text.replace(/(\d) /g, '$1\u00a0'));   // no break between a number and its unit
+  }
+}

@@ -1,0 +1,99 @@
+"""The page of `curfew-monitor serve` in a browser: it moves, it sees who dies, it fits. CURFEW_SCREENSHOTS=DIR keeps what it looked like."""
+
+import os
+import re
+import signal
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+from browser import CHROMIUM, DRIVER, Browser  # noqa: E402
+from group import eventually, numbers  # noqa: E402
+from served import HttpTest  # noqa: E402
+
+SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
+
+
+@unittest.skipUnless(CHROMIUM and DRIVER, "needs chromium and chromedriver")
+class Page(HttpTest):
+    def busy_group(self):
+        """Thousands of messages, of which each takes its time."""
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "3", "--slots", "2", "--handler", "sleep:exp:30ms", stdin=numbers(20_000))
+        self.workers_are_ready(3)
+        return launch
+
+    def number_in(self, browser, selector, pattern):
+        match = re.search(pattern, (browser.text(selector) or "").replace(",", ""))
+        return int(match[1]) if match else None
+
+    def completed(self, browser):
+        return self.number_in(browser, "#tasks-law", r"(\d+)\s*completed")
+
+    def keep(self, browser, name):
+        shot = browser.screenshot()
+        self.assertTrue(shot.startswith(b"\x89PNG"))
+        if folder := os.environ.get("CURFEW_SCREENSHOTS"):
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, f"{name}.png"), "wb") as file:
+                file.write(shot)
+
+    def test_the_numbers_move_a_death_is_seen_and_so_is_the_end(self):
+        launch = self.busy_group()
+        self.serve()
+        with Browser(self) as browser:
+            browser.open(self.url + "/")
+            first = eventually(lambda: self.completed(browser), "the first numbers")
+            eventually(lambda: self.completed(browser) > first, "the numbers to move")
+            rows = lambda: browser.run("return [...document.querySelectorAll('#workers tbody tr')].map(r => r.textContent)")
+            self.assertEqual(len(eventually(lambda: len(rows()) == 3 and rows(), "three workers")), 3)
+            eventually(lambda: browser.run("return document.querySelectorAll('#oldest tbody tr').length") > 0, "the oldest attempts")
+            pid = self.pid_of("w2")
+            row = lambda: browser.text("#processes tbody") or ""
+            eventually(lambda: str(pid) in row(), "w2 with its pid")
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda: "died" in browser.text("#facts") and self.died(browser) == 1, "the death on the page")
+            eventually(lambda: str(pid) not in row() and "w2" in row(), "the worker that replaces it")
+            os.kill(self.pid_of("broker"), signal.SIGKILL)
+            launch.code()
+            eventually(lambda: re.search(r"(?i)broker.*(gone|does not answer)", browser.text("#state")), "the page to say that the broker is gone")
+            self.keep(browser, "gone")
+            self.assertEqual([line for line in browser.complaints() if "Failed to load resource" not in line], [])
+
+    def died(self, browser):
+        return browser.run("const names = [...document.querySelectorAll('#facts dt')];"
+                           "const name = names.find(e => e.textContent.includes('died'));"
+                           "return name ? parseInt(name.nextElementSibling.textContent) : null;")
+
+    def test_it_fits_at_three_sizes_in_dark_and_light(self):
+        self.busy_group()
+        self.serve()
+        with Browser(self) as browser:
+            browser.open(self.url + "/")
+            for name, (width, height) in SIZES.items():
+                for dark in (False, True):
+                    browser.resize(width, height, dark)
+                    eventually(lambda: self.completed(browser), "the numbers")
+                    eventually(lambda: browser.run("return document.querySelectorAll('#chart-rates canvas').length") > 0, "the charts")
+                    over = browser.run("return document.documentElement.scrollWidth - window.innerWidth")
+                    self.assertLessEqual(over, 0, f"{name}: the page is wider than its screen")
+                    self.keep(browser, f"{name}-{'dark' if dark else 'light'}")
+            self.assertEqual(browser.complaints(), [])
+
+    def test_it_is_worked_by_keyboard(self):
+        self.busy_group()
+        self.serve()
+        with Browser(self) as browser:
+            browser.open(self.url + "/")
+            eventually(lambda: self.completed(browser), "the numbers")
+            browser.press("#ranges button[data-seconds='3600']", "\ue007")  # Enter
+            eventually(lambda: browser.run("return document.querySelector('#ranges button[data-seconds=\"3600\"]').getAttribute('aria-pressed')")
+                       == "true", "the range to change")
+            sort = "#workers thead button"
+            browser.press(sort, " ")
+            eventually(lambda: browser.run("return [...document.querySelectorAll('#workers thead th')].some(e => e.getAttribute('aria-sort') "
+                                           "&& e.getAttribute('aria-sort') !== 'none')"), "the table to be sorted")
+
+
+if __name__ == "__main__":
+    unittest.main()
