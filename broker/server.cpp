@@ -259,8 +259,8 @@ std::string BrokerServer::stats_members(Instant now) const {
                draining_, dispatcher_.paused());
 }
 
-std::unique_ptr<Reply> BrokerServer::dump(Instant now, const DumpQuery& query) const {
-    return broker_dump(dispatcher_, now, query);
+std::unique_ptr<Reply> BrokerServer::dump(Instant now, const DumpQuery& query, std::string_view first_members) const {
+    return broker_dump(dispatcher_, now, query, first_members);
 }
 
 std::string BrokerServer::ends_members(Instant now, std::optional<std::uint64_t> after) {

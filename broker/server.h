@@ -33,7 +33,7 @@ public:
     std::optional<int> finished() const override;
     int unfinished() const override;
     std::string stats_members(Instant now) const override;
-    std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query) const override;
+    std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query, std::string_view first_members) const override;
     std::string ends_members(Instant now, std::optional<std::uint64_t> after) override;
     std::string ready_members() const override;
 

@@ -104,8 +104,8 @@ namespace {
 
 class BrokerDump : public LongReply {
 public:
-    BrokerDump(const Dispatcher& dispatcher, Instant now, DumpQuery query)
-        : dispatcher_(dispatcher), now_(now), query_(std::move(query)) {
+    BrokerDump(const Dispatcher& dispatcher, Instant now, DumpQuery query, std::string_view first_members)
+        : LongReply(first_members), dispatcher_(dispatcher), now_(now), query_(std::move(query)) {
         dispatcher.ledger().sessions().for_each([&](Session session, const std::unique_ptr<SessionBooks>& books) {
             const WorkerSession* worker = dispatcher.roster().find(session);
             sections_.push_back({session,
@@ -118,13 +118,8 @@ public:
         for (const Section& section : sections_) groups_.place(section.pool, section.worker);
     }
 
-    std::string take() override {
-        return fmt::format(R"("in_flight":{},"matching":{},"groups":{},"attempts":[{}])", in_flight_, matching_,
-                           groups_.json(), rows_);
-    }
-
 private:
-    static constexpr std::size_t kPagesAStep = 32, kRowsAStep = 32;
+    static constexpr std::size_t kPagesAStep = 32, kRowsAStep = 32, kRowBytes = 220;
 
     struct Row {
         AttemptNumber number;
@@ -165,6 +160,13 @@ private:
         if (section.rows.size() < query_.limit) section.rows.push_back({number, attempt});
     }
 
+    void begin() override {
+        expect(std::min(query_.limit, matching_) * kRowBytes);
+        say(fmt::format(R"("in_flight":{},"matching":{},"groups":{},"attempts":[)", in_flight_, matching_,
+                        groups_.json()));
+    }
+    void end() override { say("]"); }
+
     bool write() override {
         for (std::size_t step = 0; step < kRowsAStep; ++step) {
             Section* oldest = nullptr;
@@ -187,15 +189,14 @@ private:
         const Task* task = dispatcher_.ledger().task(attempt.seq);
         const Instant deadline_at = task == nullptr ? kNever : task->deadline_at;
         const bool called_home = attempt.state == AttemptState::cancelling;
-        fmt::format_to(
-            std::back_inserter(rows_),
+        say(fmt::format(
             R"({}{{"seq":{},"id":{},"attempt":{},"session":{},"number":{},"worker":{},"pool":{},"state":"{}","age_s":{:.6f},"in_state_s":{},"left_s":{}}})",
             written_ == 0 ? "" : ",", attempt.seq, id_of(dispatcher_, attempt.seq), attempt.ordinal, section.session,
             row.number, section.worker.empty() ? "null" : json_text(section.worker),
             section.worker.empty() ? "null" : json_text(section.pool), name_of(attempt.state),
             seconds(now_ - attempt.started_at),
             called_home ? fmt::format("{:.6f}", std::max(0.0, seconds(now_ - attempt.cancelled_at))) : "null",
-            deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(deadline_at - now_)));
+            deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(deadline_at - now_))));
     }
 
     const Dispatcher& dispatcher_;
@@ -205,13 +206,13 @@ private:
     std::size_t section_ = 0;  // that is being looked at
     AttemptGroups groups_;     // a place for each section
     std::size_t in_flight_ = 0, matching_ = 0, written_ = 0;
-    std::string rows_;
 };
 
 }  // namespace
 
-std::unique_ptr<Reply> broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query) {
-    return std::make_unique<BrokerDump>(dispatcher, now, query);
+std::unique_ptr<Reply> broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query,
+                                   std::string_view first_members) {
+    return std::make_unique<BrokerDump>(dispatcher, now, query, first_members);
 }
 
 std::string broker_ends(Dispatcher& dispatcher, Instant now, std::optional<std::uint64_t> after) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "broker/dispatcher.h"
 #include "common/reply.h"
@@ -14,7 +15,8 @@ namespace curfew {
 [[nodiscard]] std::string broker_stats(const Dispatcher& dispatcher, Instant now);
 /// Live attempts, oldest first, at most `query.limit`; beside them the number of all, and where they are. Each is shown
 /// as it was when it was looked at: all at one instant, unless there are so many that it takes several turns.
-[[nodiscard]] std::unique_ptr<Reply> broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query);
+[[nodiscard]] std::unique_ptr<Reply> broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query,
+                                                 std::string_view first_members);
 /// The ends that were noted after that one, for a follower; the first question begins it.
 [[nodiscard]] std::string broker_ends(Dispatcher& dispatcher, Instant now, std::optional<std::uint64_t> after);
 

@@ -88,9 +88,9 @@ std::string CollectorServer::stats_members(Instant) const {
         judge_.broker());
 }
 
-std::unique_ptr<Reply> CollectorServer::dump(Instant, const DumpQuery&) const {
-    return std::make_unique<ShortReply>(
-        fmt::format(R"("in_flight":0,"matching":0,"groups":[],"attempts":[],"decided":{})", judge_.decided()));
+std::unique_ptr<Reply> CollectorServer::dump(Instant, const DumpQuery&, std::string_view first_members) const {
+    return std::make_unique<ShortReply>(fmt::format(
+        R"({},"in_flight":0,"matching":0,"groups":[],"attempts":[],"decided":{})", first_members, judge_.decided()));
 }
 
 std::string CollectorServer::ready_members() const {

@@ -31,7 +31,7 @@ public:
     void stop(Instant now) override;
     std::optional<int> finished() const override;
     std::string stats_members(Instant now) const override;
-    std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query) const override;
+    std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query, std::string_view first_members) const override;
     std::string ready_members() const override;
 
 private:

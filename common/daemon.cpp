@@ -50,11 +50,7 @@ void trim_memory() {
     }
 }
 
-constexpr Duration kMostLooking = std::chrono::milliseconds(50);
-constexpr int kLookingShare = 500;
-constexpr Duration kSlice = std::chrono::milliseconds(1);  // most time of one turn
-constexpr Duration kLookAgain = std::chrono::milliseconds(20);
-constexpr std::size_t kDumpLimit = 10'000;
+constexpr std::size_t kDumpLimit = 1000;
 constexpr std::size_t kMostDumped = 1'000'000;
 
 /// More descriptors: three for each peer.
@@ -90,19 +86,6 @@ std::size_t entries_of(const char* directory) {
     }
     return count;
 }
-
-/// A dump behind what every process says of itself.
-class Dump : public Reply {
-public:
-    Dump(std::string process, std::unique_ptr<Reply> attempts)
-        : process_(std::move(process)), attempts_(std::move(attempts)) {}
-    bool go_on(Instant until) override { return attempts_->go_on(until); }
-    std::string take() override { return process_ + "," + attempts_->take(); }
-
-private:
-    std::string process_;
-    std::unique_ptr<Reply> attempts_;
-};
 
 }  // namespace
 
@@ -141,7 +124,8 @@ int Daemon::run(int argc, const char* const* argv, const std::function<std::uniq
         set_up_signals();
         run_dir_ = std::make_unique<RunDir>(run_dir_path_, name_);
         context_ = std::make_unique<zmq::context_t>(make_context());
-        monitor_ = bind(zmq::socket_type::rep, monitor_endpoint_, name_ + ".monitor", {.send = 100, .receive = 100});
+        answers_.emplace(
+            bind(zmq::socket_type::rep, monitor_endpoint_, name_ + ".monitor", {.send = 100, .receive = 100}));
         const std::unique_ptr<Shell> shell = make();
         say_ready(*shell);
         code = loop(*shell);
@@ -199,14 +183,13 @@ void Daemon::say_ready(const Shell& shell) const {
     log::info("ready pid={} incarnation={}", getpid(), run_dir_->incarnation());
     if (ready_fd_ == 0) return;
     const std::string line = fmt::format("{{\"ready\":true,\"pid\":{},\"endpoints\":{{\"monitor\":{}{}}}}}\n", getpid(),
-                                         nlohmann::json(monitor_->endpoint()).dump(), shell.ready_members());
+                                         nlohmann::json(answers_->endpoint()).dump(), shell.ready_members());
     (void)!write(static_cast<int>(ready_fd_), line.data(), line.size());
     close(static_cast<int>(ready_fd_));
 }
 
 void Daemon::clean_up() {
-    reply_.reset();
-    monitor_.reset();
+    answers_.reset();
     connections_.close();
     context_.reset();
     // libzmq leaves the files of its ipc sockets behind.
@@ -229,8 +212,7 @@ int Daemon::loop(Shell& shell) {
         const Instant now = Clock::now();
         if (ready(kSignals)) read_signals(shell, now);
         if (lifeline_ >= 0 && ready(kLifeline)) read_lifeline(shell, now);
-        allow_looking(now);
-        answer_monitor(shell, now);
+        answers_->turn(now, [&](std::string_view question) { return begin_reply(shell, now, question); });
         rest(now);
         const Instant next = shell.turn(now);
         if (const auto code = shell.finished()) return *code;
@@ -244,20 +226,8 @@ void Daemon::wait(Shell& shell, Instant until) {
     poller_.add(signals_);
     if (lifeline_ >= 0) poller_.add(lifeline_);
     shell.wait_for(poller_);
-    if (looking_ > Duration::zero()) {
-        poller_.add(*monitor_);
-        if (reply_ != nullptr) until = woke_at_;
-    } else {
-        until = std::min(until, woke_at_ + kLookAgain);
-    }
+    answers_->wait_for(poller_, until);
     poller_.wait(until);
-}
-
-/// Looking must not cost the pipeline: a five-hundredth of the time may go into answers, however many ask. What is
-/// saved up is enough for some large dumps at once.
-void Daemon::allow_looking(Instant now) {
-    looking_ = std::min(kMostLooking, looking_ + (now - woke_at_) / kLookingShare);
-    woke_at_ = now;
 }
 
 /// A burst leaves its memory with the allocator. The system gets it back in the first second that is quiet again.
@@ -272,9 +242,11 @@ void Daemon::rest(Instant now) {
     }
     timespec time{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    const Duration used = std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+    const Duration used =
+        std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec) - answers_->spent();
     const bool quiet = used - used_at_rest_ < kQuiet;
     used_at_rest_ = used;
+    answers_->set_at_rest(quiet);
     if (!quiet) {
         worked_ = true;
     } else if (std::exchange(worked_, false)) {
@@ -333,25 +305,8 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
 
 // ---- the monitor socket --------------------------------------------------------------------------------------------
 
-void Daemon::answer_monitor(Shell& shell, Instant now) {
-    const Instant began = Clock::now();
-    for (Instant at = began; looking_ > Duration::zero() && at - began < kSlice;) {
-        std::string_view request;
-        if (reply_ == nullptr) {
-            if (!monitor_->receive(request)) return;
-            reply_ = begin_reply(shell, now, request);
-        }
-        if (reply_->go_on(began + kSlice)) {
-            (void)monitor_->send(fmt::format("{{{}}}", reply_->take()));
-            reply_.reset();
-        }
-        const Instant end = Clock::now();
-        looking_ -= end - std::exchange(at, end);
-    }
-}
-
 std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::string_view request) const {
-    const auto say = [](std::string text) { return std::make_unique<ShortReply>(std::move(text)); };
+    const auto say = [](std::string_view members) { return std::make_unique<ShortReply>(members); };
     std::string ask(request);
     DumpQuery query;
     query.limit = kDumpLimit;
@@ -376,7 +331,7 @@ std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::strin
     if (ask == "health") return say(process);
     if (ask == "stats") return say(process + "," + shell.stats_members(now));
     if (ask == "ends") return say(process + "," + shell.ends_members(now, after));
-    if (ask == "dump") return std::make_unique<Dump>(process, shell.dump(now, query));
+    if (ask == "dump") return shell.dump(now, query, process);
     return say(R"("error":"unknown question: ask for stats, dump, ends or health")");
 }
 

@@ -17,6 +17,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "common/answers.h"
 #include "common/connection_events.h"
 #include "common/log.h"
 #include "common/options.h"
@@ -49,7 +50,8 @@ public:
     /// For the monitor: what this process is about (members of a JSON object, without the braces), its live attempts,
     /// and, where somebody follows them, the ends of attempts after the `after`th. The shell outlives its answers.
     [[nodiscard]] virtual std::string stats_members(Instant now) const = 0;
-    [[nodiscard]] virtual std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query) const = 0;
+    [[nodiscard]] virtual std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query,
+                                                      std::string_view first_members) const = 0;
     [[nodiscard]] virtual std::string ends_members(Instant now, std::optional<std::uint64_t> after) {
         (void)now, (void)after;
         return R"("error":"only the broker says what ends")";
@@ -98,8 +100,6 @@ private:
     void read_lifeline(Shell& shell, Instant now);
     void begin_stop(Shell& shell, Instant now);
     void rest(Instant now);
-    void allow_looking(Instant now);
-    void answer_monitor(Shell& shell, Instant now);
     [[nodiscard]] std::unique_ptr<Reply> begin_reply(Shell& shell, Instant now, std::string_view request) const;
     [[nodiscard]] std::string process_members(Instant now) const;
     void clean_up();
@@ -118,8 +118,7 @@ private:
     std::unique_ptr<RunDir> run_dir_;
     std::unique_ptr<zmq::context_t> context_;
     ConnectionEvents connections_;
-    std::optional<Socket> monitor_;
-    std::unique_ptr<Reply> reply_;  // that is being made
+    std::optional<Answers> answers_;
     int lifeline_ = -1;
     int signals_ = -1;
     std::string lifeline_buffer_;
@@ -129,10 +128,8 @@ private:
     Instant started_at_{};
     std::optional<Instant> stop_at_;
     Poller poller_;
-    Instant woke_at_{};   // this turn
-    Duration looking_{};  // that may be spent on answers now; below zero: that was too much
     Instant rest_at_{};
-    Duration used_at_rest_{};  // of processor time
+    Duration used_at_rest_{};  // of processor time, but for answers
     bool worked_ = false;
     std::uint64_t turned_away_logged_ = 0;
     log::Seldom turned_away_log_;

@@ -1,5 +1,5 @@
-// What a process says to one question of the monitor. A long answer is made in pieces, a turn of the loop between two
-// of them, so that looking never holds up the work. One thread.
+// What a process says to one question of the monitor. A long one is made in pieces, a turn of the loop between two of
+// them, so that looking never holds up the work. One thread.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/frame.h"
 #include "common/vocabulary.h"
 
 namespace curfew {
@@ -30,28 +31,48 @@ public:
     virtual ~Reply() = default;
     /// Goes on with it until about that instant. True: it is whole.
     virtual bool go_on(Instant until) = 0;
-    /// Members of a JSON object, without the braces; once it is whole.
-    [[nodiscard]] virtual std::string take() = 0;
-};
+    /// A JSON object; once it is whole.
+    [[nodiscard]] Frame take() { return std::move(text_); }
 
-/// One that is there at once.
-class ShortReply : public Reply {
-public:
-    explicit ShortReply(std::string text) : text_(std::move(text)) {}
-    bool go_on(Instant) override { return true; }
-    std::string take() override { return std::move(text_); }
+protected:
+    void say(std::string_view text) { text_.write(text.data(), text.size()); }
+    /// So many bytes will follow, by and large: then they are not moved on the way.
+    void expect(std::size_t bytes) { text_.reserve(text_.size() + bytes); }
 
 private:
-    std::string text_;
+    Frame text_;
 };
 
-/// One that first looks at everything and then writes it down, each in small steps.
+/// One that is there at once: the members of an object, without the braces.
+class ShortReply : public Reply {
+public:
+    explicit ShortReply(std::string_view members) {
+        say("{");
+        say(members);
+        say("}");
+    }
+    bool go_on(Instant) override { return true; }
+};
+
+/// One that first looks at everything and then writes it down, each in small steps. It begins with the members that it
+/// is given.
 class LongReply : public Reply {
 public:
+    explicit LongReply(std::string_view first_members) {
+        say("{");
+        say(first_members);
+        say(",");
+    }
     bool go_on(Instant until) final {
         do {
-            if (looked_ && !write()) return true;
-            if (!looked_ && !look()) looked_ = true;
+            if (!looked_) {
+                looked_ = !look();
+                if (looked_) begin();
+            } else if (!write()) {
+                end();
+                say("}");
+                return true;
+            }
         } while (Clock::now() < until);
         return false;
     }
@@ -60,6 +81,9 @@ protected:
     /// A step of some microseconds. False: that was all.
     virtual bool look() = 0;
     virtual bool write() = 0;
+    /// What stands before and behind that which is written in steps.
+    virtual void begin() = 0;
+    virtual void end() = 0;
 
 private:
     bool looked_ = false;

@@ -109,8 +109,8 @@ std::string WorkerServer::stats_members(Instant) const {
         counts.refused, counts.malformed, parked_.size(), marks_reached_);
 }
 
-std::unique_ptr<Reply> WorkerServer::dump(Instant now, const DumpQuery& query) const {
-    return worker_dump(core_, *handler_, now, query);
+std::unique_ptr<Reply> WorkerServer::dump(Instant now, const DumpQuery& query, std::string_view first_members) const {
+    return worker_dump(core_, *handler_, now, query, first_members);
 }
 
 std::string WorkerServer::ready_members() const {

@@ -16,8 +16,10 @@ namespace {
 
 class WorkerDump : public LongReply {
 public:
-    WorkerDump(const WorkerCore& core, const Handler& handler, Instant now, DumpQuery query)
-        : core_(core),
+    WorkerDump(const WorkerCore& core, const Handler& handler, Instant now, DumpQuery query,
+               std::string_view first_members)
+        : LongReply(first_members),
+          core_(core),
           handler_(handler),
           now_(now),
           query_(std::move(query)),
@@ -25,13 +27,8 @@ public:
           pages_(core.held().page_numbers()),
           place_(groups_.place(core.config().pool, core.config().name)) {}
 
-    std::string take() override {
-        return fmt::format(R"("in_flight":{},"matching":{},"groups":{},"attempts":[{}],"out_of_service":[{}])",
-                           in_flight_, matching_, groups_.json(), rows_, out_of_service());
-    }
-
 private:
-    static constexpr std::size_t kPagesAStep = 32, kRowsAStep = 32;
+    static constexpr std::size_t kPagesAStep = 32, kRowsAStep = 32, kRowBytes = 220;
 
     struct Row {
         AttemptNumber number;
@@ -66,6 +63,17 @@ private:
                           attempt.deadline_at});
     }
 
+    void begin() override {
+        expect(found_.size() * kRowBytes);
+        say(fmt::format(R"("in_flight":{},"matching":{},"groups":{},"attempts":[)", in_flight_, matching_,
+                        groups_.json()));
+    }
+    void end() override {
+        say(R"(],"out_of_service":[)");
+        say(out_of_service());
+        say("]");
+    }
+
     bool write() override {
         for (std::size_t step = 0; step < kRowsAStep; ++step, ++written_) {
             if (written_ == found_.size()) return false;
@@ -75,14 +83,13 @@ private:
     }
 
     void write(const Row& row) {
-        fmt::format_to(
-            std::back_inserter(rows_),
+        say(fmt::format(
             R"({}{{"seq":{},"attempt":{},"session":{},"number":{},"worker":{},"pool":{},"state":"{}","age_s":{:.6f},"in_state_s":{:.6f},"left_s":{},"pid":{}}})",
             written_ == 0 ? "" : ",", row.seq, row.ordinal, session_, row.number, json_text(core_.config().name),
             json_text(core_.config().pool), name_of(row.state), seconds(now_ - row.received_at),
             std::max(0.0, seconds(now_ - row.since)),
             row.deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(row.deadline_at - now_)),
-            row.pid == 0 ? "null" : std::to_string(row.pid));
+            row.pid == 0 ? "null" : std::to_string(row.pid)));
     }
 
     [[nodiscard]] std::string out_of_service() const {
@@ -109,14 +116,13 @@ private:
     AttemptGroups::Place& place_;
     std::size_t next_page_ = 0, in_flight_ = 0, matching_ = 0, written_ = 0;
     std::vector<Row> found_;  // oldest first, as the numbers are
-    std::string rows_;
 };
 
 }  // namespace
 
-std::unique_ptr<Reply> worker_dump(const WorkerCore& core, const Handler& handler, Instant now,
-                                   const DumpQuery& query) {
-    return std::make_unique<WorkerDump>(core, handler, now, query);
+std::unique_ptr<Reply> worker_dump(const WorkerCore& core, const Handler& handler, Instant now, const DumpQuery& query,
+                                   std::string_view first_members) {
+    return std::make_unique<WorkerDump>(core, handler, now, query, first_members);
 }
 
 }  // namespace curfew

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "common/reply.h"
 #include "worker/handler.h"
@@ -10,8 +11,9 @@
 namespace curfew {
 
 /// Attempts held, oldest first, at most `query.limit`; beside them the number of all, where they are, and the slots
-/// that are out of service. Core and handler must outlive it.
+/// that are out of service. Core and handler must outlive it. It begins with
+/// `first_members`.
 [[nodiscard]] std::unique_ptr<Reply> worker_dump(const WorkerCore& core, const Handler& handler, Instant now,
-                                                 const DumpQuery& query);
+                                                 const DumpQuery& query, std::string_view first_members);
 
 }  // namespace curfew

@@ -23,7 +23,7 @@ using support::WorkerBench;
 json whole(Reply& answer) {
     while (!answer.go_on(Instant::min())) {
     }
-    return json::parse("{" + answer.take() + "}");
+    return json::parse(answer.take().view());
 }
 
 class BrokerDumpTest : public testing::Test {
@@ -45,7 +45,7 @@ protected:
         }
     }
     std::unique_ptr<Reply> dump(DumpQuery query = {.limit = 100'000, .older_than = {}, .worker = {}, .state = {}}) {
-        return broker_dump(bench.broker, bench.now, query);
+        return broker_dump(bench.broker, bench.now, query, R"("role":"broker")");
     }
 
     BrokerBench bench;
@@ -151,8 +151,8 @@ TEST(WorkerDump, WhatIsHeldAndWhatHasComeSince) {
     for (AttemptNumber number = 1; number <= 700; ++number) bench.task(number);
     bench.turn();
     bench.now += 1ms;
-    const auto answer =
-        worker_dump(bench.worker, bench.handler, bench.now, {.limit = 10, .older_than = {}, .worker = {}, .state = {}});
+    const auto answer = worker_dump(bench.worker, bench.handler, bench.now,
+                                    {.limit = 10, .older_than = {}, .worker = {}, .state = {}}, R"("role":"worker")");
     EXPECT_FALSE(answer->go_on(Instant::min()));
     bench.now += 1ms;
     bench.task(701);

@@ -1,0 +1,72 @@
+#include "common/answers.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace curfew {
+namespace {
+
+constexpr Duration kMost = std::chrono::milliseconds(50);  // to save up
+constexpr Duration kSlice = std::chrono::milliseconds(1);  // of one turn
+constexpr Duration kLookAgain = std::chrono::milliseconds(20);
+constexpr auto kByte = std::chrono::nanoseconds(4);  // of an answer: for libzmq's thread, the kernel, the reader
+
+}  // namespace
+
+void Answers::turn(Instant now, const Begin& begin) {
+    allowance_ = std::min(kMost, allowance_ + (now - std::exchange(now_, now)) / share_);
+    const Instant until = Clock::now() + kSlice;
+    for (Instant at = until - kSlice; allowance_ > Duration::zero() && at < until;) {
+        if (reply_ == nullptr) {
+            std::string_view question;
+            if (!socket_.receive(question)) return;
+            question_ = question;
+        }
+        answer_next(until, begin);
+        const Instant end = Clock::now();
+        spent_ += end - at;
+        allowance_ -= end - std::exchange(at, end);
+    }
+}
+
+void Answers::answer_next(Instant until, const Begin& begin) {
+    if (reply_ == nullptr) {
+        if (const Said* said = said_before()) return send(said->answer.copy());
+        reply_ = begin(question_);
+    }
+    if (reply_->go_on(until)) send(std::exchange(reply_, nullptr)->take());
+}
+
+void Answers::send(Frame text) {
+    constexpr std::size_t kMostSaid = 4, kLargest = 1 << 20;
+    allowance_ -= kByte * static_cast<std::int64_t>(text.size());
+    if (!crowded()) {
+        said_.clear();
+    } else if (text.size() <= kLargest && said_before() == nullptr) {
+        std::erase_if(said_, [&](const Said& said) { return said.question == question_; });
+        if (said_.size() == kMostSaid) said_.erase(said_.begin());
+        said_.push_back({question_, text.copy(), now_});
+    }
+    (void)socket_.send(text);
+}
+
+bool Answers::crowded() const {
+    return allowance_ < kMost / 2;
+}
+
+const Answers::Said* Answers::said_before() const {
+    if (!crowded()) return nullptr;
+    const auto said = std::ranges::find(said_, question_, &Said::question);
+    return said != said_.end() && now_ - said->at < std::chrono::seconds(1) ? &*said : nullptr;
+}
+
+void Answers::wait_for(Poller& poller, Instant& until) {
+    if (allowance_ <= Duration::zero()) {
+        until = std::min(until, now_ + kLookAgain);
+        return;
+    }
+    poller.add(socket_);
+    if (reply_ != nullptr) until = now_;
+}
+
+}  // namespace curfew
