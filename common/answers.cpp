@@ -15,7 +15,7 @@ constexpr auto kByte = std::chrono::nanoseconds(4);  // of an answer: for libzmq
 
 void Answers::turn(Instant now, const Begin& begin) {
     allowance_ = std::min(kMost, allowance_ + (now - std::exchange(now_, now)) / share_);
-    const Instant until = Clock::now() + kSlice;
+    const Instant until = clock_() + kSlice;
     for (Instant at = until - kSlice; allowance_ > Duration::zero() && at < until;) {
         if (reply_ == nullptr) {
             std::string_view question;
@@ -23,7 +23,7 @@ void Answers::turn(Instant now, const Begin& begin) {
             question_ = question;
         }
         answer_next(until, begin);
-        const Instant end = Clock::now();
+        const Instant end = clock_();
         spent_ += end - at;
         allowance_ -= end - std::exchange(at, end);
     }

@@ -24,7 +24,9 @@ class Answers {
 public:
     using Begin = std::function<std::unique_ptr<Reply>(std::string_view question)>;
 
-    explicit Answers(Socket socket) : socket_(std::move(socket)) {}
+    /// `clock`: another one than the process's, for tests.
+    explicit Answers(Socket socket, std::function<Instant()> clock = Clock::now)
+        : socket_(std::move(socket)), clock_(std::move(clock)) {}
 
     /// A turn begins. `begin` makes the reply to a question.
     void turn(Instant now, const Begin& begin);
@@ -50,6 +52,7 @@ private:
     [[nodiscard]] bool crowded() const;
 
     Socket socket_;
+    std::function<Instant()> clock_;
     Instant now_{};         // this turn
     Duration allowance_{};  // that may be spent now; below zero: that was too much
     Duration spent_{};
