@@ -28,7 +28,9 @@ std::string time_text(std::chrono::system_clock::time_point at) {
 std::string end_lines(const nlohmann::json& answer, std::chrono::system_clock::time_point now) {
     std::string out;
     if (const auto missed = count(answer, "missed"); missed > 0) out += fmt::format("{{\"missed\":{}}}\n", missed);
-    for (const nlohmann::json& end : field(answer, "ends")) {
+    const nlohmann::json& ends = field(answer, "ends");
+    if (!ends.is_array()) return out;
+    for (const nlohmann::json& end : ends) {
         const auto ago = std::chrono::duration<double>(real(end, "ago_s").value_or(0));
         nlohmann::ordered_json line = {
             {"time", time_text(now - std::chrono::duration_cast<std::chrono::milliseconds>(ago))}};

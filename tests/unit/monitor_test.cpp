@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <sstream>
 
 #include "monitor/check.h"
+#include "monitor/events.h"
 #include "monitor/history.h"
 #include "monitor/metrics.h"
 #include "monitor/view.h"
@@ -251,6 +253,36 @@ TEST(GroupDump, WithoutABrokerTheWorkersAreListed) {
     EXPECT_TRUE(merged["in_flight"].is_null());
     EXPECT_EQ(merged["attempts"].size(), 2U);
     EXPECT_NE(group_dump_text(merged, true).find("running"), std::string::npos);
+}
+
+// ---- events ----
+
+TEST(Events, ALineForEachEndWithItsOwnTime) {
+    const auto at = std::chrono::system_clock::time_point(std::chrono::milliseconds(1'795'552'970'900));
+    const json answer = {{"missed", 0},
+                         {"ends",
+                          {{{"seq", 7},
+                            {"id", "a\"b"},
+                            {"worker", nullptr},
+                            {"end", "failed"},
+                            {"error", "no"},
+                            {"ago_s", 0.9},
+                            {"left_out", 3}},
+                           {{"seq", 8}, {"end", "won"}}}}};
+    const std::string lines = end_lines(answer, at);
+    EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
+    const json first = json::parse(lines.substr(0, lines.find('\n')));
+    EXPECT_EQ(first["time"], "2026-11-24T20:42:50.000Z");
+    EXPECT_EQ(first["id"], "a\"b");
+    EXPECT_TRUE(first["worker"].is_null());
+    EXPECT_EQ(first["left_out"], 3);
+    EXPECT_TRUE(lines.starts_with(R"({"time":"2026-11-24T20:42:50.000Z","seq":7,)")) << "always in this order";
+}
+
+TEST(Events, WhatWasMissedIsALineOfItsOwn) {
+    EXPECT_EQ(end_lines(json{{"missed", 5}, {"ends", json::array()}}, {}), "{\"missed\":5}\n");
+    EXPECT_EQ(end_lines(json{{"ends", json::array()}}, {}), "");
+    EXPECT_EQ(end_lines(json{{"ends", "nonsense"}}, {}), "");
 }
 
 }  // namespace
