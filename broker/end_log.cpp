@@ -40,6 +40,7 @@ void EndLog::go_on(Instant now) {
     if (now - *asked_at_ > kPatience) {
         asked_at_.reset();
         entries_ = {};
+        ++noted_;  // what follows is not noted: to who comes back, one that has gone
         return;
     }
     const double more = kASecond * std::chrono::duration<double>(now - std::exchange(now_, now)).count();

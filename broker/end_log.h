@@ -34,8 +34,9 @@ public:
     };
     struct Part {
         std::vector<Entry> entries;
-        std::uint64_t last = 0;    ///< to ask with for what comes after it
-        std::uint64_t missed = 0;  ///< entries that have gone before they were asked for
+        std::uint64_t last = 0;  ///< to ask with for what comes after it
+        std::uint64_t missed =
+            0;  ///< entries that have gone before they were asked for; a time without following is one
     };
 
     /// The entries after that one; the next question within kPatience, or the following ends. Who has asked for nothing

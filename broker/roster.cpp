@@ -76,13 +76,15 @@ namespace {
 
 constexpr std::uint64_t kFull = UINT64_MAX;
 
-/// In flight for each credit. Told apart in 128 steps, which is exact for small credits; with large ones, which are of
-/// quick work, in 16: tasks go to the same workers until those are a step ahead of the others, and share their batch.
-/// With 64 workers of echo an attempt costs a fourth of what it does where each task goes to the next four.
+/// In flight for each credit. Told apart in 128 steps, which is exact for small credits; where the credit is large and
+/// far above the slots, as that of quick work is, in 16: tasks go to the same workers until those are a step ahead of
+/// the others, and share their batch. With 64 workers of echo an attempt costs a fourth of what it does where each task
+/// goes to the next four.
 std::uint64_t load_of(const WorkerSession& worker) {
-    constexpr std::uint64_t kSteps = 128, kCoarse = 8;
+    constexpr std::uint64_t kSteps = 128, kCoarse = 8, kAhead = 8;
     const std::uint64_t load = std::uint64_t{worker.in_flight} * kSteps / worker.credit;
-    return worker.credit <= kSteps ? load : load / kCoarse * kCoarse;
+    const bool quick = worker.credit > kSteps && worker.credit > kAhead * worker.slots;
+    return quick ? load / kCoarse * kCoarse : load;
 }
 
 }  // namespace

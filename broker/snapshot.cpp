@@ -34,14 +34,9 @@ std::string seconds_or_null(std::optional<Instant> since, Instant now) {
     return since ? fmt::format("{:.6f}", seconds(now - *since)) : "null";
 }
 
+/// By which a task is known whose sender gave none. JSON.
 std::string default_id(const Dispatcher& dispatcher, Seq seq) {
     return fmt::format(R"("{}-{}")", dispatcher.config().epoch, seq);
-}
-
-/// The sender's, or that by which a task is known without one. JSON.
-std::string id_of(const Dispatcher& dispatcher, Seq seq) {
-    const Task* task = dispatcher.ledger().task(seq);
-    return task != nullptr && task->id != nullptr ? json_text(*task->id) : default_id(dispatcher, seq);
 }
 
 std::optional<Instant> oldest_task(const Ledger& ledger) {
@@ -124,6 +119,8 @@ private:
     struct Row {
         AttemptNumber number;
         Attempt attempt;
+        Instant deadline_at;
+        std::unique_ptr<std::string> id;  // null: the sender gave none
     };
     struct Section {  // a session
         Session session;
@@ -157,7 +154,11 @@ private:
         if (!query_.asks_for(section.worker, name_of(attempt.state), age)) return;
         ++matching_;
         groups_.at(section_).add(attempt.state, age);
-        if (section.rows.size() < query_.limit) section.rows.push_back({number, attempt});
+        if (section.rows.size() == query_.limit) return;
+        const Task* task = dispatcher_.ledger().task(attempt.seq);
+        const bool has_id = task != nullptr && task->id != nullptr;
+        section.rows.push_back({number, attempt, task == nullptr ? kNever : task->deadline_at,
+                                has_id ? std::make_unique<std::string>(*task->id) : nullptr});
     }
 
     void begin() override {
@@ -186,13 +187,13 @@ private:
 
     void write(const Section& section, const Row& row) {
         const Attempt& attempt = row.attempt;
-        const Task* task = dispatcher_.ledger().task(attempt.seq);
-        const Instant deadline_at = task == nullptr ? kNever : task->deadline_at;
+        const Instant deadline_at = row.deadline_at;
         const bool called_home = attempt.state == AttemptState::cancelling;
         say(fmt::format(
             R"({}{{"seq":{},"id":{},"attempt":{},"session":{},"number":{},"worker":{},"pool":{},"state":"{}","age_s":{:.6f},"in_state_s":{},"left_s":{}}})",
-            written_ == 0 ? "" : ",", attempt.seq, id_of(dispatcher_, attempt.seq), attempt.ordinal, section.session,
-            row.number, section.worker.empty() ? "null" : json_text(section.worker),
+            written_ == 0 ? "" : ",", attempt.seq,
+            row.id == nullptr ? default_id(dispatcher_, attempt.seq) : json_text(*row.id), attempt.ordinal,
+            section.session, row.number, section.worker.empty() ? "null" : json_text(section.worker),
             section.worker.empty() ? "null" : json_text(section.pool), name_of(attempt.state),
             seconds(now_ - attempt.started_at),
             called_home ? fmt::format("{:.6f}", std::max(0.0, seconds(now_ - attempt.cancelled_at))) : "null",

@@ -1,4 +1,5 @@
-// What the broker shows the monitor, as members of a JSON object. Field by field: docs/monitor.md.
+// What the broker shows the monitor: members of a JSON object, and the whole of a dump. Field by field:
+// docs/monitor.md.
 #pragma once
 
 #include <cstdint>

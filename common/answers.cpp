@@ -1,5 +1,7 @@
 #include "common/answers.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -11,38 +13,49 @@ constexpr Duration kSlice = std::chrono::milliseconds(1);  // of one turn
 constexpr Duration kLookAgain = std::chrono::milliseconds(20);
 constexpr auto kByte = std::chrono::nanoseconds(4);  // of an answer: for libzmq's thread, the kernel, the reader
 
+/// Of this thread.
+Duration processor_time() {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
 }  // namespace
 
 void Answers::turn(Instant now, const Begin& begin) {
     allowance_ = std::min(kMost, allowance_ + (now - std::exchange(now_, now)) / share_);
     const Instant until = clock_() + kSlice;
-    for (Instant at = until - kSlice; allowance_ > Duration::zero() && at < until;) {
+    const Duration used_before = processor_time();
+    // What was begun is finished, however much it costs: those who ask next wait for it, not who asked for this.
+    for (Instant at = until - kSlice; (reply_ != nullptr || allowance_ > Duration::zero()) && at < until;) {
         if (reply_ == nullptr) {
             std::string_view question;
-            if (!socket_.receive(question)) return;
+            if (!socket_.receive(question)) break;
             question_ = question;
         }
         answer_next(until, begin);
         const Instant end = clock_();
-        spent_ += end - at;
         allowance_ -= end - std::exchange(at, end);
     }
+    spent_ += processor_time() - used_before;
 }
 
 void Answers::answer_next(Instant until, const Begin& begin) {
     if (reply_ == nullptr) {
-        if (const Said* said = said_before()) return send(said->answer.copy());
+        if (const Said* said = said_before()) return send(said->answer.copy(), false);
         reply_ = begin(question_);
     }
-    if (reply_->go_on(until)) send(std::exchange(reply_, nullptr)->take());
+    if (!reply_->go_on(until)) return;
+    const std::unique_ptr<Reply> whole = std::exchange(reply_, nullptr);
+    send(whole->take(), whole->serves_others());
 }
 
-void Answers::send(Frame text) {
+void Answers::send(Frame text, bool serves_others) {
     constexpr std::size_t kMostSaid = 4, kLargest = 1 << 20;
     allowance_ -= kByte * static_cast<std::int64_t>(text.size());
     if (!crowded()) {
         said_.clear();
-    } else if (text.size() <= kLargest && said_before() == nullptr) {
+    } else if (serves_others && text.size() <= kLargest) {
         std::erase_if(said_, [&](const Said& said) { return said.question == question_; });
         if (said_.size() == kMostSaid) said_.erase(said_.begin());
         said_.push_back({question_, text.copy(), now_});
@@ -61,12 +74,13 @@ const Answers::Said* Answers::said_before() const {
 }
 
 void Answers::wait_for(Poller& poller, Instant& until) {
-    if (allowance_ <= Duration::zero()) {
+    if (reply_ != nullptr) {
+        until = now_;
+    } else if (allowance_ > Duration::zero()) {
+        poller.add(socket_);
+    } else {
         until = std::min(until, now_ + kLookAgain);
-        return;
     }
-    poller.add(socket_);
-    if (reply_ != nullptr) until = now_;
 }
 
 }  // namespace curfew

@@ -1,6 +1,7 @@
 // The monitor socket (REP): questions come, replies go, and the work does not notice. While there is work, a
-// five-hundredth of the time may go into answers, however many ask, and no more than a millisecond of a turn; what is
-// saved up is enough for some large dumps at once. A process that is at rest may spend half of its time.
+// five-hundredth of the time may go into answers, however many ask, and a millisecond of a turn; what is saved up is
+// enough for some large dumps at once, and what was begun is finished, on credit. A process that is at rest may spend
+// half of its time.
 //
 // When half of what was saved up is gone, there is a crowd: then one answer serves all who ask the same within a
 // second. Peers take turns, so who asks once waits for one answer to each of the others. One thread.
@@ -34,7 +35,7 @@ public:
     void wait_for(Poller& poller, Instant& until);
     /// The process was at rest, or not, since this was said last.
     void set_at_rest(bool at_rest) { share_ = at_rest ? kShareAtRest : kShare; }
-    /// Time spent on answers, ever.
+    /// Processor time of this thread that went into answers, ever.
     [[nodiscard]] Duration spent() const { return spent_; }
     [[nodiscard]] const std::string& endpoint() const { return socket_.endpoint(); }
 
@@ -47,7 +48,7 @@ private:
         Instant at;
     };
     void answer_next(Instant until, const Begin& begin);
-    void send(Frame text);
+    void send(Frame text, bool serves_others);
     [[nodiscard]] const Said* said_before() const;
     [[nodiscard]] bool crowded() const;
 

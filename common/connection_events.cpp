@@ -29,7 +29,7 @@ constexpr std::array<Kind, 6> kKindsOfEvents{{
 }  // namespace
 
 void ConnectionEvents::watch(zmq::context_t& context, Socket& socket) {
-    // Four descriptors a socket: where they are scarce, the work needs them.
+    // Two descriptors a socket: where they are scarce, the work needs them.
     constexpr rlim_t kPlenty = 256;
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < kPlenty) return;

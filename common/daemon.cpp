@@ -129,6 +129,7 @@ int Daemon::run(int argc, const char* const* argv, const std::function<std::uniq
         const std::unique_ptr<Shell> shell = make();
         say_ready(*shell);
         code = loop(*shell);
+        answers_.reset();
     } catch (const EndpointError& error) {
         options_.refuse(error.what());
     } catch (const RunDirError& error) {
@@ -227,7 +228,7 @@ void Daemon::wait(Shell& shell, Instant until) {
     if (lifeline_ >= 0) poller_.add(lifeline_);
     shell.wait_for(poller_);
     answers_->wait_for(poller_, until);
-    poller_.wait(until);
+    poller_.wait(std::min(until, rest_at_));
 }
 
 /// A burst leaves its memory with the allocator. The system gets it back in the first second that is quiet again.
@@ -330,7 +331,7 @@ std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::strin
     const std::string process = process_members(now);
     if (ask == "health") return say(process);
     if (ask == "stats") return say(process + "," + shell.stats_members(now));
-    if (ask == "ends") return say(process + "," + shell.ends_members(now, after));
+    if (ask == "ends") return std::make_unique<ShortReply>(process + "," + shell.ends_members(now, after), false);
     if (ask == "dump") return shell.dump(now, query, process);
     return say(R"("error":"unknown question: ask for stats, dump, ends or health")");
 }

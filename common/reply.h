@@ -31,6 +31,8 @@ public:
     virtual ~Reply() = default;
     /// Goes on with it until about that instant. True: it is whole.
     virtual bool go_on(Instant until) = 0;
+    /// In a crowd, whoever asks the same a little later may get it too.
+    [[nodiscard]] virtual bool serves_others() const { return true; }
     /// A JSON object; once it is whole.
     [[nodiscard]] Frame take() { return std::move(text_); }
 
@@ -46,12 +48,16 @@ private:
 /// One that is there at once: the members of an object, without the braces.
 class ShortReply : public Reply {
 public:
-    explicit ShortReply(std::string_view members) {
+    explicit ShortReply(std::string_view members, bool serves_others = true) : serves_others_(serves_others) {
         say("{");
         say(members);
         say("}");
     }
     bool go_on(Instant) override { return true; }
+    bool serves_others() const override { return serves_others_; }
+
+private:
+    bool serves_others_;
 };
 
 /// One that first looks at everything and then writes it down, each in small steps. It begins with the members that it

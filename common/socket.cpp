@@ -232,6 +232,7 @@ bool Socket::send(zmq::message_t& message) {
         }
         const int error = zmq_errno();
         if (error == EINTR) continue;
+        if (error == EFSM || error == EHOSTUNREACH) return false;
         if (error != EAGAIN) die("zmq_msg_send");
         if (std::exchange(looked, true) || !takes_more()) {
             blocked_ = true;

@@ -105,6 +105,22 @@ TEST_F(BrokerDumpTest, WhatChangesInBetweenIsNoMatter) {
     for (const json& row : said["attempts"]) EXPECT_LE(row["seq"].get<std::uint64_t>(), 3000U);
 }
 
+TEST_F(BrokerDumpTest, ARowKeepsWhatItsTaskHadWhenItWasLookedAt) {
+    bench.broker.accept(bench.now, "work", "mine");
+    bench.turn();
+    const std::vector<BrokerBench::SentTask> sent = bench.tasks;
+    const auto answer = dump();
+    for (int step = 0; step < 4; ++step) EXPECT_FALSE(answer->go_on(Instant::min()));
+    bench.win(sent[0]);
+    EXPECT_FALSE(bench.in_flight(1));
+    const json said = whole(*answer);
+    ASSERT_EQ(said["attempts"].size(), 2U);
+    for (const json& row : said["attempts"]) {
+        EXPECT_EQ(row["id"], "mine");
+        EXPECT_NEAR(row["left_s"].get<double>(), 30, 1);
+    }
+}
+
 TEST_F(BrokerDumpTest, ALargeOneTakesManyPieces) {
     accept(4000);
     const auto answer = dump();

@@ -85,5 +85,24 @@ TEST_F(SocketTest, WhoComesWhenThereIsNoDescriptorIsTurnedAwayAndTheOthersStay) 
     EXPECT_EQ(next(pull), "after");
 }
 
+TEST(SocketAnswer, AQuestionInTwoPartsTakesNoAnswerAndHarmsNobody) {
+    zmq::context_t context = make_context();
+    Socket answers = Socket::bound(context, zmq::socket_type::rep, "inproc://answers", {});
+    zmq::socket_t asker(context, zmq::socket_type::dealer);
+    asker.set(zmq::sockopt::linger, 0);
+    asker.connect("inproc://answers");
+    for (const char* part : {"", "dump"}) asker.send(zmq::buffer(std::string_view(part)), zmq::send_flags::sndmore);
+    asker.send(zmq::str_buffer("and more"));
+    std::string_view question;
+    ASSERT_TRUE(answers.receive(question));
+    EXPECT_EQ(question, "dump");
+    Frame large(std::string(100'000, 'x'));
+    EXPECT_FALSE(answers.send(large));
+    EXPECT_FALSE(answers.send("small"));
+    while (answers.receive(question)) {
+    }
+    EXPECT_TRUE(answers.send("the second part is a question, too"));
+}
+
 }  // namespace
 }  // namespace curfew
