@@ -213,6 +213,7 @@ int Daemon::loop(Shell& shell) {
         const Instant now = Clock::now();
         if (ready(kSignals)) read_signals(shell, now);
         if (lifeline_ >= 0 && ready(kLifeline)) read_lifeline(shell, now);
+        judge_load(now);
         answers_->turn(now, [&](std::string_view question) { return begin_reply(shell, now, question); });
         rest(now);
         const Instant next = shell.turn(now);
@@ -231,6 +232,25 @@ void Daemon::wait(Shell& shell, Instant until) {
     poller_.wait(std::min(until, rest_at_));
 }
 
+/// Of this thread, without what went into answers.
+Duration Daemon::work_time() const {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec) - answers_->spent();
+}
+
+/// Who looks may have more of a process that has had nothing to do for a second; but as soon as it has, no more.
+void Daemon::judge_load(Instant now) {
+    constexpr Duration kWindow = std::chrono::milliseconds(20);
+    constexpr int kAtRest = 20;  // a twentieth of the time
+    if (now - judged_at_ < kWindow) return;
+    const Duration used = work_time();
+    const bool works = (used - std::exchange(used_at_judgement_, used)) * kAtRest > now - judged_at_;
+    if (works) quiet_ = false;
+    answers_->set_at_rest(quiet_);
+    judged_at_ = now;
+}
+
 /// A burst leaves its memory with the allocator. The system gets it back in the first second that is quiet again.
 void Daemon::rest(Instant now) {
     constexpr auto kQuiet = std::chrono::milliseconds(50);  // of processor time in a second
@@ -241,14 +261,10 @@ void Daemon::rest(Instant now) {
         log::warn("connections_refused count={} reason=\"out of descriptors (ulimit -n)\"",
                   count - std::exchange(turned_away_logged_, count));
     }
-    timespec time{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    const Duration used =
-        std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec) - answers_->spent();
-    const bool quiet = used - used_at_rest_ < kQuiet;
+    const Duration used = work_time();
+    quiet_ = used - used_at_rest_ < kQuiet;
     used_at_rest_ = used;
-    answers_->set_at_rest(quiet);
-    if (!quiet) {
+    if (!quiet_) {
         worked_ = true;
     } else if (std::exchange(worked_, false)) {
         trim_memory();

@@ -99,6 +99,8 @@ private:
     void read_signals(Shell& shell, Instant now);
     void read_lifeline(Shell& shell, Instant now);
     void begin_stop(Shell& shell, Instant now);
+    [[nodiscard]] Duration work_time() const;
+    void judge_load(Instant now);
     void rest(Instant now);
     [[nodiscard]] std::unique_ptr<Reply> begin_reply(Shell& shell, Instant now, std::string_view request) const;
     [[nodiscard]] std::string process_members(Instant now) const;
@@ -128,6 +130,9 @@ private:
     Instant started_at_{};
     std::optional<Instant> stop_at_;
     Poller poller_;
+    bool quiet_ = false;  // the last second, and since then
+    Instant judged_at_{};
+    Duration used_at_judgement_{};  // as work_time()
     Instant rest_at_{};
     Duration used_at_rest_{};  // of processor time, but for answers
     bool worked_ = false;
