@@ -1,9 +1,9 @@
 #include "common/answers.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <utility>
+
+#include "common/thread_time.h"
 
 namespace curfew {
 namespace {
@@ -13,31 +13,24 @@ constexpr Duration kSlice = std::chrono::milliseconds(1);  // of one turn
 constexpr Duration kLookAgain = std::chrono::milliseconds(20);
 constexpr auto kByte = std::chrono::nanoseconds(4);  // of an answer: for libzmq's thread, the kernel, the reader
 
-/// Of this thread.
-Duration processor_time() {
-    timespec time{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
 }  // namespace
 
 void Answers::turn(Instant now, const Begin& begin) {
     allowance_ = std::min(kMost, allowance_ + (now - std::exchange(now_, now)) / share_);
     const Instant until = clock_() + kSlice;
-    const Duration used_before = processor_time();
     // What was begun is finished, however much it costs: those who ask next wait for it, not who asked for this.
     for (Instant at = until - kSlice; (reply_ != nullptr || allowance_ > Duration::zero()) && at < until;) {
         if (reply_ == nullptr) {
             std::string_view question;
-            if (!socket_.receive(question)) break;
+            if (!socket_.receive(question)) return;
             question_ = question;
         }
+        const Duration used_before = thread_time();
         answer_next(until, begin);
+        spent_ += thread_time() - used_before;
         const Instant end = clock_();
         allowance_ -= end - std::exchange(at, end);
     }
-    spent_ += processor_time() - used_before;
 }
 
 void Answers::answer_next(Instant until, const Begin& begin) {

@@ -23,6 +23,7 @@
 #include "common/exit_code.h"
 #include "common/json_text.h"
 #include "common/log.h"
+#include "common/thread_time.h"
 #include "common/version.h"
 
 /// jemalloc's, where the program is linked to it.
@@ -234,9 +235,7 @@ void Daemon::wait(Shell& shell, Instant until) {
 
 /// Of this thread, without what went into answers.
 Duration Daemon::work_time() const {
-    timespec time{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec) - answers_->spent();
+    return thread_time() - answers_->spent();
 }
 
 /// Who looks may have more of a process that has had nothing to do for a second; but as soon as it has, no more.
