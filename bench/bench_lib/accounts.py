@@ -59,11 +59,11 @@ def processor_times(group, client):
     for name in group.members():
         if (answer := client.ask(group.endpoint(name), "health")) is None:
             raise Failure(f"{name} does not answer")
-        found[name] = (answer[0]["pid"], _processor_time(answer[0]["pid"]))
+        found[name] = (answer[0]["pid"], processor_time(answer[0]["pid"]))
     return found
 
 
-def _processor_time(pid):
+def processor_time(pid):
     """By the process's own clock: exact, where /proc counts in ticks of 10 ms."""
     clock = ctypes.c_int()
     if _libc.clock_getcpuclockid(pid, ctypes.byref(clock)) != 0:
@@ -73,17 +73,27 @@ def _processor_time(pid):
 
 def feed(group, source, size):
     """The first `size` bytes of the file, by a thread; it ends with the group where it does not get so far."""
-    pipe = group.process.stdin.fileno()
+    pipe = widened(group.process.stdin.fileno())
+
+    def bring():
+        splice(source, pipe, size)
+        os.close(pipe)
+
+    threading.Thread(target=bring, daemon=True).start()
+
+
+def widened(pipe):
+    """A descriptor of one's own of the pipe, which takes PIPE_BYTES from now on."""
     fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    threading.Thread(target=_splice, args=(source, os.dup(pipe), size), daemon=True).start()
+    return os.dup(pipe)
 
 
-def _splice(source, pipe, left):
+def splice(source, pipe, left):
+    """The file's first `left` bytes into the pipe. False where the other end is gone, and who waits for it says so."""
     try:
         with open(source, "rb") as file:
             while left > 0 and (moved := os.splice(file.fileno(), pipe, min(left, PIPE_BYTES))) > 0:
                 left -= moved
     except BrokenPipeError:
-        pass  # the group is gone, and who waits for it says so
-    finally:
-        os.close(pipe)
+        return False
+    return True
