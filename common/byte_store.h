@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,29 +38,42 @@ public:
 private:
     friend class ByteStore;
 
+    /// Memory with users; gone with the last of them.
     struct Block {
-        static constexpr std::size_t kSize = 16 * 1024 - 8;
         std::uint32_t users = 1;
+        bool large = false;
+        inline void leave();
+    };
+    /// Of small ones.
+    struct SharedBlock : Block {
+        static constexpr std::size_t kSize = 16 * 1024 - 16;
         std::uint32_t used = 0;
         char room[kSize];
-
-        void leave() {
-            if (--users == 0) delete this;
-        }
+    };
+    /// Of a large one.
+    struct OwnBlock : Block {
+        explicit OwnBlock(std::string&& bytes) : own(std::move(bytes)) { large = true; }
+        std::string own;
     };
 
     Bytes(std::string_view view, Block* block) : view_(view), block_(block) {}
-    explicit Bytes(std::string&& own) : own_(std::make_unique<std::string>(std::move(own))) { view_ = *own_; }
     void swap(Bytes& other) noexcept {
         std::swap(view_, other.view_);
         std::swap(block_, other.block_);
-        std::swap(own_, other.own_);
     }
 
     std::string_view view_;
-    Block* block_ = nullptr;            // of small ones
-    std::unique_ptr<std::string> own_;  // of large ones
+    Block* block_ = nullptr;
 };
+
+void Bytes::Block::leave() {
+    if (--users != 0) return;
+    if (large) {
+        delete static_cast<OwnBlock*>(this);
+    } else {
+        delete static_cast<SharedBlock*>(this);
+    }
+}
 
 class ByteStore {
 public:
@@ -73,16 +85,21 @@ public:
     }
 
     [[nodiscard]] Bytes keep(std::string_view bytes) {
-        return bytes.size() > kLargest ? Bytes(std::string(bytes)) : keep_small(bytes);
+        return bytes.size() > kLargest ? keep_large(std::string(bytes)) : keep_small(bytes);
     }
     /// The same; a large one is not copied.
     [[nodiscard]] Bytes keep(std::string&& bytes) {
-        return bytes.size() > kLargest ? Bytes(std::move(bytes)) : keep_small(bytes);
+        return bytes.size() > kLargest ? keep_large(std::move(bytes)) : keep_small(bytes);
     }
 
 private:
-    using Block = Bytes::Block;
+    using Block = Bytes::SharedBlock;
     static constexpr std::size_t kLargest = 1024;  // so that a block is filled by fifteen at least
+
+    static Bytes keep_large(std::string&& bytes) {
+        auto* block = new Bytes::OwnBlock(std::move(bytes));
+        return {block->own, block};
+    }
 
     Bytes keep_small(std::string_view bytes) {
         if (bytes.empty()) return {};

@@ -1,4 +1,4 @@
-// Intervals in a sorted vector: numbers arrive nearly in order, so almost every insert touches the end.
+// Intervals in a sorted vector. Numbers arrive nearly in order, so almost every insert touches the end.
 #include "common/interval_set.h"
 
 #include <algorithm>
@@ -24,7 +24,7 @@ std::uint64_t IntervalSet::next_missing(std::uint64_t n) const {
     return i < intervals_.size() && intervals_[i].first <= n ? intervals_[i].last + 1 : n;
 }
 
-bool IntervalSet::insert(std::uint64_t n) {
+bool IntervalSet::insert_inside(std::uint64_t n) {
     const std::size_t i = lower_bound(n);
     if (i < intervals_.size() && intervals_[i].first <= n) return false;
     const bool joins_before = i > 0 && intervals_[i - 1].last + 1 == n;

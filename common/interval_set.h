@@ -23,8 +23,12 @@ class IntervalSet {
 public:
     IntervalSet() = default;
 
-    /// Adds one number; false if it was there.
-    bool insert(std::uint64_t n);
+    /// Adds one number; false if it was there. Mostly it is the one behind the last.
+    bool insert(std::uint64_t n) {
+        if (intervals_.empty() || n == 0 || intervals_.back().last != n - 1) return insert_inside(n);
+        intervals_.back().last = n;
+        return true;
+    }
 
     /// Adds a closed range, whatever of it is there already. Hearsay that is not a range (first > last) is ignored.
     void insert(Interval range);
@@ -45,6 +49,8 @@ public:
 private:
     /// Index of the first interval whose `last` is at least n.
     [[nodiscard]] std::size_t lower_bound(std::uint64_t n) const;
+
+    bool insert_inside(std::uint64_t n);
 
     Intervals intervals_;  // sorted, disjoint, not adjacent
 };

@@ -278,7 +278,7 @@ void WorkerCore::write_reports(std::vector<Frame>& frames) {
         report.kind = attempt->kind;
         report.ordinal = attempt->ordinal;
         report.attempts = attempt->attempts;
-        report.latency_us = attempt->latency_us;
+        report.latency_us = attempt->latency_us();
         if (attempt->text != nullptr) {
             if (attempt->text->id) report.id = *attempt->text->id;
             report.error = attempt->text->error;

@@ -47,19 +47,23 @@ struct HeldAttempt {
     Seq seq = 0;  ///< 0: cancelled before its task came
     std::uint32_t ordinal = 1;
     std::uint32_t attempts = 1;
+    Slot slot = 0;  ///< while running or cancelling
     AttemptState state = AttemptState::queued;
     CancelReason reason = CancelReason::decided;  ///< while cancelling
-    bool unsent = false;                          ///< reported, and waiting to be sent (again)
-    Slot slot = 0;                                ///< while running or cancelling
     ReportKind kind = ReportKind::ok;             ///< once reported
+    bool unsent = false;                          ///< reported, and waiting to be sent (again)
     Instant since{};                              ///< of the state
     Instant received_at{};
     Instant deadline_at = kNever;
     std::uint64_t age_us = 0;        ///< age of the task when it was sent
-    std::uint64_t latency_us = 0;    ///< once reported
     Bytes payload;                   ///< the message; once reported, the result
     std::unique_ptr<HeldText> text;  ///< null: there is none
 
+    /// Age of the task when the attempt was reported.
+    [[nodiscard]] std::uint64_t latency_us() const {
+        return age_us + static_cast<std::uint64_t>(
+                            std::chrono::duration_cast<std::chrono::microseconds>(since - received_at).count());
+    }
     [[nodiscard]] HeldText& make_text() {
         if (text == nullptr) text = std::make_unique<HeldText>();
         return *text;

@@ -10,10 +10,6 @@ namespace {
 
 constexpr Duration kKillTime = std::chrono::seconds(1);
 
-std::uint64_t micros(Duration duration) {
-    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
-}
-
 }  // namespace
 
 // ---- work ----------------------------------------------------------------------------------------------------------
@@ -121,7 +117,6 @@ void WorkerCore::report(Instant now, AttemptNumber number, HeldAttempt& attempt,
     attempt.state = AttemptState::reported;
     attempt.since = now;
     attempt.kind = kind;
-    attempt.latency_us = attempt.age_us + micros(now - attempt.received_at);
     attempt.payload = std::move(result);
     if (!error.empty()) attempt.make_text().error = std::move(error);
     attempt.unsent = true;
