@@ -13,7 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -40,7 +42,7 @@ public:
         assert(!contains(key));
         Page* page = page_of(key / kPage);
         if (page == nullptr) page = add_page(key / kPage);
-        Value* value = std::construct_at(page->at(key % kPage));
+        Value* value = make(page->at(key % kPage));
         page->used |= 1U << key % kPage;
         ++size_;
         return *value;
@@ -157,6 +159,14 @@ private:
         };
     };
 
+    /// `Value()` would fill one whose constructor is implicit with zeros first.
+    static Value* make(Value* at) {
+        if constexpr (std::is_trivially_default_constructible_v<Value>) {
+            return std::construct_at(at);
+        } else {
+            return ::new (static_cast<void*>(at)) Value;
+        }
+    }
     /// Most look-ups follow one in the same page.
     [[nodiscard]] Page* page_of(std::uint64_t number) {
         if (last_ != nullptr && last_->number == number) return last_;
