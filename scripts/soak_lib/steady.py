@@ -88,6 +88,8 @@ def _watch(options, group, checker, count):
         members = {name: look(pid) for name, pid in _all_members(group)}
         samples.append((checker.lines / count, {name: has for name, has in members.items() if has}))
         passed = time.monotonic() - began
+        if len(samples) == 1:
+            group.stats()  # what the first look takes (code, a connection's buffers) is not to pass for growth later
         if passed >= line_at:
             memory = " ".join(f"{name} {has[MEMORY] // 1024}" for name, has in sorted(samples[-1][1].items()))
             rate = (checker.lines - lines) / 60 * options.fanout
