@@ -28,8 +28,8 @@ def add_options(parser):
     echo.add_options(parser)
     parser.add_argument("--clients", type=int, default=100, help="that ask without pause (%(default)s)")
     parser.add_argument("--silent", type=int, default=20, help="that ask and never read (%(default)s)")
-    parser.add_argument("--quartets", type=int, default=60, help="of slices in a run (%(default)s)")
-    parser.add_argument("--slice", type=float, default=1, help="seconds of a slice (%(default)s)")
+    parser.add_argument("--quartets", type=int, default=30, help="of slices in a run (%(default)s)")
+    parser.add_argument("--slice", type=float, default=1.5, help="seconds of a slice (%(default)s)")
 
 
 def measure(place, options):
