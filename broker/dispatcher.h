@@ -22,7 +22,8 @@
 #include "common/histogram.h"
 #include "common/stream.h"
 #include "common/timer_heap.h"
-#include "common/wire.h"
+#include "common/wire_reader.h"
+#include "common/wire_writer.h"
 
 namespace curfew {
 

@@ -3,11 +3,9 @@
 //
 // A session:
 //
-//     hello -> admitting --Admitted--> admitted --first heartbeat--> ready --silent, died, bye, new hello--> leaving
-//                  |                       |                                                                   |
-//                  Refused
-//                  +-----------------------+----------------------------------------------------------------->
-//                  lingering -> gone
+//     hello -> admitting --Admitted--> admitted --first heartbeat--> ready
+//                  |                       |                           |
+//                  +--------- silent, died, bye, a new hello ----------+--> leaving --Refused--> lingering -> gone
 //
 // admitting: the collector has been told. admitted: it has answered, the worker is welcomed. ready: the worker has
 // shown that it knows; only now it gets tasks. leaving: the collector has been told to refuse it. lingering: refused,
@@ -26,7 +24,7 @@
 #include "common/histogram.h"
 #include "common/interval_set.h"
 #include "common/vocabulary.h"
-#include "common/wire.h"
+#include "common/wire_writer.h"
 
 namespace curfew {
 

@@ -12,6 +12,7 @@
 #include "common/frame.h"
 #include "common/vocabulary.h"
 #include "common/wire.h"
+#include "common/wire_writer.h"
 
 namespace curfew {
 

@@ -28,7 +28,8 @@
 #include "common/interval_set.h"
 #include "common/stream.h"
 #include "common/vocabulary.h"
-#include "common/wire.h"
+#include "common/wire_reader.h"
+#include "common/wire_writer.h"
 
 namespace curfew {
 

@@ -7,14 +7,12 @@
 // and enumerators are never renumbered or reused. What cannot be done so needs a new record type, or a new kVersion.
 //
 // Tasks that follow each other travel as one record, a run, and so do reports: what they share stands in it once.
-// Writer and Reader do that by themselves; all others see tasks and reports.
+// Writer (wire_writer.h) and Reader (wire_reader.h) do that by themselves; all others see tasks and reports.
 //
 // Views (std::string_view) in a record that was read point into the frame and are valid while it is; copy what is kept.
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,7 +20,6 @@
 #include <variant>
 #include <vector>
 
-#include "common/frame.h"
 #include "common/interval_set.h"
 #include "common/vocabulary.h"
 
@@ -374,112 +371,5 @@ struct Refused {
 using Record = std::variant<Task, SharedTasks, Token, Welcome, Ping, Cancel, Confirm, Resend, Gone, Hello, Heartbeat,
                             Report, TokenReport, Bye, Sync, BrokerPing, Admit, SessionGone, Lose, Verdict,
                             CollectorHello, Synced, Decided, Settled, Ended, Admitted, Refused>;
-
-/// Builds a frame: add() records, then finish() with the envelope.
-class Writer {
-public:
-    template <typename R>
-    void add(const R& record);
-    void add(const Task& task);
-    void add(const Report& report);
-
-    /// Begins a record of shared tasks (its own `items` are ignored), which goes on until something else is added.
-    void begin(const SharedTasks& shared);
-    /// The next task of it; so many numbers, and seqs, are left out before it.
-    void add_item(std::uint64_t numbers, std::uint64_t seqs, std::string_view payload);
-
-    /// Moves the records of another writer behind those of this one.
-    void append(Writer& other);
-
-    [[nodiscard]] bool empty() const { return size() == 0; }
-    /// Bytes of records so far.
-    [[nodiscard]] std::size_t size() const { return buffer_.size() == 0 ? 0 : buffer_.size() - kEnvelopeSize; }
-
-    /// The frame; the writer is empty again.
-    [[nodiscard]] Frame finish(const Envelope& envelope);
-    void clear();
-
-private:
-    /// The run that is the last record so far, and may go on.
-    struct Run {
-        std::uint8_t type = 0;         // 0: there is none
-        std::size_t items_at = 0;      // where they begin in the buffer
-        std::uint64_t number = 0;      // of the last item
-        std::uint64_t seq = 0;         // of the last item
-        std::uint64_t shared[5] = {};  // what all items have in common
-    };
-    void leave_room_for_envelope();
-    void close_run();
-    void open_items(std::uint8_t type);
-    template <std::size_t N>
-    void add_to_run(std::uint8_t type, std::uint64_t number, std::uint64_t seq, const std::uint64_t (&shared)[N],
-                    std::string_view payload);
-
-    Frame buffer_;           // empty, or room for the envelope and the records behind it
-    std::size_t usual_ = 0;  // size of the last frame: the next will be much like it
-    Run run_;
-};
-
-/// Takes the tasks of one of the addressees out of a shared record.
-class SharedReader {
-public:
-    SharedReader(const SharedTasks& shared, Session session);
-
-    [[nodiscard]] bool addressed() const { return task_.number != 0; }
-    /// The next task, null at the end, or where the record is bad: see good().
-    [[nodiscard]] const Task* next();
-    [[nodiscard]] bool good() const { return good_; }
-
-private:
-    Task task_;
-    std::string_view items_;
-    AttemptNumber number_ = 0;  // of the next item, if nothing is left out
-    Seq seq_ = 0;
-    bool good_ = true;
-};
-
-/// Why a frame was refused.
-enum class Error : std::uint8_t { none, malformed, version, kind };
-
-/// Reads a frame: the envelope first, then record by record. Never throws on bad bytes, never allocates more than in
-/// proportion to the frame; a frame that is bad somewhere is refused from there on.
-class Reader {
-public:
-    /// Checks the envelope. `expected` is what the socket is for.
-    [[nodiscard]] Error open(std::string_view frame, Envelope& envelope, std::initializer_list<Kind> expected);
-
-    /// Type of the first record, 0 where there is none or it is no record. Only right after open().
-    [[nodiscard]] std::uint64_t first_type();
-
-    /// Calls visit(record) for each record; records of a type that is not known are passed over. The view fields point
-    /// into the frame.
-    template <typename Visit>
-    [[nodiscard]] Error each(Visit&& visit) {
-        Record record;
-        for (;;) {
-            switch (next(record)) {
-                case Step::end: return Error::none;
-                case Step::bad: return Error::malformed;
-                case Step::unknown: continue;
-                case Step::record: std::visit(visit, record);
-            }
-        }
-    }
-
-    Reader();
-    ~Reader();
-    Reader(const Reader&) = delete;
-    Reader& operator=(const Reader&) = delete;
-
-private:
-    enum class Step : std::uint8_t { record, unknown, end, bad };
-    Step next(Record& record);
-    Step next_of_run(Record& record);
-
-    struct Parser;
-    std::unique_ptr<Parser> parser_;
-    std::string_view frame_;
-    std::size_t offset_ = 0;
-};
 
 }  // namespace curfew::wire

@@ -31,7 +31,8 @@
 #include "common/interval_set.h"
 #include "common/timer_heap.h"
 #include "common/vocabulary.h"
-#include "common/wire.h"
+#include "common/wire_reader.h"
+#include "common/wire_writer.h"
 #include "worker/handler.h"
 
 namespace curfew {
@@ -94,7 +95,8 @@ public:
         std::string control_endpoint;
         Duration heartbeat = std::chrono::seconds(1);
         Duration grace = std::chrono::seconds(1);
-        std::size_t kept_bytes = 64U << 20;  ///< results that wait for confirmation; above it nothing new is started
+        std::size_t kept_bytes =
+            64U << 20;  ///< results that wait for confirmation; above it one piece of work is started at a time
     };
     struct Counts {
         std::uint64_t received = 0;  ///< attempts, early cancels included

@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "common/vocabulary.h"
-#include "common/wire.h"
+#include "common/wire_reader.h"
+#include "common/wire_writer.h"
 
 namespace curfew::support {
 
