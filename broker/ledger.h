@@ -1,20 +1,23 @@
-// The ledger: the tasks in flight and their attempts, every move and every end. It keeps the books of design.md and
-// decides nothing; the dispatcher does. Pure.
+// The ledger: the tasks in flight and their attempts, every move and every end. It keeps the books (the two laws of the
+// README) and decides nothing; the dispatcher does. Pure.
 //
-// A task:                                                        An attempt, as the broker sees it:
+// A task:
 //
-//     accept -> open --give_up--> giving_up                          start -> queued --call_home--> cancelling
-//                |  ^                |                                          |                       |
-//                |  +----reopen---+  | (an ok report may still win)             +------decide----> reported (the
-//                winner)
-//                +--decide--> decided <--decide                                 |                       |
-//                                |                                              +---------end-----------+--> gone,
-//                                counted
-//                             settle -> gone, counted; its winner ends `won`
+//     accept -> open --give_up--> giving_up --decide--> decided --settle--> gone, counted; its winner ends `won`
+//                 |  <-----------------------reopen------- ^ |
+//                 +-------------------decide---------------+ +--ask_again--> giving_up
 //
-// `giving_up`: a verdict is on its way to the collector. `decided`: by an attempt (the winner) or by a verdict. An
-// attempt may outlive its task (a loser that is still being stopped); a task never ends before the collector settled
-// it.
+// An attempt, as the broker sees it (`running`, when the token says that it is):
+//
+//     start -> queued, running --call_home--> cancelling
+//                 |    |                       |    |
+//                 |  decide --> reported <-- decide |      (the winner)
+//                 |                |                |
+//                 +--------------end----------------+--> gone, counted
+//
+// `giving_up`: a verdict is on its way to the collector; an ok report may still win. `decided`: by an attempt (the
+// winner) or by a verdict. An attempt may outlive its task (a loser that is still being stopped); a task never ends
+// before the collector settled it.
 //
 // Memory follows what is in flight. All counts but the totals of ends and outcomes are sizes of tables; the totals
 // change in end() and settle() alone.
