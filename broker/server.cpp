@@ -56,6 +56,7 @@ Instant BrokerServer::turn(Instant now) {
     change_links();
     write_books();
     rates_.sample(now, counts());
+    log::malformed(malformed_log_, now, dispatcher_.counts().malformed);
     say_what_is_missing(now);
     if (dispatcher_.wants_message() && source_->has_buffered()) return Instant::min();
     Instant next = dispatcher_.next_deadline();
@@ -71,10 +72,8 @@ void BrokerServer::take_messages(Instant now) {
     std::string_view message;
     while (dispatcher_.wants_message() && source_->next(message)) dispatcher_.accept(now, message);
     if (source_->ended()) dispatcher_.end_intake();
-    if (const std::uint64_t refused = source_->refused(); refused > refused_logged_ && refused_log_.now(now)) {
-        log::warn("message_refused count={} reason=\"over --max-message\"", refused - refused_logged_);
-        refused_logged_ = refused;
-    }
+    if (const std::uint64_t count = refused_log_.grown(now, source_->refused()))
+        log::warn("message_refused count={} reason=\"over --max-message\"", count);
 }
 
 void BrokerServer::send_frames(Instant now) {
@@ -195,6 +194,7 @@ void BrokerServer::write_books() {
     books_[BooksPage::attempts_in_flight] = books.attempts_in_flight;
     books_[BooksPage::input_read] = source_->bytes_read();
     books_[BooksPage::refused] = source_->refused();
+    books_[BooksPage::left] = source_->left();
     books_[BooksPage::state] = dispatcher_.drained() ? BooksPage::drained
                                : stopping_           ? BooksPage::stopped
                                                      : BooksPage::running;

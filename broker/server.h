@@ -75,9 +75,9 @@ private:
     Rates<3> rates_;  // tasks accepted, tasks settled, attempts started
     bool draining_ = false;
     bool stopping_ = false;
-    std::uint64_t refused_logged_ = 0;
     Instant waiting_since_ = kNever;
-    log::Seldom missing_log_, refused_log_, peer_log_;
+    log::Seldom missing_log_, peer_log_;
+    log::Growth refused_log_, malformed_log_;
 };
 
 }  // namespace curfew

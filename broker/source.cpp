@@ -31,6 +31,7 @@ LineSource::LineSource(int descriptor, char separator, std::size_t max_message)
 }
 
 LineSource::~LineSource() {
+    if (regular_ && begin_ != end_) (void)lseek(descriptor_, -static_cast<off_t>(end_ - begin_), SEEK_CUR);
     close(descriptor_);
 }
 
@@ -49,6 +50,7 @@ bool LineSource::next(std::string_view& message) {
             const std::size_t end = last ? end_ : at;
             message = {buffer_.data() + begin_, end - begin_};
             begin_ = last ? end : end + 1;
+            if (!last) --whole_;
             taken_ += message.size() + (last ? 0 : 1);
             if (!std::exchange(skipping_, false) && message.size() <= max_message_) return true;
             ++refused_;
@@ -85,6 +87,7 @@ bool LineSource::fill() {
         if (errno == EAGAIN || errno == EINTR) return false;
         throw std::system_error(errno, std::generic_category(), "cannot read the source");
     }
+    whole_ += static_cast<std::uint64_t>(std::count(buffer_.data() + end_, buffer_.data() + end_ + got, separator_));
     end_ += static_cast<std::size_t>(got);
     if (got == 0) at_end_ = true;
     return got > 0 || end_ > 0;

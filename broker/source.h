@@ -1,5 +1,6 @@
 // Where messages come from. A source is asked only while the broker wants a message, so that what is not accepted stays
-// where it was: in the pipe, the file, the socket.
+// where it was: in the pipe, the file, the socket. But for what was read ahead of a pipe, which nobody can put back:
+// left() says how many messages that is. A file is given back as far as it was not accepted, to who else reads it.
 //
 // Owned by the broker's server, on its thread; never blocks. A message over the limit is refused and counted, the rest
 // goes on.
@@ -31,6 +32,8 @@ public:
     [[nodiscard]] virtual std::uint64_t refused() const = 0;               ///< messages over the limit
     [[nodiscard]] virtual std::uint64_t bytes_total() const { return 0; }  ///< 0: not known
     [[nodiscard]] virtual std::uint64_t bytes_read() const { return 0; }   ///< of messages that were handed over
+    /// Messages that were read, cannot be put back, and are not accepted yet.
+    [[nodiscard]] virtual std::uint64_t left() const { return 0; }
     [[nodiscard]] virtual std::string endpoint() const { return {}; }
 };
 
@@ -48,12 +51,15 @@ public:
     std::uint64_t refused() const override { return refused_; }
     std::uint64_t bytes_total() const override { return total_; }
     std::uint64_t bytes_read() const override { return taken_; }
+    std::uint64_t left() const override { return regular_ ? 0 : whole_ + (ends_open() ? 1 : 0); }
 
 private:
     static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
     [[nodiscard]] std::size_t separator_at() const;
     bool fill();
+    /// The last message has no separator behind it.
+    [[nodiscard]] bool ends_open() const { return at_end_ && begin_ < end_ && buffer_[end_ - 1] != separator_; }
 
     int descriptor_;
     char separator_;
@@ -63,6 +69,7 @@ private:
     std::size_t begin_ = 0;     // of what has not been handed over
     std::size_t end_ = 0;
     mutable std::size_t searched_ = 0;  // no separator between begin_ and here
+    std::uint64_t whole_ = 0;           // separators between begin_ and end_
     bool at_end_ = false;
     bool skipping_ = false;  // in the middle of a message over the limit
     std::uint64_t refused_ = 0;

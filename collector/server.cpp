@@ -33,11 +33,16 @@ Instant CollectorServer::turn(Instant now) {
         log::warn("incarnation_raised from={} to={} reason=\"the broker knows a newer collector: is the clock right?\"",
                   before, judge_.incarnation());
     }
+    log::malformed(malformed_log_, now, judge_.counts().malformed);
     write_outcomes(now);
     judge_.flush(now, frames_);
-    for (Frame& news : frames_) parked_.push_back(std::move(news));
-    frames_.clear();
     while (!parked_.empty() && broker_.send(parked_.front())) parked_.pop_front();
+    for (Frame& news : frames_) {
+        if (parked_.empty() && broker_.send(news)) continue;
+        if (parked_.empty()) ++marks_reached_;
+        parked_.push_back(std::move(news));
+    }
+    frames_.clear();
     Instant next = std::min(judge_.next_deadline(), sink_->next_deadline());
     if (dead_letters_) next = std::min(next, dead_letters_->next_deadline());
     if (!parked_.empty()) next = std::min(next, now + std::chrono::milliseconds(2));
@@ -78,14 +83,14 @@ std::string CollectorServer::stats_members(Instant) const {
     const auto outcome = [&](Outcome o) { return counts.outcomes[static_cast<std::size_t>(o)]; };
     return fmt::format(
         R"("settled":{{"completed":{},"failed":{},"expired":{},"cancelled":{}}},"ends":{{"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{}}},)"
-        R"("reports":{},"duplicates":{},"refused_frames":{},"malformed_frames":{},"decided":{},"sink_waiting":{},"sessions":{},"unacknowledged":{},"parked":{},)"
+        R"("reports":{},"duplicates":{},"refused_frames":{},"malformed_frames":{},"decided":{},"sink_waiting":{},"sessions":{},"unacknowledged":{},"outboxes":{{"parked":{},"marks_reached":{}}},)"
         R"("settled_intervals":{},"sink":{{"waiting":{},"bytes":{}}},"broker":{{"synced":{},"incarnation":{}}})",
         outcome(Outcome::completed), outcome(Outcome::failed), outcome(Outcome::expired), outcome(Outcome::cancelled),
         end(End::won), end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost),
         counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(),
         sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0), judge_.sessions(), judge_.unacknowledged(),
-        parked_.size(), judge_.settled().intervals().size(), sink_->waiting(), sink_->bytes(), judge_.synced(),
-        judge_.broker());
+        parked_.size(), marks_reached_, judge_.settled().intervals().size(), sink_->waiting(), sink_->bytes(),
+        judge_.synced(), judge_.broker());
 }
 
 std::unique_ptr<Reply> CollectorServer::dump(Instant, const DumpQuery&, std::string_view first_members) const {

@@ -46,6 +46,8 @@ private:
     std::deque<Frame> parked_;
     std::vector<Frame> frames_;
     Sink::Written written_;
+    std::uint64_t marks_reached_ = 0;
+    log::Growth malformed_log_;
     bool stopping_ = false;
 };
 

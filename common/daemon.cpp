@@ -197,8 +197,7 @@ void Daemon::clean_up() {
     // libzmq leaves the files of its ipc sockets behind.
     for (const std::string& file : socket_files_) unlink(file.c_str());
     if (run_dir_ && orphaned_ && clears_run_dir_) {
-        std::error_code ignored;
-        std::filesystem::remove_all(run_dir_->path(), ignored);
+        run_dir_->clear();
     } else if (run_dir_) {
         run_dir_->ended_well();
     }
@@ -256,9 +255,8 @@ void Daemon::rest(Instant now) {
     if (now < rest_at_) return;
     rest_at_ = now + std::chrono::seconds(1);
     connections_.read();
-    if (const auto count = turned_away(); count > turned_away_logged_ && turned_away_log_.now(now)) {
-        log::warn("connections_refused count={} reason=\"out of descriptors (ulimit -n)\"",
-                  count - std::exchange(turned_away_logged_, count));
+    if (const std::uint64_t count = turned_away_log_.grown(now, turned_away())) {
+        log::warn("connections_refused count={} reason=\"out of descriptors (ulimit -n)\"", count);
     }
     const Duration used = work_time();
     quiet_ = used - used_at_rest_ < kQuiet;

@@ -136,8 +136,7 @@ private:
     Instant rest_at_{};
     Duration used_at_rest_{};  // of processor time, but for answers
     bool worked_ = false;
-    std::uint64_t turned_away_logged_ = 0;
-    log::Seldom turned_away_log_;
+    log::Growth turned_away_log_;
 };
 
 }  // namespace curfew

@@ -12,6 +12,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <vector>
 
 namespace curfew {
 namespace {
@@ -71,6 +75,21 @@ RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path
 void RunDir::ended_well() {
     const std::string line = fmt::format("{} {} ended\n", incarnation_, getpid());
     if (ftruncate(lock_, 0) == 0) (void)!pwrite(lock_, line.data(), line.size(), 0);
+}
+
+void RunDir::clear() {
+    namespace fs = std::filesystem;
+    constexpr std::string_view kEndings[] = {".sock", ".lock", ".running", ".running.before"};
+    std::vector<fs::path> ours;
+    std::error_code error;
+    for (auto at = fs::directory_iterator(path_, error); !error && at != fs::directory_iterator();
+         at.increment(error)) {
+        const std::string name = at->path().filename().string();
+        const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
+        if (name == "books" || std::ranges::any_of(kEndings, ends)) ours.push_back(at->path());
+    }
+    for (const fs::path& file : ours) fs::remove(file, error);
+    (void)rmdir(path_.c_str());
 }
 
 RunDir::~RunDir() {

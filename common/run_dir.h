@@ -34,6 +34,8 @@ public:
     [[nodiscard]] bool crashed_before() const { return crashed_before_; }
     /// This life ends in an orderly way.
     void ended_well();
+    /// Removes what a group makes here, and the directory if nothing else is in it.
+    void clear();
 
 private:
     std::string path_;

@@ -66,6 +66,7 @@ Instant WorkerServer::turn(Instant now) {
     for (Frame& signs : for_broker_) (void)broker_.send(signs);  // signs of life are repeated anyhow
     for_collector_.clear();
     for_broker_.clear();
+    log::malformed(malformed_log_, now, core_.counts().malformed);
 
     if (core_.session() != 0) lonely_since_ = kNever;
     if (core_.session() == 0 && lonely_since_ == kNever) lonely_since_ = now;

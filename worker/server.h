@@ -50,6 +50,7 @@ private:
     std::uint64_t marks_reached_ = 0;
     Instant lonely_since_ = kNever;
     log::Seldom lonely_log_;
+    log::Growth malformed_log_;
 };
 
 }  // namespace curfew

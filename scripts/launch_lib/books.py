@@ -31,15 +31,11 @@ class Books:
     input_read: int  # bytes
     refused: int  # messages over --max-message
     broker_pid: int
-    left: int  # messages that were read from the source, but never accepted
+    left: int  # messages that were read ahead of a pipe, and never accepted
 
     @property
     def settled(self):
         return sum(self.tasks)
-
-    @property
-    def without_outcome(self):
-        return self.tasks_in_flight + self.left
 
     @property
     def balanced(self):
@@ -112,7 +108,7 @@ def exit_code(ending, books, books_expected):
         return Exit.INTERNAL if books_expected else Exit.OK
     if not books.balanced:
         return Exit.INTERNAL
-    if books.without_outcome:
+    if books.tasks_in_flight:
         return Exit.NO_OUTCOME
     return Exit.OK if books.complete else Exit.INCOMPLETE
 
@@ -126,9 +122,11 @@ def closing_words(ending, books, books_expected):
         elif books_expected and ending == Ending():
             words.append("the broker left no books")
         return words
-    if books.without_outcome:
-        words.append(f"{messages(books.without_outcome)} left without an outcome"
+    if books.tasks_in_flight or (books.left and ending.broker_died):
+        words.append(f"{messages(books.tasks_in_flight + books.left)} left without an outcome"
                      f" ({books.tasks_in_flight} in flight, {books.left} not accepted)")
+    elif books.left:
+        words.append(f"{messages(books.left)} read from the input and not accepted any more: give them again")
     if not books.balanced and not ending.broker_died:
         words.append("the books do not balance")
     return words

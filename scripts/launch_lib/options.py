@@ -30,14 +30,14 @@ class Flag:
 
 FLAGS = (
     Flag("workers", "N", values.whole(1, 1024), "launch", "worker processes (as many as there are cores)"),
-    Flag("fanout", "K", values.whole(1, 1024), "broker", "the most attempts of one task alive together (2)"),
+    Flag("fanout", "K", values.whole(1, 1000), "broker", "the most attempts of one task alive together (2)"),
     Flag("hedge", "0|DUR|pNN", values.hedge, "broker",
          "when the next attempt starts: 0 at once (a race), 20ms after the last, p95 as measured"),
     Flag("hedge-budget", "PCT", values.percent, "broker", "extra attempts as a share of tasks, such as 5%"),
     Flag("deadline", "DUR|none", values.deadline, "broker", "how long a task may take (30s)"),
     Flag("grace", "DUR", values.grace, "worker", "how long a cancelled attempt may take until it is killed (1s)"),
     Flag("attempts", "N", values.whole(1, 1000), "broker", "how many attempts may fail before the task fails (fanout)"),
-    Flag("window", "N", values.whole(1, 100_000_000), "broker", "the most tasks in flight"),
+    Flag("window", "N", values.whole(1, 10_000_000), "broker", "the most tasks in flight"),
     Flag("slots", "N", values.whole(1, 1024), "worker", "places where work runs, in each worker"),
     Flag("input", "FILE", values.path, "launch", "read messages from FILE, not from stdin"),
     Flag("output", "FILE", values.path, "launch", "write outcomes to FILE (made anew), not to stdout"),
@@ -72,7 +72,7 @@ argument {} is replaced by the message. There is no shell: write -- sh -c '...' 
     launch --fanout 3 --hedge 0 --input puzzles --output answers -- ./solve
     launch --hedge p95 --hedge-budget 5% --deadline 2s -- curl -sf https://example.org/{}
 
-options (defaults in parentheses; DUR needs its unit: 100us, 5ms, 1.5s, 2m, 1h; SIZE is in bytes, or 64k, 1m, 1g):
+options (defaults in parentheses; DUR needs its unit: 100us, 5ms, 1.5s, 2m, 1h; SIZE is in bytes, or 64k, 1m):
 """
 _TAIL = """
 With a PROCFILE only --run-dir, --quiet and --log-level have a meaning: say the rest to the processes. PATH then begins
@@ -191,7 +191,8 @@ def _check_form(options, positional):
         raise usage("no command: give it after '--'")
     if handler is not None and handler not in HANDLERS_WITH_COMMAND and options.command is not None:
         raise usage(f"--handler {handler} takes no COMMAND")
-    options.given.setdefault("fanout", DEFAULT_FANOUT)
+    if not os.environ.get("CURFEW_FANOUT"):  # the processes look into the environment too
+        options.given.setdefault("fanout", DEFAULT_FANOUT)
 
 
 def _check_procfile_form(options, positional):

@@ -18,7 +18,7 @@ _BYTES = {None: 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 LONGEST_GRACE = 3600.0
 LONGEST_DURATION = 8760 * 3600.0  # a year: what is longer is meant as 'none'
-LARGEST_SIZE = 1 << 30
+LARGEST_SIZE = 64 << 20
 
 
 def seconds(text):
@@ -71,7 +71,7 @@ def size(text):
     match = _SIZE.fullmatch(text)
     count = int(match[1]) * _BYTES[match[2] and match[2].lower()] if match else 0
     if not 1 <= count <= LARGEST_SIZE:
-        raise ValueError("a number of bytes, with k, m or g behind it (64k), up to 1g")
+        raise ValueError("a number of bytes, with k or m behind it (64k), up to 64m")
     return str(count)
 
 

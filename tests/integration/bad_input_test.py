@@ -471,6 +471,7 @@ class Junk(BadInputTest):
             with self.subTest(socket=name):
                 frames = [self.random.randbytes(self.random.randrange(200)) for _ in range(1000)]
                 self.counted(process, "malformed_frames", self.send_all(name, frames))
+                self.launched.says(rf"{process}.* frames_dropped count=\d+")
         self.all_come_out()
 
     def test_frames_of_another_road_or_version_are_counted_as_malformed(self):

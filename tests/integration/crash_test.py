@@ -289,6 +289,16 @@ class Launch(CrashTest):
                 eventually(lambda: not os.listdir(self.private), "the private run directory to be removed", 1.0)
                 self.the_run_directory_is_gone()
 
+    def test_after_launch_is_killed_what_is_not_ours_stays_in_a_given_run_directory(self):
+        os.makedirs(os.path.join(self.run_dir, "mine"))
+        with open(os.path.join(self.run_dir, "notes"), "w") as notes:
+            notes.write("mine")
+        launch = self.group("--workers", "2", "--handler", "sleep:1h", stdin=numbers(10))
+        self.broker_until(lambda b: b["tasks"]["in_flight"] == 10, "the work")
+        launch.signal(signal.SIGKILL)
+        launch.code()
+        eventually(lambda: sorted(os.listdir(self.run_dir)) == ["mine", "notes"], "the end of what is ours", 4.0)
+
     def test_after_launch_is_killed_work_that_traps_term_is_killed_too(self):
         launch = self.group("--workers", "1", "--grace", "300ms", "--", "sh", "-c",
                             f'trap "" TERM; sleep {self.sleep}; sleep {self.sleep}', stdin=b"x\n")
@@ -307,6 +317,8 @@ class Launch(CrashTest):
         tasks, _ = self.ends_well(launch)  # its stdin is still open
         self.assertEqual(tasks["all"], tasks["completed"])
         self.assertEqual(sorted(map(int, launch.lines)), list(range(1, tasks["all"] + 1)))
+        left = launch.says(r"launch: (\d+) messages? read from the input and not accepted any more") if tasks["all"] < 20 else [0, 0]
+        self.assertEqual(tasks["all"] + int(left[1]), 20, "what was taken out of the pipe and not done is said")
         self.the_run_directory_is_gone()
 
     def test_a_second_int_stops_now(self):

@@ -6,6 +6,7 @@ balance, nothing is left.
 Crashes are in crash_test.py, junk in bad_input_test.py.
 """
 
+import collections
 import contextlib
 import itertools
 import json
@@ -770,8 +771,11 @@ class DeadLetters(FaultTest):
         for letter in letters.values():
             kills = letter["message"].startswith("kill")
             self.assertIn("killed 2 workers" if kills else f"no {letter['message']}", letter["error"])
-            ends = [past["end"] for past in letter["history"]]
-            self.assertEqual(ends, 2 * ["lost" if kills else "failed"], letter)
+            # One that waited in a worker which another message killed is lost with it, and is not blamed.
+            ends = collections.Counter(past["end"] for past in letter["history"])
+            self.assertEqual(ends["failed"], 0 if kills else 2, letter)
+            self.assertGreaterEqual(ends["lost"], 2 if kills else 0, letter)
+            self.assertEqual(ends["lost"] + ends["failed"], len(letter["history"]), letter)
         self.assertEqual(attempts["failed"], 10)
         waits = {f"w{n}": re.findall(rf"^launch: w{n} \(pid \d+\) died \(SIGKILL\), starting it again in (\S+ m?s)$", launch.err,
                                      re.MULTILINE) for n in range(1, workers + 1)}

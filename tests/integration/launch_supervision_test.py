@@ -295,11 +295,10 @@ class ExitCodesAndBooks(LaunchTest):
         self.assertEqual((self.code(launch), self.err(launch)), (70, "launch: the broker left no books\n"))
 
     def test_messages_without_an_outcome_are_75(self):
-        for words in ({"in_flight": 2}, {"left": 2}):
-            self.broker_ends_with(0, tasks=(5, 0, 0, 0), **words)
-            launch = self.start_quick("--quiet")
-            self.assertEqual(self.code(launch), 75, words)
-            self.assertIn("launch: 2 messages left without an outcome", self.err(launch))
+        self.broker_ends_with(0, tasks=(5, 0, 0, 0), in_flight=2, left=1)
+        launch = self.start_quick("--quiet")
+        self.assertEqual(self.code(launch), 75)
+        self.assertIn("launch: 3 messages left without an outcome (2 in flight, 1 not accepted)\n", self.err(launch))
 
     def test_64_and_74_of_any_process_end_the_group_with_that_code(self):
         for name, code in (("broker", 64), ("broker", 74), ("w2", 64), ("collector", 74)):
@@ -323,6 +322,12 @@ class ExitCodesAndBooks(LaunchTest):
             self.assertRegex(self.err(launch), rf"launch: broker \(pid \d+\) died \({name}\): stopping the group\n")
             self.assertIn("launch: 8 messages left without an outcome (7 in flight, 1 not accepted)\n", self.err(launch))
 
+    def test_what_was_read_ahead_of_a_drain_is_said(self):
+        self.broker_ends_with(0, tasks=(5, 0, 0, 0), left=3)
+        launch = self.start_quick()
+        self.assertEqual(self.code(launch), 0)
+        self.assertIn("launch: 3 messages read from the input and not accepted any more: give them again\n", self.err(launch))
+
     def test_a_broker_that_dies_before_its_books_is_75(self):
         self.script("broker", [["kill", 9]])
         launch = self.start_quick()
@@ -344,9 +349,10 @@ class ExitCodesAndBooks(LaunchTest):
         ended, balanced = books.Ending, books.decode(self._page(page((1, 0, 0, 0))))
         unbalanced = books.decode(self._page(page((1, 1, 0, 0), accepted=9, left=1)))
         left = books.decode(self._page(page((1, 1, 0, 0), left=1)))
+        in_flight = books.decode(self._page(page((1, 1, 0, 0), in_flight=1)))
         cases = [(ended(signal=2, process_code=74, cannot_run=True), unbalanced, 130),
                  (ended(process_code=74, cannot_run=True), unbalanced, 74), (ended(cannot_run=True), balanced, 70),
-                 (ended(), unbalanced, 70), (ended(broker_died=True), unbalanced, 75), (ended(), left, 75)]
+                 (ended(), unbalanced, 70), (ended(broker_died=True), unbalanced, 75), (ended(), in_flight, 75), (ended(), left, 1)]
         for ending, found, code in cases:
             self.assertEqual(books.exit_code(ending, found, True), code)
 
@@ -369,6 +375,12 @@ class WhatProcessesGet(LaunchTest):
         self.assertEqual(self.started("broker")["argv"], ["--source", "stdin", "--fanout", "2"])
         self.assertEqual(self.started("w1")["argv"], ["--handler", "exec", "--", "cat", "{}", "--x"])
         self.assertEqual(self.started("collector")["argv"], ["--sink", "stdout", "--format", "raw"])
+
+    def test_a_fanout_in_the_environment_is_left_to_the_broker(self):
+        self.broker_ends_with(0)
+        self.env["CURFEW_FANOUT"] = "3"
+        self.assertEqual(self.code(self.start_quick()), 0)
+        self.assertNotIn("--fanout", self.started("broker")["argv"])
 
     def test_each_option_reaches_its_process(self):
         with open(self.path("in"), "w"):
@@ -786,7 +798,7 @@ class CommandLine(LaunchTest):
         wrong = {"workers": numbers, "fanout": numbers, "attempts": numbers, "window": numbers, "slots": numbers,
                  "deadline": (*durations, "0s", "0", "NONE"), "grace": (*durations, "2h", "none"),
                  "hedge": (*durations, "p0", "p100", "p", "95", "p9.5"), "hedge-budget": ("", "%", "5", "-5%", "5%%", "05%", "1001%"),
-                 "max-message": ("", "0", "-1", "1MB", "1 m", "01", "2g", "1.5m", "k"), "max-output": ("0", "x"),
+                 "max-message": ("", "0", "-1", "1MB", "1 m", "01", "65m", "1g", "1.5m", "k"), "max-output": ("0", "x"),
                  "ok-exit": ("", "256", "-1", "1,", "1, 2", "01", "1-3"), "reject-exit": ("x",), "handler": ("", "-x"),
                  "input": ("", "--json"), "output": ("",), "run-dir": ("",), "log-level": ("",)}
         for name, texts in wrong.items():
@@ -797,7 +809,7 @@ class CommandLine(LaunchTest):
 
     def test_values_that_are_right_are_taken(self):
         right = {"hedge": ("0", "20ms", "p95", "p1", "100us"), "deadline": ("none", "1.5s", "2m", "1h", "100us"), "grace": ("0ms", "1h"),
-                 "hedge-budget": ("0%", "2.5%", "200%"), "ok-exit": ("0", "0,255"), "max-message": ("1", "1g", "10k", "64K")}
+                 "hedge-budget": ("0%", "2.5%", "200%"), "ok-exit": ("0", "0,255"), "max-message": ("1", "64m", "10k", "64K")}
         for name, texts in right.items():
             for text in texts:
                 self.assertIn(name, options.parse([f"--{name}={text}", "--", "cat"]).given)

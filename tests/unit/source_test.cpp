@@ -171,6 +171,46 @@ TEST(LineSource, AnEndedSourceAsksForNothing) {
     EXPECT_EQ(poller.size(), 0U);
 }
 
+TEST(LineSource, WhatWasReadAheadOfAPipeIsCounted) {
+    Pipe pipe;
+    LineSource source(pipe.give_reader(), '\n', 100);
+    pipe.put("one\ntwo\nthree\nfo");
+    std::string_view message;
+    ASSERT_TRUE(source.next(message));
+    EXPECT_EQ(source.left(), 2U) << "the last is not whole";
+    ASSERT_TRUE(source.next(message) && source.next(message));
+    EXPECT_FALSE(source.next(message));
+    EXPECT_EQ(source.left(), 0U);
+    pipe.close_writer();
+    ASSERT_TRUE(source.next(message));
+    EXPECT_EQ(message, "fo");
+    EXPECT_EQ(source.left(), 0U);
+}
+
+TEST(LineSource, TheLastMessageThatWasReadAheadCountsWithoutItsSeparatorToo) {
+    Pipe pipe;
+    LineSource source(pipe.give_reader(), '\n', 4);
+    pipe.put("far too long");
+    pipe.close_writer();
+    std::string_view message;
+    EXPECT_FALSE(source.next(message));
+    EXPECT_EQ(source.left(), 0U) << "it was refused";
+}
+
+TEST(LineSource, AFileIsGivenBackAsFarAsItWasNotTaken) {
+    const TempDir dir;
+    const int descriptor = open(dir.write("in", "one\ntwo\nthree\n").c_str(), O_RDONLY);
+    const int shared = dup(descriptor);
+    {
+        LineSource source(descriptor, '\n', 100);
+        std::string_view message;
+        ASSERT_TRUE(source.next(message));
+        EXPECT_EQ(source.left(), 0U);
+    }
+    LineSource rest(shared, '\n', 100);
+    EXPECT_EQ(drain(rest), (Messages{"two", "three"}));
+}
+
 TEST(LineSource, ADirectoryIsNoSource) {
     const TempDir dir;
     const int descriptor = open(dir.file("").c_str(), O_RDONLY);
