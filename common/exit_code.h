@@ -1,4 +1,5 @@
-// The exit codes of every process and of launch: one table. docs/architecture.md repeats it for people.
+// The exit codes of broker, worker and collector, which launch shares (scripts/launch_lib/exits.py). The table with
+// those of all programs is in docs/architecture.md.
 #pragma once
 
 namespace curfew {

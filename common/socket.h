@@ -1,8 +1,8 @@
 // ZeroMQ sockets the way this project uses them: no send blocks, no exception on the way of a message, LINGER and marks
 // set before bind or connect, one frame a message. A socket belongs to one thread.
 //
-// The marks follow zeromq's facts on libzmq 4.3.4 (docs/decisions.md): a PULL under credit has none, since reaching it
-// can lose messages or abort the process; a PUSH has one as an alarm. Errors of bind and connect are thrown as
+// The marks follow from how libzmq 4.3.4 behaves: a PULL under credit has none, since reaching it can lose messages or
+// abort the process; a PUSH has one as an alarm. Errors of bind and connect are thrown as
 // EndpointError, with what to do; anything else that libzmq reports is a broken invariant and ends the process.
 #pragma once
 
@@ -28,7 +28,7 @@ void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure);
 /// How often somebody who connected was turned away since there was no descriptor for him. For any thread.
 [[nodiscard]] std::uint64_t turned_away();
 
-/// The context of a process: one, made after all forks.
+/// The context of a process: one. Who forks later execs at once.
 [[nodiscard]] zmq::context_t make_context();
 
 /// A frame that goes to several sockets: they share its memory.

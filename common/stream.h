@@ -7,7 +7,7 @@
 // reconnect it is not FIFO. Go-back-N suffices: nothing is lost in normal running. After a loss the sender goes back to
 // the oldest batch and sends a window at a time, as fast as acknowledgements come; new batches queue up behind it, so
 // that it catches up however many there are. Pure, not thread safe. Memory: what is not acknowledged; the other side
-// acknowledges every turn.
+// acknowledges within a part of its heartbeat.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,8 @@ public:
     /// The other side has all up to `number`. Hearsay beyond what was sent is ignored.
     void acknowledge(Instant now, std::uint64_t number);
 
-    /// Sends what is new and, when no acknowledgement has come for `patience`, everything that is kept once more.
+    /// Sends what is new and, when no acknowledgement has come for `patience`, what is kept once more, from the oldest
+    /// on.
     template <typename Send>
     void send_due(Instant now, Duration patience, Send&& send) {
         if (!kept_.empty() && now - quiet_since_ >= patience) {

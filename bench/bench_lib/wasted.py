@@ -5,10 +5,9 @@ before the win is what a race is; what they burn after it is our fault. That can
 processor time, which the race itself moves by far more. But a loser burns at most from the winner's end to its own, and
 that is three hops (winner to collector, collector to broker, broker to loser) and a stop; the broker's `cancel_time`
 is the same three hops in another order (broker to loser, loser to collector, collector to broker) and the stop. So
-`wasted` = the losers called home x the mean of cancel_time / the processor time of the workers. All losers count, also
-those that ended by themselves before the stop came or had not begun, and the mean is taken from p50, p90, p99 and p99.9 as
-if all below the median were the median: so it is rather too much. No time counts for more than the work is long: a
-process that waited for a core makes cancel_time longer, but nobody burns more than the whole of the work.
+`wasted` = the sum of cancel_time over all losers called home / the processor time of the workers. All losers count, also
+those that ended by themselves before the stop came or had not begun, and also the time that a process waited for a
+core, while its loser may have waited too: so it is rather too much.
 
 `bare hops`: what three hops with nothing in between (ring.cpp) would waste where all cores spin, for as many losers.
 """
@@ -44,25 +43,19 @@ def measure(place, options):
         raise Failure(wrong)
     times = answer[0]["cancel_time"]
     _, late, cancelled = ending.books.attempts[:3]
-    mean_us = _mean(times)
+    called_home = sum(times["counts"])
     work_s = sum(after[name][1] - before[name][1] for name in ("w1", "w2"))
     bare_us = cancel.bare_hops(place, min(count, 500))["mean_us"]
     return {
-        "bare hops": (100 * times["count"] * bare_us / 1e6 / work_s, "%"),
-        "wasted": (100 * times["count"] * mean_us / 1e6 / work_s, "%"),
-        "losers called home": (times["count"], ""),
+        "bare hops": (100 * called_home * bare_us / 1e6 / work_s, "%"),
+        "wasted": (100 * times["sum_us"] / 1e6 / work_s, "%"),
+        "losers called home": (called_home, ""),
         "losers ended cancelled": (cancelled, ""),
         "losers ended late": (late, ""),
         "cancel time: p50": (times["p50_us"], "us"),
-        "cancel time: mean, each at most the work": (mean_us, "us"),
+        "cancel time: mean": (times["sum_us"] / called_home, "us"),
         "cancel time: p99": (times["p99_us"], "us"),
         "processor time of the workers": (work_s, "s"),
         "the same / messages x work": (work_s / (count * WORK_MS / 1000), "x"),
     }
 
-
-def _mean(times):
-    """From the quantiles, straight between two of them; see above for what is cut."""
-    p50, p90, p99, p999 = (min(times[name], WORK_MS * 1000) for name in ("p50_us", "p90_us", "p99_us", "p999_us"))
-    at = [(0.0, p50), (0.5, p50), (0.9, p90), (0.99, p99), (0.999, p999), (1.0, p999)]
-    return sum((right - left) * (low + high) / 2 for (left, low), (right, high) in zip(at, at[1:]))
