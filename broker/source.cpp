@@ -35,22 +35,13 @@ LineSource::~LineSource() {
     close(descriptor_);
 }
 
-std::size_t LineSource::separator_at() const {
-    const std::size_t from = std::max(begin_, searched_);
-    const void* found = from == end_ ? nullptr : std::memchr(buffer_.data() + from, separator_, end_ - from);
-    searched_ = found == nullptr ? end_ : static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data());
-    return found == nullptr ? kNone : searched_;
-}
-
 bool LineSource::next(std::string_view& message) {
     for (;;) {
-        const std::size_t at = separator_at();
-        const bool last = at == kNone && at_end_ && begin_ < end_;
-        if (at != kNone || last) {
-            const std::size_t end = last ? end_ : at;
+        const bool last = whole() == 0 && at_end_ && begin_ < end_;
+        if (whole() > 0 || last) {
+            const std::size_t end = last ? end_ : separators_[next_separator_++];
             message = {buffer_.data() + begin_, end - begin_};
             begin_ = last ? end : end + 1;
-            if (!last) --whole_;
             taken_ += message.size() + (last ? 0 : 1);
             if (!std::exchange(skipping_, false) && message.size() <= max_message_) return true;
             ++refused_;
@@ -59,7 +50,7 @@ bool LineSource::next(std::string_view& message) {
         if (end_ - begin_ > max_message_) {  // too long already: forget it, look for its end
             skipping_ = true;
             taken_ += end_ - begin_;
-            begin_ = end_ = searched_ = 0;
+            begin_ = end_ = 0;
         }
         if (at_end_) {
             if (std::exchange(skipping_, false)) ++refused_;  // it had no end
@@ -69,7 +60,7 @@ bool LineSource::next(std::string_view& message) {
     }
 }
 
-/// Reads once. False if nothing came.
+/// Reads once, when no whole message is left. False if nothing came.
 bool LineSource::fill() {
     if (!regular_) {
         pollfd item{descriptor_, POLLIN, 0};
@@ -78,7 +69,6 @@ bool LineSource::fill() {
     if (begin_ != 0) {
         std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
         end_ -= begin_;
-        searched_ -= std::min(searched_, begin_);
         begin_ = 0;
     }
     if (buffer_.size() - end_ < kChunk) buffer_.resize(end_ + kChunk);
@@ -87,10 +77,20 @@ bool LineSource::fill() {
         if (errno == EAGAIN || errno == EINTR) return false;
         throw std::system_error(errno, std::generic_category(), "cannot read the source");
     }
-    whole_ += static_cast<std::uint64_t>(std::count(buffer_.data() + end_, buffer_.data() + end_ + got, separator_));
     end_ += static_cast<std::size_t>(got);
+    find_separators(end_ - static_cast<std::size_t>(got));
     if (got == 0) at_end_ = true;
     return got > 0 || end_ > 0;
+}
+
+void LineSource::find_separators(std::size_t from) {
+    separators_.clear();
+    next_separator_ = 0;
+    while (const void* found = std::memchr(buffer_.data() + from, separator_, end_ - from)) {
+        const auto at = static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data());
+        separators_.push_back(static_cast<std::uint32_t>(at));
+        from = at + 1;
+    }
 }
 
 void LineSource::wait_for(Poller& poller) {

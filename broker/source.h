@@ -46,18 +46,18 @@ public:
 
     bool next(std::string_view& message) override;
     bool ended() const override { return at_end_ && begin_ == end_; }
-    bool has_buffered() const override { return separator_at() != kNone || regular_; }
+    bool has_buffered() const override { return whole() > 0 || regular_; }
     void wait_for(Poller& poller) override;
     std::uint64_t refused() const override { return refused_; }
     std::uint64_t bytes_total() const override { return total_; }
     std::uint64_t bytes_read() const override { return taken_; }
-    std::uint64_t left() const override { return regular_ ? 0 : whole_ + (ends_open() ? 1 : 0); }
+    std::uint64_t left() const override { return regular_ ? 0 : whole() + (ends_open() ? 1 : 0); }
 
 private:
-    static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-
-    [[nodiscard]] std::size_t separator_at() const;
+    /// Messages in the buffer that have their separator.
+    [[nodiscard]] std::size_t whole() const { return separators_.size() - next_separator_; }
     bool fill();
+    void find_separators(std::size_t from);
     /// The last message has no separator behind it.
     [[nodiscard]] bool ends_open() const { return at_end_ && begin_ < end_ && buffer_[end_ - 1] != separator_; }
 
@@ -68,8 +68,8 @@ private:
     std::vector<char> buffer_;  // its size is room, what was read ends at end_
     std::size_t begin_ = 0;     // of what has not been handed over
     std::size_t end_ = 0;
-    mutable std::size_t searched_ = 0;  // no separator between begin_ and here
-    std::uint64_t whole_ = 0;           // separators between begin_ and end_
+    std::vector<std::uint32_t> separators_;  // where they are in the buffer
+    std::size_t next_separator_ = 0;         // of them: those before it are behind begin_
     bool at_end_ = false;
     bool skipping_ = false;  // in the middle of a message over the limit
     std::uint64_t refused_ = 0;
