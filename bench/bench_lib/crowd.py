@@ -1,8 +1,8 @@
 """What a crowd of lookers costs: one group that is kept busy, and in turn with and without many who ask or never read.
 
-Two runs of a group differ by far more than what is looked for, so one group goes through many slices of some seconds, in
+Two runs of a group differ by far more than what is looked for, so one group goes through many slices of a second or two, in
 the order without, with, with, without, so that a machine that grows slower or faster does so for both. The crowd
-(crowd.cpp) comes some tenths before its slice and goes some before the next, whose beginning it would disturb. The group
+(crowd.cpp) comes a second before its slice and goes a second before the next, which its coming and going would disturb. The group
 reads the same file again and again, and writes into /dev/null, since the writing back of a file would come and go too.
 Compared are the sums of each four slices; its own processor time is the crowd's: the ratio of the group's processor
 time for a message shows what the crowd costs the group, that of the rates what it costs on these cores.
