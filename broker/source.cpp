@@ -14,7 +14,8 @@
 namespace curfew {
 namespace {
 
-constexpr std::size_t kChunk = 256 * 1024;
+/// Small enough to stay in the cache until its messages are accepted.
+constexpr std::size_t kChunk = 64 * 1024;
 
 }  // namespace
 

@@ -14,7 +14,7 @@ using support::Pipe;
 using support::TempDir;
 using Messages = std::vector<std::string>;
 
-constexpr std::size_t kChunk = 256 * 1024;  // what is read at once
+constexpr std::size_t kChunk = 64 * 1024;  // what is read at once
 
 /// What comes now.
 Messages drain(LineSource& source) {
