@@ -79,12 +79,17 @@ constexpr std::uint64_t kFull = UINT64_MAX;
 /// In flight for each credit. Told apart in 128 steps, which is exact for small credits; where the credit is large and
 /// far above the slots, as that of quick work is, in 16: tasks go to the same workers until those are a step ahead of
 /// the others, and share their batch. With 64 workers of echo an attempt costs a fourth of what it does where each task
-/// goes to the next four.
+/// goes to the next four. What was sent in this turn is counted apart from what was there, so that those that are
+/// chosen together are a step ahead together, and the next batch goes to others altogether.
 std::uint64_t load_of(const WorkerSession& worker) {
     constexpr std::uint64_t kSteps = 128, kCoarse = 8, kAhead = 8;
-    const std::uint64_t load = std::uint64_t{worker.in_flight} * kSteps / worker.credit;
+    const auto steps = [&](std::uint64_t attempts, std::uint64_t width) {
+        return attempts * kSteps / worker.credit / width * width;
+    };
     const bool quick = worker.credit > kSteps && worker.credit > kAhead * worker.slots;
-    return quick ? load / kCoarse * kCoarse : load;
+    if (!quick) return steps(worker.in_flight, 1);
+    const std::uint32_t here = worker.in_flight - std::min(worker.in_flight, worker.chosen);
+    return steps(here, kCoarse) + steps(worker.chosen, kCoarse);
 }
 
 }  // namespace
@@ -188,7 +193,7 @@ WorkerSession* Roster::choose_unmarked(const Task& task) {
         }
     }
     if (best == nullptr) return nullptr;
-    if (!std::exchange(best->chosen, true)) chosen_.push_back(best->session);
+    if (best->chosen++ == 0) chosen_.push_back(best->session);
     ++best->in_flight;
     changed(*best);
     return best;
@@ -199,7 +204,7 @@ void Roster::next_turn() {
     for (const Session session : chosen_) {
         WorkerSession* worker = find(session);
         if (worker == nullptr) continue;
-        worker->chosen = false;
+        worker->chosen = 0;
         worker->last_chosen = turn_;
         changed(*worker);
     }

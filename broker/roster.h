@@ -78,7 +78,7 @@ struct WorkerSession {
     std::size_t place = 0;             ///< in its pool's heap
     std::uint64_t load = 0;            ///< in flight for each credit, coarse; the most there is: it can take nothing
     std::uint64_t last_chosen = 0;     ///< the turn that followed the one in which it was chosen last
-    bool chosen = false;               ///< in this turn
+    std::uint32_t chosen = 0;          ///< how often in this turn
     std::uint64_t chosen_against = 0;  ///< the choice in which it could not be taken
 
     [[nodiscard]] bool can_take() const {

@@ -133,6 +133,17 @@ TEST_F(RosterTest, WithinATurnTheSameIsChosenUntilItIsAStepAhead) {
     EXPECT_EQ(std::count(chosen.begin() + 100, chosen.end(), "b"), 100);
 }
 
+TEST_F(RosterTest, ThoseThatAreChosenTogetherAreAStepAheadTogetherHoweverMuchTheyHad) {
+    std::uint32_t had = 0;
+    for (const char* name : {"a", "b", "c", "d"}) load(add(name, "pool", 1600), had += 17);
+    std::set<std::set<Session>> pairs;
+    for (int i = 0; i < 400; ++i) {
+        WorkerSession* first = roster.choose(task);
+        pairs.insert({first->session, roster.choose_another(task, *first)->session});
+    }
+    EXPECT_EQ(pairs.size(), 2U) << "and the other two have the rest";
+}
+
 TEST_F(RosterTest, WithSmallCreditsNoneIsAheadOfTheOthers) {
     for (const char* name : {"a", "b"}) add(name, "pool", 100);
     for (int i = 0; i < 200; ++i) {
