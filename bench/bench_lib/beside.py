@@ -1,12 +1,11 @@
-"""Our own small C++ programs, which stand beside a group or speak to it: found or compiled, run, and what they say."""
+"""Our own small C++ programs, which stand beside a group or speak to it: built, run, and what they say."""
 
+import functools
 import json
 import os
 import subprocess
 
 from .group import Failure
-
-SOURCES = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def seconds_of(place, name, source, count, *words):
@@ -50,14 +49,18 @@ def said_by(name, process):
 
 
 def program(place, name):
-    """The one of the build (-DCURFEW_BENCH=ON), else our own, compiled here."""
-    built = os.path.join(place.built_in, f"curfew-{name.replace('_', '-')}")
-    if os.access(built, os.X_OK):
-        return built
-    own = place.file(name)
-    if not os.path.exists(own):
-        compiled = subprocess.run([os.environ.get("CXX", "c++"), "-std=c++20", "-O2", os.path.join(SOURCES, f"{name}.cpp"),
-                                   "-o", own, "-lzmq"], capture_output=True, text=True, check=False)
-        if compiled.returncode != 0:
-            raise Failure(f"cannot compile {name}.cpp: {compiled.stderr.strip()}")
-    return own
+    """Built first where the binaries lie in a build, else as it lies beside them. A path is taken as it is."""
+    return name if os.path.isabs(name) else _built(place.built_in, f"curfew-{name.replace('_', '-')}")
+
+
+@functools.cache
+def _built(bin_dir, name):
+    build = os.path.dirname(bin_dir)
+    if os.path.exists(os.path.join(build, "CMakeCache.txt")):
+        made = subprocess.run(["cmake", "--build", build, "--target", name], capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise Failure(f"cannot build {name}: {(made.stderr or made.stdout).strip()}")
+    path = os.path.join(bin_dir, name)
+    if not os.access(path, os.X_OK):
+        raise Failure(f"there is no {name} in {bin_dir}, nor a build that could make it: say -DCURFEW_BENCH=ON to cmake")
+    return path

@@ -7,12 +7,13 @@ INGEST = "ipc://$CURFEW_RUN_DIR/ingest.sock"
 RESULTS = "ipc://$CURFEW_RUN_DIR/out.sock"
 
 
-def write(place, workers, broker=(), sink="stdout", source="stdin"):
-    """The file's path. `workers` has the flags of each; a sink's file is made anew. $CURFEW_RUN_DIR is the run directory."""
+def write(place, workers, broker=(), sink="stdout", source="stdin", worker="curfew-worker"):
+    """The file's path. `workers` has the flags of each, `worker` is their program; a sink's file is made anew.
+    $CURFEW_RUN_DIR is the run directory."""
     if sink.startswith("file:") and os.path.exists(sink.removeprefix("file:")):
         os.unlink(sink.removeprefix("file:"))
     lines = [f'collector: curfew-collector --sink "{sink}"']
-    lines += [f"w{number}: curfew-worker {_words(flags)}" for number, flags in enumerate(workers, start=1)]
+    lines += [f"w{number}: {worker} {_words(flags)}" for number, flags in enumerate(workers, start=1)]
     lines += [f'broker: curfew-broker --source "{source}" {_words(broker)}']
     path = place.file("Procfile")
     with open(path, "w", encoding="utf-8") as file:

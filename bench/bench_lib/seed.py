@@ -11,8 +11,6 @@ import subprocess
 from . import beside, echo, messages
 from .group import Failure
 
-GO = "seed_daemon_go"
-
 add_options = echo.add_options
 
 
@@ -27,8 +25,7 @@ def measure(place, options):
     figures |= _one(place, "C++", "seed_daemon", source, options, words, rate)
     if not shutil.which("go"):
         return figures | {"one process in Go: no go installed": (0, "")}
-    _compile_go(place)
-    return figures | _one(place, "Go", GO, source, options, words, rate)
+    return figures | _one(place, "Go", _compiled_go(place), source, options, words, rate)
 
 
 def _one(place, language, program, source, options, words, rate):
@@ -36,12 +33,13 @@ def _one(place, language, program, source, options, words, rate):
     return {f"one process in {language}": (other, "1/s"), f"one process in {language} / curfew": (other / rate, "x")}
 
 
-def _compile_go(place):
-    """To where beside.program() finds it; the compiler's cache goes with the place."""
-    if os.path.exists(place.file(GO)):
-        return
-    compiled = subprocess.run(["go", "build", "-o", place.file(GO), os.path.join(beside.SOURCES, "seed_daemon.go")],
-                              env={**os.environ, "GOCACHE": place.file("go-cache")},
-                              capture_output=True, text=True, check=False)
-    if compiled.returncode != 0:
-        raise Failure(f"cannot compile seed_daemon.go: {compiled.stderr.strip()}")
+def _compiled_go(place):
+    """The program's path; the compiler's cache goes with the place."""
+    path = place.file("seed_daemon_go")
+    if not os.path.exists(path):
+        compiled = subprocess.run(["go", "build", "-o", path, os.path.join(place.root, "bench", "seed_daemon.go")],
+                                  env={**os.environ, "GOCACHE": place.file("go-cache")},
+                                  capture_output=True, text=True, check=False)
+        if compiled.returncode != 0:
+            raise Failure(f"cannot compile seed_daemon.go: {compiled.stderr.strip()}")
+    return path

@@ -1,20 +1,18 @@
 """Which share of the workers' processor time is burned by losers after the win, where the work is a C++ function.
 
-A race of two on two workers with one slot each; each attempt burns 10 ms and looks at its stop token. What losers burn
-before the win is what a race is; what they burn after it is our fault. That cannot be had from the sum of the
-processor time, which the race itself moves by far more. But a loser burns at most from the winner's end to its own, and
-that is three hops (winner to collector, collector to broker, broker to loser) and a stop; the broker's `cancel_time`
-is the same three hops in another order (broker to loser, loser to collector, collector to broker) and the stop. So
-`wasted` = the sum of cancel_time over all losers called home / the processor time of the workers. All losers count, also
-those that ended by themselves before the stop came or had not begun, and also the time that a process waited for a
-core, while its loser may have waited too: so it is rather too much.
+A race of two on two workers with one slot each; each attempt burns 10 ms and looks at its stop token, as that of
+`--handler spin:10ms` does. What losers burn before the win is what a race is; what they burn after it is our fault.
+The work keeps an account of itself (burner.cpp): when each attempt began and ended, and when it was without a
+processor. So an attempt burned in vain from the instant when the first of its task was done, or from its own beginning
+where that came later, to its own end, without its pauses.
 
-`bare hops`: what three hops with nothing in between (ring.cpp) would waste where all cores spin, for as many losers.
+`bare hops` is a floor: what as many losers would burn if a call home were three hops with nothing in between (ring.cpp,
+beside work that spins), half of which on two cores is a wait without a processor, so it is rather too much.
 """
 
 import subprocess
 
-from . import accounts, cancel, messages
+from . import accounts, beside, cancel, messages, procfile
 from .group import Failure, Group
 from .req import Client
 
@@ -27,8 +25,12 @@ def add_options(parser):
 
 def measure(place, options):
     count = options.messages
-    with Group(place, "--quiet", "--handler", f"spin:{WORK_MS}ms", "--workers", 2, "--slots", 1, "--fanout", 2,
-               "--output", place.file("out"), stdin=subprocess.PIPE) as group, Client() as client:
+    account = place.file("account")
+    file = procfile.write(place, [("--slots", 1)] * 2, ("--fanout", 2), sink=f"file:{place.file('out')}",
+                          worker=beside.program(place, "burner"))
+    open(account, "wb").close()
+    with Group(place, "--quiet", file, stdin=subprocess.PIPE, environment={"BURNER_ACCOUNT": account}) as group, \
+            Client() as client:
         group.wait_for_workers(client, 2)
         before = accounts.processor_times(group, client)
         messages.write(group.process.stdin.fileno(), 0, count, messages.DIGITS)
@@ -41,21 +43,58 @@ def measure(place, options):
         raise Failure("there were no losers to call home")
     if wrong := messages.check_file(place.file("out"), count, messages.DIGITS):
         raise Failure(wrong)
-    times = answer[0]["cancel_time"]
-    _, late, cancelled = ending.books.attempts[:3]
-    called_home = sum(times["counts"])
+    burned, of_losers, losers, in_vain = _judged(account, count)
     work_s = sum(after[name][1] - before[name][1] for name in ("w1", "w2"))
     bare_us = cancel.bare_hops(place, min(count, 500))["mean_us"]
+    times = answer[0]["cancel_time"]
+    _, late, cancelled = ending.books.attempts[:3]
     return {
-        "bare hops": (100 * called_home * bare_us / 1e6 / work_s, "%"),
-        "wasted": (100 * times["sum_us"] / 1e6 / work_s, "%"),
-        "losers called home": (called_home, ""),
+        "bare hops": (100 * losers * bare_us / 1e6 / work_s, "%"),
+        "wasted": (100 * in_vain / work_s, "%"),
+        "losers that began": (losers, ""),
+        "losers called home": (sum(times["counts"]), ""),
         "losers ended cancelled": (cancelled, ""),
         "losers ended late": (late, ""),
+        "a loser burns after the win: mean": (in_vain / losers * 1e6, "us"),
+        "losers burned in the whole / messages x work": (of_losers / (count * WORK_MS / 1000), "x"),
         "cancel time: p50": (times["p50_us"], "us"),
-        "cancel time: mean": (times["sum_us"] / called_home, "us"),
+        "cancel time: mean": (times["sum_us"] / sum(times["counts"]), "us"),
         "cancel time: p99": (times["p99_us"], "us"),
         "processor time of the workers": (work_s, "s"),
-        "the same / messages x work": (work_s / (count * WORK_MS / 1000), "x"),
+        "of it in the work": (100 * burned / work_s, "%"),
     }
 
+
+def _judged(account, count):
+    """Seconds burned by all, by losers, how many losers began, and seconds burned by them after the win."""
+    attempts = {}
+    with open(account, encoding="ascii") as lines:
+        for line in lines:
+            seq, began, ended, how, *pauses = line.split()
+            spans = [tuple(map(int, pause.split("-"))) for pause in pauses]
+            attempts.setdefault(int(seq), []).append((int(began), int(ended), how, spans))
+    burned, of_losers, losers, in_vain = 0, 0, 0, 0
+    for seq, of_task in attempts.items():
+        done = [attempt for attempt in of_task if attempt[2] == "done"]
+        if not done:
+            raise Failure(f"no attempt of task {seq} was done")
+        winner = min(done, key=lambda attempt: attempt[1])
+        burned += _burned(winner, 0)
+        for loser in of_task:
+            if loser is not winner:
+                losers += 1
+                burned += _burned(loser, 0)
+                of_losers += _burned(loser, 0)
+                in_vain += _burned(loser, winner[1])
+    if len(attempts) != count:
+        raise Failure(f"{len(attempts)} tasks in the account in place of {count}")
+    if losers == 0:
+        raise Failure("no loser began")
+    return burned / 1e9, of_losers / 1e9, losers, in_vain / 1e9
+
+
+def _burned(attempt, since):
+    """Nanoseconds that it had a processor after `since`."""
+    began, ended, _, pauses = attempt
+    since = max(since, began)
+    return max(0, ended - since) - sum(max(0, to - max(since, start)) for start, to in pauses)
