@@ -243,31 +243,58 @@ void Dispatcher::on_deadline(Instant now, Seq seq) {
     }
 }
 
-void Dispatcher::on_hedge(Instant now, Seq seq) {
-    if (mutated(Mutant::hedge_timer_missed)) return;
+/// The task, if it still wants the hedge that was due then: it runs, and no attempt has started since. Else null, and
+/// it has no hedge any more.
+Task* Dispatcher::task_of_hedge(Seq seq, Instant due_at) {
     Task* task = ledger_.task(seq);
-    if (task == nullptr || task->hedge_at > now) return;
-    task->hedge_at = kNever;
-    if (task->state != TaskState::open || task->expired) return;
+    if (task == nullptr || task->hedge_at != due_at) return nullptr;
     const auto alive = static_cast<std::uint32_t>(task->alive.size());
-    if (alive == 0 || alive + (task->released - task->started) >= config_.fanout) return;
-    if (!hedging_.take_token()) return;
-    ++task->released;
-    ++task->hedges_due;
-    if (!start_due(now, seq, *task)) wait_for_worker(seq, *task, false);
+    const bool room = alive > 0 && alive + (task->released - task->started) < config_.fanout;
+    if (room && task->state == TaskState::open && !task->expired) return task;
+    task->hedge_at = kNever;
+    return nullptr;
+}
+
+/// False if there is no budget for it.
+bool Dispatcher::start_hedge(Instant now, Seq seq, Task& task) {
+    if (!hedging_.take_token()) return false;
+    task.hedge_at = kNever;
+    ++task.released;
+    ++task.hedges_due;
+    if (!start_due(now, seq, task)) wait_for_worker(seq, task, false);
+    return true;
+}
+
+void Dispatcher::start_hedges(Instant now) {
+    withheld_.fire_while(now, [&](Seq seq, Instant due_at) {
+        if (Task* task = task_of_hedge(seq, due_at)) return start_hedge(now, seq, *task);
+        hedging_.withheld();
+        return true;
+    });
+    hedges_.fire_while(now, [&](Seq seq, Instant due_at) {
+        Task* task = mutated(Mutant::hedge_timer_missed) ? nullptr : task_of_hedge(seq, due_at);
+        if (task == nullptr || start_hedge(now, seq, *task) || mutated(Mutant::hedge_not_kept)) return true;
+        withheld_.set(due_at, seq);
+        return true;
+    });
+    withheld_.sweep([&](Seq seq, Instant due_at) {
+        if (task_of_hedge(seq, due_at) != nullptr) return true;
+        hedging_.withheld();
+        return false;
+    });
+    hedges_.sweep([&](Seq seq, Instant at) {
+        const Task* task = ledger_.task(seq);
+        return task != nullptr && task->hedge_at == at;
+    });
 }
 
 void Dispatcher::turn(Instant now) {
     judge_silence(now);
     deadlines_.fire(now, [&](Seq seq) { on_deadline(now, seq); });
-    hedges_.fire(now, [&](Seq seq) { on_hedge(now, seq); });
+    start_hedges(now);
     deadlines_.sweep([&](Seq seq, Instant) {
         const Task* task = ledger_.task(seq);
         return task != nullptr && !task->expired;
-    });
-    hedges_.sweep([&](Seq seq, Instant at) {
-        const Task* task = ledger_.task(seq);
-        return task != nullptr && task->hedge_at == at;
     });
     start_waiting(now);
     beat(now);
@@ -275,7 +302,8 @@ void Dispatcher::turn(Instant now) {
 
 Instant Dispatcher::next_deadline() const {
     if (fruitless_ < waiting_.size() && roster_.has_credit()) return Instant::min();
-    return std::min({deadlines_.next(), hedges_.next(), ping_at_, token_at_, silence_at_, ack_at_,
+    const Instant withheld = hedging_.has_token() ? withheld_.next() : kNever;
+    return std::min({deadlines_.next(), hedges_.next(), withheld, ping_at_, token_at_, silence_at_, ack_at_,
                      sender_.next_deadline(config_.heartbeat)});
 }
 

@@ -152,7 +152,9 @@ private:
     void call_losers_home(Instant now);
     void give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error);
     void on_deadline(Instant now, Seq seq);
-    void on_hedge(Instant now, Seq seq);
+    [[nodiscard]] Task* task_of_hedge(Seq seq, Instant due_at);
+    bool start_hedge(Instant now, Seq seq, Task& task);
+    void start_hedges(Instant now);
     [[nodiscard]] std::uint32_t due(const Task& task) const;
     /// Starts what is due of a task on the workers there are. True if nothing is left due.
     bool start_due(Instant now, Seq seq, Task& task);
@@ -175,6 +177,7 @@ private:
     SharedBatches shared_;
     TimerHeap deadlines_;
     TimerHeap hedges_;
+    TimerHeap withheld_;  ///< hedges that were due and found no token
     std::deque<Seq>
         waiting_;  ///< tasks with attempts due, for which there was no worker; those tried again stand in front
     std::size_t fruitless_ = 0;  ///< tasks at the back of waiting_ that have found no worker since anything changed

@@ -19,13 +19,8 @@ void Hedging::task_accepted() {
 }
 
 bool Hedging::take_token() {
-    if (config_.budget) {
-        if (tokens_ < 1.0) {
-            ++counts_.withheld;
-            return false;
-        }
-        tokens_ -= 1.0;
-    }
+    if (!has_token()) return false;
+    if (config_.budget) tokens_ -= 1.0;
     ++counts_.sent;
     return true;
 }

@@ -4,7 +4,9 @@
 // The delay is none (a race: all at once), fixed, or a percentile of how long finished attempts took; losers count with
 // their age when they were called home, else the percentile would drift down with each win. The budget is a token
 // bucket: each task adds its share of a token, each hedge takes one ("The Tail at Scale", Dean and Barroso 2013; gRPC's
-// A6 retry design throttles in the same way); a small floor lets hedges start before there is history.
+// A6 retry design throttles in the same way); a small floor lets hedges start before there is history. A hedge that
+// finds no token waits for one, those that are due longest first: most tasks that wait are only just slow and settle by
+// themselves, so what budget there is goes to those that hang.
 #pragma once
 
 #include <optional>
@@ -27,7 +29,7 @@ public:
     struct Counts {
         std::uint64_t sent = 0;
         std::uint64_t won = 0;
-        std::uint64_t withheld = 0;  ///< due, but the budget was spent
+        std::uint64_t withheld = 0;  ///< due, but before there was budget for it nobody wanted it any more
     };
 
     explicit Hedging(const Config& config) : config_(config) {}
@@ -38,8 +40,12 @@ public:
     [[nodiscard]] Duration delay();
 
     void task_accepted();
+    [[nodiscard]] bool has_token() const { return !config_.budget || tokens_ >= 1.0; }
     /// A hedge wants to start; true takes its token.
     [[nodiscard]] bool take_token();
+
+    /// One that has waited for a token is no longer wanted.
+    void withheld() { ++counts_.withheld; }
 
     /// A hedge has won its task.
     void won() { ++counts_.won; }

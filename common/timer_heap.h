@@ -30,11 +30,17 @@ public:
     /// Calls due(key) for each entry whose instant has come, in order.
     template <typename Due>
     void fire(Instant now, Due&& due) {
+        fire_while(now, [&](std::uint64_t key, Instant) { return due(key), true; });
+    }
+
+    /// Calls due(key, at) for each entry whose instant has come, in order, until it says false: that entry stays.
+    template <typename Due>
+    void fire_while(Instant now, Due&& due) {
         while (!entries_.empty() && entries_.front().at <= now) {
-            const std::uint64_t key = entries_.front().key;
+            const Entry entry = entries_.front();
             std::pop_heap(entries_.begin(), entries_.end(), Later{});
             entries_.pop_back();
-            due(key);
+            if (!due(entry.key, entry.at)) return set(entry.at, entry.key);
         }
     }
 

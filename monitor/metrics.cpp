@@ -91,7 +91,8 @@ void books(Text& text, const json& broker) {
     text.one("curfew_oldest_task_seconds", "gauge", "Age of the oldest task in flight; 0: none.", age("oldest_task_s"));
     text.one("curfew_oldest_attempt_seconds", "gauge", "Age of the oldest attempt in flight; 0: none.",
              age("oldest_attempt_s"));
-    text.head("curfew_hedges_total", "counter", "Hedges: sent, of those that won, and withheld for the budget.");
+    text.head("curfew_hedges_total", "counter",
+              "Hedges: sent, of those that won, and those withheld, not wanted any more before there was budget.");
     for (const char* result : {"sent", "won", "withheld"})
         text.sample(field(field(broker, "hedges"), result), {{"result", result}});
     histogram(text, "curfew_attempt_duration_seconds",

@@ -21,6 +21,7 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::event_dropped, "event_dropped"},
     {Mutant::batch_out_of_order, "batch_out_of_order"},
     {Mutant::hedge_timer_missed, "hedge_timer_missed"},
+    {Mutant::hedge_not_kept, "hedge_not_kept"},
     {Mutant::deadline_forgotten, "deadline_forgotten"},
     {Mutant::credit_given_early, "credit_given_early"},
     {Mutant::lost_without_echo, "lost_without_echo"},

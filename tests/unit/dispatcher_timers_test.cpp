@@ -113,16 +113,91 @@ TEST(DispatcherTimers, ADecidedTaskIsNotHedged) {
     EXPECT_EQ(bench.broker.hedging().counts().sent, 0U);
 }
 
-TEST(DispatcherTimers, AHedgeWithoutBudgetIsWithheldAndCounted) {
-    Dispatcher::Config config = hedged(20ms);
-    config.hedging.budget = 0.0;
-    Bench bench(config, 2, 30);
-    for (int i = 0; i < 12; ++i) bench.accept();
+/// Sixteen tasks that are all slow: the budget's floor lets ten hedges start, and each fourth task adds one.
+struct SpentBudget : Bench {
+    static constexpr int kTasks = 16;
+
+    explicit SpentBudget(double share) : Bench(with_budget(share), 2, 100) {
+        for (int i = 0; i < kTasks; ++i) accept();
+        turn();
+        first = tasks;
+        now += 20ms;
+        turn();
+    }
+
+    static Dispatcher::Config with_budget(double share) {
+        Dispatcher::Config config = hedged(20ms);
+        config.hedging.budget = share;
+        return config;
+    }
+
+    /// So many new tasks; those whose second attempt started after it.
+    std::vector<Seq> hedged_after(int accepted) {
+        for (int i = 0; i < accepted; ++i) accept();
+        flush();
+        turn();
+        std::vector<Seq> seqs;
+        for (const SentTask& task : tasks) seqs.push_back(task.seq);
+        return seqs;
+    }
+
+    [[nodiscard]] AttemptId first_of(Seq seq) const { return std::ranges::find(first, seq, &SentTask::seq)->id; }
+
+    std::vector<SentTask> first;
+};
+
+TEST(DispatcherTimers, AHedgeWithoutBudgetWaitsForItAndTheOldestIsFirst) {
+    SpentBudget bench(0.25);
+    ASSERT_EQ(bench.tasks.size(), 14U);
+    EXPECT_GT(bench.broker.next_deadline(), bench.now) << "time does not help";
+    bench.now += 1ms;
+    EXPECT_EQ(bench.hedged_after(3), std::vector<Seq>{});
+    EXPECT_EQ(bench.hedged_after(1), std::vector<Seq>{15});
+    EXPECT_EQ(bench.hedged_after(4), std::vector<Seq>{16});
+    EXPECT_EQ(bench.broker.hedging().counts().sent, 16U);
+    EXPECT_EQ(bench.broker.hedging().counts().withheld, 0U);
+}
+
+TEST(DispatcherTimers, ATokenForAHedgeThatWaitsWakesTheBroker) {
+    SpentBudget bench(0.25);
+    for (int i = 0; i < 4; ++i) bench.accept();
+    EXPECT_LE(bench.broker.next_deadline(), bench.now);
+}
+
+TEST(DispatcherTimers, AHedgeThatNobodyWantsAnyMoreIsWithheld) {
+    SpentBudget bench(0.25);
+    bench.say_decided(15, bench.first_of(15));
     bench.turn();
+    EXPECT_EQ(bench.broker.hedging().counts().withheld, 1U);
+    EXPECT_EQ(bench.hedged_after(4), std::vector<Seq>{16}) << "and what budget there is goes to the next";
+}
+
+TEST(DispatcherTimers, AnAttemptThatReplacesAFailedOneHasItsOwnTimeBeforeItsHedge) {
+    SpentBudget bench(0.25);
+    bench.now += 10ms;
+    bench.say_ended(bench.first_of(15), End::failed, "no");
+    bench.turn();
+    ASSERT_EQ(bench.tasks.size(), 1U) << "the replacement, which costs no budget";
+    EXPECT_EQ(bench.hedged_after(4), std::vector<Seq>{16});
+    EXPECT_EQ(bench.broker.hedging().counts().withheld, 1U);
     bench.now += 20ms;
-    bench.turn();
-    EXPECT_EQ(bench.tasks.size(), 10U) << "the floor";
-    EXPECT_EQ(bench.broker.hedging().counts().withheld, 2U);
+    EXPECT_EQ(bench.hedged_after(4), std::vector<Seq>{15}) << "20 ms after the replacement";
+}
+
+TEST(DispatcherTimers, EachHedgeIsSentOrWithheldOnce) {
+    Bench bench(SpentBudget::with_budget(0.0), 2, 100);
+    for (int i = 0; i < 10'000; ++i) {
+        bench.start();
+        const BrokerBench::SentTask sent = bench.tasks.at(0);
+        bench.now += 20ms;
+        bench.heartbeats();
+        bench.turn();
+        bench.win(sent);
+        for (const BrokerBench::SentTask& hedge : bench.tasks) bench.say_ended(hedge.id, End::cancelled);
+        bench.turn();
+    }
+    EXPECT_EQ(bench.broker.hedging().counts().sent, 10U);
+    EXPECT_EQ(bench.broker.hedging().counts().withheld, 9'990U);
 }
 
 TEST(DispatcherTimers, AFailedAttemptReleasesTheNextAtOnceWithoutBudget) {
