@@ -106,6 +106,14 @@ public:
     [[nodiscard]] const Counts& counts() const { return counts_; }
     [[nodiscard]] const Histogram& cancel_time() const { return cancel_time_; }
     [[nodiscard]] bool collector_synced() const { return collector_state_ == CollectorState::synced; }
+    /// Synced, and it has answered no ping for three heartbeats: it stands still.
+    [[nodiscard]] bool collector_silent(Instant now) const {
+        return collector_synced() && now - collector_heard_at_ >= 3 * config_.heartbeat;
+    }
+    /// None: there is no collector.
+    [[nodiscard]] std::optional<Instant> collector_heard_at() const {
+        return collector_synced() ? std::optional(collector_heard_at_) : std::nullopt;
+    }
     [[nodiscard]] Incarnation collector() const { return collector_; }
     [[nodiscard]] const StreamSender& to_collector() const { return sender_; }
     [[nodiscard]] const Config& config() const { return config_; }
@@ -183,6 +191,7 @@ private:
     std::size_t fruitless_ = 0;  ///< tasks at the back of waiting_ that have found no worker since anything changed
 
     Incarnation collector_ = 0;
+    Instant collector_heard_at_{};
     Incarnation newcomer_ = 0;  ///< a newer collector that has said hello once
     CollectorState collector_state_ = CollectorState::unknown;
     Frame sync_frame_;  ///< kept until Synced

@@ -35,6 +35,7 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
         return;
     }
     if (collector_state_ == CollectorState::unknown) return;
+    collector_heard_at_ = now;
     sender_.acknowledge(now, envelope.acked);
     if (envelope.number == 0) return;
     // A turned bit makes a number of none; what has one and is no batch would take the place of one.

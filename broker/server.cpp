@@ -15,6 +15,8 @@ using Road = Dispatcher::Road;
 
 /// Alarms behind the credits; reached only when a peer stands still.
 constexpr int kSendMark = 1000;
+/// Towards the collector, to whom all is said again until it has it.
+constexpr std::size_t kMostWaiting = 1000;
 
 Dispatcher::Config with_eyes(Daemon& daemon, Dispatcher::Config config) {
     config.what_ran = [dir = daemon.run_dir().path()](const std::string& name, Incarnation worker) {
@@ -31,7 +33,8 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
       source_(std::move(source)),
       events_(daemon.bind(zmq::socket_type::pull, config.events, "events", {})),
       admin_(daemon.bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
-      collector_{daemon.connect(zmq::socket_type::push, config.collector, "results", {.send = kSendMark}), {}, 0},
+      collector_(daemon.connect(zmq::socket_type::push, config.collector, "results", {.send = kSendMark}),
+                 kMostWaiting),
       books_(daemon.run_dir().path() + "/books") {
     books_[BooksPage::input_total] = source_->bytes_total();
 }
@@ -49,7 +52,7 @@ Instant BrokerServer::turn(Instant now) {
     dispatcher_.end_log().turn(now);
     while (events_.receive(frame)) dispatcher_.receive(now, frame);
     answer_admin(now);
-    unpark_all();
+    flush_outboxes();
     dispatcher_.turn(now);
     take_messages(now);
     send_frames(now);
@@ -59,12 +62,9 @@ Instant BrokerServer::turn(Instant now) {
     log::malformed(malformed_log_, now, dispatcher_.counts().malformed);
     say_what_is_missing(now);
     if (dispatcher_.wants_message() && source_->has_buffered()) return Instant::min();
-    Instant next = dispatcher_.next_deadline();
-    for (const auto& [session, links] : workers_) {
-        if (!links.tasks.parked.empty() || !links.control.parked.empty())
-            next = std::min(next, now + std::chrono::milliseconds(2));
-    }
-    if (!collector_.parked.empty()) next = std::min(next, now + std::chrono::milliseconds(2));
+    Instant next = std::min(dispatcher_.next_deadline(), collector_.next_deadline(now));
+    for (const auto& [session, links] : workers_)
+        next = std::min({next, links.tasks.next_deadline(now), links.control.next_deadline(now)});
     return next;
 }
 
@@ -80,32 +80,25 @@ void BrokerServer::send_frames(Instant now) {
     dispatcher_.flush(now, frames_);
     // Sockets of new sessions first: their welcome may be among the frames.
     change_links();
-    for (auto& frame : frames_) {
-        if (frame.road == Road::collector) {
-            push(collector_, std::move(frame.bytes));
-            continue;
-        }
-        const std::vector<Session>& sessions = frame.sessions;
-        if (sessions.size() == 1) {
-            push_to_worker(frame.road, sessions.front(), std::move(frame.bytes));
-            continue;
-        }
-        SharedFrame shared(std::move(frame.bytes));
-        for (const Session session : sessions) {
-            const auto at = workers_.find(session);
-            if (at == workers_.end()) continue;
-            if (at->second.tasks.parked.empty() && at->second.tasks.socket.send(shared)) continue;
-            push_to_worker(frame.road, session, Frame(shared.view()));
-        }
-    }
+    for (Dispatcher::OutFrame& frame : frames_) send(frame);
     frames_.clear();
 }
 
-void BrokerServer::push_to_worker(Road road, Session session, Frame frame) {
-    const auto at = workers_.find(session);
-    if (at == workers_.end()) return;
-    Link& link = road == Road::tasks ? at->second.tasks : at->second.control;
-    if (!push(link, std::move(frame))) dispatcher_.set_blocked(session, road, true);
+void BrokerServer::send(Dispatcher::OutFrame& frame) {
+    if (frame.road == Road::collector) {
+        collector_.send(std::move(frame.bytes));
+        return;
+    }
+    // Several get the same without a copy.
+    std::optional<SharedFrame> shared;
+    if (frame.sessions.size() > 1) shared.emplace(std::move(frame.bytes));
+    for (const Session session : frame.sessions) {
+        const auto at = workers_.find(session);
+        if (at == workers_.end()) continue;
+        Outbox& outbox = frame.road == Road::tasks ? at->second.tasks : at->second.control;
+        if (!(shared ? outbox.send(*shared) : outbox.send(std::move(frame.bytes))))
+            dispatcher_.set_blocked(session, frame.road, true);
+    }
 }
 
 void BrokerServer::change_links() {
@@ -118,8 +111,8 @@ void BrokerServer::change_links() {
             const Socket::Marks marks{.send = kSendMark, .linger = Duration::zero()};
             workers_.emplace(
                 change.session,
-                WorkerLinks{{daemon_.connect_to_peer(zmq::socket_type::push, change.tasks_endpoint, marks), {}, 0},
-                            {daemon_.connect_to_peer(zmq::socket_type::push, change.control_endpoint, marks), {}, 0}});
+                WorkerLinks{Outbox(daemon_.connect_to_peer(zmq::socket_type::push, change.tasks_endpoint, marks)),
+                            Outbox(daemon_.connect_to_peer(zmq::socket_type::push, change.control_endpoint, marks))});
         } catch (const std::exception& error) {
             // It gets no tasks: without a welcome its session never becomes ready.
             if (peer_log_.now(Clock::now()))
@@ -128,24 +121,11 @@ void BrokerServer::change_links() {
     }
 }
 
-bool BrokerServer::push(Link& link, Frame frame) {
-    if (link.parked.empty() && link.socket.send(frame)) return true;
-    if (link.parked.empty()) ++link.mark_reached;
-    link.parked.push_back(std::move(frame));
-    return false;
-}
-
-bool BrokerServer::unpark(Link& link) {
-    while (!link.parked.empty() && link.socket.send(link.parked.front())) link.parked.pop_front();
-    return link.parked.empty();
-}
-
-void BrokerServer::unpark_all() {
-    if (!collector_.parked.empty()) unpark(collector_);
+void BrokerServer::flush_outboxes() {
+    collector_.flush();
     for (auto& [session, links] : workers_) {
-        if (!links.tasks.parked.empty() && unpark(links.tasks)) dispatcher_.set_blocked(session, Road::tasks, false);
-        if (!links.control.parked.empty() && unpark(links.control))
-            dispatcher_.set_blocked(session, Road::control, false);
+        if (!links.tasks.empty() && links.tasks.flush()) dispatcher_.set_blocked(session, Road::tasks, false);
+        if (!links.control.empty() && links.control.flush()) dispatcher_.set_blocked(session, Road::control, false);
     }
 }
 
@@ -202,7 +182,7 @@ void BrokerServer::write_books() {
 
 /// It waits, and says so: for a collector, or for a worker.
 void BrokerServer::say_what_is_missing(Instant now) {
-    const bool collector_missing = !dispatcher_.collector_synced();
+    const bool collector_missing = !dispatcher_.collector_synced() || dispatcher_.collector_silent(now);
     if (!collector_missing && dispatcher_.roster().ready() > 0) {
         waiting_since_ = kNever;
         return;
@@ -246,17 +226,17 @@ Rates<3>::Counts BrokerServer::counts() const {
 
 std::string BrokerServer::stats_members(Instant now) const {
     const auto rates = rates_.per_second(now, counts());
-    std::uint64_t parked = collector_.parked.size(), marks = collector_.mark_reached;
+    std::uint64_t waiting = collector_.waiting(), marks = collector_.marks_reached();
     for (const auto& [session, links] : workers_) {
-        parked += links.tasks.parked.size() + links.control.parked.size();
-        marks += links.tasks.mark_reached + links.control.mark_reached;
+        waiting += links.tasks.waiting() + links.control.waiting();
+        marks += links.tasks.marks_reached() + links.control.marks_reached();
     }
     return broker_stats(dispatcher_, now) +
            fmt::format(
                R"(,"source":{{"refused":{},"bytes_read":{},"ended":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},)"
                R"("rates":{{"accepted_per_s":{:.1f},"settled_per_s":{:.1f},"started_per_s":{:.1f}}},"draining":{},"paused":{})",
-               source_->refused(), source_->bytes_read(), source_->ended(), parked, marks, rates[0], rates[1], rates[2],
-               draining_, dispatcher_.paused());
+               source_->refused(), source_->bytes_read(), source_->ended(), waiting, marks, rates[0], rates[1],
+               rates[2], draining_, dispatcher_.paused());
 }
 
 std::unique_ptr<Reply> BrokerServer::dump(Instant now, const DumpQuery& query, std::string_view first_members) const {

@@ -1,7 +1,6 @@
 // The broker's shell: it owns the sockets and the source, and turns what the dispatcher says into sends. One thread.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "broker/source.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/outbox.h"
 #include "common/rate.h"
 
 namespace curfew {
@@ -38,25 +38,16 @@ public:
     std::string ready_members() const override;
 
 private:
-    /// A socket with what it did not take yet. A peer that takes nothing fills it up to its credit.
-    struct Link {
-        Socket socket;
-        std::deque<Frame> parked;
-        std::uint64_t mark_reached = 0;
-    };
     struct WorkerLinks {
-        Link tasks;
-        Link control;
+        Outbox tasks;
+        Outbox control;
     };
 
     void take_messages(Instant now);
     void send_frames(Instant now);
     void change_links();
-    /// True if the link takes more.
-    bool push(Link& link, Frame frame);
-    void push_to_worker(Dispatcher::Road road, Session session, Frame frame);
-    bool unpark(Link& link);
-    void unpark_all();
+    void send(Dispatcher::OutFrame& frame);
+    void flush_outboxes();
     void answer_admin(Instant now);
     [[nodiscard]] std::string obey(Instant now, std::string_view request);
     void write_books();
@@ -68,7 +59,7 @@ private:
     std::unique_ptr<Source> source_;
     Socket events_;
     Socket admin_;
-    Link collector_;
+    Outbox collector_;
     std::map<Session, WorkerLinks> workers_;
     BooksPage books_;
     std::vector<Dispatcher::OutFrame> frames_;

@@ -71,12 +71,13 @@ std::string broker_stats(const Dispatcher& dispatcher, Instant now) {
     out += fmt::format(
         R"("window":{},"fanout":{},"hedges":{{"sent":{},"won":{},"withheld":{}}},"attempt_time":{},"cancel_time":{},)"
         R"("refused_frames":{},"malformed_frames":{},"workers_silent":{},"workers_died":{},"workers_left":{},)"
-        R"("collector":{{"synced":{},"incarnation":{},"unacknowledged":{},"resent":{}}},"oldest_task_s":{},"oldest_attempt_s":{},"workers":[)",
+        R"("collector":{{"synced":{},"incarnation":{},"last_heard_s":{},"unacknowledged":{},"resent":{}}},"oldest_task_s":{},"oldest_attempt_s":{},"workers":[)",
         dispatcher.config().window, dispatcher.config().fanout, hedges.sent, hedges.won, hedges.withheld,
         percentiles(dispatcher.hedging().took()), percentiles(dispatcher.cancel_time()), counts.refused,
         counts.malformed, counts.workers_silent, counts.workers_died, counts.workers_left,
-        dispatcher.collector_synced(), dispatcher.collector(), dispatcher.to_collector().unacknowledged(),
-        dispatcher.to_collector().resent(), seconds_or_null(oldest_task(dispatcher.ledger()), now),
+        dispatcher.collector_synced(), dispatcher.collector(), seconds_or_null(dispatcher.collector_heard_at(), now),
+        dispatcher.to_collector().unacknowledged(), dispatcher.to_collector().resent(),
+        seconds_or_null(oldest_task(dispatcher.ledger()), now),
         seconds_or_null(oldest_attempt(dispatcher.ledger()), now));
     const char* comma = "";
     for (const auto& [session, worker] : dispatcher.roster().sessions()) {

@@ -32,7 +32,7 @@ public:
     [[nodiscard]] virtual std::uint64_t refused() const = 0;               ///< messages over the limit
     [[nodiscard]] virtual std::uint64_t bytes_total() const { return 0; }  ///< 0: not known
     [[nodiscard]] virtual std::uint64_t bytes_read() const { return 0; }   ///< of messages that were handed over
-    /// Messages that were read, cannot be put back, and are not accepted yet.
+    /// Messages that were read, one of them perhaps in part, cannot be put back, and are not accepted yet.
     [[nodiscard]] virtual std::uint64_t left() const { return 0; }
     [[nodiscard]] virtual std::string endpoint() const { return {}; }
 };
@@ -51,15 +51,15 @@ public:
     std::uint64_t refused() const override { return refused_; }
     std::uint64_t bytes_total() const override { return total_; }
     std::uint64_t bytes_read() const override { return taken_; }
-    std::uint64_t left() const override { return regular_ ? 0 : whole() + (ends_open() ? 1 : 0); }
+    std::uint64_t left() const override { return regular_ ? 0 : whole() + (has_part() ? 1 : 0); }
 
 private:
     /// Messages in the buffer that have their separator.
     [[nodiscard]] std::size_t whole() const { return separators_.size() - next_separator_; }
     bool fill();
     void find_separators(std::size_t from);
-    /// The last message has no separator behind it.
-    [[nodiscard]] bool ends_open() const { return at_end_ && begin_ < end_ && buffer_[end_ - 1] != separator_; }
+    /// Behind them stands a message, or a part of one, without its separator.
+    [[nodiscard]] bool has_part() const { return (whole() > 0 ? separators_.back() + 1 : begin_) < end_; }
 
     int descriptor_;
     char separator_;

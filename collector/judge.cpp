@@ -187,7 +187,9 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
             if (envelope.number != 0) on_record(record);
         } else if constexpr (std::is_same_v<R, wire::Sync>) {
             if (envelope.peer == incarnation_) on_record(record);
-        } else if constexpr (!std::is_same_v<R, wire::BrokerPing>) {
+        } else if constexpr (std::is_same_v<R, wire::BrokerPing>) {
+            owes_ack_ = true;
+        } else {
             ++counts_.malformed;
         }
     });

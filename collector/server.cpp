@@ -8,6 +8,13 @@
 #include "common/exit_code.h"
 
 namespace curfew {
+namespace {
+
+/// Alarms: reached only when the broker stands still, or there is none. It is told all again until it has it.
+constexpr int kSendMark = 1000;
+constexpr std::size_t kMostWaiting = 1000;
+
+}  // namespace
 
 CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink,
                                  std::unique_ptr<Sink> dead_letters)
@@ -17,7 +24,8 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
       dead_letters_(std::move(dead_letters)),
       results_(daemon.bind(zmq::socket_type::pull, config.results, "results", {})),
       broker_(daemon.connect(zmq::socket_type::push, config.broker, "events",
-                             {.send = 1000, .linger = Duration::zero()})) {}
+                             {.send = kSendMark, .linger = Duration::zero()}),
+              kMostWaiting) {}
 
 void CollectorServer::wait_for(Poller& poller) {
     poller.add(results_);
@@ -36,16 +44,11 @@ Instant CollectorServer::turn(Instant now) {
     log::malformed(malformed_log_, now, judge_.counts().malformed);
     write_outcomes(now);
     judge_.flush(now, frames_);
-    while (!parked_.empty() && broker_.send(parked_.front())) parked_.pop_front();
-    for (Frame& news : frames_) {
-        if (parked_.empty() && broker_.send(news)) continue;
-        if (parked_.empty()) ++marks_reached_;
-        parked_.push_back(std::move(news));
-    }
+    broker_.flush();
+    for (Frame& news : frames_) broker_.send(std::move(news));
     frames_.clear();
-    Instant next = std::min(judge_.next_deadline(), sink_->next_deadline());
+    Instant next = std::min({judge_.next_deadline(), sink_->next_deadline(), broker_.next_deadline(now)});
     if (dead_letters_) next = std::min(next, dead_letters_->next_deadline());
-    if (!parked_.empty()) next = std::min(next, now + std::chrono::milliseconds(2));
     return next;
 }
 
@@ -89,8 +92,8 @@ std::string CollectorServer::stats_members(Instant) const {
         end(End::won), end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost),
         counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(),
         sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0), judge_.sessions(), judge_.unacknowledged(),
-        parked_.size(), marks_reached_, judge_.settled().intervals().size(), sink_->waiting(), sink_->bytes(),
-        judge_.synced(), judge_.broker());
+        broker_.waiting(), broker_.marks_reached(), judge_.settled().intervals().size(), sink_->waiting(),
+        sink_->bytes(), judge_.synced(), judge_.broker());
 }
 
 std::unique_ptr<Reply> CollectorServer::dump(Instant, const DumpQuery&, std::string_view first_members) const {

@@ -1,7 +1,6 @@
 // The collector's shell: the results socket, the sink, the way back to the broker. One thread.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +10,7 @@
 #include "collector/sink.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/outbox.h"
 
 namespace curfew {
 
@@ -42,11 +42,9 @@ private:
     Judge judge_;
     std::unique_ptr<Sink> sink_, dead_letters_;
     Socket results_;
-    Socket broker_;
-    std::deque<Frame> parked_;
+    Outbox broker_;
     std::vector<Frame> frames_;
     Sink::Written written_;
-    std::uint64_t marks_reached_ = 0;
     log::Growth malformed_log_;
     bool stopping_ = false;
 };

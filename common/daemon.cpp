@@ -196,8 +196,8 @@ void Daemon::clean_up() {
     context_.reset();
     // libzmq leaves the files of its ipc sockets behind.
     for (const std::string& file : socket_files_) unlink(file.c_str());
-    if (run_dir_ && orphaned_ && clears_run_dir_) {
-        run_dir_->clear();
+    if (run_dir_ && orphaned_) {
+        run_dir_->leave_orphaned();
     } else if (run_dir_) {
         run_dir_->ended_well();
     }

@@ -88,8 +88,6 @@ public:
                                  Socket::Marks marks);
     /// Connects to an endpoint that a peer has told; throws EndpointError.
     [[nodiscard]] Socket connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks);
-    /// When there is no lifeline any more, clear the run directory at the end.
-    void clear_run_dir_when_orphaned() { clears_run_dir_ = true; }
 
 private:
     void set_up_signals();
@@ -125,7 +123,6 @@ private:
     int signals_ = -1;
     std::string lifeline_buffer_;
     bool orphaned_ = false;
-    bool clears_run_dir_ = false;
     std::vector<std::string> socket_files_;
     Instant started_at_{};
     std::optional<Instant> stop_at_;

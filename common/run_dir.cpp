@@ -36,6 +36,16 @@ void make_private_directory(const std::string& path) {
     }
 }
 
+/// As far as they can be read.
+std::vector<std::filesystem::path> files_in(const std::string& directory) {
+    namespace fs = std::filesystem;
+    std::vector<fs::path> files;
+    std::error_code error;
+    for (fs::directory_iterator at(directory, error); !error && at != fs::directory_iterator(); at.increment(error))
+        files.push_back(at->path());
+    return files;
+}
+
 }  // namespace
 
 std::string default_run_dir() {
@@ -47,9 +57,9 @@ std::string default_run_dir() {
 
 RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path)) {
     make_private_directory(path_);
-    const std::string file = path_ + "/" + name + ".lock";
-    lock_ = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lock_ < 0) throw RunDirError(fmt::format("cannot open lock file '{}': {}", file, std::strerror(errno)));
+    lock_file_ = path_ + "/" + name + ".lock";
+    lock_ = open(lock_file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock_ < 0) throw RunDirError(fmt::format("cannot open lock file '{}': {}", lock_file_, std::strerror(errno)));
     char text[64] = {};
     const ssize_t size = pread(lock_, text, sizeof(text) - 1, 0);
     unsigned long long last = 0;
@@ -68,7 +78,7 @@ RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path
     incarnation_ = std::max<Incarnation>(last + 1, now);
     const std::string line = fmt::format("{} {} running\n", incarnation_, getpid());
     if (ftruncate(lock_, 0) != 0 || pwrite(lock_, line.data(), line.size(), 0) != static_cast<ssize_t>(line.size())) {
-        throw RunDirError(fmt::format("cannot write lock file '{}': {}", file, std::strerror(errno)));
+        throw RunDirError(fmt::format("cannot write lock file '{}': {}", lock_file_, std::strerror(errno)));
     }
 }
 
@@ -77,19 +87,46 @@ void RunDir::ended_well() {
     if (ftruncate(lock_, 0) == 0) (void)!pwrite(lock_, line.data(), line.size(), 0);
 }
 
-void RunDir::clear() {
-    namespace fs = std::filesystem;
-    constexpr std::string_view kEndings[] = {".sock", ".lock", ".running", ".running.before"};
-    std::vector<fs::path> ours;
-    std::error_code error;
-    for (auto at = fs::directory_iterator(path_, error); !error && at != fs::directory_iterator();
-         at.increment(error)) {
-        const std::string name = at->path().filename().string();
-        const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
-        if (name == "books" || std::ranges::any_of(kEndings, ends)) ours.push_back(at->path());
+void RunDir::leave_orphaned() {
+    unlink(lock_file_.c_str());  // before the look at the others: of two that leave at once, the second sees none
+    if (others_live()) return;
+    // Held while it lasts, so that no new launch comes in between.
+    const int launch = open((path_ + "/launch.lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (launch < 0) return;
+    char text[64] = {};
+    if (flock(launch, LOCK_EX | LOCK_NB) == 0 && pread(launch, text, sizeof(text) - 1, 0) > 0) {
+        const std::string_view said = text;
+        std::error_code error;
+        if (said.ends_with(" private\n")) {
+            std::filesystem::remove_all(path_, error);
+        } else {
+            remove_made();
+            if (said.ends_with(" made\n")) (void)rmdir(path_.c_str());
+        }
     }
-    for (const fs::path& file : ours) fs::remove(file, error);
-    (void)rmdir(path_.c_str());
+    close(launch);
+}
+
+/// Another process of the group, or of somebody else who has come since, holds its lock.
+bool RunDir::others_live() const {
+    for (const std::filesystem::path& file : files_in(path_)) {
+        if (file.extension() != ".lock" || file.filename() == "launch.lock") continue;
+        const int lock = open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (lock < 0) continue;
+        const bool held = flock(lock, LOCK_EX | LOCK_NB) != 0;
+        close(lock);
+        if (held) return true;
+    }
+    return false;
+}
+
+void RunDir::remove_made() const {
+    constexpr std::string_view kEndings[] = {".sock", ".lock", ".running", ".running.before"};
+    for (const std::filesystem::path& file : files_in(path_)) {
+        const std::string name = file.filename().string();
+        const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
+        if (name == "books" || std::ranges::any_of(kEndings, ends)) unlink(file.c_str());
+    }
 }
 
 RunDir::~RunDir() {

@@ -34,11 +34,16 @@ public:
     [[nodiscard]] bool crashed_before() const { return crashed_before_; }
     /// This life ends in an orderly way.
     void ended_well();
-    /// Removes what a group makes here, and the directory if nothing else is in it.
-    void clear();
+    /// The group's launch is gone, and this life ends: gives up its lock. The last of the group to do so removes what
+    /// the group has made here; and the directory, if launch made it.
+    void leave_orphaned();
 
 private:
+    [[nodiscard]] bool others_live() const;
+    void remove_made() const;
+
     std::string path_;
+    std::string lock_file_;
     int lock_ = -1;
     Incarnation incarnation_ = 0;
     bool crashed_before_ = false;

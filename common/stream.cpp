@@ -8,17 +8,18 @@
 namespace curfew {
 
 void StreamSender::keep(Instant now, Frame frame) {
-    if (kept_.empty()) quiet_since_ = now;
+    if (kept_.empty()) progress(now);
     ++last_;
     kept_.push_back(std::move(frame));
 }
 
 void StreamSender::acknowledge(Instant now, std::uint64_t number) {
+    heard_ = true;
     if (number > last_) return;
     if (mutated(Mutant::event_dropped)) ++number;
     while (!kept_.empty() && oldest() <= number) {
         kept_.pop_front();
-        quiet_since_ = now;
+        progress(now);
     }
     next_ = std::max(next_, oldest());
 }
@@ -27,7 +28,7 @@ void StreamSender::reset() {
     kept_.clear();
     last_ = furthest_ = 0;
     next_ = 1;
-    catching_up_ = false;
+    catching_up_ = heard_ = false;
 }
 
 }  // namespace curfew

@@ -6,8 +6,10 @@
 // Why not rely on ZeroMQ: a PUSH/PULL pair loses what was under way when a connection or a process dies, and across a
 // reconnect it is not FIFO. Go-back-N suffices: nothing is lost in normal running. After a loss the sender goes back to
 // the oldest batch and sends a window at a time, as fast as acknowledgements come; new batches queue up behind it, so
-// that it catches up however many there are. Pure, not thread safe. Memory: what is not acknowledged; the other side
-// acknowledges within a part of its heartbeat.
+// that it catches up however many there are. It does so on evidence: the other side was heard and has not taken it. To
+// one that stands still, all it has not read is still under way, and a repetition would only lie behind it. So both
+// sides say something at least twice a heartbeat (pings, and the acknowledgement of a ping). Pure, not thread safe.
+// Memory: what is not acknowledged; the other side acknowledges within a part of its heartbeat.
 #pragma once
 
 #include <cstdint>
@@ -27,15 +29,15 @@ public:
     /// Takes a frame that carries next_number(): send_due() will put it on the road.
     void keep(Instant now, Frame frame);
 
-    /// The other side has all up to `number`. Hearsay beyond what was sent is ignored.
+    /// The other side was heard, and has all up to `number`. Hearsay beyond what was sent is ignored.
     void acknowledge(Instant now, std::uint64_t number);
 
-    /// Sends what is new and, when no acknowledgement has come for `patience`, what is kept once more, from the oldest
-    /// on.
+    /// Sends what is new and, when nothing was acknowledged for `patience` although the other side was heard, what is
+    /// kept once more, from the oldest on.
     template <typename Send>
     void send_due(Instant now, Duration patience, Send&& send) {
-        if (!kept_.empty() && now - quiet_since_ >= patience) {
-            quiet_since_ = now;
+        if (now >= next_deadline(patience)) {
+            progress(now);
             next_ = oldest();
             catching_up_ = true;
         }
@@ -51,7 +53,7 @@ public:
 
     /// When send_due() may have to send something once more.
     [[nodiscard]] Instant next_deadline(Duration patience) const {
-        return kept_.empty() ? kNever : quiet_since_ + patience;
+        return kept_.empty() || !heard_ ? kNever : quiet_since_ + patience;
     }
 
     /// False while new batches queue up behind those that are sent again.
@@ -64,6 +66,10 @@ private:
     static constexpr std::uint64_t kWindow = 64;  // not acknowledged while it catches up
 
     [[nodiscard]] std::uint64_t oldest() const { return last_ - kept_.size() + 1; }
+    void progress(Instant now) {
+        quiet_since_ = now;
+        heard_ = false;
+    }
 
     std::deque<Frame> kept_;  // numbers oldest() to last_
     std::uint64_t last_ = 0;
@@ -72,6 +78,7 @@ private:
     std::uint64_t resent_ = 0;
     bool catching_up_ = false;
     Instant quiet_since_{};  // of the last progress: a keep into an empty stream, an acknowledgement, a going back
+    bool heard_ = false;     // the other side, since then
 };
 
 class StreamReceiver {

@@ -17,6 +17,8 @@ namespace curfew::wire {
 namespace {
 
 constexpr std::size_t kDepth = 8;
+/// A hundred years: what is added to a time of our clock stays one.
+constexpr std::uint64_t kLongestLeftUs = 100ULL * 365 * 24 * 3600 * 1'000'000;
 
 // ---- fields in -----------------------------------------------------------------------------------------------------
 
@@ -91,13 +93,15 @@ public:
         if (number > UINT32_MAX) good_ = false;
         value = static_cast<std::uint32_t>(number);
     }
+    /// The only signed ones are times left: microseconds, or -1 for none.
     void get(std::int64_t& value) {
         if (next_is(Part::Type::negative)) {
             value = static_cast<std::int64_t>((next_++)->number);
+            if (value != -1) good_ = false;
             return;
         }
         const std::uint64_t number = natural();
-        if (number > static_cast<std::uint64_t>(INT64_MAX)) good_ = false;
+        if (number > kLongestLeftUs) good_ = false;
         value = static_cast<std::int64_t>(number);
     }
     void get(std::string_view& bytes) {
@@ -341,7 +345,7 @@ struct Reader::Parser {
             fields.get(task.attempts);
             fields.get(left);
             fields.get(task.age_us);
-            if (left > static_cast<std::uint64_t>(INT64_MAX)) return false;
+            if (left > kLongestLeftUs + 1) return false;
             task.left_us = static_cast<std::int64_t>(left) - 1;
         } else {
             Report& report = record.emplace<Report>();

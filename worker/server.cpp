@@ -54,15 +54,10 @@ Instant WorkerServer::turn(Instant now) {
     // Cancels first: they shorten what the tasks socket brings.
     while (control_.receive(frame)) core_.receive_control(now, frame);
     while (tasks_.receive(frame)) core_.receive_tasks(now, frame);
-    while (!parked_.empty() && collector_.send(parked_.front())) parked_.pop_front();
-    core_.set_results_blocked(!parked_.empty());
+    core_.set_results_blocked(!collector_.flush());
     core_.turn(now);
     core_.flush(now, for_collector_, for_broker_);
-    for (Frame& reports : for_collector_) {
-        if (parked_.empty() && collector_.send(reports)) continue;
-        if (parked_.empty()) ++marks_reached_;
-        parked_.push_back(std::move(reports));
-    }
+    for (Frame& reports : for_collector_) collector_.send(std::move(reports));
     for (Frame& signs : for_broker_) (void)broker_.send(signs);  // signs of life are repeated anyhow
     for_collector_.clear();
     for_broker_.clear();
@@ -73,8 +68,7 @@ Instant WorkerServer::turn(Instant now) {
     if (lonely_since_ != kNever && now - lonely_since_ >= std::chrono::seconds(3) && lonely_log_.now(now)) {
         log::warn("waiting for=broker endpoint={}", broker_.endpoint());
     }
-    const Instant next = core_.next_deadline();
-    return parked_.empty() ? next : std::min(next, now + std::chrono::milliseconds(2));
+    return std::min(core_.next_deadline(), collector_.next_deadline(now));
 }
 
 void WorkerServer::stop(Instant now) {
@@ -82,7 +76,7 @@ void WorkerServer::stop(Instant now) {
 }
 
 std::optional<int> WorkerServer::finished() const {
-    if (!core_.left() || !parked_.empty()) return std::nullopt;
+    if (!core_.left() || !collector_.empty()) return std::nullopt;
     return core_.worn_out() ? kExitWornOut : kExitOk;
 }
 
@@ -107,7 +101,7 @@ std::string WorkerServer::stats_members(Instant) const {
         out_of_service, core_.credit(), in_state[1], in_state[2], in_state[3], in_state[4], counts.received,
         counts.duplicates, of(ReportKind::ok), of(ReportKind::late), of(ReportKind::failed), of(ReportKind::rejected),
         of(ReportKind::cancelled), of(ReportKind::expired), counts.lost, counts.abandoned, core_.kept_bytes(),
-        counts.refused, counts.malformed, parked_.size(), marks_reached_);
+        counts.refused, counts.malformed, collector_.waiting(), collector_.marks_reached());
 }
 
 std::unique_ptr<Reply> WorkerServer::dump(Instant now, const DumpQuery& query, std::string_view first_members) const {

@@ -1,7 +1,6 @@
 // The worker's shell: its sockets, its handler, its core. One thread (a handler may have more of its own).
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,6 +9,7 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/outbox.h"
 #include "common/running_page.h"
 #include "worker/handler.h"
 #include "worker/session.h"
@@ -40,14 +40,12 @@ private:
     std::unique_ptr<Handler> handler_;
     Socket tasks_;
     Socket control_;
-    Socket collector_;
+    Outbox collector_;
     Socket broker_;
     RunningPage running_;
     WorkerCore core_;
-    std::deque<Frame> parked_;  // frames that the results socket did not take
     std::vector<Frame> for_collector_, for_broker_;
     std::vector<pollfd> handler_items_;
-    std::uint64_t marks_reached_ = 0;
     Instant lonely_since_ = kNever;
     log::Seldom lonely_log_;
     log::Growth malformed_log_;

@@ -28,8 +28,14 @@ def add_options(parser):
     echo.add_options(parser)
     parser.add_argument("--clients", type=int, default=100, help="that ask without pause (%(default)s)")
     parser.add_argument("--silent", type=int, default=20, help="that ask and never read (%(default)s)")
-    parser.add_argument("--quartets", type=int, default=30, help="of slices in a run (%(default)s)")
+    parser.add_argument("--quartets", type=_at_least_two, default=30, help="of slices in a run (%(default)s)")
     parser.add_argument("--slice", type=float, default=1.5, help="seconds of a slice (%(default)s)")
+
+
+def _at_least_two(text):
+    if int(text) < 2:
+        raise ValueError("there is no standard error of one")
+    return int(text)
 
 
 def measure(place, options):
@@ -58,9 +64,9 @@ def measure(place, options):
     return {
         "messages, alone": (statistics.median(alone), "1/s"),
         "rate with the crowd / alone": (statistics.median(rates), "x"),
-        "the same, standard error of its mean": (statistics.stdev(rates) / len(rates) ** 0.5, "x"),
+        "the same, standard error of the mean of its quartets": (statistics.stdev(rates) / len(rates) ** 0.5, "x"),
         "processor time of a message, with the crowd / alone": (statistics.median(costs), "x"),
-        "answers": (answers / (2 * options.quartets * options.slice), "1/s"),
+        "answers": (answers / (2 * options.quartets * (SETTLE + options.slice)), "1/s"),
     }
 
 
@@ -84,14 +90,16 @@ class _Slice:
 def _slice(place, group, pids, options, crowd):
     lookers = beside.start(place, "crowd", "--run-dir", group.run_dir, "--clients", options.clients, "--silent",
                            options.silent) if crowd else None
-    _flow(group, SETTLE)
-    begun = (group.books().settled, time.monotonic(), sum(map(accounts.processor_time, pids)))
-    _flow(group, options.slice)
-    ended = (group.books().settled, time.monotonic(), sum(map(accounts.processor_time, pids)))
     answers = 0
-    if lookers:
-        lookers.send_signal(signal.SIGTERM)
-        answers = beside.said_by("crowd", lookers)["answers"]
+    try:
+        _flow(group, SETTLE)
+        begun = (group.books().settled, time.monotonic(), sum(map(accounts.processor_time, pids)))
+        _flow(group, options.slice)
+        ended = (group.books().settled, time.monotonic(), sum(map(accounts.processor_time, pids)))
+    finally:
+        if lookers:
+            lookers.send_signal(signal.SIGTERM)
+            answers = beside.said_by("crowd", lookers)["answers"]
     return _Slice(*(now - then for now, then in zip(ended, begun)), answers)
 
 

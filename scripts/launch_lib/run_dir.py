@@ -26,7 +26,7 @@ class RunDir:
         self.path = path
         self._private = private  # nobody else knows of it: it goes whatever is in it
         self._made = made  # it was not there before: it goes when it is empty
-        self._lock = _take_lock(path)
+        self._lock = _take_lock(path, "private" if private else "made" if made else "given")
         _remove(self.file("books"))  # those of an earlier run, which was killed, must not pass for ours
 
     def file(self, name):
@@ -107,7 +107,8 @@ def _make(path):
         raise usage(f"--run-dir: cannot make {path}: {error.strerror}") from None
 
 
-def _take_lock(path):
+def _take_lock(path, whose):
+    """Its text is the pid, and whose the directory is: if launch is killed, the last of its processes clears it."""
     lock_path = os.path.join(path, "launch.lock")
     while True:
         try:
@@ -117,7 +118,7 @@ def _take_lock(path):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "not known"
+            holder = os.pread(lock, 32, 0).decode("ascii", "replace").partition(" ")[0] or "not known"
             os.close(lock)
             raise usage(f"run directory {path} is in use (pid {holder})") from None
         if _is_still(lock, lock_path):
@@ -129,7 +130,7 @@ def _take_lock(path):
         os.close(lock)
         raise
     os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    os.pwrite(lock, f"{os.getpid()} {whose}\n".encode(), 0)
     return lock
 
 

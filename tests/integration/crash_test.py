@@ -175,6 +175,20 @@ class Collector(CrashTest):
         drops = [at for at in range(1, len(seqs)) if seqs[at] <= seqs[at - 1]]
         self.assertLessEqual(len(drops), 2, "only what an old collector wrote comes again")
 
+    def test_a_collector_that_stands_still_is_missed_and_nothing_piles_up_for_it(self):
+        launch = self.group("--workers", "2", "--json", "--handler", "sleep:exp:20ms", stdin=numbers(500))
+        launch.writes(100)
+        pid = self.kill("collector", signal.SIGSTOP)
+        self.kill("w1")  # the broker has something to tell the collector
+        launch.says(r"waiting for=collector")
+        stats = self.broker_until(lambda b: b["collector"]["last_heard_s"] > 4.5, "another heartbeat")
+        self.assertGreater(stats["collector"]["unacknowledged"], 0)
+        self.assertEqual(stats["collector"]["resent"], 0, "what it has not read is still under way")
+        os.kill(pid, signal.SIGCONT)
+        tasks, attempts = self.ends_well(launch)
+        self.every_message_has_one_outcome(launch.lines, 500)
+        self.assertEqual((tasks["completed"], attempts["won"]), (500, 500))
+
     def test_work_under_way_goes_on_while_there_is_no_collector(self):
         go = self.path("go")
         work = f"while ! [ -e {go} ]; do sleep 0.02; done; cat"
@@ -298,6 +312,20 @@ class Launch(CrashTest):
         launch.signal(signal.SIGKILL)
         launch.code()
         eventually(lambda: sorted(os.listdir(self.run_dir)) == ["mine", "notes"], "the end of what is ours", 4.0)
+
+    def test_after_launch_is_killed_the_run_directory_is_in_use_until_the_last_process_has_ended(self):
+        os.mkdir(self.run_dir, 0o700)
+        launch = self.group("--workers", "1", "--fanout", "1", "--grace", "2s", "--", "sh", "-c",
+                            f"trap '' TERM; while :; do sleep {self.sleep}; done", stdin=numbers(1))
+        eventually(lambda: processes_running(self.sleep), "the work")
+        broker, worker = self.pid_of("broker"), self.pid_of("w1")
+        launch.signal(signal.SIGKILL)
+        eventually(lambda: is_over(broker), "the end of the broker")
+        second = self.group("--workers", "1", "--handler", "echo", stdin=b"1\n")
+        self.assertEqual(second.code(), 64)
+        second.says(r"run directory .* is in use \(w1\.lock is held\)")
+        eventually(lambda: is_over(worker), "the end of the worker")
+        eventually(lambda: not os.listdir(self.run_dir), "the directory, which is not ours, to be left as it was")
 
     def test_after_launch_is_killed_work_that_traps_term_is_killed_too(self):
         launch = self.group("--workers", "1", "--grace", "300ms", "--", "sh", "-c",

@@ -133,8 +133,11 @@ public:
                 for (const Session session : out.sessions) take(session, frame);
             }
         }
-        if (acknowledges)
-            broker.receive(now, frame_of({wire::Kind::to_broker, config_.incarnation, collector, 0, acked}));
+        if (acknowledges) hear_ack(acked);
+    }
+    /// The collector has all up to there.
+    void hear_ack(std::uint64_t number) {
+        broker.receive(now, frame_of({wire::Kind::to_broker, config_.incarnation, collector, 0, number}));
     }
     void take(Session session, const Frame& frame) {
         to_session[session].frames.push_back(frame);

@@ -49,6 +49,10 @@ protected:
     void hear(Session session, const Records&... records) {
         judge.receive(now, frame_of({wire::Kind::reports, broker, session, 0, 0}, records...));
     }
+    /// The broker's ping; it has the collector's batches up to `acked`.
+    void hear_ping(std::uint64_t acked) {
+        judge.receive(now, frame_of({wire::Kind::to_collector, broker, kMe, 0, acked}, wire::BrokerPing{1}));
+    }
     Sent flush() {
         Sent sent;
         std::vector<curfew::Frame> frames;

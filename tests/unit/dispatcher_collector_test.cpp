@@ -156,6 +156,9 @@ TEST(DispatcherCollector, Rule2ABatchWithoutAcknowledgementIsSentAgain) {
     EXPECT_EQ(bench.control.count<wire::Verdict>(), 1U);
     EXPECT_EQ(bench.acked, before + 1);
     bench.pass(1s);
+    EXPECT_EQ(bench.control.count<wire::Verdict>(), 0U) << "a collector that stands still has not read it yet";
+    bench.hear_ack(before);
+    bench.turn();
     EXPECT_EQ(bench.control.count<wire::Verdict>(), 1U);
     bench.say(wire::Admitted{99});  // carries the acknowledgement
     bench.turn();

@@ -207,12 +207,26 @@ TEST_F(JudgeSync, Rule2NewsAreRepeatedUntilAcknowledged) {
     sync();
     hear(1, report(1, 10));
     const std::uint64_t number = flush().frames.at(0).envelope.number;
+    hear_ping(number - 1);
+    EXPECT_EQ(judge.next_deadline(), kNever) << "a broker that stands still has not read it yet";
+    hear_ping(number - 1);
     now += 1s;
     EXPECT_EQ(judge.next_deadline(), now);
     EXPECT_EQ(flush().count<wire::Decided>(), 1U) << "sent again";
-    judge.receive(now, frame_of({Kind::to_collector, 1, kMe, 0, number}, wire::BrokerPing{1}));
+    hear_ping(number);
     EXPECT_EQ(judge.unacknowledged(), 0U);
+    flush();
     now += 1h;
+    EXPECT_TRUE(flush().frames.empty());
+}
+
+TEST_F(JudgeSync, Rule2APingIsAnsweredSoThatTheBrokerHearsItsCollector) {
+    sync();
+    flush();
+    hear_ping(1);
+    const Sent sent = flush();
+    ASSERT_EQ(sent.frames.size(), 1U);
+    EXPECT_EQ(sent.frames[0].envelope.number, 0U);
     EXPECT_TRUE(flush().frames.empty());
 }
 

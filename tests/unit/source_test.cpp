@@ -177,10 +177,10 @@ TEST(LineSource, WhatWasReadAheadOfAPipeIsCounted) {
     pipe.put("one\ntwo\nthree\nfo");
     std::string_view message;
     ASSERT_TRUE(source.next(message));
-    EXPECT_EQ(source.left(), 2U) << "the last is not whole";
+    EXPECT_EQ(source.left(), 3U) << "of the last only a part was read, which nobody else gets";
     ASSERT_TRUE(source.next(message) && source.next(message));
     EXPECT_FALSE(source.next(message));
-    EXPECT_EQ(source.left(), 0U);
+    EXPECT_EQ(source.left(), 1U);
     pipe.close_writer();
     ASSERT_TRUE(source.next(message));
     EXPECT_EQ(message, "fo");
@@ -190,11 +190,23 @@ TEST(LineSource, WhatWasReadAheadOfAPipeIsCounted) {
 TEST(LineSource, TheLastMessageThatWasReadAheadCountsWithoutItsSeparatorToo) {
     Pipe pipe;
     LineSource source(pipe.give_reader(), '\n', 4);
+    pipe.put("one\ntwo");
+    pipe.close_writer();
+    std::string_view message;
+    ASSERT_TRUE(source.next(message));
+    EXPECT_EQ(source.left(), 1U);
+    ASSERT_TRUE(source.next(message));
+    EXPECT_EQ(source.left(), 0U);
+}
+
+TEST(LineSource, ARefusedMessageIsNotLeft) {
+    Pipe pipe;
+    LineSource source(pipe.give_reader(), '\n', 4);
     pipe.put("far too long");
     pipe.close_writer();
     std::string_view message;
     EXPECT_FALSE(source.next(message));
-    EXPECT_EQ(source.left(), 0U) << "it was refused";
+    EXPECT_EQ(source.left(), 0U);
 }
 
 TEST(LineSource, AFileIsGivenBackAsFarAsItWasNotTaken) {

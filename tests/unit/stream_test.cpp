@@ -33,12 +33,27 @@ TEST(StreamSender, Rule2WhatIsNotAcknowledgedInTimeIsSentAgainInOrder) {
     sender.keep(kStart, Frame("a"));
     sender.keep(kStart + 500ms, Frame("b"));
     EXPECT_EQ(due(sender, kStart + 500ms), (Frames{"a", "b"})) << "the first time";
+    sender.acknowledge(kStart + 600ms, 0);
     EXPECT_EQ(sender.next_deadline(1s), kStart + 1s);
     EXPECT_TRUE(due(sender, kStart + 1s - 1ns).empty());
     EXPECT_EQ(due(sender, kStart + 1s), (Frames{"a", "b"}));
+    sender.acknowledge(kStart + 1500ms, 0);
     EXPECT_TRUE(due(sender, kStart + 1500ms).empty()) << "not again before its time";
     EXPECT_EQ(due(sender, kStart + 2s).size(), 2U);
     EXPECT_EQ(sender.resent(), 4U);
+}
+
+TEST(StreamSender, NothingIsRepeatedToWhoIsNotHeard) {
+    StreamSender sender;
+    sender.keep(kStart, Frame("a"));
+    EXPECT_EQ(due(sender, kStart), Frames{"a"});
+    EXPECT_EQ(sender.next_deadline(1s), kNever);
+    EXPECT_TRUE(due(sender, kStart + 1h).empty());
+    sender.keep(kStart + 1h, Frame("b"));
+    EXPECT_EQ(due(sender, kStart + 1h), Frames{"b"}) << "what is new goes";
+    sender.acknowledge(kStart + 2h, 0);
+    EXPECT_EQ(due(sender, kStart + 2h), (Frames{"a", "b"})) << "it was heard, and had neither";
+    EXPECT_TRUE(due(sender, kStart + 3h).empty()) << "and not since";
 }
 
 TEST(StreamSender, AcknowledgedFramesAreForgotten) {
@@ -48,6 +63,7 @@ TEST(StreamSender, AcknowledgedFramesAreForgotten) {
     sender.acknowledge(kStart + 900ms, 2);
     EXPECT_EQ(sender.unacknowledged(), 1U);
     EXPECT_TRUE(due(sender, kStart + 1s).empty()) << "there was progress";
+    sender.acknowledge(kStart + 1s, 2);
     EXPECT_EQ(due(sender, kStart + 1900ms), Frames{"c"});
     sender.acknowledge(kStart + 2s, 3);
     EXPECT_EQ(sender.next_deadline(1s), kNever);
@@ -68,6 +84,7 @@ TEST(StreamSender, AfterALossItCatchesUpAWindowAtATimeHoweverMuchIsNew) {
     StreamSender sender;
     for (int i = 1; i <= 1000; ++i) sender.keep(kStart, Frame(std::to_string(i)));
     EXPECT_EQ(due(sender, kStart).size(), 1000U) << "without a loss there is no window";
+    sender.acknowledge(kStart + 1ms, 0);
     EXPECT_EQ(due(sender, kStart + 1s).size(), 64U);
     sender.keep(kStart + 1s, Frame("1001"));
     EXPECT_TRUE(due(sender, kStart + 1s).empty()) << "the receiver could not take it yet";

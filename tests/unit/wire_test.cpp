@@ -126,11 +126,27 @@ TEST(Wire, AppendMovesTheRecordsOfAnotherWriterBehind) {
     EXPECT_EQ(read_frame(first.finish(kEnvelope)).all<Token>().at(1).round, 2U);
 }
 
+constexpr std::int64_t kHundredYearsUs = 100LL * 365 * 24 * 3600 * 1'000'000;
+
+TEST(Wire, ATimeThatCannotBeAddedToOursIsRefused) {
+    Task task;
+    task.number = task.seq = 1;
+    SharedTasks shared;
+    shared.to = {{1, 1, 1}};
+    shared.seq = 1;
+    shared.items = "\xa1x";
+    for (const std::int64_t left : {kHundredYearsUs + 1, INT64_MAX, INT64_MIN, std::int64_t{-2}}) {
+        task.left_us = shared.left_us = left;
+        EXPECT_EQ(read_frame(again(task)).error, Error::malformed) << left;
+        EXPECT_EQ(read_frame(again(shared)).error, Error::malformed) << left;
+    }
+}
+
 TEST(Wire, ExtremeNumbersAndAnyBytesSurvive) {
     Task task;
     task.number = task.seq = task.age_us = UINT64_MAX;
     task.ordinal = UINT32_MAX;
-    task.left_us = INT64_MIN;
+    task.left_us = kHundredYearsUs;
     const std::string payload("\0\xff\xc1 \n", 5);
     task.payload = payload;
     task.id = std::string_view();
@@ -138,7 +154,7 @@ TEST(Wire, ExtremeNumbersAndAnyBytesSurvive) {
     ASSERT_EQ(frame.records.size(), 1U);
     const Task read = frame.all<Task>().at(0);
     EXPECT_EQ(read.number, UINT64_MAX);
-    EXPECT_EQ(read.left_us, INT64_MIN);
+    EXPECT_EQ(read.left_us, kHundredYearsUs);
     EXPECT_EQ(read.payload, payload);
     ASSERT_TRUE(read.id.has_value()) << "an empty id is an id";
     EXPECT_TRUE(read.id->empty());
@@ -313,6 +329,7 @@ TEST(WireRuns, ARunThatIsCutFlippedOrWrongNeverCrashesTheReader) {
              "\x98\x09\x00\x46\x01\x02\x1f\x00"s + bin("\xa1x"),             // number 0
              "\x97\x09\x05\x46\x01\x02\x1f"s + bin("\xa1x"),                 // a field less
              "\x98\x0f\x05\x46\x09\x02\x1f\x00"s + bin("\xa1x"),             // no such kind of report
+             "\x98\x09\x05\x46\x01\x02\xcf\x7f\xff\xff\xff\xff\xff\xff\xff\x00"s + bin("\xa1x"),  // a time beyond ours
          }) {
         EXPECT_EQ(read_frame(framed(body)).error, Error::malformed) << hex(body);
     }

@@ -1,0 +1,60 @@
+// A socket to send on, and the frames that it did not take: a send never blocks. What a socket does not take waits in
+// here, in order; the marks of the sockets lie behind the credits, so that this is what a peer that stands still leaves
+// lying, and no more than its credit. Towards a peer without a credit there is a bound: what comes on top is dropped,
+// which is for senders that repeat themselves.
+//
+// Owned by a shell, on its thread.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <utility>
+
+#include "common/frame.h"
+#include "common/socket.h"
+
+namespace curfew {
+
+class Outbox {
+public:
+    static constexpr std::size_t kNoBound = SIZE_MAX;
+
+    /// `most`: so many frames may wait.
+    explicit Outbox(Socket socket, std::size_t most = kNoBound) : socket_(std::move(socket)), most_(most) {}
+
+    /// True if libzmq has it; else it waits, or was dropped.
+    bool send(Frame frame) {
+        if (waiting_.empty() && socket_.send(frame)) return true;
+        if (waiting_.empty()) ++marks_reached_;
+        if (waiting_.size() < most_) waiting_.push_back(std::move(frame));
+        return false;
+    }
+    bool send(SharedFrame& frame) {
+        if (waiting_.empty() && socket_.send(frame)) return true;
+        return send(Frame(frame.view()));
+    }
+
+    /// Sends what waits, as far as it goes. True if nothing waits any more.
+    bool flush() {
+        while (!waiting_.empty() && socket_.send(waiting_.front())) waiting_.pop_front();
+        return waiting_.empty();
+    }
+    /// When to try again.
+    [[nodiscard]] Instant next_deadline(Instant now) const {
+        return waiting_.empty() ? kNever : now + std::chrono::milliseconds(2);
+    }
+
+    [[nodiscard]] bool empty() const { return waiting_.empty(); }
+    [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+    [[nodiscard]] std::uint64_t marks_reached() const { return marks_reached_; }
+
+private:
+    Socket socket_;
+    std::deque<Frame> waiting_;
+    std::size_t most_;
+    std::uint64_t marks_reached_ = 0;
+};
+
+}  // namespace curfew
