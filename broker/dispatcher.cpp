@@ -82,8 +82,8 @@ void Dispatcher::start(Instant now, Seq seq, Task& task, WorkerSession& worker) 
     }
     started_.push_back({id.session, id.number, task.started});
     if (!hedging_.race() && task.alive.size() < config_.fanout) {
-        task.hedge_at = now + hedging_.delay();
-        hedges_.set(task.hedge_at, seq);
+        const Instant hedge_at = now + hedging_.delay();
+        if (std::exchange(task.hedge_at, hedge_at) != hedge_at) hedges_.set(hedge_at, seq);  // once for two of a turn
     }
 }
 

@@ -63,7 +63,7 @@ Instant BrokerServer::turn(Instant now) {
     say_what_is_missing(now);
     if (dispatcher_.wants_message() && source_->has_buffered()) return Instant::min();
     Instant next = std::min(dispatcher_.next_deadline(), collector_.next_deadline(now));
-    for (const auto& [session, links] : workers_)
+    for (auto& [session, links] : workers_)
         next = std::min({next, links.tasks.next_deadline(now), links.control.next_deadline(now)});
     return next;
 }

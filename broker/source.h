@@ -51,7 +51,7 @@ public:
     std::uint64_t refused() const override { return refused_; }
     std::uint64_t bytes_total() const override { return total_; }
     std::uint64_t bytes_read() const override { return taken_; }
-    std::uint64_t left() const override { return regular_ ? 0 : whole() + (has_part() ? 1 : 0); }
+    std::uint64_t left() const override { return regular_ ? 0 : whole() + (has_part() && !skipping_ ? 1 : 0); }
 
 private:
     /// Messages in the buffer that have their separator.

@@ -38,12 +38,18 @@ public:
 
     /// Sends what waits, as far as it goes. True if nothing waits any more.
     bool flush() {
-        while (!waiting_.empty() && socket_.send(waiting_.front())) waiting_.pop_front();
+        while (!waiting_.empty() && socket_.send(waiting_.front())) {
+            waiting_.pop_front();
+            stuck_since_ = kNever;
+        }
         return waiting_.empty();
     }
-    /// When to try again.
-    [[nodiscard]] Instant next_deadline(Instant now) const {
-        return waiting_.empty() ? kNever : now + std::chrono::milliseconds(2);
+    /// When to try again: soon, and the more seldom the longer nothing was taken.
+    [[nodiscard]] Instant next_deadline(Instant now) {
+        using std::chrono::milliseconds;
+        if (waiting_.empty()) return kNever;
+        if (stuck_since_ == kNever) stuck_since_ = now;
+        return now + std::clamp<Duration>((now - stuck_since_) / 8, milliseconds(2), milliseconds(200));
     }
 
     [[nodiscard]] bool empty() const { return waiting_.empty(); }
@@ -55,6 +61,7 @@ private:
     std::deque<Frame> waiting_;
     std::size_t most_;
     std::uint64_t marks_reached_ = 0;
+    Instant stuck_since_ = kNever;
 };
 
 }  // namespace curfew

@@ -46,6 +46,20 @@ std::vector<std::filesystem::path> files_in(const std::string& directory) {
     return files;
 }
 
+/// Launch's lock, held; -1 where there is none, or a new launch has it. Others that leave have it for a moment.
+int open_launch_lock(const std::string& path) {
+    const int file = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0) return -1;
+    for (int tries = 0; tries < 100 && flock(file, LOCK_EX | LOCK_NB) != 0; ++tries) usleep(1000);
+    struct stat ours {
+    }, there{};
+    if (flock(file, LOCK_EX | LOCK_NB) == 0 && fstat(file, &ours) == 0 && stat(path.c_str(), &there) == 0 &&
+        ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+        return file;
+    close(file);
+    return -1;
+}
+
 }  // namespace
 
 std::string default_run_dir() {
@@ -88,19 +102,19 @@ void RunDir::ended_well() {
 }
 
 void RunDir::leave_orphaned() {
-    unlink(lock_file_.c_str());  // before the look at the others: of two that leave at once, the second sees none
-    if (others_live()) return;
-    // Held while it lasts, so that no new launch comes in between.
-    const int launch = open((path_ + "/launch.lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    unlink(lock_file_.c_str());  // before the look at the others: of those that leave at once, the last sees none
+    const std::string launch_file = path_ + "/launch.lock";
+    const int launch = open_launch_lock(launch_file);
     if (launch < 0) return;
     char text[64] = {};
-    if (flock(launch, LOCK_EX | LOCK_NB) == 0 && pread(launch, text, sizeof(text) - 1, 0) > 0) {
+    if (!others_live() && pread(launch, text, sizeof(text) - 1, 0) > 0) {
         const std::string_view said = text;
-        std::error_code error;
         if (said.ends_with(" private\n")) {
+            std::error_code error;
             std::filesystem::remove_all(path_, error);
         } else {
             remove_made();
+            unlink(launch_file.c_str());  // last: until then a new launch waits
             if (said.ends_with(" made\n")) (void)rmdir(path_.c_str());
         }
     }
@@ -125,6 +139,7 @@ void RunDir::remove_made() const {
     for (const std::filesystem::path& file : files_in(path_)) {
         const std::string name = file.filename().string();
         const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
+        if (name == "launch.lock") continue;
         if (name == "books" || std::ranges::any_of(kEndings, ends)) unlink(file.c_str());
     }
 }

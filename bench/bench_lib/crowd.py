@@ -8,6 +8,7 @@ Compared are the sums of each four slices; its own processor time is the crowd's
 time for a message shows what the crowd costs the group, that of the rates what it costs on these cores.
 """
 
+import argparse
 import os
 import select
 import signal
@@ -34,7 +35,7 @@ def add_options(parser):
 
 def _at_least_two(text):
     if int(text) < 2:
-        raise ValueError("there is no standard error of one")
+        raise argparse.ArgumentTypeError("at least 2: there is no standard error of one")
     return int(text)
 
 

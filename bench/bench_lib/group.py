@@ -42,8 +42,7 @@ class Place:
     def __enter__(self):
         try:
             os.mkdir(self.bin_dir)
-            for name in BINARIES:
-                shutil.copy2(os.path.join(self.built_in, f"curfew-{name}"), self.bin_dir)
+            self.copy_binaries()
         except OSError as error:
             self.__exit__()
             raise Failure(f"no binaries to measure, scripts/bootstrap builds them: {error}") from None
@@ -52,6 +51,10 @@ class Place:
     def __exit__(self, *_):
         for directory in (self._short, self._scratch):
             shutil.rmtree(directory, ignore_errors=True)
+
+    def copy_binaries(self):
+        for name in BINARIES:
+            shutil.copy2(os.path.join(self.built_in, f"curfew-{name}"), self.bin_dir)
 
     def file(self, name):
         return os.path.join(self._scratch, name)

@@ -6,8 +6,8 @@ The work keeps an account of itself (burner.cpp): when each attempt began and en
 processor. So an attempt burned in vain from the instant when the first of its task was done, or from its own beginning
 where that came later, to its own end, without its pauses.
 
-`bare hops` is a floor: what as many losers would burn if a call home were three hops with nothing in between (ring.cpp,
-beside work that spins), half of which on two cores is a wait without a processor, so it is rather too much.
+`bare hops`, for comparison: what as many losers would burn in three hops with nothing in between (ring.cpp, beside work
+that spins), if they had a processor all that time; on two cores they have not, since the hops need one.
 """
 
 import subprocess
@@ -26,8 +26,9 @@ def add_options(parser):
 def measure(place, options):
     count = options.messages
     account = place.file("account")
-    file = procfile.write(place, [("--slots", 1)] * 2, ("--fanout", 2), sink=f"file:{place.file('out')}",
-                          worker=beside.program(place, "burner"))
+    burner = beside.program(place, "burner")
+    place.copy_binaries()  # it is a worker: all of one build
+    file = procfile.write(place, [("--slots", 1)] * 2, ("--fanout", 2), sink=f"file:{place.file('out')}", worker=burner)
     open(account, "wb").close()
     with Group(place, "--quiet", file, stdin=subprocess.PIPE, environment={"BURNER_ACCOUNT": account}) as group, \
             Client() as client:

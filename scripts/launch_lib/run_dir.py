@@ -42,8 +42,9 @@ class RunDir:
     def _clear_given(self):
         try:
             for name in os.listdir(self.path):
-                if name == "books" or name.endswith((".sock", ".lock", ".running", ".running.before")):
+                if name != "launch.lock" and (name == "books" or name.endswith((".sock", ".lock", ".running", ".running.before"))):
                     _remove(self.file(name))
+            _remove(self.file("launch.lock"))  # last: whoever takes it then finds nothing of ours
             if self._made:
                 os.rmdir(self.path)
         except OSError:

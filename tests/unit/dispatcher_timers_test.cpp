@@ -200,6 +200,34 @@ TEST(DispatcherTimers, EachHedgeIsSentOrWithheldOnce) {
     EXPECT_EQ(bench.broker.hedging().counts().withheld, 9'990U);
 }
 
+TEST(DispatcherTimers, TwoAttemptsThatStartTogetherHaveOneHedge) {
+    Dispatcher::Config config = hedged(20ms, 3);
+    config.hedging.budget = 0.0;
+    Bench bench(config, 1, 10);
+    for (int i = 0; i < 10; ++i) bench.accept();
+    bench.turn();
+    bench.now += 20ms;
+    bench.turn();
+    EXPECT_EQ(bench.broker.hedging().counts().sent, 10U) << "the floor; they wait for a worker";
+    bench.bury("w1", bench.broker.roster().sessions().begin()->first);
+    bench.hello("w2", {.credit = 100}, 8);
+    bench.hello("w3", {.credit = 100}, 9);
+    for (const auto& [session, worker] : bench.broker.roster().sessions()) {
+        bench.say(wire::Admitted{session});
+        bench.heartbeat(session);
+    }
+    bench.turn();
+    const auto sent = bench.tasks;
+    EXPECT_EQ(sent.size(), 20U) << "the hedges, and those in place of the lost ones";
+    bench.now += 20ms;
+    bench.turn();
+    EXPECT_EQ(bench.broker.hedging().counts().sent, 10U);
+    for (Seq seq = 1; seq <= 10; ++seq)
+        bench.say_decided(seq, std::ranges::find(sent, seq, &BrokerBench::SentTask::seq)->id);
+    bench.turn();
+    EXPECT_EQ(bench.broker.hedging().counts().withheld, 10U);
+}
+
 TEST(DispatcherTimers, AFailedAttemptReleasesTheNextAtOnceWithoutBudget) {
     Dispatcher::Config config = hedged(10s);
     config.hedging.budget = 0.0;
