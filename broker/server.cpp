@@ -15,8 +15,6 @@ using Road = Dispatcher::Road;
 
 /// Alarms behind the credits; reached only when a peer stands still.
 constexpr int kSendMark = 1000;
-/// Towards the collector, to whom all is said again until it has it.
-constexpr std::size_t kMostWaiting = 1000;
 
 Dispatcher::Config with_eyes(Daemon& daemon, Dispatcher::Config config) {
     config.what_ran = [dir = daemon.run_dir().path()](const std::string& name, Incarnation worker) {
@@ -34,7 +32,7 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
       events_(daemon.bind(zmq::socket_type::pull, config.events, "events", {})),
       admin_(daemon.bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
       collector_(daemon.connect(zmq::socket_type::push, config.collector, "results", {.send = kSendMark}),
-                 kMostWaiting),
+                 Outbox::kRepeated),
       books_(daemon.run_dir().path() + "/books") {
     books_[BooksPage::input_total] = source_->bytes_total();
 }
@@ -226,17 +224,17 @@ Rates<3>::Counts BrokerServer::counts() const {
 
 std::string BrokerServer::stats_members(Instant now) const {
     const auto rates = rates_.per_second(now, counts());
-    std::uint64_t waiting = collector_.waiting(), marks = collector_.marks_reached();
+    std::uint64_t parked = collector_.parked(), marks = collector_.marks_reached();
     for (const auto& [session, links] : workers_) {
-        waiting += links.tasks.waiting() + links.control.waiting();
+        parked += links.tasks.parked() + links.control.parked();
         marks += links.tasks.marks_reached() + links.control.marks_reached();
     }
     return broker_stats(dispatcher_, now) +
            fmt::format(
                R"(,"source":{{"refused":{},"bytes_read":{},"ended":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},)"
                R"("rates":{{"accepted_per_s":{:.1f},"settled_per_s":{:.1f},"started_per_s":{:.1f}}},"draining":{},"paused":{})",
-               source_->refused(), source_->bytes_read(), source_->ended(), waiting, marks, rates[0], rates[1],
-               rates[2], draining_, dispatcher_.paused());
+               source_->refused(), source_->bytes_read(), source_->ended(), parked, marks, rates[0], rates[1], rates[2],
+               draining_, dispatcher_.paused());
 }
 
 std::unique_ptr<Reply> BrokerServer::dump(Instant now, const DumpQuery& query, std::string_view first_members) const {

@@ -10,9 +10,8 @@
 namespace curfew {
 namespace {
 
-/// Alarms: reached only when the broker stands still, or there is none. It is told all again until it has it.
+/// An alarm: reached only when the broker stands still, or there is none.
 constexpr int kSendMark = 1000;
-constexpr std::size_t kMostWaiting = 1000;
 
 }  // namespace
 
@@ -25,7 +24,7 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
       results_(daemon.bind(zmq::socket_type::pull, config.results, "results", {})),
       broker_(daemon.connect(zmq::socket_type::push, config.broker, "events",
                              {.send = kSendMark, .linger = Duration::zero()}),
-              kMostWaiting) {}
+              Outbox::kRepeated) {}
 
 void CollectorServer::wait_for(Poller& poller) {
     poller.add(results_);
@@ -92,7 +91,7 @@ std::string CollectorServer::stats_members(Instant) const {
         end(End::won), end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost),
         counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(),
         sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0), judge_.sessions(), judge_.unacknowledged(),
-        broker_.waiting(), broker_.marks_reached(), judge_.settled().intervals().size(), sink_->waiting(),
+        broker_.parked(), broker_.marks_reached(), judge_.settled().intervals().size(), sink_->waiting(),
         sink_->bytes(), judge_.synced(), judge_.broker());
 }
 

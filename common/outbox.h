@@ -20,45 +20,47 @@ namespace curfew {
 class Outbox {
 public:
     static constexpr std::size_t kNoBound = SIZE_MAX;
+    /// Between broker and collector, who say all again until the other has it.
+    static constexpr std::size_t kRepeated = 1000;
 
-    /// `most`: so many frames may wait.
+    /// `most`: so many frames may be parked.
     explicit Outbox(Socket socket, std::size_t most = kNoBound) : socket_(std::move(socket)), most_(most) {}
 
     /// True if libzmq has it; else it waits, or was dropped.
     bool send(Frame frame) {
-        if (waiting_.empty() && socket_.send(frame)) return true;
-        if (waiting_.empty()) ++marks_reached_;
-        if (waiting_.size() < most_) waiting_.push_back(std::move(frame));
+        if (parked_.empty() && socket_.send(frame)) return true;
+        if (parked_.empty()) ++marks_reached_;
+        if (parked_.size() < most_) parked_.push_back(std::move(frame));
         return false;
     }
     bool send(SharedFrame& frame) {
-        if (waiting_.empty() && socket_.send(frame)) return true;
+        if (parked_.empty() && socket_.send(frame)) return true;
         return send(Frame(frame.view()));
     }
 
     /// Sends what waits, as far as it goes. True if nothing waits any more.
     bool flush() {
-        while (!waiting_.empty() && socket_.send(waiting_.front())) {
-            waiting_.pop_front();
+        while (!parked_.empty() && socket_.send(parked_.front())) {
+            parked_.pop_front();
             stuck_since_ = kNever;
         }
-        return waiting_.empty();
+        return parked_.empty();
     }
     /// When to try again: soon, and the more seldom the longer nothing was taken.
     [[nodiscard]] Instant next_deadline(Instant now) {
         using std::chrono::milliseconds;
-        if (waiting_.empty()) return kNever;
+        if (parked_.empty()) return kNever;
         if (stuck_since_ == kNever) stuck_since_ = now;
         return now + std::clamp<Duration>((now - stuck_since_) / 8, milliseconds(2), milliseconds(200));
     }
 
-    [[nodiscard]] bool empty() const { return waiting_.empty(); }
-    [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+    [[nodiscard]] bool empty() const { return parked_.empty(); }
+    [[nodiscard]] std::size_t parked() const { return parked_.size(); }
     [[nodiscard]] std::uint64_t marks_reached() const { return marks_reached_; }
 
 private:
     Socket socket_;
-    std::deque<Frame> waiting_;
+    std::deque<Frame> parked_;
     std::size_t most_;
     std::uint64_t marks_reached_ = 0;
     Instant stuck_since_ = kNever;

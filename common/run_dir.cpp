@@ -50,11 +50,15 @@ std::vector<std::filesystem::path> files_in(const std::string& directory) {
 int open_launch_lock(const std::string& path) {
     const int file = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) return -1;
-    for (int tries = 0; tries < 100 && flock(file, LOCK_EX | LOCK_NB) != 0; ++tries) usleep(1000);
+    bool held = flock(file, LOCK_EX | LOCK_NB) == 0;
+    for (int tries = 0; !held && tries < 100; ++tries) {
+        usleep(1000);  // another that leaves needs no longer; a new launch keeps it, and would block us
+        held = flock(file, LOCK_EX | LOCK_NB) == 0;
+    }
     struct stat ours {
     }, there{};
-    if (flock(file, LOCK_EX | LOCK_NB) == 0 && fstat(file, &ours) == 0 && stat(path.c_str(), &there) == 0 &&
-        ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+    if (held && fstat(file, &ours) == 0 && stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino &&
+        ours.st_dev == there.st_dev)
         return file;
     close(file);
     return -1;

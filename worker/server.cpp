@@ -101,7 +101,7 @@ std::string WorkerServer::stats_members(Instant) const {
         out_of_service, core_.credit(), in_state[1], in_state[2], in_state[3], in_state[4], counts.received,
         counts.duplicates, of(ReportKind::ok), of(ReportKind::late), of(ReportKind::failed), of(ReportKind::rejected),
         of(ReportKind::cancelled), of(ReportKind::expired), counts.lost, counts.abandoned, core_.kept_bytes(),
-        counts.refused, counts.malformed, collector_.waiting(), collector_.marks_reached());
+        counts.refused, counts.malformed, collector_.parked(), collector_.marks_reached());
 }
 
 std::unique_ptr<Reply> WorkerServer::dump(Instant now, const DumpQuery& query, std::string_view first_members) const {

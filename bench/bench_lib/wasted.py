@@ -74,24 +74,23 @@ def _judged(account, count):
             seq, began, ended, how, *pauses = line.split()
             spans = [tuple(map(int, pause.split("-"))) for pause in pauses]
             attempts.setdefault(int(seq), []).append((int(began), int(ended), how, spans))
-    burned, of_losers, losers, in_vain = 0, 0, 0, 0
+    of_winners, of_losers, losers, in_vain = 0, 0, 0, 0
     for seq, of_task in attempts.items():
         done = [attempt for attempt in of_task if attempt[2] == "done"]
         if not done:
             raise Failure(f"no attempt of task {seq} was done")
         winner = min(done, key=lambda attempt: attempt[1])
-        burned += _burned(winner, 0)
+        of_winners += _burned(winner, 0)
         for loser in of_task:
             if loser is not winner:
                 losers += 1
-                burned += _burned(loser, 0)
                 of_losers += _burned(loser, 0)
                 in_vain += _burned(loser, winner[1])
     if len(attempts) != count:
         raise Failure(f"{len(attempts)} tasks in the account in place of {count}")
     if losers == 0:
         raise Failure("no loser began")
-    return burned / 1e9, of_losers / 1e9, losers, in_vain / 1e9
+    return (of_winners + of_losers) / 1e9, of_losers / 1e9, losers, in_vain / 1e9
 
 
 def _burned(attempt, since):
