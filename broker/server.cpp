@@ -55,7 +55,6 @@ Instant BrokerServer::turn(Instant now) {
     take_messages(now);
     send_frames(now);
     change_links();
-    write_books();
     rates_.sample(now, counts());
     log::malformed(malformed_log_, now, dispatcher_.counts().malformed);
     say_what_is_missing(now);
@@ -76,6 +75,7 @@ void BrokerServer::take_messages(Instant now) {
 
 void BrokerServer::send_frames(Instant now) {
     dispatcher_.flush(now, frames_);
+    write_books();  // before anybody hears of them: if we die in between, they are in flight and not unheard of
     // Sockets of new sessions first: their welcome may be among the frames.
     change_links();
     for (Dispatcher::OutFrame& frame : frames_) send(frame);

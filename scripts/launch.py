@@ -51,7 +51,7 @@ def _run(options, console):
                 _make_anew(flag, options.given[flag])
         group = Group(plan, run_dir, console, signals)
         ending = group.run()
-        books = group.books()
+        books = page.last_books(ending, group.books(), plan.books_expected)
     finally:
         run_dir.clear()
     for words in page.closing_words(ending, books, plan.books_expected):

@@ -84,6 +84,10 @@ def read(path) -> Optional[Books]:
         return None
 
 
+# A broker makes its page before it takes a message, and launch removes that of an earlier run before it starts a broker.
+UNTOUCHED = decode(_PAGE.pack(MAGIC, *[0] * 31))
+
+
 @dataclass
 class Ending:
     """Why the group ended, as far as it was not its own good end."""
@@ -113,6 +117,11 @@ def exit_code(ending, books, books_expected):
     return Exit.OK if books.complete else Exit.INCOMPLETE
 
 
+def last_books(ending, books, books_expected):
+    """The books at the end: a broker that died before it made its page had accepted nothing."""
+    return UNTOUCHED if books is None and ending.broker_died and books_expected else books
+
+
 def closing_words(ending, books, books_expected):
     """What has to be said at the end, before the books themselves."""
     words = []
@@ -122,7 +131,7 @@ def closing_words(ending, books, books_expected):
         elif books_expected and ending == Ending():
             words.append("the broker left no books")
         return words
-    if books.tasks_in_flight or (books.left and ending.broker_died):
+    if books.tasks_in_flight or ending.broker_died:
         words.append(f"{messages(books.tasks_in_flight + books.left)} left without an outcome"
                      f" ({books.tasks_in_flight} in flight, {books.left} not accepted)")
     elif books.left:

@@ -328,11 +328,17 @@ class ExitCodesAndBooks(LaunchTest):
         self.assertEqual(self.code(launch), 0)
         self.assertIn("launch: 3 messages read from the input and not accepted any more: give them again\n", self.err(launch))
 
-    def test_a_broker_that_dies_before_its_books_is_75(self):
-        self.script("broker", [["kill", 9]])
-        launch = self.start_quick()
-        self.assertEqual(self.code(launch), 75)
-        self.assertIn("how many messages have no outcome is not known", self.err(launch))
+    def test_a_broker_that_dies_before_its_books_had_accepted_nothing(self):
+        for script in ([["kill", 9]], [["books", page((0, 0, 0, 0))], ["kill", 9]]):
+            self.script("broker", script)
+            launch = self.start_quick()
+            self.assertEqual(self.code(launch), 75)
+            self.assertIn("launch: 0 messages left without an outcome (0 in flight, 0 not accepted)\ntasks     0 = ",
+                          self.err(launch))
+
+    def test_of_a_broker_behind_a_script_of_the_user_that_left_no_books_nothing_is_known(self):
+        words = books.closing_words(books.Ending(broker_died=True), books.last_books(books.Ending(broker_died=True), None, False), False)
+        self.assertEqual(words, ["the broker left no books: how many messages have no outcome is not known"])
 
     def test_a_broker_that_cannot_be_executed_is_70(self):
         with open(self.path("bin", "curfew-broker"), "w") as file:
