@@ -1,15 +1,16 @@
 """How long it takes to call the losers home: from the outcome's arrival at the broker to that of each loser's end.
 
 The broker measures it itself (cancel_time in its stats); it is read when all attempts have ended and before the input
-closes. `bare hops` is the same road with nothing in between (ring.cpp, three hops) while two processes spin. Two loads each: `alone` has one task in flight, so that all its attempts really run when one wins and nothing
-else is in the way; `full` has the usual window, so that most losers are still queued in their workers and the
-processes are busy.
+closes. `bare hops` is the same road with nothing in between (ring.cpp, three hops) while two processes spin. Three loads each:
+`alone` has one task in flight, so that all its attempts really run when one wins and nothing else is in the way; `full`
+has the usual window and all messages at once, so that most losers are still queued in their workers and the processes are
+busy; `half` has them at random instants (Poisson), at half of the rate of `full`, measured just before.
 """
 
 import os
 import subprocess
 
-from . import beside
+from . import beside, messages
 from .group import Failure, Group
 from .req import Client
 
@@ -23,7 +24,6 @@ KINDS = {
     # A process for each attempt, killed by its supervisor.
     "exec": (["--workers", 4, "--fanout", 4], ("/bin/sh", "-c", _SLEEP)),
 }
-LOADS = {"alone": ["--window", 1], "full": []}
 
 
 def add_options(parser):
@@ -44,16 +44,27 @@ def measure(place, options):
                     "bare hops beside spinning work: p99": (bare["p99_us"], "us")}
     for kind, (group, command) in KINDS.items():
         if options.only in (None, kind):
-            for load, more in LOADS.items():
-                figures |= _one(place, options.messages, f"{kind} {load}", [*group, *more], command)
+            figures |= _loads(place, options.messages, kind, group, command)
     return figures
 
 
-def _one(place, count, name, group, command):
+def _loads(place, count, kind, group, command):
+    full, top = _one(place, count, f"{kind} full", group, command)
+    half, _ = _one(place, count, f"{kind} half", group, command, top / 2)
+    alone, _ = _one(place, count, f"{kind} alone", [*group, "--window", 1], command)
+    return {f"{kind}: top rate": (top, "1/s")} | alone | half | full
+
+
+def _one(place, count, name, group, command, rate=None):
+    """(figures, messages settled a second) of a run with all messages at once, or at so many a second."""
     output = ["--quiet", "--output", os.devnull]
     with Group(place, *output, *group, command=command, stdin=subprocess.PIPE) as running, Client() as client:
-        running.process.stdin.write(b"".join(b"%d\n" % number for number in range(count)))
-        running.process.stdin.flush()
+        if rate:
+            running.wait_for_workers(client, group[group.index("--workers") + 1])
+            messages.feed_at_random(running.process.stdin, count, rate)
+        else:
+            running.process.stdin.write(b"".join(b"%d\n" % number for number in range(count)))
+            running.process.stdin.flush()
         running.wait_for(lambda books: books.settled >= count and books.attempts_in_flight == 0, count)
         answer = client.ask(running.endpoint("broker"), "stats")
         running.process.stdin.close()
@@ -68,4 +79,4 @@ def _one(place, count, name, group, command):
         f"{name}: p99": (times["p99_us"], "us"),
         f"{name}: losers called home": (times["count"], ""),
         f"{name}: of them ended cancelled": (ending.books.attempts[2], ""),
-    }
+    }, count / ending.flow_s

@@ -12,6 +12,8 @@ from .group import Failure
 RUNS = 3
 FANOUTS = (1, 2, 4, 8, 16)
 WINDOW = 4096  # curfew's own
+FLAT = {"most / least": [f"fanout {fanout}: processor time of an attempt" for fanout in FANOUTS],
+        "bare race: most / least": [f"fanout {fanout}: the same of the bare race" for fanout in FANOUTS]}
 
 
 def add_options(parser):
@@ -21,7 +23,7 @@ def add_options(parser):
 
 
 def measure(place, options):
-    costs, bare, figures = [], [], {}
+    figures = {}
     for fanout in FANOUTS:
         count = max(1, options.attempts // fanout)
         source = place.file(f"in.{fanout}")
@@ -34,12 +36,8 @@ def measure(place, options):
             raise Failure(f"only {started} attempts for {count} tasks, with --fanout {fanout}")
         if wrong := messages.check_file(place.file("out"), count, options.size):
             raise Failure(wrong)
-        costs.append(account.all_s / started * 1e6)
-        figures[f"fanout {fanout}: processor time of an attempt"] = (costs[-1], "us")
+        figures[f"fanout {fanout}: processor time of an attempt"] = (account.all_s / started * 1e6, "us")
         race = beside.race(place, source, count, "--workers", options.workers, "--fanout", fanout, "--window", WINDOW)
-        bare.append(beside.cpu_of(race) / race["attempts"] * 1e6)
-        figures[f"fanout {fanout}: the same of the bare race"] = (bare[-1], "us")
+        figures[f"fanout {fanout}: the same of the bare race"] = (beside.cpu_of(race) / race["attempts"] * 1e6, "us")
         figures[f"fanout {fanout}: messages"] = (count / account.ending.flow_s, "1/s")
-    figures["most / least"] = (max(costs) / min(costs), "x")
-    figures["bare race: most / least"] = (max(bare) / min(bare), "x")
     return figures

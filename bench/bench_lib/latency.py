@@ -2,7 +2,8 @@
 
 The client (ping_pong.cpp) is one process at both ends of the group. `alone`: one message at a time, for two fanouts; beside it, four hops with nothing in between (ring.cpp).
 `load`: the usual fanout, on a schedule that stands from the beginning, at half of the rate of the ingest bench, which is
-measured just before; latency counts from the scheduled instant, so no wait is omitted. Beside both, the bare race (ceiling.cpp) with the same client.
+measured just before; latency counts from the scheduled instant, so no wait is omitted. Beside both, the bare race (ceiling.cpp) with the same client;
+and what the machine takes away by itself (gaps.cpp), just after.
 """
 
 from . import beside, echo, ingest, procfile
@@ -39,6 +40,10 @@ def measure(place, options):
                 "--rate", rate, "--burst-us", options.burst_us)
     figures |= _figures("bare race, load", _bare(place, options, "--count", int(rate * options.seconds), "--warm-up", rate // 2,
                                                 "--rate", rate, "--burst-us", options.burst_us), "ms", 1000)
+    gaps = beside.run(place, "gaps", "--seconds", options.seconds)
+    figures |= {"the machine's own gaps: over 2 ms": (gaps["over_2ms_per_s"], "1/s"),
+                "the machine's own gaps: longest": (gaps["longest_ms"], "ms"),
+                "the machine's own gaps: taken away": (gaps["taken_percent"], "%")}
     return figures | _figures("load", said, "ms", 1000) | {
         "load: top rate before": (top, "1/s"),
         "load: rate": (rate, "1/s"),

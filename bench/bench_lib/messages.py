@@ -1,6 +1,8 @@
 """Messages for the benches: lines of a fixed size that begin with a number, and the check of what came out."""
 
 import os
+import random
+import time
 
 DIGITS = 12
 CHUNK = 8192  # messages
@@ -41,3 +43,20 @@ def check_file(path, count, size):
             seen[number] = 1
     missing = count - sum(seen)
     return f"{path} lacks {missing} of {count} messages" if missing else None
+
+
+def feed_at_random(pipe, count, rate):
+    """Numbers from 0, each at its instant: a Poisson process of so many a second, the same one each time."""
+    dice = random.Random(1)
+    at, number = time.monotonic(), 0
+    while number < count:
+        now = time.monotonic()
+        due = []
+        while at <= now and number < count:
+            due.append(b"%d\n" % number)
+            number += 1
+            at += dice.expovariate(rate)
+        if due:
+            pipe.write(b"".join(due))
+            pipe.flush()
+        time.sleep(max(0.0, min(at - time.monotonic(), 0.01)))

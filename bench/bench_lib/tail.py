@@ -7,10 +7,9 @@ message to the report that decides it.
 """
 
 import json
-import random
 import subprocess
-import time
 
+from . import messages
 from .group import Failure, Group
 
 RUNS = 1
@@ -61,28 +60,11 @@ def _one(place, options, policy):
     with Group(place, "--quiet", "--json", "--output", out, "--workers", options.workers, "--slots", options.slots,
                "--handler", work, *policy, stdin=subprocess.PIPE) as group:
         group.wait_for(lambda books: books is not None, options.messages)
-        _feed(group.process.stdin, options.messages, rate)
+        messages.feed_at_random(group.process.stdin, options.messages, rate)
+        group.process.stdin.close()
         ending = group.finish(options.messages)
     with open(out, encoding="utf-8") as file:
         latencies = sorted(json.loads(line)["latency_us"] for line in file)
     if len(latencies) != options.messages:
         raise Failure(f"{len(latencies)} outcomes of {options.messages} messages")
     return latencies, sum(ending.books.attempts) / options.messages - 1
-
-
-def _feed(pipe, count, rate):
-    """Writes each message at its instant; the same instants for each policy."""
-    dice = random.Random(1)
-    at, number = time.monotonic(), 0
-    while number < count:
-        now = time.monotonic()
-        due = []
-        while at <= now and number < count:
-            due.append(b"%d\n" % number)
-            number += 1
-            at += dice.expovariate(rate)
-        if due:
-            pipe.write(b"".join(due))
-            pipe.flush()
-        time.sleep(max(0.0, min(at - time.monotonic(), 0.01)))
-    pipe.close()

@@ -16,6 +16,8 @@ from .req import Client
 RUNS = 3
 WINDOWS = (100, 10_000, 1_000_000)
 FANOUTS = (1, 2)
+FLAT = {"most / least": [f"window {window:,}: processor time of a task" for window in WINDOWS],
+        "bare race: most / least": [f"window {window:,}: the same of the bare race" for window in WINDOWS]}
 MOST_CREDIT = 1_000_000  # that a worker takes
 
 QUIET_S = 2.5  # in which a process gives back what its burst has left with the allocator
@@ -33,21 +35,17 @@ def measure(place, options):
     if options.messages < options.held:
         raise Failure("--messages: at least as many as --held")
     source = echo.input_of(place, options)
-    figures, costs, bare = {}, [], []
+    figures = {}
     for window in WINDOWS:
         account = accounts.take(place, source, options.messages, options.size, options.workers, "--handler", "echo",
                                 "--fanout", options.fanout, "--window", window, "--output", place.file("out"),
                                 environment=_room(options))
         if wrong := messages.check_file(place.file("out"), options.messages, options.size):
             raise Failure(wrong)
-        costs.append(account.all_s / options.messages * 1e6)
-        figures[f"window {window:,}: processor time of a task"] = (costs[-1], "us")
+        figures[f"window {window:,}: processor time of a task"] = (account.all_s / options.messages * 1e6, "us")
         race = beside.race(place, source, options.messages, "--workers", options.workers, "--fanout", options.fanout, "--window", window)
-        bare.append(beside.cpu_of(race) / options.messages * 1e6)
-        figures[f"window {window:,}: the same of the bare race"] = (bare[-1], "us")
+        figures[f"window {window:,}: the same of the bare race"] = (beside.cpu_of(race) / options.messages * 1e6, "us")
         figures[f"window {window:,}: most in flight"] = (account.most_in_flight, "")
-    figures["most / least"] = (max(costs) / min(costs), "x")
-    figures["bare race: most / least"] = (max(bare) / min(bare), "x")
     for fanout in FANOUTS:
         empty, full = _memory(place, options, source, fanout)
         figures[f"held, fanout {fanout}: broker, empty"] = (empty / 2**20, "MiB")
