@@ -304,7 +304,7 @@ Instant Dispatcher::next_deadline() const {
     if (fruitless_ < waiting_.size() && roster_.has_credit()) return Instant::min();
     const Instant withheld = hedging_.has_token() ? withheld_.next() : kNever;
     return std::min({deadlines_.next(), hedges_.next(), withheld, ping_at_, token_at_, silence_at_, ack_at_,
-                     sender_.next_deadline(config_.heartbeat)});
+                     confirm_at_, sender_.next_deadline(config_.heartbeat)});
 }
 
 }  // namespace curfew

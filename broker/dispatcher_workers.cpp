@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::size_t kMostRounds = 8;  // of the token, under way for one session
 
+/// Confirmations wait this long for something that has to be said to the worker anyhow.
+constexpr Duration kConfirmWithin = std::chrono::milliseconds(5);
+
 /// Two rounds without a trace: one alone could have overtaken the attempt across a reconnect.
 constexpr std::uint8_t kDoubtful = 2;
 
@@ -347,12 +350,23 @@ WorkerSession& Dispatcher::tell(WorkerSession& worker) {
     return worker;
 }
 
+/// Whether they go now, whatever else does. Calls up all that have some.
+bool Dispatcher::confirmations_due(Instant now) {
+    if (now < confirm_at_ && !drained()) return false;
+    if (std::exchange(confirm_at_, kNever) == kNever) return true;
+    for (const auto& [session, worker] : roster_.sessions()) {
+        if (!worker->confirms.empty()) tell(*worker);
+    }
+    return true;
+}
+
 void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
     call_losers_home(now);
     roster_.next_turn();
     for (SharedBatches::Out& out : shared_.flush()) {
         frames.push_back({Road::tasks, std::move(out.sessions), std::move(out.bytes)});
     }
+    const bool confirm = confirmations_due(now);
     wire::Writer control;
     std::vector<Session> news = std::exchange(news_, {});
     std::sort(news.begin(), news.end());
@@ -375,10 +389,16 @@ void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
         add_cancels(control, worker->cancels_decided, CancelReason::decided, books);
         add_cancels(control, worker->cancels_deadline, CancelReason::deadline, books);
         add_cancels(control, worker->cancels_lost, CancelReason::lost, books);
-        if (!worker->confirms.empty()) control.add(wire::Confirm{worker->confirms.intervals()});
         if (!worker->resends.empty()) control.add(wire::Resend{worker->resends.intervals()});
-        worker->confirms.clear();
         worker->resends.clear();
+        if (!worker->confirms.empty()) {
+            if (control.empty() && !confirm && worker->state == SessionState::ready) {
+                confirm_at_ = std::min(confirm_at_, now + kConfirmWithin);
+                continue;
+            }
+            control.add(wire::Confirm{worker->confirms.intervals()});
+            worker->confirms.clear();
+        }
         if (control.empty()) continue;
         envelope.kind = wire::Kind::control;
         frames.push_back({Road::control, {session}, control.finish(envelope)});

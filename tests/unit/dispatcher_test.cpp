@@ -207,6 +207,7 @@ TEST(Dispatcher, Rule1AWinnerEndsWonOnlyWhenItsTaskSettles) {
         << "rule 4: a winner's report is confirmed when it is settled";
     bench.say_settled(seq);
     bench.turn();
+    bench.pass(5ms);
     EXPECT_EQ(bench.confirmed(sent[0].id.session), Numbers{sent[0].id.number});
     EXPECT_EQ(bench.books().of(End::won), 1U);
     EXPECT_EQ(bench.books().of(Outcome::completed), 1U);

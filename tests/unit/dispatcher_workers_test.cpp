@@ -331,12 +331,42 @@ TEST(DispatcherWorkers, Rule4AConfirmationThatWasLostIsRepeated) {
     bench.start();
     bench.say_ended({session, 1}, End::failed, "no");
     bench.turn();
+    bench.pass(5ms);
     EXPECT_EQ(bench.confirmed(session), Numbers{1});
     wire::TokenReport token = bench.token(session);
     token.received = token.reported = {{1, 1}};
     bench.pass(1s);
     bench.answer_token(token);
     bench.flush();
+    bench.pass(5ms);
+    EXPECT_EQ(bench.confirmed(session), Numbers{1});
+}
+
+TEST(DispatcherWorkers, AConfirmationWaitsForAFrameThatCarriesIt) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    bench.say_ended({session, 1}, End::failed, "no");
+    bench.turn();
+    EXPECT_TRUE(bench.confirmed(session).empty());
+    EXPECT_LE(bench.broker.next_deadline(), bench.now + 5ms) << "but not for long";
+    const Seq other = bench.start();
+    bench.broker.cancel_task(bench.now, other);
+    bench.turn();
+    EXPECT_TRUE(bench.confirmed(session).empty());
+    bench.say_decided(other, {});
+    bench.turn();
+    EXPECT_EQ(bench.confirmed(session), Numbers{1}) << "beside the cancel";
+}
+
+TEST(DispatcherWorkers, AConfirmationDoesNotWaitOnceAllIsDone) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    const Seq seq = bench.start();
+    bench.broker.end_intake();
+    bench.say_decided(seq, bench.tasks[0].id);
+    bench.say_settled(seq);
+    bench.turn();
     EXPECT_EQ(bench.confirmed(session), Numbers{1});
 }
 
@@ -392,6 +422,7 @@ TEST(DispatcherWorkers, WhatIsToBeSaidWaitsWhileControlIsBlocked) {
     EXPECT_TRUE(bench.confirmed(session).empty());
     bench.broker.set_blocked(session, Dispatcher::Road::control, false);
     bench.turn();
+    bench.pass(5ms);
     EXPECT_EQ(bench.confirmed(session), Numbers{1});
 }
 
