@@ -53,6 +53,7 @@ Instant BrokerServer::turn(Instant now) {
     flush_outboxes();
     dispatcher_.turn(now);
     take_messages(now);
+    write_books();  // before anybody hears of them: if we die in between, they are in flight and not unheard of
     send_frames(now);
     change_links();
     rates_.sample(now, counts());
@@ -75,7 +76,6 @@ void BrokerServer::take_messages(Instant now) {
 
 void BrokerServer::send_frames(Instant now) {
     dispatcher_.flush(now, frames_);
-    write_books();  // before anybody hears of them: if we die in between, they are in flight and not unheard of
     // Sockets of new sessions first: their welcome may be among the frames.
     change_links();
     for (Dispatcher::OutFrame& frame : frames_) send(frame);

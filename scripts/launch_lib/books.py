@@ -84,7 +84,7 @@ def read(path) -> Optional[Books]:
         return None
 
 
-# A broker makes its page before it takes a message, and launch removes that of an earlier run before it starts a broker.
+# A broker makes its page before it takes a message; launch removes that of an earlier run first.
 UNTOUCHED = decode(_PAGE.pack(MAGIC, *[0] * 31))
 
 
@@ -134,6 +134,8 @@ def closing_words(ending, books, books_expected):
     if books.tasks_in_flight or ending.broker_died:
         words.append(f"{messages(books.tasks_in_flight + books.left)} left without an outcome"
                      f" ({books.tasks_in_flight} in flight, {books.left} not accepted)")
+        if ending.broker_died and books.accepted == 0:
+            words.append("the broker died before it had accepted a message: give the whole input again")
     elif books.left:
         words.append(f"{messages(books.left)} read from the input and not accepted any more: give them again")
     if not books.balanced and not ending.broker_died:
