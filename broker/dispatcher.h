@@ -127,7 +127,8 @@ private:
     void on_heartbeat(Instant now, Session session, const wire::Heartbeat& heartbeat);
     void leave(WorkerSession& worker, bool died);
     void close_if_empty(WorkerSession& worker);
-    bool confirmations_due(Instant now);
+    /// Whether confirmations go now, whatever else does; calls up the sessions for which some wait.
+    bool release_confirmations(Instant now);
     void lose_all(Instant now, WorkerSession& worker);
     void judge_silence(Instant now);
     /// The worker, noted down for the next flush: a turn's work follows what happened, not how many workers there are.
@@ -204,10 +205,11 @@ private:
     StreamReceiver receiver_;
     wire::Writer to_collector_;
 
-    std::vector<AttemptId> losers_;  ///< of tasks decided in this turn: to be called home
-    std::vector<Session> news_;      ///< sessions that are to be told something
-    Instant silence_at_ = kNever;    ///< before this no worker can have been silent for too long
-    Instant confirm_at_ = kNever;    ///< when the confirmations that wait go at the latest
+    std::vector<AttemptId> losers_;     ///< of tasks decided in this turn: to be called home
+    std::vector<Session> news_;         ///< sessions that are to be told something
+    Instant silence_at_ = kNever;       ///< before this no worker can have been silent for too long
+    std::vector<Session> unconfirmed_;  ///< sessions for which confirmations wait
+    Instant confirm_at_ = kNever;       ///< when those go at the latest
     Instant ping_at_{};
     Instant token_at_{};
     std::vector<LinkChange> link_changes_;

@@ -350,13 +350,14 @@ WorkerSession& Dispatcher::tell(WorkerSession& worker) {
     return worker;
 }
 
-/// Whether they go now, whatever else does. Calls up all that have some.
-bool Dispatcher::confirmations_due(Instant now) {
+bool Dispatcher::release_confirmations(Instant now) {
     if (now < confirm_at_ && !drained()) return false;
-    if (std::exchange(confirm_at_, kNever) == kNever) return true;
-    for (const auto& [session, worker] : roster_.sessions()) {
-        if (!worker->confirms.empty()) tell(*worker);
+    confirm_at_ = kNever;
+    for (const Session session : unconfirmed_) {
+        WorkerSession* worker = roster_.find(session);
+        if (worker != nullptr) tell(*worker).confirms_wait = false;
     }
+    unconfirmed_.clear();
     return true;
 }
 
@@ -366,7 +367,7 @@ void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
     for (SharedBatches::Out& out : shared_.flush()) {
         frames.push_back({Road::tasks, std::move(out.sessions), std::move(out.bytes)});
     }
-    const bool confirm = confirmations_due(now);
+    const bool confirm = release_confirmations(now);
     wire::Writer control;
     std::vector<Session> news = std::exchange(news_, {});
     std::sort(news.begin(), news.end());
@@ -385,7 +386,6 @@ void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
             control.add(wire::Welcome{worker->worker, worker->hello, config_.epoch, collector});
         }
         if (std::exchange(worker->ping_due, false)) control.add(wire::Ping{collector});
-        if (std::exchange(worker->gone_due, false)) control.add(wire::Gone{});
         add_cancels(control, worker->cancels_decided, CancelReason::decided, books);
         add_cancels(control, worker->cancels_deadline, CancelReason::deadline, books);
         add_cancels(control, worker->cancels_lost, CancelReason::lost, books);
@@ -393,12 +393,14 @@ void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
         worker->resends.clear();
         if (!worker->confirms.empty()) {
             if (control.empty() && !confirm && worker->state == SessionState::ready) {
+                if (!std::exchange(worker->confirms_wait, true)) unconfirmed_.push_back(session);
                 confirm_at_ = std::min(confirm_at_, now + kConfirmWithin);
                 continue;
             }
             control.add(wire::Confirm{worker->confirms.intervals()});
             worker->confirms.clear();
         }
+        if (std::exchange(worker->gone_due, false)) control.add(wire::Gone{});  // last: it ends the session there
         if (control.empty()) continue;
         envelope.kind = wire::Kind::control;
         frames.push_back({Road::control, {session}, control.finish(envelope)});

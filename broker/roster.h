@@ -67,6 +67,7 @@ struct WorkerSession {
     std::vector<Frame> task_frames;  ///< full frames of this turn
     std::vector<AttemptNumber> cancels_decided, cancels_deadline, cancels_lost;
     IntervalSet confirms;
+    bool confirms_wait = false;  ///< it stands in the dispatcher's list of those
     IntervalSet resends;
     bool welcome_due = false;
     bool ping_due = false;

@@ -13,8 +13,8 @@ WORKERS = (4, 16, 64)
 MEMBERS = ("broker", "collector")
 FLAT = {}
 for _member in MEMBERS:
-    FLAT[f"{_member}: most / least"] = [f"{workers} workers: {_member}, processor time of an attempt" for workers in WORKERS]
-    FLAT[f"bare race, {_member}: most / least"] = [f"{workers} workers: bare race, {_member}" for workers in WORKERS]
+    FLAT |= {f"{_member}: most / least": [f"{count} workers: {_member}, processor time of an attempt" for count in WORKERS],
+             f"bare race, {_member}: most / least": [f"{count} workers: bare race, {_member}" for count in WORKERS]}
 
 
 def add_options(parser):
@@ -37,6 +37,7 @@ def measure(place, options):
         race = beside.race(place, source, options.messages, "--workers", workers, "--fanout", options.fanout, "--window", WINDOW)
         for name in MEMBERS:
             figures[f"{workers} workers: bare race, {name}"] = (race[f"{name}_cpu_s"] / race["attempts"] * 1e6, "us")
-            figures[f"{workers} workers: {name}, processor time of an attempt"] = (account.cpu_s[name] / started * 1e6, "us")
+            cost = account.cpu_s[name] / started * 1e6
+            figures[f"{workers} workers: {name}, processor time of an attempt"] = (cost, "us")
         figures[f"{workers} workers: whole group, processor time of an attempt"] = (account.all_s / started * 1e6, "us")
     return figures

@@ -131,11 +131,11 @@ def closing_words(ending, books, books_expected):
         elif books_expected and ending == Ending():
             words.append("the broker left no books")
         return words
-    if books.tasks_in_flight or ending.broker_died:
+    if ending.broker_died and books.accepted == 0:
+        words.append("the broker died before it had accepted a message: give the whole input again")
+    elif books.tasks_in_flight or ending.broker_died:
         words.append(f"{messages(books.tasks_in_flight + books.left)} left without an outcome"
                      f" ({books.tasks_in_flight} in flight, {books.left} not accepted)")
-        if ending.broker_died and books.accepted == 0:
-            words.append("the broker died before it had accepted a message: give the whole input again")
     elif books.left:
         words.append(f"{messages(books.left)} read from the input and not accepted any more: give them again")
     if not books.balanced and not ending.broker_died:

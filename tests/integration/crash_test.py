@@ -276,7 +276,11 @@ class ManyKills(CrashTest):
                 os.kill(broker, signal.SIGKILL)
                 self.assertEqual(launch.code(), 75, launch.err)
                 tasks, _ = self.books(launch)
-                said = launch.says(r"launch: (\d+) messages left without an outcome \((\d+) in flight, (\d+) not accepted\)")
+                if tasks["all"] == 0:
+                    launch.says("launch: the broker died before it had accepted a message: give the whole input again")
+                    self.assertEqual(launch.lines, [])
+                    continue
+                said = launch.says(r"launch: (\d+) messages? left without an outcome \((\d+) in flight, (\d+) not accepted\)")
                 self.assertEqual(int(said[1]), int(said[2]) + int(said[3]))
                 # What was written and not yet acknowledged counts as in flight: never as done, and never as nothing.
                 lines = list(map(int, launch.lines))

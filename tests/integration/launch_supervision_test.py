@@ -333,13 +333,13 @@ class ExitCodesAndBooks(LaunchTest):
             self.script("broker", script)
             launch = self.start_quick()
             self.assertEqual(self.code(launch), 75)
-            self.assertIn("launch: 0 messages left without an outcome (0 in flight, 0 not accepted)\n"
-                          "launch: the broker died before it had accepted a message: give the whole input again\n"
+            self.assertIn("launch: the broker died before it had accepted a message: give the whole input again\n"
                           "tasks     0 = ", self.err(launch))
 
-    def test_of_a_broker_behind_a_script_of_the_user_that_left_no_books_nothing_is_known(self):
-        words = books.closing_words(books.Ending(broker_died=True), books.last_books(books.Ending(broker_died=True), None, False), False)
-        self.assertEqual(words, ["the broker left no books: how many messages have no outcome is not known"])
+    def test_of_a_broker_in_a_procfile_that_left_no_books_nothing_is_known(self):
+        ending = books.Ending(broker_died=True)
+        found = books.last_books(ending, None, books_expected=False)  # its run directory may be another one
+        self.assertEqual(books.closing_words(ending, found, books_expected=False), ["the broker left no books: how many messages have no outcome is not known"])
 
     def test_a_broker_that_cannot_be_executed_is_70(self):
         with open(self.path("bin", "curfew-broker"), "w") as file:

@@ -349,7 +349,7 @@ TEST(DispatcherWorkers, AConfirmationWaitsForAFrameThatCarriesIt) {
     bench.say_ended({session, 1}, End::failed, "no");
     bench.turn();
     EXPECT_TRUE(bench.confirmed(session).empty());
-    EXPECT_LE(bench.broker.next_deadline(), bench.now + 5ms) << "but not for long";
+    EXPECT_EQ(bench.broker.next_deadline(), bench.now + 5ms) << "but not for long";
     const Seq other = bench.start();
     bench.broker.cancel_task(bench.now, other);
     bench.turn();
@@ -357,6 +357,33 @@ TEST(DispatcherWorkers, AConfirmationWaitsForAFrameThatCarriesIt) {
     bench.say_decided(other, {});
     bench.turn();
     EXPECT_EQ(bench.confirmed(session), Numbers{1}) << "beside the cancel";
+}
+
+TEST(DispatcherWorkers, AConfirmationThatFoundNoFrameGoesAlone) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    bench.say_ended({session, 1}, End::failed, "no");
+    bench.turn();
+    bench.now += 5ms;
+    bench.turn();
+    EXPECT_EQ(bench.confirmed(session), Numbers{1});
+    EXPECT_GT(bench.broker.next_deadline(), bench.now);
+    bench.turn();
+    EXPECT_TRUE(bench.confirmed(session).empty()) << "once";
+}
+
+TEST(DispatcherWorkers, AWorkerThatLeavesIsToldItsConfirmationsBeforeGone) {
+    Bench bench;
+    const Session session = bench.add_worker("w");
+    bench.start();
+    bench.say_ended({session, 1}, End::failed, "no");
+    bench.turn();
+    bench.broker.worker_left(bench.now, "w", 1000);
+    bench.turn();
+    EXPECT_EQ(bench.confirmed(session), Numbers{1});
+    const auto& records = bench.to_session[session].frames.back().records;
+    EXPECT_TRUE(std::holds_alternative<wire::Gone>(records.back())) << "what comes behind it would be refused";
 }
 
 TEST(DispatcherWorkers, AConfirmationDoesNotWaitOnceAllIsDone) {
