@@ -98,7 +98,8 @@ void Ledger::call_home(Instant now, AttemptId id, CancelReason reason) {
 
 Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_view error) {
     SessionBooks& books = *session(id.session);
-    const Attempt attempt = books.open.take(id.number).value();
+    const Attempt attempt = *books.open.find(id.number);
+    books.open.erase(id.number);
     Task* task = tasks_.find(attempt.seq);
     if (end_log_.followed())
         end_log_.note(id, attempt, end, worker, error, task == nullptr || task->id == nullptr ? "" : *task->id);

@@ -81,15 +81,22 @@ constexpr std::uint64_t kFull = UINT64_MAX;
 /// the others, and share their batch. With 64 workers of echo an attempt costs a fourth of what it does where each task
 /// goes to the next four. What was sent in this turn is counted apart from what was there, so that those that are
 /// chosen together are a step ahead together, and the next batch goes to others altogether.
-std::uint64_t load_of(const WorkerSession& worker) {
-    constexpr std::uint64_t kSteps = 128, kCoarse = 8, kAhead = 8;
-    const auto steps = [&](std::uint64_t attempts, std::uint64_t width) {
-        return attempts * kSteps / worker.credit / width * width;
-    };
-    const bool quick = worker.credit > kSteps && worker.credit > kAhead * worker.slots;
-    if (!quick) return steps(worker.in_flight, 1);
-    const std::uint32_t here = worker.in_flight - std::min(worker.in_flight, worker.chosen);
-    return steps(here, kCoarse) + steps(worker.chosen, kCoarse);
+///
+/// Sets `load`, and `same_load_for`: so many more choices leave it as it is.
+void weigh(WorkerSession& worker) {
+    constexpr std::uint64_t kSteps = 128, kCoarse = 16, kAhead = 8;
+    const std::uint64_t credit = worker.credit;
+    const bool quick = credit > kSteps && credit > kAhead * worker.slots;
+    worker.same_load_for = 0;
+    if (!quick) {
+        worker.load = worker.in_flight * kSteps / credit;
+        return;
+    }
+    const std::uint64_t here = worker.in_flight - std::min(worker.in_flight, worker.chosen);
+    const std::uint64_t step = worker.chosen * kCoarse / credit;
+    worker.load = (here * kCoarse / credit + step) * (kSteps / kCoarse);
+    const std::uint64_t next_step_at = ((step + 1) * credit + kCoarse - 1) / kCoarse;
+    worker.same_load_for = static_cast<std::uint32_t>(next_step_at - worker.chosen - 1);
 }
 
 }  // namespace
@@ -127,7 +134,12 @@ void Roster::put(Pool& pool, std::size_t place, WorkerSession* worker) {
 }
 
 void Roster::changed(WorkerSession& worker) {
-    worker.load = worker.can_take() ? load_of(worker) : kFull;
+    if (worker.can_take()) {
+        weigh(worker);
+    } else {
+        worker.load = kFull;
+        worker.same_load_for = 0;
+    }
     Pool& pool = pools_[worker.pool_index];
     auto& heap = pool.by_load;
     std::size_t at = worker.place;
@@ -195,7 +207,11 @@ WorkerSession* Roster::choose_unmarked(const Task& task) {
     if (best == nullptr) return nullptr;
     if (best->chosen++ == 0) chosen_.push_back(best->session);
     ++best->in_flight;
-    changed(*best);
+    if (best->same_load_for > 0 && best->can_take()) {
+        --best->same_load_for;
+    } else {
+        changed(*best);
+    }
     return best;
 }
 

@@ -78,6 +78,7 @@ struct WorkerSession {
     // The roster's own.
     std::size_t place = 0;             ///< in its pool's heap
     std::uint64_t load = 0;            ///< in flight for each credit, coarse; the most there is: it can take nothing
+    std::uint32_t same_load_for = 0;   ///< so many more choices do not change that
     std::uint64_t last_chosen = 0;     ///< the turn that followed the one in which it was chosen last
     std::uint32_t chosen = 0;          ///< how often in this turn
     std::uint64_t chosen_against = 0;  ///< the choice in which it could not be taken

@@ -26,7 +26,7 @@ std::string base64(std::string_view bytes) {
 }
 
 /// Quoted JSON, or nothing if the bytes are not UTF-8.
-std::optional<std::string> quoted(const std::string& bytes) {
+std::optional<std::string> quoted(std::string_view bytes) {
     try {
         return Json(bytes).dump();
     } catch (const Json::type_error&) {
@@ -35,7 +35,7 @@ std::optional<std::string> quoted(const std::string& bytes) {
 }
 
 /// `"name":"..."`, or `"name_base64":"..."`.
-std::string member(const char* name, const std::string& bytes) {
+std::string member(const char* name, std::string_view bytes) {
     if (const auto text = quoted(bytes)) return fmt::format(R"("{}":{})", name, *text);
     return fmt::format(R"("{}_base64":"{}")", name, base64(bytes));
 }
@@ -44,14 +44,15 @@ std::string member(const char* name, const std::string& bytes) {
 
 void append_raw(std::string& out, const OutcomeRecord& outcome) {
     if (outcome.outcome != Outcome::completed) return;
-    out += outcome.result;
+    out += outcome.result.view();
     out += '\n';
 }
 
 void append_json(std::string& out, const OutcomeRecord& outcome) {
     fmt::format_to(std::back_inserter(out), R"({{"seq":{},{},"outcome":"{}",)", outcome.seq,
                    outcome.id ? member("id", *outcome.id) : R"("id":null)", name_of(outcome.outcome));
-    out += outcome.outcome == Outcome::completed ? member("result", outcome.result) : member("error", outcome.error);
+    out += outcome.outcome == Outcome::completed ? member("result", outcome.result.view())
+                                                 : member("error", outcome.error);
     if (outcome.attempt != 0) {
         fmt::format_to(std::back_inserter(out), R"(,{},{},"attempt":{})", member("worker", outcome.worker),
                        member("pool", outcome.pool), outcome.attempt);

@@ -135,7 +135,7 @@ void Judge::on_ok(Session id, SessionBook& session, const wire::Report& report) 
         return;
     }
     OutcomeRecord outcome = outcome_of(report, Outcome::completed, session.name, session.pool);
-    outcome.result = report.payload;
+    outcome.result = results_.keep(report.payload);
     if (awaited) {
         decided->awaited = false;
         --awaited_;

@@ -15,8 +15,8 @@
 #pragma once
 
 #include <array>
+#include <boost/container/deque.hpp>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -24,6 +24,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/byte_store.h"
 #include "common/dense_table.h"
 #include "common/interval_set.h"
 #include "common/stream.h"
@@ -48,7 +49,7 @@ struct OutcomeRecord {
     Seq seq = 0;
     Outcome outcome = Outcome::completed;
     std::optional<std::string> id;
-    std::string result;  ///< completed only
+    Bytes result;        ///< completed only
     std::string error;   ///< the others: why
     std::string worker;  ///< of the attempt that decided; empty for a verdict
     std::string pool;
@@ -129,6 +130,9 @@ private:
     void receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
     void meet_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
     void meet_rival(Incarnation rival);
+    /// A std::deque would take memory for each record anew.
+    using OutcomesInBlocks = boost::container::deque_options_t<boost::container::block_size<64>>;
+
     [[nodiscard]] bool is_new(Instant now, const wire::Envelope& envelope) const;
     void on_record(const wire::Sync& sync);
     void on_record(const wire::Admit& admit);
@@ -168,7 +172,8 @@ private:
     std::size_t awaited_ = 0;
     std::unordered_map<Session, SessionBook> sessions_;
 
-    std::deque<OutcomeRecord> for_sink_;
+    ByteStore results_;
+    boost::container::deque<OutcomeRecord, void, OutcomesInBlocks> for_sink_;
     bool first_is_handed_out_ = false;  // of for_sink_: it goes when the next is asked for
     std::map<Seq, OutcomeRecord> held_for_order_;
     Seq next_in_order_ = 1;

@@ -54,6 +54,7 @@ void WorkerCore::end_session(Instant now) {
     queue_.clear();
     to_send_.clear();
     deadlines_ = {};
+    untimed_ = 0;
     kept_bytes_ = 0;
     token_round_.reset();
     session_ = 0;
@@ -171,8 +172,8 @@ void WorkerCore::on_record(Instant now, const wire::Task& task) {
     if (task.left_us >= 0) attempt.deadline_at = now + std::chrono::microseconds(task.left_us);
     if (task.id) attempt.make_text().id = std::string(*task.id);
     attempt.payload = payloads_.keep(task.payload);
-    deadlines_.set(attempt.deadline_at, task.number);
     queue_.push_back(task.number);
+    ++untimed_;
 }
 
 // ---- cancels, confirmations ----------------------------------------------------------------------------------------

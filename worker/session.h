@@ -170,6 +170,8 @@ private:
     void check_slots(Instant now);
     void adapt_credit(Instant now);
     void fail_queued(Instant now);
+    AttemptNumber pop_queued();
+    void set_timers(Instant now);
     void end_stuck(Instant now, const SlotState& slot, const char* why);
     void end_stopped(Instant now, AttemptNumber number, HeldAttempt& attempt, std::string error);
     [[nodiscard]] Duration patience() const;
@@ -198,8 +200,9 @@ private:
     IntervalSet received_;
     DenseTable<HeldAttempt> held_;
     std::deque<AttemptNumber> queue_;    // those that were queued, in their order; some may have been called home
+    std::size_t untimed_ = 0;            // the last of them, which came in this turn, have no timer yet
     std::deque<AttemptNumber> to_send_;  // those with a report to send
-    TimerHeap deadlines_;
+    TimerHeap deadlines_;                // of those that are older than a turn, or run
     std::size_t kept_bytes_ = 0;
     std::optional<std::uint64_t> token_round_;
 

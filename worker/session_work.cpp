@@ -19,10 +19,14 @@ void WorkerCore::start_queued(Instant now) {
     // that.
     const auto affordable = [&] { return kept_bytes_ < config_.kept_bytes || busy_slots() == 0; };
     while (!queue_.empty() && !free_slots_.empty() && !leaving_ && affordable()) {
-        const AttemptNumber number = queue_.front();
-        queue_.pop_front();
+        const bool untimed = untimed_ == queue_.size();
+        const AttemptNumber number = pop_queued();
         HeldAttempt* attempt = held_.find(number);
         if (attempt == nullptr || attempt->state != AttemptState::queued) continue;
+        if (attempt->deadline_at <= now) {
+            report(now, number, *attempt, ReportKind::expired, {}, {});
+            continue;
+        }
         const Work work{{session_, number},   epoch_,          attempt->seq, attempt->ordinal,
                         attempt->deadline_at, attempt->payload};
         if (handler_.immediate()) {
@@ -39,9 +43,17 @@ void WorkerCore::start_queued(Instant now) {
         attempt->state = AttemptState::running;
         attempt->since = now;
         attempt->slot = slot;
+        if (untimed) deadlines_.set(attempt->deadline_at, number);
         note(slot, work.id);
         handler_.start(now, slot, work);
     }
+}
+
+AttemptNumber WorkerCore::pop_queued() {
+    const AttemptNumber number = queue_.front();
+    queue_.pop_front();
+    untimed_ = std::min(untimed_, queue_.size());
+    return number;
 }
 
 void WorkerCore::note(Slot slot, AttemptId id) {
@@ -127,6 +139,17 @@ void WorkerCore::report(Instant now, AttemptNumber number, HeldAttempt& attempt,
 
 // ---- timers --------------------------------------------------------------------------------------------------------
 
+/// For those that came in this turn and still wait: quick work, which is over by now, never needs one.
+void WorkerCore::set_timers(Instant now) {
+    for (auto at = queue_.end() - static_cast<std::ptrdiff_t>(untimed_); at != queue_.end(); ++at) {
+        const HeldAttempt* attempt = held_.find(*at);
+        if (attempt == nullptr || attempt->state != AttemptState::queued) continue;
+        deadlines_.set(attempt->deadline_at, *at);
+        on_deadline(now, *at);
+    }
+    untimed_ = 0;
+}
+
 void WorkerCore::on_deadline(Instant now, AttemptNumber number) {
     HeldAttempt* attempt = held_.find(number);
     if (attempt == nullptr || attempt->deadline_at > now) return;
@@ -194,10 +217,11 @@ Duration WorkerCore::patience() const {
 
 /// There is no slot that could ever start them: they are tried elsewhere.
 void WorkerCore::fail_queued(Instant now) {
-    for (; !queue_.empty(); queue_.pop_front()) {
-        HeldAttempt* attempt = held_.find(queue_.front());
+    while (!queue_.empty()) {
+        const AttemptNumber number = pop_queued();
+        HeldAttempt* attempt = held_.find(number);
         if (attempt == nullptr || attempt->state != AttemptState::queued) continue;
-        report(now, queue_.front(), *attempt, ReportKind::failed, {}, "no slot of its worker is in service");
+        report(now, number, *attempt, ReportKind::failed, {}, "no slot of its worker is in service");
     }
 }
 
@@ -226,6 +250,7 @@ void WorkerCore::turn(Instant now) {
     check_slots(now);
     adapt_credit(now);
     start_queued(now);
+    set_timers(now);
 }
 
 Instant WorkerCore::next_deadline() const {

@@ -218,7 +218,8 @@ private:
         while (const OutcomeRecord* outcome = judge_.next_outcome()) {
             // Tasks and messages have the same numbers: both count from 1.
             ++written_;
-            if (outcome->result.size() != kSize || std::memcmp(outcome->result.data(), &outcome->seq, sizeof(Seq)) != 0)
+            if (outcome->result.size() != kSize ||
+                std::memcmp(outcome->result.view().data(), &outcome->seq, sizeof(Seq)) != 0)
                 ++wrong_;
             settled_.emplace_back(outcome->sync, outcome->seq);
         }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 
 #include "tests/simulation/describe.h"
 
@@ -281,9 +282,11 @@ void World::write_outcomes() {
         // Sinks keep the order in which they are given.
         Instant& last = last_delivery_[{kCollector, Road::tasks}];
         last = std::max(last, now_ + exponential(scenario_.sink_delay));
-        at(last, [this, outcome = std::move(*outcome), incarnation = collector_process_.incarnation] {
+        // Shared: what is to happen can be copied, a result cannot.
+        auto written = std::make_shared<OutcomeRecord>(std::move(*outcome));
+        at(last, [this, written, incarnation = collector_process_.incarnation] {
             if (!collector_process_.up || collector_process_.incarnation != incarnation) return;
-            on_written(outcome, incarnation);
+            on_written(*written, incarnation);
             wake(kCollector, now_);
         });
     }
@@ -297,7 +300,8 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     if (!current || at == handed_over_.end()) return;  // of a broker that is no more, or written again after a crash
     ++outcomes_[at->second];
     if (outcomes_[at->second] > 1 + broker_crashes_ + collector_crashes_) fail("an outcome was written twice");
-    if (outcome.outcome == Outcome::completed && outcome.result != answer_to("message " + std::to_string(at->second))) {
+    if (outcome.outcome == Outcome::completed &&
+        outcome.result.view() != answer_to("message " + std::to_string(at->second))) {
         fail("a task was completed with the result of another");
     }
     if (outcome.error.starts_with("its work has killed") && deaths_[outcome.seq] < scenario_.broker.poison) {

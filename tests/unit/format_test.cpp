@@ -23,11 +23,11 @@ std::string format_json(const OutcomeRecord& outcome) {
     return line;
 }
 
-OutcomeRecord completed(std::string result) {
+OutcomeRecord completed(std::string_view result) {
     OutcomeRecord outcome;
     outcome.epoch = 1;
     outcome.seq = 1;
-    outcome.result = std::move(result);
+    outcome.result = ByteStore().keep(result);
     outcome.worker = "w2";
     outcome.pool = "cadical";
     outcome.attempt = 2;

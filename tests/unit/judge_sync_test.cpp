@@ -55,7 +55,7 @@ TEST_F(JudgeSync, Rule2AWinnerWhoseReportWasLostIsAwaitedAndNobodyElseWins) {
     EXPECT_TRUE(write_all().empty());
     hear(1, report(4, 10, ReportKind::ok, "winner"));
     EXPECT_EQ(flush().count<wire::Decided>(), 0U) << "the broker knows";
-    EXPECT_EQ(write_all().at(0).result, "winner");
+    EXPECT_EQ(write_all().at(0).result.view(), "winner");
     EXPECT_EQ(flush().only<wire::Settled>().seqs, (Intervals{{10, 10}}));
 }
 
@@ -67,7 +67,7 @@ TEST_F(JudgeSync, Rule2AnAwaitedWinnerThatHasNoResultAnyMoreIsReopened) {
     EXPECT_EQ(flush().only<wire::Ended>().end, End::late);
     hear(2, report(1, 10, ReportKind::ok, "other"));
     EXPECT_EQ(flush().only<wire::Decided>().session, 2U);
-    EXPECT_EQ(write_all().at(0).result, "other");
+    EXPECT_EQ(write_all().at(0).result.view(), "other");
 }
 
 TEST_F(JudgeSync, Rule2AnAwaitedWinnerWhoseSessionIsGoneIsReopened) {
@@ -77,7 +77,7 @@ TEST_F(JudgeSync, Rule2AnAwaitedWinnerWhoseSessionIsGoneIsReopened) {
     say(wire::SessionGone{1});
     EXPECT_EQ(flush().only<wire::Refused>().reopened, (Intervals{{10, 10}}));
     hear(2, report(2, 10, ReportKind::ok, "second try"));
-    EXPECT_EQ(write_all().at(0).result, "second try");
+    EXPECT_EQ(write_all().at(0).result.view(), "second try");
 }
 
 TEST_F(JudgeSync, Rule2ANewerBrokerIsSaidHelloAndTakenWhenItAnswersWithASync) {
@@ -155,7 +155,7 @@ TEST_F(JudgeSync, Rule2ACollectorWhoseIncarnationIsTooSmallTakesTheNextThatIsNot
 TEST_F(JudgeSync, Rule2ACollectorWhoseBrokerTookAnOldHelloForItsOwnBeginsAnew) {
     sync();
     hear(1, report(1, 10));
-    const OutcomeRecord old = *judge.next_outcome();
+    const OutcomeRecord old = std::move(*judge.next_outcome());
     const auto ping = frame_of({Kind::to_collector, 1, kMe + 7, 0, 0}, wire::BrokerPing{1});
     judge.receive(now, ping);
     EXPECT_TRUE(judge.synced()) << "it may be a turned bit";
@@ -175,7 +175,7 @@ TEST_F(JudgeSync, Rule2ACollectorWhoseBrokerTookAnOldHelloForItsOwnBeginsAnew) {
 TEST_F(JudgeSync, Rule2ANewEpochForgetsWhatTheOldOneLeft) {
     sync();
     hear(1, report(1, 10));
-    const OutcomeRecord old = *judge.next_outcome();
+    const OutcomeRecord old = std::move(*judge.next_outcome());
     hear(1, report(2, 11));
     wire::Sync fresh;
     fresh.epoch = 2;

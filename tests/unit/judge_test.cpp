@@ -38,7 +38,7 @@ TEST_F(Judging, Rule1TheFirstOkReportWins) {
     EXPECT_EQ(decided.number, 1U);
     const auto outcomes = write_all();
     ASSERT_EQ(outcomes.size(), 1U);
-    EXPECT_EQ(outcomes[0].result, "first");
+    EXPECT_EQ(outcomes[0].result.view(), "first");
     EXPECT_EQ(outcomes[0].worker, "a");
     EXPECT_EQ(outcomes[0].pool, "cats");
     EXPECT_EQ(outcomes[0].attempt, 2U);

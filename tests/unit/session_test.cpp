@@ -340,6 +340,35 @@ TEST(Session, WhatHasBeenStoppedByItsOwnDeadlineIsExpired) {
     EXPECT_EQ(bench.report().kind, ReportKind::expired);
 }
 
+TEST(Session, WhatIsPastItsDeadlineWhenItComesIsExpiredInTheSameTurn) {
+    WorkerBench bench;
+    bench.task(1, 0);
+    bench.turn();
+    EXPECT_EQ(bench.report().kind, ReportKind::expired) << "although a slot was free";
+    bench.task(2);
+    bench.turn();
+    bench.task(3, 0);
+    bench.turn();
+    EXPECT_EQ(bench.report().kind, ReportKind::expired);
+    EXPECT_EQ(bench.report().number, 3U);
+    ASSERT_EQ(bench.handler.started.size(), 1U);
+    EXPECT_EQ(bench.handler.started[0].id.number, 2U);
+}
+
+TEST(Session, WhatHasWaitedForASlotIsStoppedAtItsDeadlineAllTheSame) {
+    WorkerBench bench;
+    bench.task(1);
+    bench.turn();
+    bench.task(2, 20'000);
+    bench.turn();
+    bench.end(0, Finish::ok, "answer");
+    EXPECT_EQ(bench.state(2), AttemptState::running);
+    bench.now += 20ms;
+    bench.turn();
+    EXPECT_EQ(bench.state(2), AttemptState::cancelling);
+    EXPECT_EQ(bench.handler.stopped, Slots{0});
+}
+
 // ---- rule 5: the token ---------------------------------------------------------------------------------------------
 
 TEST(Session, Rule5TheTokenSaysWhatIsReceivedAndHeldBehindTheReportsMadeBefore) {

@@ -19,11 +19,11 @@ using support::Pipe;
 using support::TempDir;
 using Written = Sink::Written;
 
-OutcomeRecord completed(Seq seq, std::string result) {
+OutcomeRecord completed(Seq seq, std::string_view result) {
     OutcomeRecord outcome;
     outcome.sync = 3;
     outcome.seq = seq;
-    outcome.result = std::move(result);
+    outcome.result = ByteStore().keep(result);
     return outcome;
 }
 
