@@ -74,12 +74,17 @@ public:
           all_(flags.warm_up + flags.count),
           from_(all_),
           back_(all_, false),
+          latencies_(flags.count),
+          lateness_(flags.count),
           message_(flags.size, 'x'),
           push_(context_, zmq::socket_type::push),
           pull_(context_, zmq::socket_type::pull) {
         push_.set(zmq::sockopt::sndhwm, 0);  // the schedule waits for nobody; what it can hold is the count
         pull_.set(zmq::sockopt::rcvhwm, 0);
         push_.set(zmq::sockopt::linger, 0);
+        // Their memory is there from now on: to take more in the middle would make the messages of that moment late.
+        latencies_.clear();
+        lateness_.clear();
         pull_.bind(flags.sink);
         push_.connect(flags.ingest);
     }

@@ -1,16 +1,17 @@
 """How long a message is under way, from a client's PUSH to the ingest until its outcome is at the client's PULL.
 
 The client (ping_pong.cpp) is one process at both ends of the group. `alone`: one message at a time, for two fanouts; beside it, four hops with nothing in between (ring.cpp).
-`load`: the usual fanout, on a schedule that stands from the beginning, at half of the rate of the ingest bench, which is
-measured just before; latency counts from the scheduled instant, so no wait is omitted. Beside both, the bare race (ceiling.cpp) with the same client;
-and what the machine takes away by itself (gaps.cpp), just after.
+`load`: the usual fanout, on a schedule that stands from the beginning, at half of the top rate: what comes through from end to end, with this client
+at both, when it sends as fast as it can, measured just before. Latency counts from the scheduled instant, so no wait is omitted. Beside both, the bare race
+(ceiling.cpp) with the same client, at the same rate; and what the machine takes away by itself (gaps.cpp), just after.
 """
 
-from . import beside, echo, ingest, procfile
+from . import beside, procfile
 from .group import Failure, Group
 from .req import Client
 
 WARM_UP = 1000
+MORE_THAN_ANY = 10_000_000  # messages a second
 
 
 def add_options(parser):
@@ -18,7 +19,7 @@ def add_options(parser):
     parser.add_argument("--size", type=int, default=128, help="bytes of a message (%(default)s)")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--fanout", type=int, default=4)
-    parser.add_argument("--rate-messages", type=int, default=500_000, help="to find the top rate (%(default)s)")
+    parser.add_argument("--rate-messages", type=int, default=1_000_000, help="to find the top rate (%(default)s)")
     parser.add_argument("--share", type=float, default=0.5, help="of the top rate, for the load (%(default)s)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of load (%(default)s)")
     parser.add_argument("--burst-us", type=int, default=500, help="from burst to burst of the schedule, 50 to 1000 (%(default)s)")
@@ -56,9 +57,9 @@ def _figures(name, said, unit, divisor):
 
 
 def _top_rate(place, options):
-    options = type(options)(**{**vars(options), "messages": options.rate_messages})
-    ending, _ = ingest.flow(place, options, echo.input_of(place, options), place.file("out"))
-    return options.messages / ending.flow_s
+    said = _one(place, options, options.fanout, "--count", options.rate_messages, "--warm-up", options.rate_messages // 5,
+                "--rate", MORE_THAN_ANY)
+    return options.rate_messages / said["seconds"]
 
 
 def _one(place, options, fanout, *words):
