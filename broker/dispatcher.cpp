@@ -16,6 +16,9 @@ constexpr std::size_t kFrameBytes = 256 * 1024;
 
 constexpr std::size_t kMostVain = 64;
 
+/// Quick work that has lost may come to its end by itself within this.
+constexpr Duration kQuickWithin = std::chrono::milliseconds(2);
+
 std::uint64_t micros(Duration duration) {
     return duration <= Duration::zero()
                ? 0
@@ -217,10 +220,25 @@ void Dispatcher::call_all_home(Instant now, Task& task, CancelReason reason) {
     for (const AttemptId id : task.alive) call_home(now, id, reason);
 }
 
-/// Those that another attempt has beaten in this turn, unless they have come to their end in the same turn.
+/// Those that another attempt has beaten in this turn, unless they have come to their end in the same turn. Quick work
+/// would have ended before it heard that it is called home: it is given some time to do so.
 void Dispatcher::call_losers_home(Instant now) {
-    for (const AttemptId id : losers_) call_home(now, id, CancelReason::decided);
+    for (const AttemptId id : losers_) {
+        const WorkerSession* worker = roster_.find(id.session);
+        if (worker != nullptr && worker->quick()) {
+            quick_losers_.push_back(id);
+        } else {
+            call_home(now, id, CancelReason::decided);
+        }
+    }
     losers_.clear();
+    if (now >= quick_losers_at_) {
+        for (const AttemptId id : quick_losers_) call_home(now, id, CancelReason::decided);
+        quick_losers_.clear();
+        quick_losers_at_ = kNever;
+    } else if (!quick_losers_.empty() && quick_losers_at_ == kNever) {
+        quick_losers_at_ = now + kQuickWithin;
+    }
 }
 
 void Dispatcher::give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error) {
@@ -304,7 +322,7 @@ Instant Dispatcher::next_deadline() const {
     if (fruitless_ < waiting_.size() && roster_.has_credit()) return Instant::min();
     const Instant withheld = hedging_.has_token() ? withheld_.next() : kNever;
     return std::min({deadlines_.next(), hedges_.next(), withheld, ping_at_, token_at_, silence_at_, ack_at_,
-                     confirm_at_, sender_.next_deadline(config_.heartbeat)});
+                     quick_losers_at_, confirm_at_, sender_.next_deadline(config_.heartbeat)});
 }
 
 }  // namespace curfew

@@ -205,11 +205,13 @@ private:
     StreamReceiver receiver_;
     wire::Writer to_collector_;
 
-    std::vector<AttemptId> losers_;     ///< of tasks decided in this turn: to be called home
-    std::vector<Session> news_;         ///< sessions that are to be told something
-    Instant silence_at_ = kNever;       ///< before this no worker can have been silent for too long
-    std::vector<Session> unconfirmed_;  ///< sessions for which confirmations wait
-    Instant confirm_at_ = kNever;       ///< when those go at the latest
+    std::vector<AttemptId> losers_;        ///< of tasks decided in this turn: to be called home
+    std::vector<AttemptId> quick_losers_;  ///< those of quick workers, which may still come to their end by themselves
+    Instant quick_losers_at_ = kNever;     ///< when they are called home at the latest
+    std::vector<Session> news_;            ///< sessions that are to be told something
+    Instant silence_at_ = kNever;          ///< before this no worker can have been silent for too long
+    std::vector<Session> unconfirmed_;     ///< sessions for which confirmations wait
+    Instant confirm_at_ = kNever;          ///< when those go at the latest
     Instant ping_at_{};
     Instant token_at_{};
     std::vector<LinkChange> link_changes_;

@@ -275,5 +275,52 @@ TEST(DispatcherTimers, LosersTeachTheHedgeDelayTheirAge) {
     EXPECT_EQ(bench.broker.hedging().took().count(), 2U) << "once each";
 }
 
+// ---- quick work ----------------------------------------------------------------------------------------------------
+
+TEST(DispatcherTimers, QuickWorkThatHasLostIsCalledHomeAFewMillisecondsLater) {
+    Bench bench({}, 2, 1000);
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    const Session loser = sent[1].id.session;
+    bench.say_decided(seq, sent[0].id);
+    bench.turn();
+    EXPECT_TRUE(bench.cancelled(loser, CancelReason::decided).empty());
+    EXPECT_EQ(bench.broker.next_deadline(), bench.now + 2ms);
+    bench.now += 1ms;
+    bench.turn();
+    EXPECT_TRUE(bench.cancelled(loser, CancelReason::decided).empty());
+    bench.now += 1ms;
+    bench.turn();
+    EXPECT_EQ(bench.cancelled(loser, CancelReason::decided), Numbers{sent[1].id.number});
+    bench.now += 10ms;
+    bench.turn();
+    EXPECT_TRUE(bench.cancelled(loser, CancelReason::decided).empty()) << "once";
+}
+
+TEST(DispatcherTimers, QuickWorkThatHasLostAndEndedByItselfIsNotCalledHome) {
+    Bench bench({}, 2, 1000);
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.say_decided(seq, sent[0].id);
+    bench.turn();
+    bench.now += 1ms;
+    bench.say_ended(sent[1].id, End::late);
+    bench.turn();
+    bench.now += 2ms;
+    bench.turn();
+    EXPECT_TRUE(bench.cancelled(sent[1].id.session, CancelReason::decided).empty());
+}
+
+TEST(DispatcherTimers, WorkOfManySlotsIsNotQuickAndIsCalledHomeAtOnce) {
+    BrokerBench bench{Dispatcher::Config{}};
+    bench.meet_collector();
+    for (const char* name : {"w1", "w2"}) bench.add_worker(name, {.credit = 1000, .slots = 500});
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    bench.say_decided(seq, sent[0].id);
+    bench.turn();
+    EXPECT_EQ(bench.cancelled(sent[1].id.session, CancelReason::decided), Numbers{sent[1].id.number});
+}
+
 }  // namespace
 }  // namespace curfew
