@@ -37,20 +37,6 @@ std::optional<std::string> owned(const std::optional<std::string_view>& id) {
     return id ? std::optional<std::string>(*id) : std::nullopt;
 }
 
-OutcomeRecord outcome_of(const wire::Report& report, Outcome kind, const std::string& worker, const std::string& pool) {
-    OutcomeRecord outcome;
-    outcome.seq = report.seq;
-    outcome.outcome = kind;
-    outcome.id = owned(report.id);
-    outcome.error = report.error;
-    outcome.worker = worker;
-    outcome.pool = pool;
-    outcome.attempt = report.ordinal;
-    outcome.attempts = report.attempts;
-    outcome.latency_us = report.latency_us;
-    return outcome;
-}
-
 }  // namespace
 
 void Judge::receive(Instant now, std::string_view frame) {
@@ -67,12 +53,12 @@ void Judge::receive(Instant now, std::string_view frame) {
 // ---- from workers --------------------------------------------------------------------------------------------------
 
 void Judge::receive_from_worker(const wire::Envelope& envelope, wire::Reader& reader) {
-    const auto at = sessions_.find(envelope.peer);
-    if (!synced_ || envelope.broker != broker_ || at == sessions_.end()) {
+    SessionBook* known = sessions_.find(envelope.peer);
+    if (!synced_ || envelope.broker != broker_ || known == nullptr) {
         ++counts_.refused;
         return;
     }
-    SessionBook& session = at->second;
+    SessionBook& session = *known;
     const wire::Error error = reader.each([&](auto& record) {
         using R = std::decay_t<decltype(record)>;
         if constexpr (std::is_same_v<R, wire::Report>) {
@@ -119,9 +105,8 @@ void Judge::on_report(Session id, SessionBook& session, const wire::Report& repo
     }
     const bool open = report.seq != 0 && !settled_.contains(report.seq) && !decided_.contains(report.seq);
     if (report.kind == ReportKind::rejected && open) {
-        OutcomeRecord outcome = outcome_of(report, Outcome::failed, session.name, session.pool);
-        outcome.message = report.payload;
-        decide(std::move(outcome), {});
+        new_outcome(report, Outcome::failed, session).message = report.payload;
+        decide(report.seq, Outcome::failed, {});
     }
 }
 
@@ -134,14 +119,13 @@ void Judge::on_ok(Session id, SessionBook& session, const wire::Report& report) 
         end(id, session, report.number, End::late);
         return;
     }
-    OutcomeRecord outcome = outcome_of(report, Outcome::completed, session.name, session.pool);
-    outcome.result = results_.keep(report.payload);
+    new_outcome(report, Outcome::completed, session).result = results_.keep(report.payload);
     if (awaited) {
         decided->awaited = false;
         --awaited_;
-        hand_to_sink(std::move(outcome));
+        release_in_order();
     } else {
-        decide(std::move(outcome), attempt);
+        decide(report.seq, Outcome::completed, attempt);
     }
 }
 
@@ -256,10 +240,7 @@ void Judge::on_record(const wire::Sync& sync) {
     awaited_ = 0;
     next_in_order_ = 1;
     for (const wire::Admission& admission : sync.sessions) {
-        SessionBook& session = sessions_[admission.session];
-        session.name = admission.name;
-        session.pool = admission.pool;
-        session.judged.insert(admission.ended);
+        open_session(admission.session, admission.name, admission.pool).judged.insert(admission.ended);
     }
     for (const wire::Winner& winner : sync.winners) {
         if (settled_.contains(winner.seq) || decided_.contains(winner.seq)) continue;
@@ -271,10 +252,17 @@ void Judge::on_record(const wire::Sync& sync) {
 }
 
 void Judge::on_record(const wire::Admit& admit) {
-    SessionBook& session = sessions_[admit.session];
-    session.name = admit.name;
-    session.pool = admit.pool;
+    (void)open_session(admit.session, admit.name, admit.pool);
     news_.add(wire::Admitted{admit.session});
+}
+
+/// The session's book: a new one, or the one there is.
+Judge::SessionBook& Judge::open_session(Session id, std::string_view name, std::string_view pool) {
+    SessionBook* known = sessions_.find(id);
+    SessionBook& session = known != nullptr ? *known : sessions_.insert(id);
+    session.name = name;
+    session.pool = pool;
+    return session;
 }
 
 void Judge::on_record(const wire::SessionGone& gone) {
@@ -289,24 +277,24 @@ void Judge::on_record(const wire::SessionGone& gone) {
         }
     }
     // What was judged in this turn goes out before the echo, so that the broker hears it first.
-    if (const auto at = sessions_.find(gone.session); at != sessions_.end()) {
-        write_ends(gone.session, at->second, news_);
+    if (SessionBook* session = sessions_.find(gone.session)) {
+        write_ends(gone.session, *session, news_);
         std::erase(news_sessions_, gone.session);
-        sessions_.erase(at);
+        sessions_.erase(gone.session);
     }
     news_.add(refused);
 }
 
 void Judge::on_record(const wire::Lose& lose) {
-    const auto at = sessions_.find(lose.session);
-    if (at == sessions_.end()) return;
+    SessionBook* session = sessions_.find(lose.session);
+    if (session == nullptr) return;
     if (count_numbers(lose.numbers) > kMostLost) {
         ++counts_.malformed;
         return;
     }
     for (const Interval& range : lose.numbers) {
         for (AttemptNumber n = range.first; n <= range.last; ++n) {
-            if (at->second.judged.insert(n)) end(lose.session, at->second, n, End::lost);
+            if (session->judged.insert(n)) end(lose.session, *session, n, End::lost);
         }
     }
 }
@@ -315,9 +303,7 @@ void Judge::on_record(const wire::Verdict& verdict) {
     // A verdict on a task that is decided is answered by the outcome there is: it is in the stream.
     const bool decided = settled_.contains(verdict.seq) || decided_.contains(verdict.seq);
     if (verdict.seq == 0 || (decided && !mutated(Mutant::verdict_after_win))) return;
-    OutcomeRecord outcome;
-    outcome.seq = verdict.seq;
-    outcome.outcome = verdict.outcome;
+    OutcomeRecord& outcome = new_outcome(verdict.seq, verdict.outcome);
     outcome.id = owned(verdict.id);
     outcome.error = verdict.error;
     outcome.attempts = verdict.attempts;
@@ -326,16 +312,37 @@ void Judge::on_record(const wire::Verdict& verdict) {
     for (const wire::PastAttempt& past : verdict.history) {
         outcome.history.push_back({past.ordinal, std::string(past.worker), past.end, std::string(past.error)});
     }
-    decide(std::move(outcome), {});
+    decide(verdict.seq, verdict.outcome, {});
 }
 
 // ---- deciding and settling -----------------------------------------------------------------------------------------
 
-void Judge::decide(OutcomeRecord&& outcome, AttemptId winner) {
-    decided_.insert(outcome.seq, {winner, outcome.outcome, false});
-    say_decided(outcome.seq, winner);
-    const Seq seq = outcome.seq;
-    hand_to_sink(std::move(outcome));
+/// Where the outcome waits for the sink. To be filled in before the task is decided.
+OutcomeRecord& Judge::new_outcome(Seq seq, Outcome kind) {
+    OutcomeRecord& outcome = config_.keep_order ? held_for_order_[seq] : for_sink_.emplace_back();
+    outcome.epoch = epoch_;
+    outcome.sync = syncs_;
+    outcome.seq = seq;
+    outcome.outcome = kind;
+    return outcome;
+}
+
+OutcomeRecord& Judge::new_outcome(const wire::Report& report, Outcome kind, const SessionBook& session) {
+    OutcomeRecord& outcome = new_outcome(report.seq, kind);
+    outcome.id = owned(report.id);
+    outcome.error = report.error;
+    outcome.worker = session.name;
+    outcome.pool = session.pool;
+    outcome.attempt = report.ordinal;
+    outcome.attempts = report.attempts;
+    outcome.latency_us = report.latency_us;
+    return outcome;
+}
+
+void Judge::decide(Seq seq, Outcome outcome, AttemptId winner) {
+    decided_.insert(seq, {winner, outcome, false});
+    say_decided(seq, winner);
+    release_in_order();
     if (mutated(Mutant::settled_before_sink)) written(syncs_, seq);
 }
 
@@ -355,19 +362,8 @@ void Judge::say_decided(Seq seq, AttemptId winner) {
     news_decided_.push_back({seq, winner.session, winner.number, 1, 1});
 }
 
-void Judge::hand_to_sink(OutcomeRecord&& outcome) {
-    outcome.epoch = epoch_;
-    outcome.sync = syncs_;
-    if (!config_.keep_order) {
-        for_sink_.push_back(std::move(outcome));
-        return;
-    }
-    const Seq seq = outcome.seq;
-    held_for_order_.emplace(seq, std::move(outcome));
-    release_in_order();
-}
-
 void Judge::release_in_order() {
+    if (!config_.keep_order) return;
     next_in_order_ = settled_.next_missing(next_in_order_);
     for (auto at = held_for_order_.find(next_in_order_); at != held_for_order_.end();
          at = held_for_order_.find(next_in_order_)) {
@@ -390,8 +386,7 @@ void Judge::written(std::uint64_t sync, Seq seq) {
     const Outcome outcome = task->outcome;
     if (task->winner.session != 0) {
         ++counts_.ends[index(End::won)];
-        if (const auto at = sessions_.find(task->winner.session); at != sessions_.end())
-            ++at->second.ends[index(End::won)];
+        if (SessionBook* session = sessions_.find(task->winner.session)) ++session->ends[index(End::won)];
     }
     ++counts_.outcomes[index(outcome)];
     settled_.insert(seq);
@@ -422,7 +417,7 @@ void Judge::write_news(wire::Writer& writer) {
         news_settled_[i].clear();
     }
     for (const Session id : news_sessions_) {
-        write_ends(id, sessions_.at(id), writer);
+        write_ends(id, *sessions_.find(id), writer);
     }
     news_sessions_.clear();
     writer.append(news_);
@@ -455,8 +450,8 @@ Instant Judge::next_deadline() const {
 }
 
 const std::array<std::uint64_t, kEnds + 1>* Judge::ends_of(Session session) const {
-    const auto at = sessions_.find(session);
-    return at == sessions_.end() ? nullptr : &at->second.ends;
+    const SessionBook* known = sessions_.find(session);
+    return known == nullptr ? nullptr : &known->ends;
 }
 
 }  // namespace curfew

@@ -21,7 +21,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "common/byte_store.h"
@@ -141,9 +140,11 @@ private:
     void on_record(const wire::Verdict& verdict);
     void on_report(Session id, SessionBook& session, const wire::Report& report);
     void on_ok(Session id, SessionBook& session, const wire::Report& report);
-    void decide(OutcomeRecord&& outcome, AttemptId winner);
+    [[nodiscard]] OutcomeRecord& new_outcome(Seq seq, Outcome kind);
+    [[nodiscard]] OutcomeRecord& new_outcome(const wire::Report& report, Outcome kind, const SessionBook& session);
+    void decide(Seq seq, Outcome outcome, AttemptId winner);
     void say_decided(Seq seq, AttemptId winner);
-    void hand_to_sink(OutcomeRecord&& outcome);
+    [[nodiscard]] SessionBook& open_session(Session id, std::string_view name, std::string_view pool);
     void release_in_order();
     void end(Session id, SessionBook& session, AttemptNumber number, End end);
     void write_ends(Session id, SessionBook& session, wire::Writer& writer);
@@ -170,7 +171,7 @@ private:
     IntervalSet settled_;
     DenseTable<DecidedTask> decided_;
     std::size_t awaited_ = 0;
-    std::unordered_map<Session, SessionBook> sessions_;
+    DenseTable<SessionBook> sessions_;
 
     ByteStore results_;
     boost::container::deque<OutcomeRecord, void, OutcomesInBlocks> for_sink_;
