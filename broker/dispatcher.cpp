@@ -233,7 +233,12 @@ void Dispatcher::call_losers_home(Instant now) {
     }
     losers_.clear();
     if (now >= quick_losers_at_) {
-        for (const AttemptId id : quick_losers_) call_home(now, id, CancelReason::decided);
+        for (const AttemptId id : quick_losers_) {
+            const Attempt* attempt = ledger_.attempt(id);
+            const Task* task = attempt == nullptr ? nullptr : ledger_.task(attempt->seq);
+            const bool reopened = task != nullptr && task->state != TaskState::decided;
+            if (!reopened) call_home(now, id, CancelReason::decided);
+        }
         quick_losers_.clear();
         quick_losers_at_ = kNever;
     } else if (!quick_losers_.empty() && quick_losers_at_ == kNever) {

@@ -76,13 +76,13 @@ namespace {
 
 constexpr std::uint64_t kFull = UINT64_MAX;
 
-/// In flight for each credit. Told apart in 128 steps, which is exact for small credits; that of a quick
-/// worker in 16: tasks go to the same workers until those are a step ahead of
-/// the others, and share their batch. With 64 workers of echo an attempt costs a fourth of what it does where each task
-/// goes to the next four. What was sent in this turn is counted apart from what was there, so that those that are
-/// chosen together are a step ahead together, and the next batch goes to others altogether.
+/// Sets `load`: in flight for each credit. Told apart in 128 steps, which is exact for small credits; that of a quick
+/// worker in 16: tasks go to the same workers until those are a step ahead of the others, and share their batch. With
+/// 64 workers of echo an attempt costs a fourth of what it does where each task goes to the next four. What was sent in
+/// this turn is counted apart from what was there, so that those that are chosen together are a step ahead together,
+/// and the next batch goes to others altogether.
 ///
-/// Sets `load`, and `same_load_for`: so many more choices leave it as it is.
+/// And `same_load_for`: so many more choices leave it as it is.
 void weigh(WorkerSession& worker) {
     constexpr std::uint64_t kSteps = 128, kCoarse = 16;
     const std::uint64_t credit = worker.credit;

@@ -60,15 +60,6 @@ public:
         return true;
     }
 
-    /// Erases it, and returns what was there.
-    std::optional<Value> take(std::uint64_t key) {
-        Value* value = find(key);
-        if (value == nullptr) return std::nullopt;
-        std::optional<Value> taken(std::move(*value));
-        erase(key);
-        return taken;
-    }
-
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
     void clear() {

@@ -2,7 +2,7 @@
 
 The client (ping_pong.cpp) is one process at both ends of the group. `alone`: one message at a time, for two fanouts; beside it, four hops with nothing in between (ring.cpp).
 `load`: the usual fanout, on a schedule that stands from the beginning, at half of the top rate: what comes through from end to end, with this client
-at both, when it sends as fast as it can, measured just before. Latency counts from the scheduled instant, so no wait is omitted. Beside both, the bare race
+at both, when it sends all as fast as it can, measured just before. Latency counts from the scheduled instant, so no wait is omitted. Beside both, the bare race
 (ceiling.cpp) with the same client, at the same rate; and what the machine takes away by itself (gaps.cpp), just after.
 """
 
@@ -57,8 +57,7 @@ def _figures(name, said, unit, divisor):
 
 
 def _top_rate(place, options):
-    said = _one(place, options, options.fanout, "--count", options.rate_messages, "--warm-up", options.rate_messages // 5,
-                "--rate", MORE_THAN_ANY)
+    said = _one(place, options, options.fanout, "--count", options.rate_messages, "--warm-up", 0, "--rate", MORE_THAN_ANY)
     return options.rate_messages / said["seconds"]
 
 
