@@ -441,7 +441,8 @@ class Scarcity(FaultTest):
         self.nothing_runs(self.sleep)
 
     def test_work_that_the_kernel_kills_for_its_memory_is_a_dead_letter_and_the_worker_lives(self):
-        command = r"read n; if [ $n = 17 ]; then n=$(head -c 100000000 /dev/zero | tr '\0' x); fi; echo $n"
+        # One process alone, so that it is the one that is killed.
+        command = r"""read n; if [ $n = 17 ]; then exec python3 -c 'print(len(b"x" * int(1e8)))'; fi; echo $n"""
         launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--slots", "2", "--fanout", "1", "--dead-letters",
                              self.path("dead"), "--", "bash", "-c", command, stdin="pipe")
         self.workers_are_ready(1)
