@@ -16,8 +16,8 @@ constexpr std::size_t kFrameBytes = 256 * 1024;
 
 constexpr std::size_t kMostVain = 64;
 
-/// Quick work that has lost may come to its end by itself within this.
-constexpr Duration kQuickWithin = std::chrono::milliseconds(2);
+/// Quick work that has lost may come to its end by itself within one or two of these.
+constexpr Duration kQuickTick = std::chrono::milliseconds(1);
 
 std::uint64_t micros(Duration duration) {
     return duration <= Duration::zero()
@@ -226,24 +226,27 @@ void Dispatcher::call_losers_home(Instant now) {
     for (const AttemptId id : losers_) {
         const WorkerSession* worker = roster_.find(id.session);
         if (worker != nullptr && worker->quick()) {
-            quick_losers_.push_back(id);
+            new_quick_losers_.push_back(id);
         } else {
-            call_home(now, id, CancelReason::decided);
+            call_loser_home(now, id);
         }
     }
     losers_.clear();
-    if (now >= quick_losers_at_) {
-        for (const AttemptId id : quick_losers_) {
-            const Attempt* attempt = ledger_.attempt(id);
-            const Task* task = attempt == nullptr ? nullptr : ledger_.task(attempt->seq);
-            const bool reopened = task != nullptr && task->state != TaskState::decided;
-            if (!reopened) call_home(now, id, CancelReason::decided);
-        }
-        quick_losers_.clear();
-        quick_losers_at_ = kNever;
-    } else if (!quick_losers_.empty() && quick_losers_at_ == kNever) {
-        quick_losers_at_ = now + kQuickWithin;
+    if (now >= quick_tick_at_) {
+        for (const AttemptId id : old_quick_losers_) call_loser_home(now, id);
+        old_quick_losers_.clear();
+        std::swap(old_quick_losers_, new_quick_losers_);
+        quick_tick_at_ = kNever;
     }
+    const bool some_wait = !old_quick_losers_.empty() || !new_quick_losers_.empty();
+    if (some_wait && quick_tick_at_ == kNever) quick_tick_at_ = now + kQuickTick;
+}
+
+/// Unless its task is wanted again: the winner's result was lost with its collector.
+void Dispatcher::call_loser_home(Instant now, AttemptId id) {
+    const Attempt* attempt = ledger_.attempt(id);
+    const Task* task = attempt == nullptr ? nullptr : ledger_.task(attempt->seq);
+    if (task == nullptr || task->state == TaskState::decided) call_home(now, id, CancelReason::decided);
 }
 
 void Dispatcher::give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error) {
@@ -327,7 +330,7 @@ Instant Dispatcher::next_deadline() const {
     if (fruitless_ < waiting_.size() && roster_.has_credit()) return Instant::min();
     const Instant withheld = hedging_.has_token() ? withheld_.next() : kNever;
     return std::min({deadlines_.next(), hedges_.next(), withheld, ping_at_, token_at_, silence_at_, ack_at_,
-                     quick_losers_at_, confirm_at_, sender_.next_deadline(config_.heartbeat)});
+                     quick_tick_at_, confirm_at_, sender_.next_deadline(config_.heartbeat)});
 }
 
 }  // namespace curfew

@@ -160,6 +160,7 @@ private:
     void call_home(Instant now, AttemptId id, CancelReason reason);
     void call_all_home(Instant now, Task& task, CancelReason reason);
     void call_losers_home(Instant now);
+    void call_loser_home(Instant now, AttemptId id);
     void give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error);
     void on_deadline(Instant now, Seq seq);
     [[nodiscard]] Task* task_of_hedge(Seq seq, Instant due_at);
@@ -205,13 +206,15 @@ private:
     StreamReceiver receiver_;
     wire::Writer to_collector_;
 
-    std::vector<AttemptId> losers_;        ///< of tasks decided in this turn: to be called home
-    std::vector<AttemptId> quick_losers_;  ///< those of quick workers, which may still come to their end by themselves
-    Instant quick_losers_at_ = kNever;     ///< when they are called home at the latest
-    std::vector<Session> news_;            ///< sessions that are to be told something
-    Instant silence_at_ = kNever;          ///< before this no worker can have been silent for too long
-    std::vector<Session> unconfirmed_;     ///< sessions for which confirmations wait
-    Instant confirm_at_ = kNever;          ///< when those go at the latest
+    std::vector<AttemptId> losers_;  ///< of tasks decided in this turn: to be called home
+    /// Those of quick workers, which may still come to their end by themselves: at each tick the old ones are called
+    /// home, and the new ones become old.
+    std::vector<AttemptId> new_quick_losers_, old_quick_losers_;
+    Instant quick_tick_at_ = kNever;
+    std::vector<Session> news_;         ///< sessions that are to be told something
+    Instant silence_at_ = kNever;       ///< before this no worker can have been silent for too long
+    std::vector<Session> unconfirmed_;  ///< sessions for which confirmations wait
+    Instant confirm_at_ = kNever;       ///< when those go at the latest
     Instant ping_at_{};
     Instant token_at_{};
     std::vector<LinkChange> link_changes_;

@@ -76,19 +76,20 @@ namespace {
 
 constexpr std::uint64_t kFull = UINT64_MAX;
 
-/// Sets `load`: in flight for each credit. Told apart in 128 steps, which is exact for small credits; that of a quick
-/// worker in 16: tasks go to the same workers until those are a step ahead of the others, and share their batch. With
-/// 64 workers of echo an attempt costs a fourth of what it does where each task goes to the next four. What was sent in
-/// this turn is counted apart from what was there, so that those that are chosen together are a step ahead together,
-/// and the next batch goes to others altogether.
+/// Sets `load`: in flight for each credit. Told apart in 128 steps, which is exact for small credits; where the credit
+/// is large and far above the slots in 16: tasks go to the same workers until those are a step ahead of the others, and
+/// share their batch. With 64 workers of echo an attempt costs a fourth of what it does where each task goes to the
+/// next four. What was sent in this turn is counted apart from what was there, so that those that are chosen together
+/// are a step ahead together, and the next batch goes to others altogether.
 ///
 /// And `same_load_for`: so many more choices leave it as it is.
 void weigh(WorkerSession& worker) {
-    constexpr std::uint64_t kSteps = 128, kCoarse = 16;
+    constexpr std::uint64_t kSteps = 128, kCoarse = 16, kAhead = 8;
     const std::uint64_t credit = worker.credit;
+    const bool coarse = credit > kSteps && credit > kAhead * worker.slots;
     worker.same_load_for = 0;
-    if (!worker.quick()) {
-        worker.load = worker.in_flight * kSteps / credit;
+    if (!worker.can_take() || !coarse) {
+        worker.load = worker.can_take() ? worker.in_flight * kSteps / credit : kFull;
         return;
     }
     const std::uint64_t here = worker.in_flight - std::min(worker.in_flight, worker.chosen);
@@ -133,12 +134,7 @@ void Roster::put(Pool& pool, std::size_t place, WorkerSession* worker) {
 }
 
 void Roster::changed(WorkerSession& worker) {
-    if (worker.can_take()) {
-        weigh(worker);
-    } else {
-        worker.load = kFull;
-        worker.same_load_for = 0;
-    }
+    weigh(worker);
     Pool& pool = pools_[worker.pool_index];
     auto& heap = pool.by_load;
     std::size_t at = worker.place;

@@ -125,13 +125,13 @@ private:
         bool awaited = false;  // a Sync said who won; the result is still to come
     };
 
+    /// A std::deque would take memory for each record anew.
+    using InBlocks = boost::container::deque_options_t<boost::container::block_size<64>>;
+
     void receive_from_worker(const wire::Envelope& envelope, wire::Reader& reader);
     void receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
     void meet_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
     void meet_rival(Incarnation rival);
-    /// A std::deque would take memory for each record anew.
-    using OutcomesInBlocks = boost::container::deque_options_t<boost::container::block_size<64>>;
-
     [[nodiscard]] bool is_new(Instant now, const wire::Envelope& envelope) const;
     void on_record(const wire::Sync& sync);
     void on_record(const wire::Admit& admit);
@@ -174,7 +174,7 @@ private:
     DenseTable<SessionBook> sessions_;
 
     ByteStore results_;
-    boost::container::deque<OutcomeRecord, void, OutcomesInBlocks> for_sink_;
+    boost::container::deque<OutcomeRecord, void, InBlocks> for_sink_;
     bool first_is_handed_out_ = false;  // of for_sink_: it goes when the next is asked for
     std::map<Seq, OutcomeRecord> held_for_order_;
     Seq next_in_order_ = 1;

@@ -279,22 +279,48 @@ TEST(DispatcherTimers, LosersTeachTheHedgeDelayTheirAge) {
 
 TEST(DispatcherTimers, QuickWorkThatHasLostIsCalledHomeAFewMillisecondsLater) {
     Bench bench({}, 2, 1000);
-    const Seq seq = bench.start();
-    const auto sent = bench.tasks;
-    const Session loser = sent[1].id.session;
-    bench.say_decided(seq, sent[0].id);
+    const Seq first = bench.start();
+    const auto of_first = bench.tasks;
+    const Seq second = bench.start();
+    const auto of_second = bench.tasks;
+    const auto losers = [&](const BrokerBench::SentTask& task) {
+        return bench.cancelled(task.id.session, CancelReason::decided);
+    };
+    bench.say_decided(first, of_first[0].id);
     bench.turn();
-    EXPECT_TRUE(bench.cancelled(loser, CancelReason::decided).empty());
-    EXPECT_EQ(bench.broker.next_deadline(), bench.now + 2ms);
+    EXPECT_TRUE(losers(of_first[1]).empty());
+    EXPECT_EQ(bench.broker.next_deadline(), bench.now + 1ms);
     bench.now += 1ms;
     bench.turn();
-    EXPECT_TRUE(bench.cancelled(loser, CancelReason::decided).empty());
+    EXPECT_TRUE(losers(of_first[1]).empty());
     bench.now += 1ms;
+    bench.say_decided(second, of_second[0].id);
     bench.turn();
-    EXPECT_EQ(bench.cancelled(loser, CancelReason::decided), Numbers{sent[1].id.number});
+    EXPECT_EQ(losers(of_first[1]), Numbers{of_first[1].id.number}) << "and not who has just lost";
+    bench.now += 2ms;
+    bench.turn();
+    EXPECT_EQ(losers(of_second[1]), Numbers{of_second[1].id.number});
     bench.now += 10ms;
     bench.turn();
-    EXPECT_TRUE(bench.cancelled(loser, CancelReason::decided).empty()) << "once";
+    EXPECT_TRUE(losers(of_second[1]).empty()) << "once";
+}
+
+TEST(DispatcherTimers, QuickWorkOfATaskThatWasReopenedIsWantedAgain) {
+    Bench bench({}, 2, 1000);
+    const Seq seq = bench.start();
+    const auto sent = bench.tasks;
+    const AttemptId winner = sent[0].id;
+    bench.say_decided(seq, winner);
+    bench.turn();
+    bench.broker.worker_died(bench.now, bench.worker(winner.session).name, 1000);
+    bench.say(wire::Refused{winner.session, {{seq, seq}}});
+    for (int i = 0; i < 5; ++i) {
+        bench.now += 1ms;
+        bench.turn();
+        EXPECT_TRUE(bench.cancelled(sent[1].id.session, CancelReason::decided).empty());
+    }
+    bench.win(sent[1]);
+    EXPECT_EQ(bench.books().of(Outcome::completed), 1U);
 }
 
 TEST(DispatcherTimers, QuickWorkThatHasLostAndEndedByItselfIsNotCalledHome) {

@@ -21,6 +21,14 @@ Dispatcher::Config lone() {
 
 struct Bench : BrokerBench {
     explicit Bench(const Config& config = lone()) : BrokerBench(config) { meet_collector(); }
+    /// A worker whose first attempt has failed, and which is to be told so.
+    Session add_worker_with_an_end() {
+        const Session session = add_worker("w");
+        start();
+        say_ended({session, 1}, End::failed, "no");
+        turn();
+        return session;
+    }
     [[nodiscard]] wire::TokenReport token(Session session) const {
         wire::TokenReport report;
         report.session = session;
@@ -327,10 +335,7 @@ TEST(DispatcherWorkers, Rule5AHeldReportThatHasNotComeIsAskedForAgain) {
 
 TEST(DispatcherWorkers, Rule4AConfirmationThatWasLostIsRepeated) {
     Bench bench;
-    const Session session = bench.add_worker("w");
-    bench.start();
-    bench.say_ended({session, 1}, End::failed, "no");
-    bench.turn();
+    const Session session = bench.add_worker_with_an_end();
     bench.pass(5ms);
     EXPECT_EQ(bench.confirmed(session), Numbers{1});
     wire::TokenReport token = bench.token(session);
@@ -344,10 +349,7 @@ TEST(DispatcherWorkers, Rule4AConfirmationThatWasLostIsRepeated) {
 
 TEST(DispatcherWorkers, AConfirmationWaitsForAFrameThatCarriesIt) {
     Bench bench;
-    const Session session = bench.add_worker("w");
-    bench.start();
-    bench.say_ended({session, 1}, End::failed, "no");
-    bench.turn();
+    const Session session = bench.add_worker_with_an_end();
     EXPECT_TRUE(bench.confirmed(session).empty());
     EXPECT_EQ(bench.broker.next_deadline(), bench.now + 5ms) << "but not for long";
     const Seq other = bench.start();
@@ -361,10 +363,7 @@ TEST(DispatcherWorkers, AConfirmationWaitsForAFrameThatCarriesIt) {
 
 TEST(DispatcherWorkers, AConfirmationThatFoundNoFrameGoesAlone) {
     Bench bench;
-    const Session session = bench.add_worker("w");
-    bench.start();
-    bench.say_ended({session, 1}, End::failed, "no");
-    bench.turn();
+    const Session session = bench.add_worker_with_an_end();
     bench.now += 5ms;
     bench.turn();
     EXPECT_EQ(bench.confirmed(session), Numbers{1});
@@ -375,10 +374,7 @@ TEST(DispatcherWorkers, AConfirmationThatFoundNoFrameGoesAlone) {
 
 TEST(DispatcherWorkers, AWorkerThatLeavesIsToldItsConfirmationsBeforeGone) {
     Bench bench;
-    const Session session = bench.add_worker("w");
-    bench.start();
-    bench.say_ended({session, 1}, End::failed, "no");
-    bench.turn();
+    const Session session = bench.add_worker_with_an_end();
     bench.broker.worker_left(bench.now, "w", 1000);
     bench.turn();
     EXPECT_EQ(bench.confirmed(session), Numbers{1});
