@@ -233,7 +233,9 @@ void Dispatcher::call_losers_home(Instant now) {
     }
     losers_.clear();
     if (now >= quick_tick_at_) {
-        for (const AttemptId id : old_quick_losers_) call_loser_home(now, id);
+        for (const AttemptId id : old_quick_losers_) {
+            if (!mutated(Mutant::loser_at_large)) call_loser_home(now, id);
+        }
         old_quick_losers_.clear();
         std::swap(old_quick_losers_, new_quick_losers_);
         quick_tick_at_ = kNever;

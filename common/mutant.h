@@ -23,6 +23,7 @@ enum class Mutant {
     lease_forgotten,       ///< a worker does not notice that it hears nothing
     slot_freed_early,      ///< a slot is free when its work was asked to stop
     report_not_kept,       ///< a worker forgets a report that it has sent
+    loser_at_large,        ///< a loser of quick work is never called home
     innocent_blamed,       ///< a death blames the first that have no end, whatever ran
 };
 

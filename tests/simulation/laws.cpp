@@ -54,6 +54,24 @@ void World::check_timers() {
         if (task.deadline_at <= now_) fail("a deadline was missed");
         if (task.hedge_at <= now_ && broker_->hedging().has_token()) fail("a hedge that is due was not started");
     });
+    check_losers();
+}
+
+/// Whoever has lost is called home in the same turn; that of a quick worker, two ticks later.
+void World::check_losers() {
+    std::map<AttemptId, Instant> before;
+    std::swap(before, at_large_);
+    broker_->ledger().sessions().for_each([&](Session session, const std::unique_ptr<SessionBooks>& books) {
+        books->open.for_each([&](AttemptNumber number, const Attempt& attempt) {
+            const Task* task = broker_->ledger().task(attempt.seq);
+            const bool lost = task == nullptr || task->state == TaskState::decided;
+            if (!lost || attempt.state >= AttemptState::cancelling) return;
+            const AttemptId id{session, number};
+            const auto known = before.find(id);
+            at_large_[id] = known == before.end() ? now_ : known->second;
+            if (now_ > at_large_[id] + 2ms) fail("a loser was not called home");
+        });
+    });
 }
 
 /// Edge rule 3: no work runs that nobody waits for, for longer than the lease and what a late ping may add to it.

@@ -30,6 +30,7 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::lease_forgotten, "lease_forgotten"},
     {Mutant::slot_freed_early, "slot_freed_early"},
     {Mutant::report_not_kept, "report_not_kept"},
+    {Mutant::loser_at_large, "loser_at_large"},
     {Mutant::innocent_blamed, "innocent_blamed"},
 };
 

@@ -161,6 +161,7 @@ void World::crash(Node node) {
     if (node == kBroker) {
         ++broker_crashes_;
         broker_.reset();
+        at_large_.clear();
         // A durable source: what has no outcome is handed over again.
         for (const auto& [seq, message] : handed_over_) to_hand_over_.push_back(message);
         handed_over_.clear();

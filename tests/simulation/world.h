@@ -104,6 +104,7 @@ private:
     void check_step();
     void check_all();
     void check_timers();
+    void check_losers();
     void check_lease(WorkerProcess& worker);
     void check_end();
     void fail(std::string problem);
@@ -120,7 +121,8 @@ private:
     std::uint64_t events_ = 0;
     std::uint64_t steps_ = 0, next_recount_ = 0;
     std::uint64_t broker_turns_ = 0, next_timer_check_ = 0;
-    std::uint64_t check_every_ = 1;  // steps; more in a large world
+    std::map<AttemptId, Instant> at_large_;  // since when an attempt has lost, and was not called home
+    std::uint64_t check_every_ = 1;          // steps; more in a large world
     std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
     std::string problem_;
 
