@@ -129,6 +129,8 @@ private:
     void close_if_empty(WorkerSession& worker);
     /// Whether confirmations go now, whatever else does; calls up the sessions for which some wait.
     bool release_confirmations(Instant now);
+    /// `confirm`: confirmations go though nothing else does.
+    void flush_control(Instant now, WorkerSession& worker, bool confirm, std::vector<OutFrame>& frames);
     void lose_all(Instant now, WorkerSession& worker);
     void judge_silence(Instant now);
     /// The worker, noted down for the next flush: a turn's work follows what happened, not how many workers there are.

@@ -364,48 +364,57 @@ bool Dispatcher::release_confirmations(Instant now) {
 void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
     call_losers_home(now);
     roster_.next_turn();
+    const bool confirm = release_confirmations(now);
+    std::vector<Session> news = std::exchange(news_, {});
+    std::sort(news.begin(), news.end());
+    // Cancels first: frames leave in this order, and losers work meanwhile.
+    for (const Session session : news) {
+        if (WorkerSession* worker = roster_.find(session)) flush_control(now, *worker, confirm, frames);
+    }
     for (SharedBatches::Out& out : shared_.flush()) {
         frames.push_back({Road::tasks, std::move(out.sessions), std::move(out.bytes)});
     }
-    const bool confirm = release_confirmations(now);
-    wire::Writer control;
-    std::vector<Session> news = std::exchange(news_, {});
-    std::sort(news.begin(), news.end());
     for (const Session session : news) {
         WorkerSession* worker = roster_.find(session);
         if (worker == nullptr) continue;
         worker->has_news = false;
-        wire::Envelope envelope{wire::Kind::tasks, config_.incarnation, session, 0, 0};
-        if (!worker->tasks.empty()) worker->task_frames.push_back(worker->tasks.finish(envelope));
+        if (!worker->tasks.empty())
+            worker->task_frames.push_back(
+                worker->tasks.finish({wire::Kind::tasks, config_.incarnation, session, 0, 0}));
         for (Frame& frame : worker->task_frames) frames.push_back({Road::tasks, {session}, std::move(frame)});
         worker->task_frames.clear();
-        if (worker->control_blocked) continue;  // set_blocked() will call it up again
-        const SessionBooks* books = ledger_.session(session);
-        const Incarnation collector = collector_synced() ? collector_ : 0;
-        if (std::exchange(worker->welcome_due, false)) {
-            control.add(wire::Welcome{worker->worker, worker->hello, config_.epoch, collector});
-        }
-        if (std::exchange(worker->ping_due, false)) control.add(wire::Ping{collector});
-        add_cancels(control, worker->cancels_decided, CancelReason::decided, books);
-        add_cancels(control, worker->cancels_deadline, CancelReason::deadline, books);
-        add_cancels(control, worker->cancels_lost, CancelReason::lost, books);
-        if (!worker->resends.empty()) control.add(wire::Resend{worker->resends.intervals()});
-        worker->resends.clear();
-        if (!worker->confirms.empty()) {
-            if (control.empty() && !confirm && worker->state == SessionState::ready) {
-                if (!std::exchange(worker->confirms_wait, true)) unconfirmed_.push_back(session);
-                confirm_at_ = std::min(confirm_at_, now + kConfirmWithin);
-                continue;
-            }
-            control.add(wire::Confirm{worker->confirms.intervals()});
-            worker->confirms.clear();
-        }
-        if (std::exchange(worker->gone_due, false)) control.add(wire::Gone{});  // last: it ends the session there
-        if (control.empty()) continue;
-        envelope.kind = wire::Kind::control;
-        frames.push_back({Road::control, {session}, control.finish(envelope)});
     }
     flush_collector(now, frames);
+}
+
+void Dispatcher::flush_control(Instant now, WorkerSession& worker, bool confirm, std::vector<OutFrame>& frames) {
+    if (worker.control_blocked) return;  // set_blocked() will call it up again
+    wire::Writer control;
+    const SessionBooks* books = ledger_.session(worker.session);
+    const Incarnation collector = collector_synced() ? collector_ : 0;
+    if (std::exchange(worker.welcome_due, false)) {
+        control.add(wire::Welcome{worker.worker, worker.hello, config_.epoch, collector});
+    }
+    if (std::exchange(worker.ping_due, false)) control.add(wire::Ping{collector});
+    add_cancels(control, worker.cancels_decided, CancelReason::decided, books);
+    add_cancels(control, worker.cancels_deadline, CancelReason::deadline, books);
+    add_cancels(control, worker.cancels_lost, CancelReason::lost, books);
+    if (!worker.resends.empty()) control.add(wire::Resend{worker.resends.intervals()});
+    worker.resends.clear();
+    if (!worker.confirms.empty()) {
+        if (control.empty() && !confirm && worker.state == SessionState::ready) {
+            if (!std::exchange(worker.confirms_wait, true)) unconfirmed_.push_back(worker.session);
+            confirm_at_ = std::min(confirm_at_, now + kConfirmWithin);
+            return;
+        }
+        control.add(wire::Confirm{worker.confirms.intervals()});
+        worker.confirms.clear();
+    }
+    if (std::exchange(worker.gone_due, false)) control.add(wire::Gone{});  // last: it ends the session there
+    if (control.empty()) return;
+    frames.push_back({Road::control,
+                      {worker.session},
+                      control.finish({wire::Kind::control, config_.incarnation, worker.session, 0, 0})});
 }
 
 }  // namespace curfew

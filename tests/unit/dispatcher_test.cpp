@@ -196,6 +196,18 @@ TEST(Dispatcher, Rule1ADecisionCallsTheOtherAttemptsHome) {
     EXPECT_TRUE(bench.in_flight(seq)) << "until the sink has it";
 }
 
+TEST(Dispatcher, CancelsLeaveBeforeTheTasksOfTheirTurn) {
+    Bench bench({}, 2);
+    const Seq seq = bench.start();
+    const AttemptId loser = bench.tasks[1].id;
+    bench.say_decided(seq, bench.tasks[0].id);
+    bench.start();
+    const auto& frames = bench.to_session[loser.session].frames;
+    ASSERT_EQ(frames.size(), 2U);
+    EXPECT_EQ(frames[0].all<wire::Cancel>().size(), 1U);
+    EXPECT_EQ(frames[1].all<wire::SharedTasks>().size(), 1U);
+}
+
 TEST(Dispatcher, Rule1AWinnerEndsWonOnlyWhenItsTaskSettles) {
     Bench bench;
     const Seq seq = bench.start();
