@@ -8,19 +8,15 @@
 // R tasks a second. Says {"p50_us":A,"p99_us":B,"mean_us":C} on stdout, from the arrival of the winner's report at the
 // broker to that of each loser's; 1 and a line on stderr if anything fails. Forked before there is a context.
 #include <poll.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <numeric>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -28,6 +24,8 @@
 #include <utility>
 #include <vector>
 #include <zmq.hpp>
+
+#include "bench/children.h"
 
 namespace {
 
@@ -155,13 +153,14 @@ std::vector<double> call_home(const Flags& flags) {
     }
     std::mt19937 dice(1);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same instants each time
     std::exponential_distribution<double> until_next(flags.rate);
-    std::vector<Clock::time_point> won_at(flags.count);
+    const std::uint32_t tasks = kWarmUp + flags.count;
+    std::vector<Clock::time_point> won_at(tasks);
     std::vector<double> latencies;
     latencies.reserve(std::size_t(flags.count) * (flags.workers - 1));
     Clock::time_point next = Clock::now(), last_news = next;
     std::uint32_t sent = 0;
-    for (std::size_t ended = 0; ended < std::size_t(flags.count) * (flags.workers - 1);) {
-        read_until(in, sent < flags.count ? next : Clock::now() + kPatience, [&](const Record& record) {
+    for (std::size_t ended = 0; ended < std::size_t(tasks) * (flags.workers - 1);) {
+        read_until(in, sent < tasks ? next : Clock::now() + kPatience, [&](const Record& record) {
             last_news = Clock::now();
             if (record.kind == Record::kWon) {
                 won_at[record.task] = last_news;
@@ -173,7 +172,7 @@ std::vector<double> call_home(const Flags& flags) {
                 if (record.task >= kWarmUp) latencies.push_back(took.count());
             }
         });
-        for (; sent < flags.count && next <= Clock::now(); ++sent) {
+        for (; sent < tasks && next <= Clock::now(); ++sent) {
             next += std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(until_next(dice)));
             for (Out& worker : workers) worker.records.push_back({Record::kTask, sent, sent % flags.workers});
         }
@@ -183,44 +182,22 @@ std::vector<double> call_home(const Flags& flags) {
     return latencies;
 }
 
-int run(const Flags& flags) {
-    std::vector<pid_t> children;
-    const auto start = [&](const auto& what) {
-        const pid_t child = fork();
-        if (child < 0) throw std::runtime_error("cannot fork");
-        if (child == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            what();
-        }
-        children.push_back(child);
-    };
-    start([&] { collect(flags); });
-    for (std::uint32_t number = 0; number < flags.workers; ++number) start([&] { work(flags, number); });
-    int code = 0;
-    try {
-        std::vector<double> latencies = call_home(flags);
-        if (latencies.empty()) throw std::runtime_error("--count is no more than the warm-up");
-        std::sort(latencies.begin(), latencies.end());
-        std::printf("{\"p50_us\":%.1f,\"p99_us\":%.1f,\"mean_us\":%.1f}\n", latencies[latencies.size() / 2],
-                    latencies[latencies.size() * 99 / 100],
-                    std::accumulate(latencies.begin(), latencies.end(), 0.0) / static_cast<double>(latencies.size()));
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "curfew-call-home: %s\n", error.what());
-        code = 1;
-    }
-    for (const pid_t child : children) kill(child, SIGKILL);
-    for (const pid_t child : children) waitpid(child, nullptr, 0);
-    for (const char* name : {"results", "events"}) unlink((flags.dir + '/' + name).c_str());
+void run(const Flags& flags) {
+    std::vector<std::string> sockets{flags.dir + "/results", flags.dir + "/events"};
     for (std::uint32_t number = 0; number < flags.workers; ++number)
-        unlink((flags.dir + "/tasks" + std::to_string(number)).c_str());
-    return code;
+        sockets.push_back(flags.dir + "/tasks" + std::to_string(number));
+    curfew::bench::Children children(std::move(sockets));
+    children.start([&] { collect(flags); });
+    for (std::uint32_t number = 0; number < flags.workers; ++number) children.start([&] { work(flags, number); });
+    curfew::bench::say_latencies(call_home(flags));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     try {
-        return run(parse(argc, argv));
+        run(parse(argc, argv));
+        return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "curfew-call-home: %s\n", error.what());
         return 1;

@@ -6,23 +6,21 @@
 // With spinners: so many processes burn a core each meanwhile, as work does, and the messages pause 10 ms in between,
 // so that each comes to processes that are asleep. Says {"p50_us":A,"p99_us":B,"mean_us":C} on stdout; 1 and a line on
 // stderr if anything fails. Forked before there is a context.
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 #include <zmq.hpp>
+
+#include "bench/children.h"
 
 namespace {
 
@@ -96,43 +94,24 @@ void measure(const Flags& flags) {
         const std::chrono::duration<double, std::micro> took = Clock::now() - sent_at;
         if (i >= warm_up) latencies.push_back(took.count());
     }
-    std::sort(latencies.begin(), latencies.end());
-    std::printf("{\"p50_us\":%.1f,\"p99_us\":%.1f,\"mean_us\":%.1f}\n", latencies[latencies.size() / 2],
-                latencies[latencies.size() * 99 / 100],
-                std::accumulate(latencies.begin(), latencies.end(), 0.0) / static_cast<double>(latencies.size()));
+    curfew::bench::say_latencies(std::move(latencies));
 }
 
-int run(const Flags& flags) {
-    std::vector<pid_t> children;
-    const auto start = [&](const auto& what) {
-        const pid_t child = fork();
-        if (child < 0) throw std::runtime_error("cannot fork");
-        if (child == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            what();
-        }
-        children.push_back(child);
-    };
-    for (int number = 1; number < flags.hops; ++number) start([&] { relay(flags, number); });
-    for (int i = 0; i < flags.spinners; ++i) start(spin);
-    int code = 0;
-    try {
-        measure(flags);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "curfew-ring: %s\n", error.what());
-        code = 1;
-    }
-    for (const pid_t child : children) kill(child, SIGKILL);
-    for (const pid_t child : children) waitpid(child, nullptr, 0);
-    for (int place = 0; place < flags.hops; ++place) unlink(path_of(flags, place).c_str());
-    return code;
+void run(const Flags& flags) {
+    std::vector<std::string> sockets;
+    for (int place = 0; place < flags.hops; ++place) sockets.push_back(path_of(flags, place));
+    curfew::bench::Children children(std::move(sockets));
+    for (int number = 1; number < flags.hops; ++number) children.start([&] { relay(flags, number); });
+    for (int i = 0; i < flags.spinners; ++i) children.start(spin);
+    measure(flags);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     try {
-        return run(parse(argc, argv));
+        run(parse(argc, argv));
+        return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "curfew-ring: %s\n", error.what());
         return 1;

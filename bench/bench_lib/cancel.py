@@ -2,9 +2,10 @@
 
 The broker measures it itself (cancel_time in its stats); it is read when all attempts have ended and before the input
 closes. `bare hops` is the same road with nothing in between (ring.cpp, three hops) while two processes spin; `bare call
-home` are the frames of `sleep half`, at its rate, with nothing that curfew is for (call_home.cpp). Three loads each: `alone` has one task in flight, so that all its attempts really run when one wins and nothing else is in the way;
-`full` has the usual window and all messages at once, so that most losers are still queued in their workers and the
-processes are busy; `half` has them at random instants (Poisson), at half of the rate of `full`, measured just before.
+home` are the frames of `sleep half`, at its rate, with nothing that curfew is for (call_home.cpp). Three loads each:
+`alone` has one task in flight, so that all its attempts really run when one wins and nothing else is in the way; `full`
+has the usual window and all messages at once, so that most losers are still queued in their workers and the processes
+are busy; `half` has them at random instants (Poisson), at half of the rate of `full`, measured just before.
 """
 
 import os
@@ -48,15 +49,20 @@ def measure(place, options):
     if options.only in (None, "sleep"):
         rate, _ = figures["sleep: top rate"]
         bare = beside.run(place, "call_home", "--dir", place.new_run_dir(), "--rate", rate / 2,
-                          "--count", 10 * options.messages + 200)
+                          "--count", _count_of_half(options.messages, KINDS["sleep"][2]))
         figures |= {"bare call home, sleep half: p50": (bare["p50_us"], "us"),
                     "bare call home, sleep half: p99": (bare["p99_us"], "us")}
     return figures
 
 
+def _count_of_half(count, times):
+    """As long as the full load, or nearly."""
+    return max(count, times * count // 2)
+
+
 def _loads(place, count, kind, group, command, times):
     full, top = _one(place, times * count, f"{kind} full", group, command)
-    half, _ = _one(place, max(count, times * count // 2), f"{kind} half", group, command, top / 2)
+    half, _ = _one(place, _count_of_half(count, times), f"{kind} half", group, command, top / 2)
     alone, _ = _one(place, count, f"{kind} alone", [*group, "--window", 1], command)
     return {f"{kind}: top rate": (top, "1/s")} | alone | half | full
 
