@@ -210,8 +210,8 @@ private:
 
     std::vector<AttemptId> losers_;  ///< of tasks decided in this turn: to be called home
     /// Those of quick workers, which may still come to their end by themselves: at each tick the old ones are called
-    /// home, and the new ones become old.
-    std::vector<AttemptId> new_quick_losers_, old_quick_losers_;
+    /// home, and the new ones become old. Deques: after a long turn there are many, and a vector would never shrink.
+    std::deque<AttemptId> new_quick_losers_, old_quick_losers_;
     Instant quick_tick_at_ = kNever;
     std::vector<Session> news_;         ///< sessions that are to be told something
     Instant silence_at_ = kNever;       ///< before this no worker can have been silent for too long
