@@ -16,8 +16,10 @@ constexpr Duration kConfirmWithin = std::chrono::milliseconds(5);
 /// Two rounds without a trace: one alone could have overtaken the attempt across a reconnect.
 constexpr std::uint8_t kDoubtful = 2;
 
-void add_cancels(wire::Writer& writer, std::vector<AttemptNumber>& numbers, CancelReason reason,
+/// Takes the numbers with their memory: after a long turn they are many, and a vector that is kept would never shrink.
+void add_cancels(wire::Writer& writer, std::vector<AttemptNumber>&& noted, CancelReason reason,
                  const SessionBooks* books) {
+    std::vector<AttemptNumber> numbers = std::move(noted);
     if (numbers.empty()) return;
     // Several rounds of the token may have asked for the same in one turn.
     std::sort(numbers.begin(), numbers.end());
@@ -28,7 +30,6 @@ void add_cancels(wire::Writer& writer, std::vector<AttemptNumber>& numbers, Canc
         const bool open = books != nullptr && books->open.contains(number);
         if (open || reason == CancelReason::lost) append_number(cancel.numbers, number);
     }
-    numbers.clear();
     if (!cancel.numbers.empty()) writer.add(cancel);
 }
 
@@ -396,9 +397,9 @@ void Dispatcher::flush_control(Instant now, WorkerSession& worker, bool confirm,
         control.add(wire::Welcome{worker.worker, worker.hello, config_.epoch, collector});
     }
     if (std::exchange(worker.ping_due, false)) control.add(wire::Ping{collector});
-    add_cancels(control, worker.cancels_decided, CancelReason::decided, books);
-    add_cancels(control, worker.cancels_deadline, CancelReason::deadline, books);
-    add_cancels(control, worker.cancels_lost, CancelReason::lost, books);
+    add_cancels(control, std::move(worker.cancels_decided), CancelReason::decided, books);
+    add_cancels(control, std::move(worker.cancels_deadline), CancelReason::deadline, books);
+    add_cancels(control, std::move(worker.cancels_lost), CancelReason::lost, books);
     if (!worker.resends.empty()) control.add(wire::Resend{worker.resends.intervals()});
     worker.resends.clear();
     if (!worker.confirms.empty()) {

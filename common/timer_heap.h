@@ -51,6 +51,7 @@ public:
         std::erase_if(entries_, [&](const Entry& entry) { return !wanted(entry.key, entry.at); });
         std::make_heap(entries_.begin(), entries_.end(), Later{});
         sweep_at_ = std::max(kSmallest, entries_.size() * 2);
+        entries_.reserve(sweep_at_ + sweep_at_ / 4);  // the turn that goes past it is not to double a vector for little
     }
 
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
