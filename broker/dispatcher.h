@@ -2,9 +2,9 @@
 // policy: frames, messages and `now` in; frames, and which sockets to open and close, out. Pure: no sockets, no clock,
 // no threads.
 //
-// The shell calls it once a turn: receive() for every frame that came, turn() (timers, and what is tried again, before
-// new intake), accept() while wants_message(), flush().
-// docs/protocol.md says who says what when; docs/decisions.md which race each rule answers.
+// The shell calls it once a turn: receive() for every frame that came, flush_cancels(), turn() (timers, and what is
+// tried again, before new intake), accept() while wants_message(), flush(). docs/protocol.md says who says what when;
+// docs/decisions.md which race each rule answers.
 #pragma once
 
 #include <cstdint>
@@ -90,6 +90,8 @@ public:
     void set_blocked(Session session, Road road, bool blocked);
 
     // ---- out
+    /// Calls home who has lost by what was received, and only that: losers work meanwhile. flush() begins with it too.
+    void flush_cancels(Instant now, std::vector<OutFrame>& frames);
     void flush(Instant now, std::vector<OutFrame>& frames);
     [[nodiscard]] std::vector<LinkChange> take_link_changes() { return std::exchange(link_changes_, {}); }
     [[nodiscard]] Instant next_deadline() const;
@@ -208,7 +210,7 @@ private:
     StreamReceiver receiver_;
     wire::Writer to_collector_;
 
-    std::vector<AttemptId> losers_;  ///< of tasks decided in this turn: to be called home
+    std::vector<AttemptId> losers_;  ///< of tasks decided by what was received: to be called home
     /// Those of quick workers, which may still come to their end by themselves: at each tick the old ones are called
     /// home, and the new ones become old. Deques: after a long turn there are many, and a vector would never shrink.
     std::deque<AttemptId> new_quick_losers_, old_quick_losers_;

@@ -362,13 +362,20 @@ bool Dispatcher::release_confirmations(Instant now) {
     return true;
 }
 
-void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
+void Dispatcher::flush_cancels(Instant now, std::vector<OutFrame>& frames) {
     call_losers_home(now);
+    for (const Session session : news_) {
+        WorkerSession* worker = roster_.find(session);
+        if (worker != nullptr && worker->has_cancels()) flush_control(now, *worker, false, frames);
+    }
+}
+
+void Dispatcher::flush(Instant now, std::vector<OutFrame>& frames) {
+    flush_cancels(now, frames);
     roster_.next_turn();
     const bool confirm = release_confirmations(now);
     std::vector<Session> news = std::exchange(news_, {});
     std::sort(news.begin(), news.end());
-    // Cancels first: frames leave in this order, and losers work meanwhile.
     for (const Session session : news) {
         if (WorkerSession* worker = roster_.find(session)) flush_control(now, *worker, confirm, frames);
     }

@@ -88,6 +88,9 @@ struct WorkerSession {
     }
     /// Its work is over before it would hear that it is called home: by a credit that adapts, 0.16 ms or less.
     [[nodiscard]] bool quick() const { return credit > 32ULL * slots; }
+    [[nodiscard]] bool has_cancels() const {
+        return !cancels_decided.empty() || !cancels_deadline.empty() || !cancels_lost.empty();
+    }
 };
 
 class Roster {

@@ -49,12 +49,15 @@ Instant BrokerServer::turn(Instant now) {
     std::string_view frame;
     dispatcher_.end_log().turn(now);
     while (events_.receive(frame)) dispatcher_.receive(now, frame);
-    answer_admin(now);
     flush_outboxes();
+    dispatcher_.flush_cancels(now, frames_);
+    send_frames();
+    answer_admin(now);
     dispatcher_.turn(now);
     take_messages(now);
     write_books();  // before anybody hears of them: if we die in between, they are in flight and not unheard of
-    send_frames(now);
+    dispatcher_.flush(now, frames_);
+    send_frames();
     change_links();
     rates_.sample(now, counts());
     log::malformed(malformed_log_, now, dispatcher_.counts().malformed);
@@ -74,8 +77,8 @@ void BrokerServer::take_messages(Instant now) {
         log::warn("message_refused count={} reason=\"over --max-message\"", count);
 }
 
-void BrokerServer::send_frames(Instant now) {
-    dispatcher_.flush(now, frames_);
+void BrokerServer::send_frames() {
+    if (frames_.empty()) return;
     // Sockets of new sessions first: their welcome may be among the frames.
     change_links();
     for (Dispatcher::OutFrame& frame : frames_) send(frame);

@@ -44,7 +44,7 @@ private:
     };
 
     void take_messages(Instant now);
-    void send_frames(Instant now);
+    void send_frames();
     void change_links();
     void send(Dispatcher::OutFrame& frame);
     void flush_outboxes();

@@ -63,7 +63,7 @@ public:
     /// Descriptors that wake the loop (their revents are not needed: turn() looks itself). Appends.
     virtual void poll_items(std::vector<pollfd>& items) const { (void)items; }
 
-    /// When turn() wants to be called at the latest.
+    /// When turn() wants to be called at the latest; Instant::min(): it has an end to tell.
     [[nodiscard]] virtual Instant next_deadline() const { return kNever; }
 
     /// Process id of the work in `slot`, 0 where it has none.

@@ -51,16 +51,11 @@ void WorkerServer::wait_for(Poller& poller) {
 Instant WorkerServer::turn(Instant now) {
     core_.wake(now);
     std::string_view frame;
-    // Cancels first: they shorten what the tasks socket brings.
+    // Cancels first: they shorten what the tasks socket brings, and who is called home leaves before that is read.
     while (control_.receive(frame)) core_.receive_control(now, frame);
+    if (core_.has_ends()) work(now);
     while (tasks_.receive(frame)) core_.receive_tasks(now, frame);
-    core_.set_results_blocked(!collector_.flush());
-    core_.turn(now);
-    core_.flush(now, for_collector_, for_broker_);
-    for (Frame& reports : for_collector_) collector_.send(std::move(reports));
-    for (Frame& signs : for_broker_) (void)broker_.send(signs);  // signs of life are repeated anyhow
-    for_collector_.clear();
-    for_broker_.clear();
+    work(now);
     log::malformed(malformed_log_, now, core_.counts().malformed);
 
     if (core_.session() != 0) lonely_since_ = kNever;
@@ -69,6 +64,16 @@ Instant WorkerServer::turn(Instant now) {
         log::warn("waiting for=broker endpoint={}", broker_.endpoint());
     }
     return std::min(core_.next_deadline(), collector_.next_deadline(now));
+}
+
+void WorkerServer::work(Instant now) {
+    core_.set_results_blocked(!collector_.flush());
+    core_.turn(now);
+    core_.flush(now, for_collector_, for_broker_);
+    for (Frame& reports : for_collector_) collector_.send(std::move(reports));
+    for (Frame& signs : for_broker_) (void)broker_.send(signs);  // signs of life are repeated anyhow
+    for_collector_.clear();
+    for_broker_.clear();
 }
 
 void WorkerServer::stop(Instant now) {

@@ -125,6 +125,8 @@ public:
     void set_results_blocked(bool blocked) { results_blocked_ = blocked; }
 
     // ---- out
+    /// Something has come to its end, or been stopped by a cancel: turn() and flush() report it.
+    [[nodiscard]] bool has_ends() const { return !to_send_.empty() || handler_.next_deadline() == Instant::min(); }
     void flush(Instant now, std::vector<Frame>& for_collector, std::vector<Frame>& for_broker);
     [[nodiscard]] Instant next_deadline() const;
     /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits for its

@@ -230,11 +230,12 @@ void World::run_process(Node node) {
 }
 
 void World::run_broker(std::vector<Frame> inbox) {
+    std::vector<Dispatcher::OutFrame> frames;
     for (const Frame& frame : inbox) broker_->receive(now_, frame.bytes);
+    broker_->flush_cancels(now_, frames);
     take_messages();
     broker_->turn(now_);
     take_messages();
-    std::vector<Dispatcher::OutFrame> frames;
     broker_->flush(now_, frames);
     for (const auto& change : broker_->take_link_changes()) {
         if (!change.open) continue;  // frames that were handed over still arrive
@@ -338,11 +339,15 @@ void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbo
         note_cancels(worker, frame);
         worker.core->receive_control(now_, frame.bytes);
     }
+    std::vector<curfew::Frame> for_collector, for_broker;
+    if (worker.core->has_ends()) {
+        worker.core->turn(now_);
+        worker.core->flush(now_, for_collector, for_broker);
+    }
     for (const Frame& frame : inbox) {
         if (frame.road == Road::tasks) worker.core->receive_tasks(now_, frame.bytes);
     }
     worker.core->turn(now_);
-    std::vector<curfew::Frame> for_collector, for_broker;
     worker.core->flush(now_, for_collector, for_broker);
     for (const curfew::Frame& frame : for_collector) send(node, kCollector, Road::results, frame);
     for (const curfew::Frame& frame : for_broker) send(node, kBroker, Road::events, frame);

@@ -208,6 +208,22 @@ TEST(Dispatcher, CancelsLeaveBeforeTheTasksOfTheirTurn) {
     EXPECT_EQ(frames[1].all<wire::SharedTasks>().size(), 1U);
 }
 
+TEST(Dispatcher, WhoHasLostIsCalledHomeBeforeMessagesAreTakenAndOnce) {
+    Bench bench({}, 2);
+    const Seq seq = bench.start();
+    const AttemptId loser = bench.tasks[1].id;
+    bench.say_decided(seq, bench.tasks[0].id);
+    std::vector<Dispatcher::OutFrame> frames;
+    bench.broker.flush_cancels(bench.now, frames);
+    ASSERT_EQ(frames.size(), 1U);
+    EXPECT_EQ(frames[0].road, Dispatcher::Road::control);
+    EXPECT_EQ(frames[0].sessions, std::vector<Session>{loser.session});
+    bench.start();
+    const auto& later = bench.to_session[loser.session].frames;
+    ASSERT_EQ(later.size(), 1U) << "the tasks, and no second cancel";
+    EXPECT_EQ(later[0].all<wire::SharedTasks>().size(), 1U);
+}
+
 TEST(Dispatcher, Rule1AWinnerEndsWonOnlyWhenItsTaskSettles) {
     Bench bench;
     const Seq seq = bench.start();

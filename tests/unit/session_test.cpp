@@ -292,6 +292,18 @@ TEST(Session, AQueuedAttemptThatIsCalledHomeIsNeverStarted) {
     EXPECT_EQ(bench.handler.started.back().id.number, 3U);
 }
 
+TEST(Session, WhoIsCalledHomeHasAnEndToReport) {
+    WorkerBench bench;
+    bench.task(1);
+    bench.task(2);
+    bench.turn();
+    EXPECT_FALSE(bench.worker.has_ends());
+    bench.cancel(2, CancelReason::decided);
+    EXPECT_TRUE(bench.worker.has_ends());
+    bench.turn();
+    EXPECT_FALSE(bench.worker.has_ends());
+}
+
 TEST(Session, CancelsAndConfirmationsOfTheLastNumbersThereAreComeToAnEnd) {
     WorkerBench bench;
     bench.task(1);
