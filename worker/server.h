@@ -34,6 +34,7 @@ public:
     std::string ready_members() const override;
 
 private:
+    /// Timers, ends and starts; then says what is to be said of them.
     void work(Instant now);
     [[nodiscard]] static WorkerCore::Config fill_in(Daemon& daemon, const Config& config, const Socket& tasks,
                                                     const Socket& control);
