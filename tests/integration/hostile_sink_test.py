@@ -245,6 +245,10 @@ class AFullDisk(SinkTest):
     def test_output(self):
         self.all_come_whole(self.group("--json", "--output", self.out, "--", *LARGE_WORK, stdin=numbers(20)))
 
+    def test_stdout_with_the_run_directory_on_the_same_disk(self):
+        self.run_dir = os.path.join(self.disk, "run")
+        self.all_come_whole(self.group("--json", "--", *LARGE_WORK, stdin=numbers(20), stdout=self.opened(self.out)))
+
     def test_dead_letters(self):
         messages = b"".join(b"%d%s\n" % (n, b"y" * LARGE) for n in range(20))
         self.all_come_whole(self.group("--json", "--dead-letters", self.out, "--handler", "fail", stdin=messages), code=1)
