@@ -538,6 +538,15 @@ TEST_P(ASinkFileInItsNextLife, LeavesWhatOthersHaveWrittenBehindATornLineAndStar
     }
 }
 
+TEST_F(ASinkInItsNextLife, NeverCutsWhatIsBehindTheOffset) {  // a shell's `1<> out`
+    dir_.write("out", "old contents, which are longer");
+    const int out = open(dir_.file("out").c_str(), O_WRONLY | O_CLOEXEC);
+    killed_in_write(out, 3, false, true);
+    the_next_writes(out, "whole");
+    EXPECT_EQ(dir_.read("out"), "xxx\nwhole\nts, which are longer");
+    close(out);
+}
+
 TEST_P(ASinkFileInItsNextLife, DoesNotCutWhatOthersWroteInTheMiddleOfALongLine) {
     const int out = open_out();
     {
