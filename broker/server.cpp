@@ -6,6 +6,7 @@
 
 #include "broker/snapshot.h"
 #include "common/exit_code.h"
+#include "common/reading.h"
 #include "common/running_page.h"
 
 namespace curfew {
@@ -15,9 +16,6 @@ using Road = Dispatcher::Road;
 
 /// Alarms behind the credits; reached only when a peer stands still.
 constexpr int kSendMark = 1000;
-
-/// Far above what a turn needs in a group that is well, and no more than its peers may wait.
-constexpr Duration kReadingTime = std::chrono::milliseconds(100);
 
 /// What the two sockets of a session take in descriptors: each its own, and a connection.
 constexpr std::size_t kDescriptorsOfLinks = 4;
@@ -55,7 +53,7 @@ void BrokerServer::wait_for(Poller& poller) {
 
 Instant BrokerServer::turn(Instant now) {
     dispatcher_.end_log().turn(now);
-    read_events(now);
+    read_for_a_turn(events_, [&](std::string_view frame) { dispatcher_.receive(now, frame); });
     flush_outboxes();
     dispatcher_.flush_cancels(now, frames_);
     send_frames(now);
@@ -74,18 +72,6 @@ Instant BrokerServer::turn(Instant now) {
     for (auto& [session, links] : workers_)
         next = std::min({next, links.tasks.next_deadline(now), links.control.next_deadline(now)});
     return next;
-}
-
-/// To empty, or for as long as a turn may take: who sends faster than we read holds up nobody. ZeroMQ takes from each
-/// peer in its turn, so that those who say little have been heard by then.
-void BrokerServer::read_events(Instant now) {
-    constexpr int kBetweenLooks = 16;
-    const Instant until = Clock::now() + kReadingTime;
-    std::string_view frame;
-    for (int read = 1; events_.receive(frame); ++read) {
-        dispatcher_.receive(now, frame);
-        if (read % kBetweenLooks == 0 && Clock::now() >= until) break;
-    }
 }
 
 void BrokerServer::take_messages(Instant now) {

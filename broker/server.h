@@ -43,7 +43,6 @@ private:
         Outbox control;
     };
 
-    void read_events(Instant now);
     void take_messages(Instant now);
     void send_frames(Instant now);
     void change_links(Instant now);

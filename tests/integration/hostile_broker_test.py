@@ -1,5 +1,6 @@
 """The broker under attack: lines without an end, floods of hellos, descriptors that run out. It hears its signals, keeps
-its good workers, opens a bounded number of sockets, and goes on once the attack is over.
+its good workers, opens a bounded number of sockets, and goes on once the attack is over. And floods at every socket of
+the ring, faster than who reads there.
 """
 
 import contextlib
@@ -13,13 +14,62 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from peers import LIFE, Peers, frame  # noqa: E402
+from peers import CONTROL, LIFE, REPORTS, TASKS, Peers, frame  # noqa: E402
 import zmq  # noqa: E402
-from group import GroupTest, descriptors_of, eventually, memory_peak_mib, processor_seconds  # noqa: E402
+from group import GroupTest, descriptors_of, eventually, memory_peak_mib, numbers, processor_seconds  # noqa: E402
 
 INCOMPLETE, ON_TERM = 1, 128 + signal.SIGTERM
-HELLO = 10  # type of the record
+PING, HELLO = 4, 10  # types of records
 MOST_NEWCOMERS = 256
+
+
+@contextlib.contextmanager
+def flood(push, frames):
+    """Sends the frames again and again, as fast as it can."""
+    over = threading.Event()
+
+    def send():
+        while not over.is_set():
+            for sent in frames:
+                with contextlib.suppress(zmq.Again):  # nobody reads any more
+                    push.send(sent, zmq.DONTWAIT)
+
+    flooder = threading.Thread(target=send)
+    flooder.start()
+    try:
+        yield
+    finally:
+        over.set()
+        flooder.join()
+
+
+class Floods(GroupTest):
+    """Frames that cost who reads them far more than who sends them: tens of thousands of records in a good envelope."""
+
+    def _flooded(self, socket, kind, process, field):
+        peers = Peers()
+        self.addCleanup(peers.close)
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--handler", "echo", stdin="pipe")
+        worker = self.workers_are_ready(1)["workers"][0]
+        push = peers.socket(zmq.PUSH, connect=f"ipc://{self.run_dir}/{socket}.sock")
+        session = worker["session"] + (kind == CONTROL)  # a ping of its own would be believed
+        junk = frame(kind, self.snapshot()["incarnation"], session, *[(PING, 0)] * 40_000)
+        with flood(push, [junk]):
+            eventually(lambda: self.snapshot(process).get(field, 0) > 4_000_000, f"{process} to read the flood")
+            launch.feed(numbers(100))
+            launch.writes(100)
+            self.assertEqual(self.snapshot()["workers_silent"], 0)
+            launch.end_of_input()
+            self.assertEqual(self.ends_well(launch)[0]["completed"], 100)
+
+    def test_at_the_collector_it_holds_up_nobody(self):
+        self._flooded("results", REPORTS, "collector", "malformed_frames")
+
+    def test_at_the_tasks_of_a_worker_it_holds_up_nobody(self):
+        self._flooded("w1.tasks", TASKS, "w1", "malformed_frames")
+
+    def test_at_the_control_socket_of_a_worker_it_holds_up_nobody(self):
+        self._flooded("w1.control", CONTROL, "w1", "refused_frames")
 
 
 class OverlongLines(GroupTest):
@@ -138,17 +188,7 @@ class Hellos(GroupTest):
         self.good_worker()
         self.is_ready()
         frames = [frame(LIFE, 0, 0, *(self.record() for _ in range(20))) for _ in range(200)]
-        over = threading.Event()
-
-        def flood():
-            while not over.is_set():
-                for sent in frames:
-                    with contextlib.suppress(zmq.Again):  # the broker has ended
-                        self.events.send(sent, zmq.DONTWAIT)
-
-        flooder = threading.Thread(target=flood)
-        flooder.start()
-        try:
+        with flood(self.events, frames):
             self.broker_until(lambda b: b["hellos_put_off"] > 100_000, "the flood")
             self.gets_work()
             stats = self.snapshot()
@@ -156,9 +196,6 @@ class Hellos(GroupTest):
             self.assertLessEqual(len(stats["workers"]), MOST_NEWCOMERS + 1)
             self.broker.signal(signal.SIGTERM)
             self.assertEqual(self.broker.code(), 0)
-        finally:
-            over.set()
-            flooder.join()
 
     def test_one_stranger_that_repeats_its_hello_is_ended_and_its_sockets_are_closed(self):
         before = descriptors_of(self.broker.pid)
