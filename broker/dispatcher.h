@@ -65,11 +65,12 @@ public:
         std::uint64_t workers_silent = 0, workers_died = 0, workers_left = 0;
         std::uint64_t workers_never_ready = 0;  ///< sessions that ended before they were
         std::uint64_t hellos_malformed = 0;     ///< of the malformed: see wrong_hello()
-        std::uint64_t hellos_put_off = 0;       ///< there was no room for one more session: the worker says it again
+        std::uint64_t hellos_put_off = 0;       ///< no room for a session: the worker says it again
         std::uint64_t resends_asked = 0;
     };
 
-    /// Most sessions that were never ready. A hello costs nothing to make up, a session has two sockets.
+    /// Most sessions that were never ready. A hello costs nothing to make up, a session has two
+    /// sockets.
     static constexpr std::size_t kMostNewcomers = 256;
 
     explicit Dispatcher(const Config& config);
@@ -92,7 +93,8 @@ public:
     void worker_left(Instant now, std::string_view name, std::uint32_t pid);
     /// Fires timers, judges silence, starts what waits. Call it when everything has been read, before accept().
     void turn(Instant now);
-    /// The session's sockets could not be opened: it ends, and a later hello of its worker is a new try.
+    /// The session's sockets could not be opened: it ends, and a later hello of its worker is a new
+    /// try.
     void unreachable(Instant now, Session session);
     /// The session's socket takes no more (or again).
     void set_blocked(Session session, Road road, bool blocked);
@@ -231,7 +233,7 @@ private:
     std::deque<AttemptId> new_quick_losers_, old_quick_losers_;
     Instant quick_tick_at_ = kNever;
     WrongHello wrong_hello_;
-    Instant room_at_{};                 ///< before this no session begins: one could not be given its sockets
+    Instant room_at_{};                 ///< before this no session begins: one got no sockets
     std::vector<Session> news_;         ///< sessions that are to be told something
     Instant silence_at_ = kNever;       ///< before this no worker can have been silent for too long
     std::vector<Session> unconfirmed_;  ///< sessions for which confirmations wait

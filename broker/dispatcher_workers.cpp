@@ -83,7 +83,8 @@ void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
             return;
         }
         if (hello.worker == known->worker && hello.hello == known->hello) {
-            // The collector's consent may take its time. Who has it and does not become ready is not kept by hellos.
+            // The collector's consent may take its time. Who has it and does not become ready is
+            // not kept by hellos.
             if (known->state == SessionState::admitting) {
                 known->last_heard = now;
             } else {

@@ -32,7 +32,8 @@ LineSource::LineSource(int descriptor, char separator, std::size_t max_message)
 }
 
 LineSource::~LineSource() {
-    // A message that is being skipped goes back whole: its tail alone would be a message to who reads on.
+    // A message that is being skipped goes back whole: its tail alone would be a message to who
+    // reads on.
     const std::uint64_t untaken = end_ - begin_ + skipped_;
     if (regular_ && untaken != 0) (void)lseek(descriptor_, -static_cast<off_t>(untaken), SEEK_CUR);
     close(descriptor_);
@@ -53,8 +54,8 @@ bool LineSource::next(std::string_view& message) {
     }
 }
 
-/// Takes what ends next from the buffer, at the end of the source without a separator. False if it is no message, but
-/// over the limit, or the rest of what is.
+/// Takes what ends next from the buffer, at the end of the source without a separator. False if it
+/// is no message, but over the limit, or the rest of what is.
 bool LineSource::take(std::string_view& message) {
     const bool last = whole() == 0;
     const std::size_t end = last ? end_ : separators_[next_separator_++];

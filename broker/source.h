@@ -2,9 +2,9 @@
 // where it was: in the pipe, the file, the socket. But for what was read ahead of a pipe, which nobody can put back:
 // left() says how many messages that is. A file is given back as far as it was not accepted, to who else reads it.
 //
-// Owned by the broker's server, on its thread; never blocks. A message over the limit is refused and counted as soon as
-// it is known to be, and its rest is skipped. What a turn reads is bounded, in messages and in what is skipped: a line
-// of gigabytes, or without an end, holds up nobody.
+// Owned by the broker's server, on its thread; never blocks. A message over the limit is refused
+// and counted as soon as it is known to be, and its rest is skipped. What a turn reads is bounded,
+// in messages and in what is skipped: a line of gigabytes, or without an end, holds up nobody.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,8 @@
 
 namespace curfew {
 
-/// What a turn takes from a source: bytes, and something for each message, so that empty ones end too.
+/// What a turn takes from a source: bytes, and something for each message, so that empty ones end
+/// too.
 class TurnShare {
 public:
     static constexpr std::size_t kBytes = 2 * 1024 * 1024;
@@ -45,8 +46,8 @@ private:
 class Source {
 public:
     virtual ~Source() = default;
-    /// The next message, if there is one now. The view is valid until the next call. False too where a turn has had
-    /// its share: has_buffered() says then that there may be more.
+    /// The next message, if there is one now. The view is valid until the next call. False too
+    /// where a turn has had its share: has_buffered() says then that there may be more.
     [[nodiscard]] virtual bool next(std::string_view& message) = 0;
     /// There will be no more.
     [[nodiscard]] virtual bool ended() const = 0;
@@ -58,7 +59,8 @@ public:
     [[nodiscard]] virtual std::uint64_t bytes_total() const { return 0; }  ///< 0: not known
     /// Of messages that were handed over or refused, of the latter as far as they were skipped.
     [[nodiscard]] virtual std::uint64_t bytes_read() const { return 0; }
-    /// Messages that were read, one of them perhaps in part, cannot be put back, and are neither accepted nor refused.
+    /// Messages that were read, one of them perhaps in part, cannot be put back, and are neither
+    /// accepted nor refused.
     [[nodiscard]] virtual std::uint64_t left() const { return 0; }
     [[nodiscard]] virtual std::string endpoint() const { return {}; }
 };

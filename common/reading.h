@@ -1,8 +1,9 @@
-// What a turn reads of a socket: all there is, or for as long as a turn may take. Who sends faster than we
-// read holds up nobody; a socket that was not read to empty keeps the loop awake (common/poller.h).
+// What a turn reads of a socket: all there is, or for as long as a turn may take. Who sends faster
+// than we read holds up nobody; a socket that was not read to empty keeps the loop awake
+// (common/poller.h).
 //
-// ZeroMQ takes from each peer in its turn, so that those who say little have been heard by then, and their
-// silence can be judged. Frames that are large in themselves are bounded elsewhere.
+// ZeroMQ takes from each peer in its turn, so that those who say little have been heard by then,
+// and their silence can be judged. Frames that are large in themselves are bounded elsewhere.
 #pragma once
 
 #include <string_view>

@@ -224,6 +224,15 @@ class Hellos(GroupTest):
         self.gets_work()
         self.ends_well()
 
+    def test_no_worker_can_be_started_that_the_broker_would_refuse(self):
+        for words in (("--pool", "p" * 65), ("--pool", "a\x1bb"), ("--name", "n" * 65), ("--name", "a\nb"), ("--name", "a/b"),
+                      ("--slots", "4097"), ("--credit", "1000001")):
+            worker = self.binary("worker", "--handler", "echo", *words)
+            self.assertEqual(worker.code(), 64, words)
+            self.assertIn(words[0], worker.err)
+        self.ready("worker", "--handler", "echo", "--pool", "p" * 64, "--name", "n" * 64, "--slots", "4096", "--credit", "1000000")
+        self.is_ready("n" * 64)
+
     def limit_descriptors(self, count):
         before = resource.prlimit(self.broker.pid, resource.RLIMIT_NOFILE,
                                   (count, resource.prlimit(self.broker.pid, resource.RLIMIT_NOFILE)[1]))
