@@ -66,8 +66,15 @@ public:
         std::uint64_t malformed = 0;
         std::uint64_t surprises = 0;  ///< records that a peer in its right mind would not have sent
         std::uint64_t workers_silent = 0, workers_died = 0, workers_left = 0;
+        std::uint64_t workers_never_ready = 0;  ///< sessions that ended before they were
+        std::uint64_t hellos_malformed = 0;     ///< of the malformed: see wrong_hello()
+        std::uint64_t hellos_put_off = 0;       ///< no room for a session: the worker says it again
         std::uint64_t resends_asked = 0;
     };
+
+    /// Most sessions that were never ready. A hello costs nothing to make up, a session has two
+    /// sockets.
+    static constexpr std::size_t kMostNewcomers = 256;
 
     explicit Dispatcher(const Config& config);
 
@@ -93,6 +100,9 @@ public:
     void worker_left(Instant now, std::string_view name, std::uint32_t pid);
     /// Fires timers, judges silence, starts what waits. Call it when everything has been read, before accept().
     void turn(Instant now);
+    /// The session's sockets could not be opened: it ends, and a later hello of its worker is a new
+    /// try.
+    void unreachable(Instant now, Session session);
     /// The session's socket takes no more (or again).
     void set_blocked(Session session, Road road, bool blocked);
 
@@ -113,6 +123,12 @@ public:
     [[nodiscard]] const Roster& roster() const { return roster_; }
     [[nodiscard]] const Hedging& hedging() const { return hedging_; }
     [[nodiscard]] const Counts& counts() const { return counts_; }
+    /// The last malformed hello: whose, as far as a name may be long, and what was wrong.
+    struct WrongHello {
+        std::string name;
+        std::string_view what;
+    };
+    [[nodiscard]] const WrongHello& wrong_hello() const { return wrong_hello_; }
     [[nodiscard]] const Histogram& cancel_time() const { return cancel_time_; }
     [[nodiscard]] bool collector_synced() const { return collector_state_ == CollectorState::synced; }
     /// Synced, and it has answered no ping for three heartbeats: it stands still.
@@ -133,6 +149,7 @@ private:
     // Workers (dispatcher_workers.cpp).
     void receive_from_worker(Instant now, const wire::Envelope& envelope);
     void on_hello(Instant now, const wire::Hello& hello);
+    [[nodiscard]] bool has_room(Instant now) const;
     void on_heartbeat(Instant now, Session session, const wire::Heartbeat& heartbeat);
     void leave(Instant now, WorkerSession& worker, bool died);
     void close_if_empty(WorkerSession& worker);
@@ -261,6 +278,8 @@ private:
     /// home, and the new ones become old. Deques: after a long turn there are many, and a vector would never shrink.
     std::deque<AttemptId> new_quick_losers_, old_quick_losers_;
     Instant quick_tick_at_ = kNever;
+    WrongHello wrong_hello_;
+    Instant room_at_{};                 ///< before this no session begins: one got no sockets
     std::vector<Session> news_;         ///< sessions that are to be told something
     Instant silence_at_ = kNever;       ///< before this no worker can have been silent for too long
     std::vector<Session> unconfirmed_;  ///< sessions for which confirmations wait

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "broker/dispatcher.h"
+#include "broker/hearsay.h"
+#include "common/limits.h"
 #include "common/mutant.h"
 
 namespace curfew {
@@ -50,6 +52,8 @@ void Dispatcher::receive(Instant now, std::string_view frame) {
     wire::Envelope envelope;
     if (reader_.open(frame, envelope, {wire::Kind::life, wire::Kind::to_broker}) != wire::Error::none) {
         ++counts_.malformed;
+    } else if (envelope.kind == wire::Kind::life && frame.size() > limits::kLifeFrameBytes) {
+        ++counts_.malformed;
     } else if (envelope.kind == wire::Kind::life) {
         receive_from_worker(now, envelope);
     } else {
@@ -76,20 +80,35 @@ void Dispatcher::receive_from_worker(Instant now, const wire::Envelope& envelope
 }
 
 void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
+    if (const std::string_view wrong = wrong_with(hello); !wrong.empty()) {
+        wrong_hello_ = {std::string(hello.name.substr(0, limits::kNameBytes)), wrong};
+        ++counts_.hellos_malformed;
+        ++counts_.malformed;
+        return;
+    }
     if (WorkerSession* known = roster_.by_name(hello.name)) {
         if (hello.worker < known->worker || (hello.worker == known->worker && hello.hello < known->hello)) {
             ++counts_.refused;
             return;
         }
         if (hello.worker == known->worker && hello.hello == known->hello) {
-            known->last_heard = now;
-            if (known->state != SessionState::admitting) tell(*known).welcome_due = true;
+            // The collector's consent may take its time. Who has it and does not become ready is
+            // not kept by hellos.
+            if (known->state == SessionState::admitting) {
+                known->last_heard = now;
+            } else {
+                tell(*known).welcome_due = true;
+            }
             return;
         }
         // It has started anew, or it has given its session up: either way nobody is in the old one.
         const bool died = hello.worker != known->worker;
         if (died) ++counts_.workers_died;
         leave(now, *known, died);
+    }
+    if (!has_room(now)) {
+        ++counts_.hellos_put_off;
+        return;
     }
     WorkerSession& worker = roster_.admit(now, hello);
     silence_at_ = std::min(silence_at_, now + 3 * config_.heartbeat);
@@ -100,14 +119,38 @@ void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
     }
 }
 
-void Dispatcher::on_record(Instant, const wire::Admitted& admitted) {
+/// For one more session.
+bool Dispatcher::has_room(Instant now) const {
+    if (now < room_at_) return false;
+    const auto newcomers = std::ranges::count_if(roster_.sessions(), [&](const auto& entry) {
+        const WorkerSession& worker = *entry.second;
+        const bool leaves = worker.state == SessionState::leaving && ledger_.session(worker.session)->last_number == 0;
+        return worker.state < SessionState::ready || leaves;
+    });
+    return static_cast<std::size_t>(newcomers) < kMostNewcomers;
+}
+
+void Dispatcher::unreachable(Instant now, Session session) {
+    WorkerSession* worker = roster_.find(session);
+    if (worker == nullptr || worker->state >= SessionState::leaving) return;
+    room_at_ = now + config_.heartbeat / 4;  // what one lacked, the next would lack too
+    ++counts_.workers_never_ready;
+    leave(now, *worker, false);
+}
+
+void Dispatcher::on_record(Instant now, const wire::Admitted& admitted) {
     WorkerSession* worker = roster_.find(admitted.session);
     if (worker == nullptr || worker->state != SessionState::admitting) return;
     worker->state = SessionState::admitted;
+    worker->last_heard = now;
     tell(*worker).welcome_due = true;
 }
 
 void Dispatcher::on_heartbeat(Instant now, Session session, const wire::Heartbeat& heartbeat) {
+    if (!wrong_with(heartbeat).empty()) {
+        ++counts_.malformed;
+        return;
+    }
     WorkerSession* worker = roster_.find(session);
     if (worker == nullptr) {
         ++counts_.refused;
@@ -140,7 +183,7 @@ void Dispatcher::judge_silence(Instant now) {
             if (now < silent_at) {
                 silence_at_ = std::min(silence_at_, silent_at);
             } else {
-                ++counts_.workers_silent;
+                ++(worker->state == SessionState::ready ? counts_.workers_silent : counts_.workers_never_ready);
                 leave(now, *worker, false);
             }
         }

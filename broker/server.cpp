@@ -6,6 +6,7 @@
 
 #include "broker/snapshot.h"
 #include "common/exit_code.h"
+#include "common/reading.h"
 #include "common/running_page.h"
 
 namespace curfew {
@@ -15,6 +16,11 @@ using Road = Dispatcher::Road;
 
 /// Alarms behind the credits; reached only when a peer stands still.
 constexpr int kSendMark = 1000;
+
+/// What the two sockets of a session take in descriptors: each its own, and a connection.
+constexpr std::size_t kDescriptorsOfLinks = 4;
+/// Not for sessions: connections that come, a look at the process, the page of a worker that died.
+constexpr std::size_t kSpareDescriptors = 16;
 
 Dispatcher::Config with_eyes(Daemon& daemon, Dispatcher::Config config) {
     config.what_ran = [dir = daemon.run_dir().path()](const std::string& name, Incarnation worker) {
@@ -46,21 +52,20 @@ void BrokerServer::wait_for(Poller& poller) {
 // ---- a turn --------------------------------------------------------------------------------------------------------
 
 Instant BrokerServer::turn(Instant now) {
-    std::string_view frame;
     dispatcher_.end_log().turn(now);
-    while (events_.receive(frame)) dispatcher_.receive(now, frame);
+    read_for_a_turn(events_, [&](std::string_view frame) { dispatcher_.receive(now, frame); });
     flush_outboxes();
     dispatcher_.flush_cancels(now, frames_);
-    send_frames();
+    send_frames(now);
     answer_admin(now);
     dispatcher_.turn(now);
     take_messages(now);
     write_books();  // before anybody hears of them: if we die in between, they are in flight and not unheard of
     dispatcher_.flush(now, frames_);
-    send_frames();
-    change_links();
+    send_frames(now);
+    change_links(now);
     rates_.sample(now, counts());
-    log::malformed(malformed_log_, now, dispatcher_.counts().malformed);
+    say_who_is_refused(now);
     say_what_is_missing(now);
     if (dispatcher_.wants_message() && source_->has_buffered()) return Instant::min();
     Instant next = std::min(dispatcher_.next_deadline(), collector_.next_deadline(now));
@@ -77,10 +82,10 @@ void BrokerServer::take_messages(Instant now) {
         log::warn("message_refused count={} reason=\"over --max-message\"", count);
 }
 
-void BrokerServer::send_frames() {
+void BrokerServer::send_frames(Instant now) {
     if (frames_.empty()) return;
     // Sockets of new sessions first: their welcome may be among the frames.
-    change_links();
+    change_links(now);
     for (Dispatcher::OutFrame& frame : frames_) send(frame);
     frames_.clear();
 }
@@ -102,23 +107,25 @@ void BrokerServer::send(Dispatcher::OutFrame& frame) {
     }
 }
 
-void BrokerServer::change_links() {
-    for (auto& change : dispatcher_.take_link_changes()) {
-        if (!change.open) {
-            workers_.erase(change.session);
-            continue;
-        }
-        try {
-            const Socket::Marks marks{.send = kSendMark, .linger = Duration::zero()};
-            workers_.emplace(
-                change.session,
-                WorkerLinks{Outbox(daemon_.connect_to_peer(zmq::socket_type::push, change.tasks_endpoint, marks)),
-                            Outbox(daemon_.connect_to_peer(zmq::socket_type::push, change.control_endpoint, marks))});
-        } catch (const std::exception& error) {
-            // It gets no tasks: without a welcome its session never becomes ready.
-            if (peer_log_.now(Clock::now()))
-                log::warn("worker_unreachable session={} error={}", change.session, log::quoted(error.what()));
-        }
+void BrokerServer::change_links(Instant now) {
+    for (const auto& change : dispatcher_.take_link_changes()) {
+        change.open ? open_links(now, change) : (void)workers_.erase(change.session);
+    }
+}
+
+void BrokerServer::open_links(Instant now, const Dispatcher::LinkChange& change) {
+    try {
+        if (!can_open(kSpareDescriptors + kDescriptorsOfLinks)) throw EndpointError("out of descriptors (ulimit -n)");
+        const Socket::Marks marks{.send = kSendMark, .linger = Duration::zero()};
+        workers_.emplace(
+            change.session,
+            WorkerLinks{Outbox(daemon_.connect_to_peer(zmq::socket_type::push, change.tasks_endpoint, marks)),
+                        Outbox(daemon_.connect_to_peer(zmq::socket_type::push, change.control_endpoint, marks))});
+    } catch (const std::exception& error) {
+        if (peer_log_.now(now))
+            log::warn("worker_unreachable session={} error={} next=\"its next hello is a new try\"", change.session,
+                      log::quoted(error.what()));
+        dispatcher_.unreachable(now, change.session);
     }
 }
 
@@ -179,6 +186,16 @@ void BrokerServer::write_books() {
     books_[BooksPage::state] = dispatcher_.drained() ? BooksPage::drained
                                : stopping_           ? BooksPage::stopped
                                                      : BooksPage::running;
+}
+
+void BrokerServer::say_who_is_refused(Instant now) {
+    const Dispatcher::Counts& counts = dispatcher_.counts();
+    log::malformed(malformed_log_, now, counts.malformed - counts.hellos_malformed);
+    if (const std::uint64_t more = hello_log_.grown(now, counts.hellos_malformed))
+        log::warn("hellos_refused count={} worker={} wrong={}", more, log::quoted(dispatcher_.wrong_hello().name),
+                  log::quoted(dispatcher_.wrong_hello().what));
+    if (const std::uint64_t more = put_off_log_.grown(now, counts.hellos_put_off))
+        log::info("hellos_put_off count={} reason=\"as many sessions as may be are not ready yet\"", more);
 }
 
 /// It waits, and says so: for a collector, or for a worker.

@@ -44,8 +44,10 @@ private:
     };
 
     void take_messages(Instant now);
-    void send_frames();
-    void change_links();
+    void send_frames(Instant now);
+    void change_links(Instant now);
+    void open_links(Instant now, const Dispatcher::LinkChange& change);
+    void say_who_is_refused(Instant now);
     void send(Dispatcher::OutFrame& frame);
     void flush_outboxes();
     void answer_admin(Instant now);
@@ -68,7 +70,7 @@ private:
     bool stopping_ = false;
     Instant waiting_since_ = kNever;
     log::Seldom missing_log_, peer_log_;
-    log::Growth refused_log_, malformed_log_;
+    log::Growth refused_log_, malformed_log_, hello_log_, put_off_log_;
 };
 
 }  // namespace curfew

@@ -32,33 +32,52 @@ LineSource::LineSource(int descriptor, char separator, std::size_t max_message)
 }
 
 LineSource::~LineSource() {
-    if (regular_ && begin_ != end_) (void)lseek(descriptor_, -static_cast<off_t>(end_ - begin_), SEEK_CUR);
+    // A message that is being skipped goes back whole: its tail alone would be a message to who
+    // reads on.
+    const std::uint64_t untaken = end_ - begin_ + skipped_;
+    if (regular_ && untaken != 0) (void)lseek(descriptor_, -static_cast<off_t>(untaken), SEEK_CUR);
     close(descriptor_);
 }
 
 bool LineSource::next(std::string_view& message) {
     for (;;) {
-        const bool last = whole() == 0 && at_end_ && begin_ < end_;
-        if (whole() > 0 || last) {
-            const std::size_t end = last ? end_ : separators_[next_separator_++];
-            message = {buffer_.data() + begin_, end - begin_};
-            begin_ = last ? end : end + 1;
-            taken_ += message.size() + (last ? 0 : 1);
-            if (!std::exchange(skipping_, false) && message.size() <= max_message_) return true;
-            ++refused_;
-            continue;
+        while (whole() > 0 || (at_end_ && begin_ < end_)) {
+            if (share_.over()) return false;
+            if (take(message)) return true;
         }
-        if (end_ - begin_ > max_message_) {  // too long already: forget it, look for its end
-            skipping_ = true;
-            taken_ += end_ - begin_;
-            begin_ = end_ = 0;
-        }
+        if (skipping_ || end_ - begin_ > max_message_) skip();
         if (at_end_) {
-            if (std::exchange(skipping_, false)) ++refused_;  // it had no end
+            skipped_ = 0;  // what was being skipped ended with the source
             return false;
         }
-        if (!fill() && !at_end_) return false;
+        if (share_.over() || (!fill() && !at_end_)) return false;
     }
+}
+
+/// Takes what ends next from the buffer, at the end of the source without a separator. False if it
+/// is no message, but over the limit, or the rest of what is.
+bool LineSource::take(std::string_view& message) {
+    const bool last = whole() == 0;
+    const std::size_t end = last ? end_ : separators_[next_separator_++];
+    message = {buffer_.data() + begin_, end - begin_};
+    begin_ = last ? end : end + 1;
+    taken_ += message.size() + (last ? 0 : 1);
+    share_.take(TurnShare::kOfMessage);
+    skipped_ = 0;
+    if (std::exchange(skipping_, false)) return false;
+    if (message.size() > max_message_) {
+        ++refused_;
+        return false;
+    }
+    return true;
+}
+
+/// The buffer holds a part, without its end, of a message over the limit: forgets it.
+void LineSource::skip() {
+    if (!std::exchange(skipping_, true)) ++refused_;
+    taken_ += end_ - begin_;
+    skipped_ += end_ - begin_;
+    begin_ = end_ = 0;
 }
 
 /// Reads once, when no whole message is left. False if nothing came.
@@ -79,9 +98,10 @@ bool LineSource::fill() {
         throw std::system_error(errno, std::generic_category(), "cannot read the source");
     }
     end_ += static_cast<std::size_t>(got);
+    share_.take(static_cast<std::size_t>(got));
     find_separators(end_ - static_cast<std::size_t>(got));
     if (got == 0) at_end_ = true;
-    return got > 0 || end_ > 0;
+    return got > 0;
 }
 
 void LineSource::find_separators(std::size_t from) {
@@ -99,7 +119,8 @@ void LineSource::wait_for(Poller& poller) {
 }
 
 bool ZmqSource::next(std::string_view& message) {
-    while (socket_.receive(message)) {
+    while (!share_.over() && socket_.receive(message)) {
+        share_.take(message.size() + TurnShare::kOfMessage);
         if (message.size() <= max_message_) return true;
         ++refused_;
     }

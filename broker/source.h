@@ -2,10 +2,13 @@
 // where it was: in the pipe, the file, the socket. But for what was read ahead of a pipe, which nobody can put back:
 // left() says how many messages that is. A file is given back as far as it was not accepted, to who else reads it.
 //
-// Owned by the broker's server, on its thread; never blocks. A message over the limit is refused and counted, the rest
-// goes on.
+// Owned by the broker's server, on its thread; never blocks. A message over the limit is refused
+// and counted as soon as it is known to be, and its rest is skipped. What a turn reads is bounded,
+// in messages and in what is skipped: a line of gigabytes, or without an end, holds up nobody.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,21 +21,46 @@
 
 namespace curfew {
 
+/// What a turn takes from a source: bytes, and something for each message, so that empty ones end
+/// too.
+class TurnShare {
+public:
+    static constexpr std::size_t kBytes = 2 * 1024 * 1024;
+    static constexpr std::size_t kOfMessage = 128;
+
+    void take(std::size_t bytes) { left_ -= std::min(left_, bytes); }
+    /// The share is used up. The next begins with this answer.
+    [[nodiscard]] bool over() {
+        over_ = left_ == 0;
+        if (over_) left_ = kBytes;
+        return over_;
+    }
+    /// The last answer of over(): the source has stopped, though it may have more.
+    [[nodiscard]] bool stopped() const { return over_; }
+
+private:
+    std::size_t left_ = kBytes;
+    bool over_ = false;
+};
+
 class Source {
 public:
     virtual ~Source() = default;
-    /// The next message, if there is one now. The view is valid until the next call.
+    /// The next message, if there is one now. The view is valid until the next call. False too
+    /// where a turn has had its share: has_buffered() says then that there may be more.
     [[nodiscard]] virtual bool next(std::string_view& message) = 0;
     /// There will be no more.
     [[nodiscard]] virtual bool ended() const = 0;
-    /// Something is at hand without waiting.
+    /// Something is, or may be, at hand without waiting.
     [[nodiscard]] virtual bool has_buffered() const { return false; }
     /// What wakes the loop when there may be a message.
     virtual void wait_for(Poller& poller) = 0;
     [[nodiscard]] virtual std::uint64_t refused() const = 0;               ///< messages over the limit
     [[nodiscard]] virtual std::uint64_t bytes_total() const { return 0; }  ///< 0: not known
-    [[nodiscard]] virtual std::uint64_t bytes_read() const { return 0; }   ///< of messages that were handed over
-    /// Messages that were read, one of them perhaps in part, cannot be put back, and are not accepted yet.
+    /// Of messages that were handed over or refused, of the latter as far as they were skipped.
+    [[nodiscard]] virtual std::uint64_t bytes_read() const { return 0; }
+    /// Messages that were read, one of them perhaps in part, cannot be put back, and are neither
+    /// accepted nor refused.
     [[nodiscard]] virtual std::uint64_t left() const { return 0; }
     [[nodiscard]] virtual std::string endpoint() const { return {}; }
 };
@@ -46,7 +74,7 @@ public:
 
     bool next(std::string_view& message) override;
     bool ended() const override { return at_end_ && begin_ == end_; }
-    bool has_buffered() const override { return whole() > 0 || regular_; }
+    bool has_buffered() const override { return whole() > 0 || regular_ || share_.stopped(); }
     void wait_for(Poller& poller) override;
     std::uint64_t refused() const override { return refused_; }
     std::uint64_t bytes_total() const override { return total_; }
@@ -56,6 +84,8 @@ public:
 private:
     /// Messages in the buffer that have their separator.
     [[nodiscard]] std::size_t whole() const { return separators_.size() - next_separator_; }
+    [[nodiscard]] bool take(std::string_view& message);
+    void skip();
     bool fill();
     void find_separators(std::size_t from);
     /// Behind them stands a message, or a part of one, without its separator.
@@ -71,7 +101,9 @@ private:
     std::vector<std::uint32_t> separators_;  // where they are in the buffer
     std::size_t next_separator_ = 0;         // of them: those before it are behind begin_
     bool at_end_ = false;
-    bool skipping_ = false;  // in the middle of a message over the limit
+    bool skipping_ = false;      // in the middle of a message over the limit, which is counted already
+    std::uint64_t skipped_ = 0;  // of it: no longer in the buffer
+    TurnShare share_;
     std::uint64_t refused_ = 0;
     std::uint64_t total_ = 0;
     std::uint64_t taken_ = 0;
@@ -83,6 +115,7 @@ public:
     ZmqSource(Socket socket, std::size_t max_message) : socket_(std::move(socket)), max_message_(max_message) {}
     bool next(std::string_view& message) override;
     bool ended() const override { return false; }
+    bool has_buffered() const override { return share_.stopped(); }
     void wait_for(Poller& poller) override { poller.add(socket_); }
     std::uint64_t refused() const override { return refused_; }
     std::string endpoint() const override { return socket_.endpoint(); }
@@ -90,6 +123,7 @@ public:
 private:
     Socket socket_;
     std::size_t max_message_;
+    TurnShare share_;
     std::uint64_t refused_ = 0;
 };
 

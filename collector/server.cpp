@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/exit_code.h"
+#include "common/reading.h"
 
 namespace curfew {
 namespace {
@@ -33,9 +34,8 @@ void CollectorServer::wait_for(Poller& poller) {
 }
 
 Instant CollectorServer::turn(Instant now) {
-    std::string_view frame;
     const Incarnation before = judge_.incarnation();
-    while (results_.receive(frame)) judge_.receive(now, frame);
+    read_for_a_turn(results_, [&](std::string_view frame) { judge_.receive(now, frame); });
     if (judge_.incarnation() != before) {
         log::warn("incarnation_raised from={} to={} reason=\"the broker knows a newer collector: is the clock right?\"",
                   before, judge_.incarnation());

@@ -22,6 +22,7 @@
 
 #include "common/exit_code.h"
 #include "common/json_text.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/thread_time.h"
 #include "common/version.h"
@@ -111,8 +112,8 @@ int Daemon::run(int argc, const char* const* argv, const std::function<std::uniq
     if (const auto code = options_.parse(argc, argv)) return *code;
     log::set_level(log_level_);
     log::set_name(name_);
-    if (name_.empty() || name_.find('/') != std::string::npos || name_.size() > 64) {
-        return options_.refuse("--name: use 1 to 64 characters without a slash");
+    if (!limits::is_name(name_)) {
+        return options_.refuse(fmt::format("--name: use 1 to {} printable bytes without a slash", limits::kNameBytes));
     }
     if (ready_fd_ != 0 && fcntl(static_cast<int>(ready_fd_), F_GETFD) < 0) {
         return options_.refuse(fmt::format("--ready-fd: descriptor {} is not open", ready_fd_));

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <mutex>
+#include <vector>
 
 #include "common/connection_events.h"
 #include "common/log.h"
@@ -115,6 +116,17 @@ extern "C" int accept4(int listener, sockaddr* address, socklen_t* size, int fla
     reserve.turn_away(listener);
     errno = ECONNABORTED;
     return -1;
+}
+
+bool can_open(std::size_t descriptors) {
+    std::vector<int> opened;
+    while (opened.size() < descriptors) {
+        const int descriptor = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+        if (descriptor < 0) break;
+        opened.push_back(descriptor);
+    }
+    for (const int descriptor : opened) close(descriptor);
+    return opened.size() == descriptors;
 }
 
 std::uint64_t turned_away() {

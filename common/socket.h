@@ -25,6 +25,9 @@ struct EndpointError : std::runtime_error {
 /// EndpointError.
 void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure);
 
+/// Whether so many descriptors could be opened now.
+[[nodiscard]] bool can_open(std::size_t descriptors);
+
 /// How often somebody who connected was turned away since there was no descriptor for him. For any thread.
 [[nodiscard]] std::uint64_t turned_away();
 

@@ -12,7 +12,7 @@ PROGRAMS = ("broker", "worker", "collector", "monitor")
 PURE = [
     "common/vocabulary", "common/interval_set", "common/dense_table", "common/timer_heap", "common/histogram", "common/stream",
     "common/wire", "common/wire_reader", "common/wire_writer", "broker/ledger", "broker/roster", "broker/hedging", "broker/dispatcher", "broker/dispatcher_workers",
-    "broker/dispatcher_collector", "broker/shared_batches", "broker/end_log", "worker/session", "worker/session_work", "collector/judge",
+    "broker/dispatcher_collector", "broker/shared_batches", "broker/end_log", "broker/hearsay", "common/limits", "worker/session", "worker/session_work", "collector/judge",
 ]
 FORBIDDEN_IN_PURE = re.compile(r"zmq|spdlog|fmt/|<thread>|<mutex>|common/(log|socket|daemon|options|run_dir)\.h|Clock::now|<iostream>")
 

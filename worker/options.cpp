@@ -6,6 +6,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "common/limits.h"
 #include "worker/exec_handler.h"
 #include "worker/simple_handlers.h"
 #include "worker/thread_handler.h"
@@ -35,19 +36,24 @@ WorkerOptions::WorkerOptions(Options& options, bool own_function) {
     options.text("--collector", endpoints_.collector, "The collector's endpoint for results");
     options.text("--tasks", endpoints_.tasks, "Endpoint to bind for tasks");
     options.text("--control", endpoints_.control, "Endpoint to bind for cancels");
-    options.text("--pool", pool_,
-                 "Name shared by workers that do the work the same way; attempts of a task prefer different ones");
+    options.value("--pool", pool_,
+                  "Name shared by workers that do the work the same way; attempts of a task prefer different ones",
+                  [this](const std::string& text) {
+                      pool_ = text;
+                      if (limits::is_pool(text)) return std::optional<std::string>();
+                      return std::optional(fmt::format("use at most {} printable bytes", limits::kNameBytes));
+                  });
     options.value("--slots", "1; sleep: 64", "Attempts that are worked on at a time", [this](const std::string& text) {
         slots_ = parse_count(text).value_or(0);
-        if (slots_ >= 1 && slots_ <= 4096) return std::optional<std::string>();
-        return std::optional<std::string>(fmt::format("'{}' is not a whole number from 1 to 4096", text));
+        if (slots_ >= 1 && slots_ <= limits::kSlots) return std::optional<std::string>();
+        return std::optional(fmt::format("'{}' is not a whole number from 1 to {}", text, limits::kSlots));
     });
     options.value(
         "--credit", "its slots, and what they do in 5 ms where the work is quick; echo, fail: 16384",
         "Most attempts in flight here", [this](const std::string& text) {
             credit_ = parse_count(text).value_or(0);
-            if (credit_ >= 1 && credit_ <= 1'000'000) return std::optional<std::string>();
-            return std::optional<std::string>(fmt::format("'{}' is not a whole number from 1 to 1000000", text));
+            if (credit_ >= 1 && credit_ <= limits::kCredit) return std::optional<std::string>();
+            return std::optional(fmt::format("'{}' is not a whole number from 1 to {}", text, limits::kCredit));
         });
     options.duration("--heartbeat", heartbeat_, std::chrono::milliseconds(50), std::chrono::minutes(1),
                      "As the broker's");

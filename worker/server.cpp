@@ -7,6 +7,7 @@
 
 #include "common/exit_code.h"
 #include "common/json_text.h"
+#include "common/reading.h"
 #include "worker/snapshot.h"
 
 namespace curfew {
@@ -50,11 +51,10 @@ void WorkerServer::wait_for(Poller& poller) {
 
 Instant WorkerServer::turn(Instant now) {
     core_.wake(now);
-    std::string_view frame;
     // Cancels first: they shorten what the tasks socket brings, and who is called home leaves before that is read.
-    while (control_.receive(frame)) core_.receive_control(now, frame);
+    read_for_a_turn(control_, [&](std::string_view frame) { core_.receive_control(now, frame); });
     if (core_.has_ends()) work(now);
-    while (tasks_.receive(frame)) core_.receive_tasks(now, frame);
+    read_for_a_turn(tasks_, [&](std::string_view frame) { core_.receive_tasks(now, frame); });
     work(now);
     log::malformed(malformed_log_, now, core_.counts().malformed);
 

@@ -114,7 +114,8 @@ public:
         : messages_(messages), broker_(broker_config(variant)), judge_(judge_config(variant)), message_(kSize, 'x') {
         for (std::size_t i = 0; i < kWorkers; ++i) {
             WorkerCore::Config config;
-            config.name = config.tasks_endpoint = config.control_endpoint = "w" + std::to_string(i);
+            config.name = "w" + std::to_string(i);
+            config.tasks_endpoint = config.control_endpoint = "ipc://" + config.name;
             config.slots = variant.hedges ? 64 : 1;
             config.credit = variant.hedges ? 2 * config.slots : 16384;
             Worker& worker = workers_[i];
@@ -184,7 +185,7 @@ private:
             if (!change.open) continue;
             links_.resize(std::max<std::size_t>(links_.size(), change.session + 1));
             for (Worker& worker : workers_) {
-                if (change.tasks_endpoint == "w" + std::to_string(&worker - workers_.data()))
+                if (change.tasks_endpoint == "ipc://w" + std::to_string(&worker - workers_.data()))
                     links_[change.session] = &worker;
             }
         }

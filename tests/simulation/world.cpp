@@ -141,7 +141,7 @@ void World::start_worker(Node node) {
     config.credit = scenario_.credit;
     if (scenario_.adapts) config.most_credit = 400;
     config.pid = static_cast<std::uint32_t>(worker.incarnation);
-    config.tasks_endpoint = config.control_endpoint = worker.name;
+    config.tasks_endpoint = config.control_endpoint = "ipc://" + worker.name;
     config.grace = scenario_.work.grace;
     worker.core = std::make_unique<WorkerCore>(config, *worker.handler);
     tell(node, "starts");
@@ -241,7 +241,7 @@ void World::run_broker(std::vector<Frame> inbox) {
     for (const auto& change : broker_->take_link_changes()) {
         if (!change.open) continue;  // frames that were handed over still arrive
         for (Node node = kFirstWorker; node < kFirstWorker + workers_.size(); ++node) {
-            if (workers_[node - kFirstWorker]->name == change.tasks_endpoint) links_[change.session] = node;
+            if (workers_[node - kFirstWorker]->name == change.tasks_endpoint.substr(6)) links_[change.session] = node;
         }
     }
     for (auto& frame : frames) {

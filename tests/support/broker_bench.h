@@ -77,6 +77,12 @@ public:
 
     // ---- workers
     void hello(const std::string& name, const WorkerShape& shape, Incarnation incarnation, std::uint64_t count = 1) {
+        hello_of(name, shape, incarnation, count, [](wire::Hello&) {});
+    }
+    /// `change` makes of it what a worker of ours would not say.
+    template <typename Change>
+    void hello_of(const std::string& name, const WorkerShape& shape, Incarnation incarnation, std::uint64_t count,
+                  Change&& change) {
         wire::Hello hello;
         hello.worker = incarnation;
         hello.hello = count;
@@ -85,9 +91,10 @@ public:
         hello.slots = shape.slots;
         hello.credit = shape.credit;
         hello.pid = 1000;
-        hello.tasks = "inproc://t";
-        hello.control = "inproc://c";
+        hello.tasks = "ipc://t";
+        hello.control = "ipc://c";
         hello.knows_recall = 1;
+        change(hello);
         broker.receive(now, frame_of({wire::Kind::life, 0, 0, 0, 0}, hello));
     }
     void heartbeat(Session session) {

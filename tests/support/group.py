@@ -200,14 +200,14 @@ class GroupTest(unittest.TestCase):
         return self.path(name)
 
     def run_words(self, *words, stdin=None, stdout=None, environment=(), pass_fds=()):
-        """Starts a process. `stdin`: bytes, 'pipe' (see Running.feed), or nothing."""
+        """Starts a process. `stdin`: bytes, an open file, 'pipe' (see Running.feed), or nothing."""
         number = len(self._running)
         if stdin == "pipe":
             source = subprocess.PIPE
         elif stdin is None:
             source = subprocess.DEVNULL
         else:
-            source = open(self.write(f"in.{number}", stdin), "rb")
+            source = stdin if hasattr(stdin, "fileno") else open(self.write(f"in.{number}", stdin), "rb")
         running = Running(self.home, number, list(words), {**self.environment, **dict(environment)}, source, stdout, pass_fds)
         if hasattr(source, "close"):
             source.close()

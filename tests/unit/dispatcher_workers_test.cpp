@@ -3,6 +3,9 @@
 // Numbers in test names: the edge rules of the design.
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <set>
+
 #include "broker/dispatcher.h"
 #include "tests/support/broker_bench.h"
 
@@ -97,13 +100,208 @@ TEST(DispatcherWorkers, SocketsAreOpenedForASessionAndClosedBehindIt) {
     auto changes = bench.broker.take_link_changes();
     ASSERT_EQ(changes.size(), 1U);
     EXPECT_TRUE(changes[0].open);
-    EXPECT_EQ(changes[0].tasks_endpoint, "inproc://t");
+    EXPECT_EQ(changes[0].tasks_endpoint, "ipc://t");
     bench.bury("w", session);
     changes = bench.broker.take_link_changes();
     ASSERT_EQ(changes.size(), 1U);
     EXPECT_FALSE(changes[0].open);
     EXPECT_EQ(bench.broker.roster().find(session), nullptr);
     EXPECT_EQ(bench.broker.ledger().session(session), nullptr);
+}
+
+// ---- hellos of anybody ---------------------------------------------------------------------------------------------
+
+TEST(DispatcherWorkers, AHelloThatBreaksABoundIsMalformedAndSaysWhat) {
+    const std::string name(65, 'n'), pool(65, 'p'), endpoint = "ipc:///" + std::string(107, 'e');
+    const std::vector<std::pair<std::string_view, std::function<void(wire::Hello&)>>> wrong = {
+        {"name", [&](wire::Hello& h) { h.name = name; }},
+        {"name", [](wire::Hello& h) { h.name = ""; }},
+        {"name", [](wire::Hello& h) { h.name = "../../etc/w"; }},
+        {"name", [](wire::Hello& h) { h.name = "a\nb"; }},
+        {"pool", [&](wire::Hello& h) { h.pool = pool; }},
+        {"pool", [](wire::Hello& h) { h.pool = "\x1b[2J"; }},
+        {"slots", [](wire::Hello& h) { h.slots = 4097; }},
+        {"credit", [](wire::Hello& h) { h.credit = 1'000'001; }},
+        {"tasks", [&](wire::Hello& h) { h.tasks = endpoint; }},
+        {"control", [](wire::Hello& h) { h.control = "inproc://c"; }},
+    };
+    Bench bench;
+    std::uint64_t count = 0;
+    for (const auto& [field, change] : wrong) {
+        bench.hello_of("w", {}, 7, 1, change);
+        EXPECT_EQ(bench.broker.counts().malformed, ++count) << field;
+        EXPECT_EQ(bench.broker.counts().hellos_malformed, count);
+        EXPECT_TRUE(bench.broker.wrong_hello().what.starts_with(field)) << bench.broker.wrong_hello().what;
+        EXPECT_LE(bench.broker.wrong_hello().name.size(), 64U);
+    }
+    EXPECT_TRUE(bench.broker.roster().sessions().empty());
+    EXPECT_TRUE(bench.broker.take_link_changes().empty());
+}
+
+TEST(DispatcherWorkers, AFrameOfMoreHellosThanAWorkerHasToSayIsRefusedWhole) {
+    Bench bench;
+    wire::Writer writer;
+    while (writer.size() < 4096) {
+        wire::Hello hello{1, 1, "w", "p", 1, 1, 1, "ipc://t", "ipc://c"};
+        hello.worker += writer.size();
+        writer.add(hello);
+    }
+    bench.broker.receive(bench.now, writer.finish({wire::Kind::life, 0, 0, 0, 0}).view());
+    EXPECT_EQ(bench.broker.counts().malformed, 1U);
+    EXPECT_TRUE(bench.broker.roster().sessions().empty());
+}
+
+TEST(DispatcherWorkers, AHelloOnItsBoundsIsFine) {
+    Bench bench;
+    const std::string name(64, 'n'), endpoint = "ipc:///" + std::string(106, 'e');
+    bench.hello_of("w", {}, 7, 1, [&](wire::Hello& h) {
+        h.name = h.pool = name;
+        h.slots = 4096;
+        h.credit = 1'000'000;
+        h.tasks = h.control = endpoint;
+    });
+    EXPECT_EQ(bench.broker.counts().malformed, 0U);
+    EXPECT_EQ(bench.newest().name, name);
+}
+
+TEST(DispatcherWorkers, AHeartbeatWithMoreCreditThanThereIsChangesNothing) {
+    Bench bench;
+    const Session session = bench.add_worker("w", {.credit = 4});
+    bench.broker.receive(bench.now,
+                         support::frame_of({wire::Kind::life, 1, session, 0, 0}, wire::Heartbeat{1, 1'000'001}));
+    EXPECT_EQ(bench.broker.counts().malformed, 1U);
+    EXPECT_EQ(bench.worker(session).credit, 4U);
+}
+
+TEST(DispatcherWorkers, ASessionWhoseSocketsCannotBeOpenedEndsAndTheNextHelloIsANewTry) {
+    Bench bench;
+    bench.hello("w", {}, 7);
+    const Session first = bench.newest().session;
+    bench.broker.unreachable(bench.now, first);
+    bench.turn();
+    bench.say(wire::Refused{first, {}});
+    EXPECT_TRUE(bench.broker.roster().sessions().empty());
+    EXPECT_EQ(bench.broker.counts().workers_never_ready, 1U);
+    bench.now += 250ms;
+    const Session second = bench.add_worker("w");
+    EXPECT_EQ(second, first + 1);
+    bench.start();
+    EXPECT_EQ(bench.tasks.size(), 1U);
+}
+
+TEST(DispatcherWorkers, WhereOneCouldNotBeGivenSocketsTheOthersAreNotTriedAtOnce) {
+    Bench bench;
+    bench.hello("a", {}, 7);
+    bench.broker.unreachable(bench.now, bench.newest().session);
+    bench.hello("b", {}, 7);
+    EXPECT_EQ(bench.broker.counts().hellos_put_off, 1U);
+    bench.now += 250ms;
+    bench.hello("b", {}, 7);
+    EXPECT_EQ(bench.newest().name, "b");
+    EXPECT_EQ(bench.broker.counts().hellos_put_off, 1U);
+}
+
+TEST(DispatcherWorkers, HellosAloneKeepNoSessionThatTheCollectorHasAdmitted) {
+    Bench bench;
+    bench.hello("w", {}, 7);
+    const Session session = bench.newest().session;
+    bench.say(wire::Admitted{session});
+    const auto pass = [&](Duration duration) {
+        for (const Instant until = bench.now + duration; bench.now < until;) {
+            bench.now += 250ms;
+            bench.hello("w", {}, 7);
+            bench.turn();
+        }
+    };
+    pass(2750ms);
+    EXPECT_EQ(bench.worker(session).state, SessionState::admitted);
+    pass(250ms);
+    EXPECT_EQ(bench.worker(session).state, SessionState::leaving);
+    EXPECT_EQ(bench.broker.counts().workers_never_ready, 1U);
+    EXPECT_EQ(bench.broker.counts().workers_silent, 0U);
+    pass(250ms);
+    EXPECT_EQ(bench.newest().state, SessionState::admitting) << "its next hello is a new try";
+    EXPECT_GT(bench.newest().session, session);
+}
+
+TEST(DispatcherWorkers, AWorkerWaitsForTheCollectorAsLongAsItSaysHello) {
+    BrokerBench bench(lone());  // without a collector
+    for (int i = 0; i < 100; ++i, bench.now += 250ms) {
+        bench.hello("w", {}, 7);
+        bench.turn();
+    }
+    EXPECT_EQ(bench.broker.roster().sessions().size(), 1U);
+    bench.meet_collector();
+    bench.say(wire::Admitted{1});
+    bench.now += 2s;
+    bench.heartbeat(1);
+    bench.turn();
+    EXPECT_EQ(bench.broker.roster().find(1)->state, SessionState::ready);
+}
+
+/// Every frame that is new to the collector is answered.
+void admit_all(BrokerBench& bench) {
+    for (const auto& admit : bench.control.all<wire::Admit>()) bench.say(wire::Admitted{admit.session});
+    for (const auto& gone : bench.control.all<wire::SessionGone>()) bench.say(wire::Refused{gone.session, {}});
+}
+
+TEST(DispatcherWorkers, AFloodOfMadeUpHellosHasABoundedNumberOfSessionsAndDoesNotKeepOutAGoodWorker) {
+    Bench bench;
+    Session most = 0;
+    std::size_t opened = 0;
+    int name = 0;
+    for (int quarter = 0; quarter < 13; ++quarter, bench.now += 250ms) {
+        for (int i = 0; i < 100 && quarter < 9; ++i) bench.hello("made-up-" + std::to_string(++name), {}, 7);
+        bench.turn();
+        admit_all(bench);
+        for (const auto& change : bench.broker.take_link_changes()) opened += change.open ? 1 : 0;
+        most = std::max<Session>(most, bench.broker.roster().sessions().size());
+    }
+    EXPECT_EQ(most, Dispatcher::kMostNewcomers);
+    EXPECT_EQ(opened, Dispatcher::kMostNewcomers);
+    EXPECT_EQ(bench.broker.counts().hellos_put_off, 900 - Dispatcher::kMostNewcomers);
+    bench.turn();
+    admit_all(bench);
+    const Session good = bench.add_worker("good");
+    EXPECT_EQ(bench.worker(good).state, SessionState::ready) << "three heartbeats after they began";
+    bench.now += 3s;
+    bench.heartbeat(good);
+    bench.turn();
+    admit_all(bench);
+    EXPECT_EQ(bench.broker.roster().sessions().size(), 1U) << "nothing of the flood is left";
+}
+
+TEST(DispatcherWorkers, SessionsThatEndWhileTheCollectorStandsStillCountInTheBound) {
+    Bench bench;
+    for (int i = 0; i < 2000; ++i) {
+        bench.now += 250ms;
+        bench.hello("w" + std::to_string(i % 10), {}, 7);
+        bench.broker.unreachable(bench.now, bench.broker.roster().sessions().rbegin()->first);
+        bench.turn();
+    }
+    EXPECT_EQ(bench.broker.roster().sessions().size(), Dispatcher::kMostNewcomers);
+}
+
+TEST(DispatcherWorkers, AThousandGoodWorkersThatStartAtOnceAreAllReadyWithinTwoHeartbeats) {
+    Bench bench;
+    constexpr std::size_t kWorkers = 1000;
+    std::set<std::string> ready;  // the others say hello four times a heartbeat
+    for (int quarter = 0; quarter < 8; ++quarter, bench.now += 250ms) {
+        for (std::size_t i = 0; i < kWorkers; ++i) {
+            if (!ready.contains("w" + std::to_string(i))) bench.hello("w" + std::to_string(i), {}, 7);
+        }
+        bench.turn();
+        admit_all(bench);
+        bench.turn();
+        for (const auto& [session, worker] : bench.broker.roster().sessions()) {
+            if (worker->state == SessionState::admitting) continue;
+            bench.heartbeat(session);
+            ready.insert(worker->name);
+        }
+        bench.turn();
+    }
+    EXPECT_EQ(bench.broker.roster().ready(), kWorkers);
+    EXPECT_EQ(bench.broker.counts().workers_never_ready, 0U);
 }
 
 TEST(DispatcherWorkers, AHeartbeatOfAnotherIncarnationsSessionIsRefused) {

@@ -54,6 +54,20 @@ protected:
     std::vector<int> used_;
 };
 
+TEST_F(SocketTest, HowManyDescriptorsAreLeftIsKnownAndNoneIsTaken) {
+    EXPECT_TRUE(can_open(10));
+    use_up();
+    EXPECT_FALSE(can_open(1));
+    for (int i = 0; i < 5; ++i) {
+        ::close(used_.back());
+        used_.pop_back();
+    }
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(can_open(5));
+        EXPECT_FALSE(can_open(6));
+    }
+}
+
 TEST_F(SocketTest, WhoComesWhenThereIsNoDescriptorIsTurnedAwayAndTheOthersStay) {
     const std::string path = dir_.file("socket");
     zmq::context_t context = make_context();

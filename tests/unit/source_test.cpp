@@ -16,10 +16,19 @@ using Messages = std::vector<std::string>;
 
 constexpr std::size_t kChunk = 64 * 1024;  // what is read at once
 
+/// What comes in a turn.
+Messages turn(Source& source) {
+    Messages messages;
+    for (std::string_view message; source.next(message);) messages.emplace_back(message);
+    return messages;
+}
+
 /// What comes now.
 Messages drain(LineSource& source) {
     Messages messages;
-    for (std::string_view message; source.next(message);) messages.emplace_back(message);
+    do {
+        for (std::string& message : turn(source)) messages.push_back(std::move(message));
+    } while (source.has_buffered() && !source.ended());
     return messages;
 }
 
@@ -209,6 +218,150 @@ TEST(LineSource, NoPartOfARefusedMessageIsLeft) {
         EXPECT_EQ(source.left(), 0U);
     }
 }
+
+// ---- a turn has a bound --------------------------------------------------------------------------------------------
+
+/// A file of this many NULs, which takes no room on a disk, with `tail` behind them.
+std::string sparse_file(const TempDir& dir, std::size_t size, std::string_view tail) {
+    const std::string path = dir.write("in", "");
+    const int descriptor = open(path.c_str(), O_WRONLY);
+    EXPECT_EQ(pwrite(descriptor, tail.data(), tail.size(), static_cast<off_t>(size)), std::ssize(tail));
+    close(descriptor);
+    return path;
+}
+
+TEST(LineSource, ATurnSkipsABoundedPartOfAnOverlongMessageAndSaysThatThereIsMore) {
+    constexpr std::size_t kSize = 64 << 20;
+    const TempDir dir;
+    LineSource source(open(sparse_file(dir, kSize, "\ngood\n").c_str(), O_RDONLY), '\n', 1000);
+    int turns = 0;
+    Messages messages;
+    for (std::uint64_t read = 0; !source.ended(); ++turns) {
+        messages = turn(source);
+        EXPECT_LE(source.bytes_read() - read, TurnShare::kBytes + kChunk);
+        EXPECT_TRUE(source.has_buffered() || source.ended());
+        EXPECT_EQ(source.refused(), 1U) << "once, and from the first turn on";
+        read = source.bytes_read();
+        ASSERT_LT(turns, 100);
+    }
+    EXPECT_GE(turns, static_cast<int>(kSize / (TurnShare::kBytes + kChunk)));
+    EXPECT_EQ(messages, Messages{"good"});
+    EXPECT_EQ(source.bytes_read(), kSize + 6);
+}
+
+TEST(LineSource, AMessageThatNeverEndsLeavesEachTurnItsEnd) {
+    LineSource source(open("/dev/zero", O_RDONLY), '\n', 1 << 20);
+    for (std::size_t turns = 1; turns <= 10; ++turns) {
+        EXPECT_TRUE(turn(source).empty());
+        EXPECT_TRUE(source.has_buffered());
+        EXPECT_FALSE(source.ended());
+        EXPECT_LE(source.bytes_read(), turns * (TurnShare::kBytes + kChunk));
+    }
+    EXPECT_EQ(source.refused(), 1U);
+    EXPECT_EQ(source.left(), 0U) << "what is refused is not left behind";
+}
+
+TEST(LineSource, ATurnTakesABoundedPartOfGoodMessages) {
+    const std::string message(1 << 20, 'x');
+    const TempDir dir;
+    LineSource source(
+        open(dir.write("in", (message + "\n") + message + "\n" + message + "\n" + message + "\n" + message).c_str(),
+             O_RDONLY),
+        '\n', 1 << 20);
+    std::size_t all = 0;
+    while (!source.ended()) {
+        const std::size_t taken = turn(source).size();
+        EXPECT_LE(taken, TurnShare::kBytes / message.size());
+        EXPECT_TRUE(source.has_buffered());
+        all += taken;
+    }
+    EXPECT_EQ(all, 5U);
+}
+
+TEST(LineSource, ATurnTakesABoundedNumberOfEmptyMessages) {
+    const TempDir dir;
+    LineSource source(open(dir.write("in", std::string(1 << 20, '\n')).c_str(), O_RDONLY), '\n', 100);
+    std::size_t all = 0;
+    while (!source.ended()) {
+        const std::size_t taken = turn(source).size();
+        EXPECT_LE(taken, TurnShare::kBytes / TurnShare::kOfMessage);
+        all += taken;
+    }
+    EXPECT_EQ(all, std::size_t{1} << 20);
+}
+
+TEST(LineSource, AFullPipeThatPausedForTheTurnIsSaidToHaveMoreUntilItIsEmpty) {
+    LineSource source(open("/dev/zero", O_RDONLY), '\0', 100);  // empty messages without end
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_GT(turn(source).size(), 0U);
+        EXPECT_TRUE(source.has_buffered());
+    }
+    Pipe pipe;
+    LineSource other(pipe.give_reader(), '\n', 100);
+    const std::string block(60'000, '\n');
+    std::size_t taken = 0;
+    do {
+        pipe.put(block);
+        taken += turn(other).size();
+    } while (!other.has_buffered());
+    while (other.has_buffered()) taken += turn(other).size();
+    EXPECT_EQ(taken % block.size(), 0U) << "and nothing is left when it says that there is no more";
+}
+
+TEST(LineSource, AFileThatIsGivenUpInTheMiddleOfAnOverlongMessageIsGivenBackFromItsStart) {
+    const TempDir dir;
+    const int descriptor = open(sparse_file(dir, 8 << 20, "\ngood\n").c_str(), O_RDONLY);
+    const int shared = dup(descriptor);
+    {
+        LineSource source(descriptor, '\n', 100);
+        EXPECT_TRUE(turn(source).empty());
+        EXPECT_EQ(source.refused(), 1U);
+        EXPECT_EQ(source.left(), 0U);
+    }
+    LineSource rest(shared, '\n', 100);
+    EXPECT_EQ(drain(rest), Messages{"good"});
+    EXPECT_EQ(rest.refused(), 1U) << "whole, and not its tail alone";
+    EXPECT_EQ(rest.bytes_read(), (8U << 20) + 6);
+}
+
+TEST(LineSource, AnOverlongMessageAtTheEndOfAFileIsNotGivenBack) {
+    const TempDir dir;
+    const int descriptor = open(sparse_file(dir, 3 << 20, "x").c_str(), O_RDONLY);
+    const int shared = dup(descriptor);
+    {
+        LineSource source(descriptor, '\n', 100);
+        EXPECT_TRUE(drain(source).empty());
+        EXPECT_TRUE(source.ended());
+        EXPECT_EQ(source.refused(), 1U);
+    }
+    EXPECT_EQ(lseek(shared, 0, SEEK_CUR), (3 << 20) + 1);
+    close(shared);
+}
+
+TEST(ZmqSource, ATurnTakesABoundedPartOfWhatHasCome) {
+    zmq::context_t context = make_context();
+    ZmqSource source(Socket::bound(context, zmq::socket_type::pull, "tcp://127.0.0.1:*", {}), 1 << 20);
+    Socket producer = Socket::connected(context, zmq::socket_type::push, source.endpoint(), {});
+    const std::string good(1 << 20, 'x'), overlong((1 << 20) + 1, 'y');
+    constexpr std::size_t kEach = 8;
+    for (std::size_t i = 0; i < kEach; ++i) ASSERT_TRUE(producer.send(good) && producer.send(overlong));
+    std::size_t all = 0;
+    const Instant limit = Clock::now() + std::chrono::seconds(30);
+    while ((all < kEach || source.refused() < kEach) && Clock::now() < limit) {
+        const std::uint64_t refused = source.refused();
+        const std::size_t taken = turn(source).size();
+        EXPECT_LE(taken + (source.refused() - refused), TurnShare::kBytes / good.size());
+        all += taken;
+        if (source.has_buffered()) continue;
+        Poller poller;
+        source.wait_for(poller);
+        poller.wait(limit);
+    }
+    EXPECT_EQ(all, kEach);
+    EXPECT_EQ(source.refused(), kEach) << "each once";
+}
+
+// ---- what is left --------------------------------------------------------------------------------------------------
 
 TEST(LineSource, AFileIsGivenBackAsFarAsItWasNotTaken) {
     const TempDir dir;

@@ -1,0 +1,36 @@
+// What a process may say of itself: bounds of names, endpoints and numbers. The flags of every
+// process and what is believed of a peer's hello are checked by the same, so that no process of
+// ours says what another refuses.
+//
+// Pure: no I/O, no clock.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace curfew::limits {
+
+inline constexpr std::size_t kNameBytes = 64;       // of a process, of a pool
+inline constexpr std::size_t kEndpointBytes = 256;  // the path of an ipc socket has at most 107
+inline constexpr std::uint32_t kSlots = 4096;
+inline constexpr std::uint32_t kCredit = 1'000'000;
+inline constexpr std::size_t kLifeFrameBytes = 4096;  // a hello with all its names, or a heartbeat, is far smaller
+
+/// No control characters: it can stand in a line of a log or a terminal. Any other byte is fine, as
+/// in UTF-8.
+[[nodiscard]] inline bool printable(std::string_view text) {
+    return std::ranges::none_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+/// Of a process: files in the run directory are called so.
+[[nodiscard]] inline bool is_name(std::string_view text) {
+    return !text.empty() && text.size() <= kNameBytes && text.find('/') == std::string_view::npos && printable(text);
+}
+
+[[nodiscard]] inline bool is_pool(std::string_view text) {
+    return text.size() <= kNameBytes && printable(text);
+}
+
+}  // namespace curfew::limits
