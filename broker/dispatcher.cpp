@@ -11,9 +11,6 @@ namespace {
 
 using std::chrono::microseconds;
 
-/// A frame of tasks is closed at this size: large enough to be cheap, small enough not to hold up what comes behind.
-constexpr std::size_t kFrameBytes = 256 * 1024;
-
 constexpr std::size_t kMostVain = 64;
 
 /// Quick work that has lost may come to its end by itself within one or two of these.
@@ -33,8 +30,8 @@ Dispatcher::Dispatcher(const Config& config) : config_(config), hedging_(config.
 
 bool Dispatcher::wants_message() const {
     return collector_synced() && gathered_ && !intake_ended_ && !paused_ &&
-           ledger_.tasks_in_flight() < config_.window && ledger_.payload_bytes() < config_.window_bytes &&
-           roster_.has_credit();
+           ledger_.tasks_in_flight() < config_.window && backlog_ < config_.backlog_bytes &&
+           ledger_.payload_bytes() < config_.window_bytes && roster_.has_credit();
 }
 
 Seq Dispatcher::accept(Instant now, std::string_view payload, std::optional<std::string> id) {
@@ -126,7 +123,7 @@ void Dispatcher::hand_over(Instant now, Seq seq, const Task& task) {
         record.ordinal = started.ordinal;
         WorkerSession& worker = tell(*roster_.find(started.session));
         worker.tasks.add(record);
-        if (worker.tasks.size() < kFrameBytes) continue;
+        if (worker.tasks.size() < wire::kFrameBytes) continue;
         worker.task_frames.push_back(
             worker.tasks.finish({wire::Kind::tasks, config_.incarnation, worker.session, 0, 0}));
     }
@@ -316,7 +313,48 @@ void Dispatcher::on_deadline(Instant now, Seq seq) {
         give_up(now, seq, *task, Outcome::expired, "deadline exceeded");
     } else {
         call_all_home(now, *task, CancelReason::deadline);
+        forced_.set(forced_at(now, *task), seq);
     }
+}
+
+// ---- forced expiry: the caller's deadline is decided whatever the workers say (edge rule 16) -----------------------
+
+/// By then the work of its attempts is over, has been killed, or nobody will say any more: what the workers have said
+/// that it may take, and one lease. While no synced collector is heard nothing can be decided, and what was finished
+/// may not have come: the time begins anew.
+Instant Dispatcher::forced_at(Instant now, const Task& task) {
+    if (!collector_synced() || collector_silent(now)) return now + config_.heartbeat;
+    Duration patience{};
+    for (const AttemptId id : task.alive) {
+        const WorkerSession* worker = roster_.find(id.session);
+        if (worker != nullptr) patience = std::max(patience, worker->patience);
+    }
+    return std::max(task.deadline_at, heard_since_) + patience + 2 * config_.heartbeat;
+}
+
+void Dispatcher::force_expiry(Instant now, Seq seq) {
+    Task* task = ledger_.task(seq);
+    if (task == nullptr || task->state != TaskState::open || !task->expired || task->alive.empty()) return;
+    const Instant at = forced_at(now, *task);
+    const bool asks = at <= now && !std::exchange(task->asked_for, true) && ask_for_reports(*task);
+    if (asks || at > now) {
+        forced_.set(asks ? now + 2 * config_.heartbeat : at, seq);
+        return;
+    }
+    ++counts_.forced;
+    give_up(now, seq, *task, Outcome::expired, "deadline exceeded; its work has not been seen to end");
+}
+
+/// What was finished in time still wins, if it comes within two rounds of the token. True if there is such.
+bool Dispatcher::ask_for_reports(const Task& task) {
+    bool any = false;
+    for (const AttemptId id : task.alive) {
+        WorkerSession* worker = roster_.find(id.session);
+        if (worker == nullptr || !ledger_.attempt(id)->reported_there) continue;
+        tell(*worker).resends.insert(id.number);
+        any = true;
+    }
+    return any;
 }
 
 /// The task, if it still wants the hedge that was due then: it runs, and no attempt has started since. Else null, and
@@ -371,6 +409,8 @@ void Dispatcher::turn(Instant now) {
     gather(now);
     repeat_recalls(now);
     deadlines_.fire(now, [&](Seq seq) { on_deadline(now, seq); });
+    forced_.fire(now, [&](Seq seq) { force_expiry(now, seq); });
+    forced_.sweep([&](Seq seq, Instant) { return ledger_.task(seq) != nullptr; });
     start_hedges(now);
     deadlines_.sweep([&](Seq seq, Instant) {
         const Task* task = ledger_.task(seq);
@@ -384,8 +424,8 @@ Instant Dispatcher::next_deadline() const {
     if ((again_.hopeful() || waiting_.hopeful()) && roster_.has_credit()) return Instant::min();
     const bool gathering = !gathered_ && first_ready_at_ != kNever;
     const Instant withheld = hedging_.has_token() ? withheld_.next() : kNever;
-    return std::min({deadlines_.next(), hedges_.next(), withheld, ping_at_, token_at_, silence_at_, ack_at_,
-                     quick_tick_at_, confirm_at_, stand_look_at_, repeat_at_,
+    return std::min({deadlines_.next(), forced_.next(), hedges_.next(), withheld, ping_at_, token_at_, silence_at_,
+                     ack_at_, quick_tick_at_, confirm_at_, stand_look_at_, repeat_at_,
                      gathering ? first_ready_at_ + kGathering : kNever, sender_.next_deadline(config_.heartbeat)});
 }
 

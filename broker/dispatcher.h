@@ -39,6 +39,7 @@ public:
         std::uint64_t window_bytes = 256ULL << 20;  ///< most payload bytes in flight
         std::optional<Duration> deadline = std::chrono::seconds(30);
         Hedging::Config hedging;
+        std::uint64_t backlog_bytes = 64ULL << 20;  ///< most bytes that wait for the sink before no message is taken
         /// Workers that are expected at the start: messages are taken when so many are ready, or kGathering after the
         /// first of them.
         std::uint32_t await_workers = 0;
@@ -70,6 +71,9 @@ public:
         std::uint64_t hellos_malformed = 0;     ///< of the malformed: see wrong_hello()
         std::uint64_t hellos_put_off = 0;       ///< no room for a session: the worker says it again
         std::uint64_t resends_asked = 0;
+        std::uint64_t workers_refused = 0;  ///< sessions that ended since their records could not be read
+        std::uint64_t unreadable = 0;       ///< batches of the collector
+        std::uint64_t forced = 0;           ///< tasks decided as expired while attempts of theirs had no end
     };
 
     /// Most sessions that were never ready. A hello costs nothing to make up, a session has two
@@ -117,6 +121,11 @@ public:
         return intake_ended_ && ledger_.tasks_in_flight() == 0 && ledger_.attempts_in_flight() == 0;
     }
 
+    /// All outcomes are there and no message will come: only work that was called home is left.
+    [[nodiscard]] bool ending() const {
+        return intake_ended_ && ledger_.tasks_in_flight() == 0 && ledger_.attempts_in_flight() > 0;
+    }
+
     // ---- looking
     [[nodiscard]] EndLog& end_log() { return ledger_.end_log(); }
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
@@ -130,6 +139,13 @@ public:
     };
     [[nodiscard]] const WrongHello& wrong_hello() const { return wrong_hello_; }
     [[nodiscard]] const Histogram& cancel_time() const { return cancel_time_; }
+    /// Bytes that wait for the sink, as far as the collector has said.
+    [[nodiscard]] std::uint64_t backlog() const { return backlog_; }
+    /// The last record that could not be read, and whose it was; for the log. Empty: none since it was asked.
+    [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
+    /// Broker and collector do not understand each other. Empty: they do; else the process is to end, and this says
+    /// why.
+    [[nodiscard]] const std::string& broken() const { return broken_; }
     [[nodiscard]] bool collector_synced() const { return collector_state_ == CollectorState::synced; }
     /// Synced, and it has answered no ping for three heartbeats: it stands still.
     [[nodiscard]] bool collector_silent(Instant now) const {
@@ -150,6 +166,7 @@ private:
     void receive_from_worker(Instant now, const wire::Envelope& envelope);
     void on_hello(Instant now, const wire::Hello& hello);
     [[nodiscard]] bool has_room(Instant now) const;
+    void on_bad_record(Instant now, Session session, const std::string& what);
     void on_heartbeat(Instant now, Session session, const wire::Heartbeat& heartbeat);
     void leave(Instant now, WorkerSession& worker, bool died);
     void close_if_empty(WorkerSession& worker);
@@ -169,9 +186,17 @@ private:
 
     // The collector (dispatcher_collector.cpp).
     void receive_from_collector(Instant now, const wire::Envelope& envelope);
-    void on_collector_hello(Instant now, const wire::Envelope& envelope);
+    void on_collector_hello(Instant now, const wire::Envelope& envelope, const wire::CollectorHello& hello);
     void forget_old_collector(Instant now);
+    void begin_sync(Instant now);
     void write_sync();
+    template <typename R>
+    void say_to_collector(Instant now, const R& record);
+    void close_batch(Instant now);
+    void on_unreadable(Instant now, std::uint64_t number);
+    void on_unreadable_there(Instant now, const wire::CollectorHello& hello);
+    void on_record(Instant now, const wire::Backlog& backlog);
+    void on_record(Instant now, const wire::Complaint& complaint);
     void flush_collector(Instant now, std::vector<OutFrame>& frames);
     void send_verdict(Instant now, Seq seq, const Task& task);
     void on_record(Instant now, const wire::Synced& synced);
@@ -215,6 +240,9 @@ private:
     void call_loser_home(Instant now, AttemptId id);
     void give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error);
     void on_deadline(Instant now, Seq seq);
+    [[nodiscard]] Instant forced_at(Instant now, const Task& task);
+    void force_expiry(Instant now, Seq seq);
+    [[nodiscard]] bool ask_for_reports(const Task& task);
     [[nodiscard]] Task* task_of_hedge(Seq seq, Instant due_at);
     bool start_hedge(Instant now, Seq seq, Task& task);
     void start_hedges(Instant now);
@@ -240,6 +268,7 @@ private:
     std::vector<wire::Addressee> started_;  ///< attempts of one task that are to be handed over
     SharedBatches shared_;
     TimerHeap deadlines_;
+    TimerHeap forced_;  ///< when tasks past their deadline are decided whatever their workers say
     TimerHeap hedges_;
     TimerHeap withheld_;  ///< hedges that were due and found no token
     /// Tasks with attempts due, for which there was no worker.
@@ -262,6 +291,11 @@ private:
 
     Incarnation collector_ = 0;
     Instant collector_heard_at_{};
+    Instant heard_since_{};  ///< without a gap, and synced
+    std::uint64_t sync_round_ = 0;
+    wire::Reader::BadPlace bad_there_;  ///< what the collector could not read before this sync
+    std::uint64_t backlog_ = 0;
+    std::string complaint_, broken_;
     Incarnation newcomer_ = 0;  ///< a newer collector that has said hello once
     CollectorState collector_state_ = CollectorState::unknown;
     Frame sync_frame_;  ///< kept until Synced
@@ -271,6 +305,7 @@ private:
     bool ping_collector_ = false;
     StreamSender sender_;
     StreamReceiver receiver_;
+    std::uint64_t next_batch_ = 0;  ///< after the last flush
     wire::Writer to_collector_;
 
     std::vector<AttemptId> losers_;  ///< of tasks decided by what was received: to be called home

@@ -19,14 +19,17 @@ std::uint64_t micros(Duration duration) {
 
 void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envelope) {
     if (envelope.number == 0) {
-        bool hello = false;
+        std::optional<wire::CollectorHello> hello;
         const wire::Error error = reader_.each([&](auto& record) {
-            hello = std::is_same_v<std::decay_t<decltype(record)>, wire::CollectorHello>;
-            if (!hello) ++counts_.malformed;
+            if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::CollectorHello>) {
+                hello = std::move(record);
+            } else {
+                ++counts_.malformed;
+            }
         });
         if (error != wire::Error::none) ++counts_.malformed;
         if (hello) {
-            on_collector_hello(now, envelope);
+            on_collector_hello(now, envelope, *hello);
             return;
         }
     }
@@ -35,7 +38,7 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
         return;
     }
     if (collector_state_ == CollectorState::unknown) return;
-    collector_heard_at_ = now;
+    if (now - std::exchange(collector_heard_at_, now) >= 2 * config_.heartbeat) heard_since_ = now;
     sender_.acknowledge(now, envelope.acked);
     if (envelope.number == 0) return;
     // A turned bit makes a number of none; what has one and is no batch would take the place of one.
@@ -46,43 +49,101 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
     }
     if (ack_at_ == kNever) ack_at_ = now + kAckWithin;
     if (++acks_owed_ >= kMostAcksOwed) ack_at_ = now;
-    if (!receiver_.take(envelope.number)) return;
+    if (!receiver_.expects(envelope.number)) return;
     const wire::Error error = reader_.each([&](auto& record) {
         using R = std::decay_t<decltype(record)>;
         if constexpr (std::is_same_v<R, wire::Synced> || std::is_same_v<R, wire::Decided> ||
                       std::is_same_v<R, wire::Settled> || std::is_same_v<R, wire::Ended> ||
                       std::is_same_v<R, wire::Admitted> || std::is_same_v<R, wire::Refused> ||
                       std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Answered> ||
-                      std::is_same_v<R, wire::Bye>) {
+                      std::is_same_v<R, wire::Bye> || std::is_same_v<R, wire::Backlog> ||
+                      std::is_same_v<R, wire::Complaint>) {
             on_record(now, record);
         } else {
             ++counts_.malformed;
         }
     });
-    if (error != wire::Error::none) ++counts_.malformed;
+    if (error == wire::Error::none) {
+        receiver_.take(envelope.number);
+    } else {
+        on_unreadable(now, envelope.number);
+    }
+}
+
+// ---- what cannot be read -------------------------------------------------------------------------------------------
+
+/// A batch that cannot be read is not acknowledged, so that it comes again: once may be noise. The second time the pair
+/// begins anew. What was read of it before is read again; each record says what is, so that does no harm.
+void Dispatcher::on_unreadable(Instant now, std::uint64_t number) {
+    ++counts_.malformed;
+    ++counts_.unreadable;
+    complaint_ = "collector, batch " + std::to_string(number) + ", " + describe(reader_.bad_place());
+    if (receiver_.unreadable(number)) begin_sync(now);
+}
+
+/// The collector cannot read a batch of ours. All is said anew behind a sync; if it is the same record again, a verdict
+/// goes without what may be wrong with it, and of anything else nobody here knows better.
+void Dispatcher::on_unreadable_there(Instant now, const wire::CollectorHello& hello) {
+    const wire::Reader::BadPlace bad{0, hello.bad_type, hello.bad_key, 0};
+    complaint_ = "ours, at the collector: a record of type " + std::to_string(bad.type) + ", of " +
+                 std::to_string(bad.key) + ", cannot be read there";
+    if (std::exchange(bad_there_, bad) == bad) {
+        Task* task = bad.type == wire::Verdict::kType ? ledger_.task(bad.key) : nullptr;
+        if (task == nullptr || std::exchange(task->bare, true)) {
+            broken_ = complaint_;
+            return;
+        }
+    }
+    begin_sync(now);
+}
+
+void Dispatcher::on_record(Instant, const wire::Backlog& backlog) {
+    backlog_ = backlog.bytes;
+}
+
+void Dispatcher::on_record(Instant now, const wire::Complaint& complaint) {
+    WorkerSession* worker = roster_.find(complaint.session);
+    if (worker == nullptr || worker->state >= SessionState::leaving) return;
+    ++counts_.workers_refused;
+    complaint_ = "worker " + worker->name + ", " + std::string(complaint.what.substr(0, wire::kErrorBytes));
+    leave(now, *worker, false);
 }
 
 // ---- sync ----------------------------------------------------------------------------------------------------------
 
-void Dispatcher::on_collector_hello(Instant now, const wire::Envelope& envelope) {
+void Dispatcher::on_collector_hello(Instant now, const wire::Envelope& envelope, const wire::CollectorHello& hello) {
     const Incarnation collector = envelope.peer;
-    if (collector < collector_ || envelope.broker > config_.incarnation) {
+    // An order of incarnations counts only while the greater one is there: it may be a forgery, or a clock set back.
+    const bool silent = now - collector_heard_at_ >= 2 * config_.heartbeat;
+    if ((collector < collector_ && !silent) || envelope.broker > config_.incarnation) {
         ++counts_.refused;
         return;
     }
     if (collector == collector_) {
-        // Once it is synced, a hello of the same incarnation is an old one that was under way.
+        // Once it is synced, a hello of the same incarnation is an old one that was under way, unless it wants another
+        // sync than the one it has.
+        if (collector_state_ == CollectorState::synced && hello.round == sync_round_)
+            return on_unreadable_there(now, hello);
         send_sync_ = collector_state_ == CollectorState::syncing;
         return;
     }
     // One frame is not enough to leave a collector that is known (one flipped bit would do); hellos are repeated.
     if (collector_state_ != CollectorState::unknown && std::exchange(newcomer_, collector) != collector) return;
     collector_ = collector;
+    begin_sync(now);
+}
+
+/// The pair begins anew: all that is between the two is said again behind a sync.
+void Dispatcher::begin_sync(Instant now) {
     collector_state_ = CollectorState::syncing;
-    sender_.reset();
+    collector_heard_at_ = now;
+    backlog_ = 0;
     receiver_.reset();
-    to_collector_.clear();  // what was about to be said to the old one
     forget_old_collector(now);
+    // What was about to be said, and verdicts of the moves above: all is said behind the sync.
+    sender_.reset();
+    to_collector_.clear();
+    ++sync_round_;
     write_sync();
     send_sync_ = true;
     for (const Seq seq : ledger_.tasks().sorted_keys()) {
@@ -117,13 +178,13 @@ void Dispatcher::forget_old_collector(Instant now) {
             attempt.lose_asked = false;
         });
     });
-    to_collector_.clear();  // verdicts of the moves above: they are sent with all the others behind the sync
 }
 
 void Dispatcher::write_sync() {
     wire::Writer writer;
     wire::Sync sync;
     sync.epoch = config_.epoch;
+    sync.round = sync_round_;
     sync.settled = ledger_.settled();
     for (const Seq seq : ledger_.tasks().sorted_keys()) {
         const Task& task = *ledger_.task(seq);
@@ -143,6 +204,7 @@ void Dispatcher::write_sync() {
 void Dispatcher::on_record(Instant now, const wire::Synced&) {
     if (collector_state_ != CollectorState::syncing) return;
     collector_state_ = CollectorState::synced;
+    heard_since_ = now;
     sync_frame_ = {};
     send_sync_ = false;
     for (const auto& [session, worker] : roster_.sessions()) {
@@ -270,26 +332,48 @@ void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
             verdict.history.push_back({past.ordinal, past.worker, past.end, past.error});
         }
     }
+    for (const AttemptId id : task.alive) {
+        const WorkerSession* worker = roster_.find(id.session);
+        if (task.expired && worker != nullptr)
+            verdict.history.push_back({ledger_.attempt(id)->ordinal, worker->name, End::expired, "still running"});
+    }
     verdict.message = task.payload;
-    to_collector_.add(verdict);
+    if (task.bare) {
+        verdict.history.clear();
+        verdict.message = {};
+    }
+    say_to_collector(now, verdict);
 }
 
 // ---- out -----------------------------------------------------------------------------------------------------------
 
+template <typename R>
+void Dispatcher::say_to_collector(Instant now, const R& record) {
+    if (collector_state_ == CollectorState::unknown) return;  // a sync will say it
+    to_collector_.add(record);
+    if (to_collector_.size() >= wire::kFrameBytes) close_batch(now);
+}
+template void Dispatcher::say_to_collector(Instant, const wire::Admit&);
+template void Dispatcher::say_to_collector(Instant, const wire::SessionGone&);
+template void Dispatcher::say_to_collector(Instant, const wire::Lose&);
+
+/// A batch of the stream; it goes with the next flush.
+void Dispatcher::close_batch(Instant now) {
+    const wire::Envelope envelope{wire::Kind::to_collector, config_.incarnation, collector_, sender_.next_number(),
+                                  receiver_.received()};
+    sender_.keep(now, to_collector_.finish(envelope));
+}
+
 void Dispatcher::flush_collector(Instant now, std::vector<OutFrame>& frames) {
     wire::Envelope envelope{wire::Kind::to_collector, config_.incarnation, collector_, 0, receiver_.received()};
     if (std::exchange(send_sync_, false)) frames.push_back({Road::collector, {}, sync_frame_.copy()});
-    if (collector_state_ == CollectorState::unknown) {
-        to_collector_.clear();
-    } else if (!to_collector_.empty()) {
-        envelope.number = sender_.next_number();
-        sender_.keep(now, to_collector_.finish(envelope));
-    }
+    if (!to_collector_.empty()) close_batch(now);
+    const bool carries_ack = sender_.next_number() != next_batch_;
+    next_batch_ = sender_.next_number();
     sender_.send_due(now, config_.heartbeat, [&](const Frame& frame) {
         frames.push_back({Road::collector, {}, frame.copy()});
     });
-    if (envelope.number != 0 && sender_.all_sent()) ack_at_ = kNever;  // it is in the batch
-    envelope.number = 0;
+    if (carries_ack && sender_.all_sent()) ack_at_ = kNever;  // it is in the batch
     if (std::exchange(ping_collector_, false)) to_collector_.add(wire::BrokerPing{config_.epoch});
     const bool ack_due = now >= ack_at_ || (ack_at_ != kNever && drained());  // then nothing may come to carry it
     if (ack_due || !to_collector_.empty()) {

@@ -76,7 +76,20 @@ void Dispatcher::receive_from_worker(Instant now, const wire::Envelope& envelope
             ++counts_.malformed;
         }
     });
-    if (error != wire::Error::none) ++counts_.malformed;
+    if (error == wire::Error::none) return;
+    const bool ours = envelope.broker == config_.incarnation;
+    on_bad_record(now, ours ? envelope.peer : 0, describe(reader_.bad_place()));
+}
+
+/// A worker whose heartbeats cannot be read, again and again, is no use: what it holds is tried elsewhere.
+void Dispatcher::on_bad_record(Instant now, Session session, const std::string& what) {
+    ++counts_.malformed;
+    WorkerSession* worker = roster_.find(session);
+    if (worker == nullptr || worker->state >= SessionState::leaving) return;
+    complaint_ = "worker " + worker->name + ", session " + std::to_string(session) + ", " + what;
+    if (!worker->bad.add(now)) return;
+    ++counts_.workers_refused;
+    leave(now, *worker, false);
 }
 
 void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
@@ -115,7 +128,7 @@ void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
     ledger_.open_session(worker.session);
     link_changes_.push_back({worker.session, true, worker.tasks_endpoint, worker.control_endpoint});
     if (collector_state_ != CollectorState::unknown) {
-        to_collector_.add(wire::Admit{worker.session, worker.name, worker.pool});
+        say_to_collector(now, wire::Admit{worker.session, worker.name, worker.pool});
     }
 }
 
@@ -235,7 +248,7 @@ void Dispatcher::leave(Instant now, WorkerSession& worker, bool died) {
         }
     }
     tell(worker).gone_due = true;
-    if (collector_state_ != CollectorState::unknown) to_collector_.add(wire::SessionGone{worker.session});
+    if (collector_state_ != CollectorState::unknown) say_to_collector(now, wire::SessionGone{worker.session});
     if (mutated(Mutant::lost_without_echo)) lose_all(now, worker);
 }
 
@@ -348,7 +361,7 @@ void Dispatcher::on_record(Instant now, const wire::TokenReport& token) {
             }
         } else if (held.cancelling(number)) {
             attempt.doubt = 0;
-        } else if (++attempt.doubt >= kDoubtful) {
+        } else if (attempt.reported_there = held.reported(number); ++attempt.doubt >= kDoubtful) {
             attempt.doubt = 0;
             if (held.reported(number)) {
                 worker->resends.insert(number);
@@ -361,7 +374,7 @@ void Dispatcher::on_record(Instant now, const wire::TokenReport& token) {
     // Reports of attempts that have ended: the confirmation was lost on the way.
     for (const Interval& both : common_to(books.ended, held.all_reported())) worker->confirms.insert(both);
     counts_.resends_asked += worker->resends.size();
-    if (!lose.numbers.empty()) to_collector_.add(lose);
+    if (!lose.numbers.empty()) say_to_collector(now, lose);
 }
 
 // ---- each beat, each flush -----------------------------------------------------------------------------------------
@@ -453,7 +466,7 @@ void Dispatcher::flush_control(Instant now, WorkerSession& worker, bool confirm,
     if (std::exchange(worker.welcome_due, false)) {
         control.add(wire::Welcome{worker.worker, worker.hello, config_.epoch, collector});
     }
-    if (std::exchange(worker.ping_due, false)) control.add(wire::Ping{collector});
+    if (std::exchange(worker.ping_due, false)) control.add(wire::Ping{collector, ending() ? 1U : 0U});
     add_cancels(control, std::move(worker.cancels_decided), CancelReason::decided, books);
     add_cancels(control, std::move(worker.cancels_deadline), CancelReason::deadline, books);
     add_cancels(control, std::move(worker.cancels_lost), CancelReason::lost, books);

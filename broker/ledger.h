@@ -75,6 +75,8 @@ struct Task {
     bool expired = false;                  ///< past its deadline: nothing is started any more
     bool waiting = false;                  ///< stands in the dispatcher's queue of those that wait for a worker
     bool again = false;                    ///< stands in its queue of those that are tried again
+    bool asked_for = false;                ///< its reports have been asked for before it is decided without them
+    bool bare = false;                     ///< its verdict goes without message and history: they could not be read
     bool by_verdict = false;               ///< decided by a verdict (or by a rejected attempt)
     AttemptId winner;                      ///< once decided by an attempt
     std::uint32_t started = 0;             ///< attempts so far, without those that were moved

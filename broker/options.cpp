@@ -35,7 +35,7 @@ BrokerOptions::BrokerOptions(Options& options) {
     options.text("--source", source_,
                  "Where messages come from: stdin, file:PATH, or zmq:ENDPOINT (a PULL, one message a frame)");
     options.flag("--null", null_, "Messages of stdin and file: end with NUL, not with a newline");
-    options.size("--max-message", max_message_, 1, 64ULL << 20, "Longer messages are refused and counted");
+    options.size("--max-message", max_message_, 1, wire::kPayloadBytes, "Longer messages are refused and counted");
     options.count("--fanout", fanout_, 1, 1000, "Most attempts of one task alive together");
     options.value("--hedge", "0",
                   "0: start all at once; 20ms: the next when the last has run that long; p95: that percentile",
@@ -69,8 +69,10 @@ BrokerOptions::BrokerOptions(Options& options) {
                   });
     options.count("--poison", poison_, 0, 1'000'000,
                   "Workers that may die of a task before it is given up; 0: any number");
-    options.count("--window", window_, 1, 10'000'000, "Most tasks in flight");
+    options.count("--window", window_, 1, wire::kMostWindow, "Most tasks in flight");
     options.size("--window-bytes", window_bytes_, 1, 1ULL << 40, "Most bytes of messages in flight");
+    options.size("--backlog", backlog_bytes_, 1, 1ULL << 40,
+                 "Most bytes of outcomes that wait for the sink before no more messages are taken");
     options.count("--await-workers", await_workers_, 0, 100'000,
                   "At the start, take messages when so many workers are ready, or half a second after the first");
     options.duration("--heartbeat", heartbeat_, std::chrono::milliseconds(50), std::chrono::minutes(1),
@@ -89,6 +91,7 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     d.attempts = static_cast<std::uint32_t>(attempts_.value_or(fanout_));
     d.poison = static_cast<std::uint32_t>(poison_);
     d.window = window_;
+    d.backlog_bytes = backlog_bytes_;
     d.await_workers = static_cast<std::uint32_t>(await_workers_);
     d.window_bytes = window_bytes_;
     d.deadline = deadline_;

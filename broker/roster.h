@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "broker/ledger.h"
+#include "common/bad_records.h"
 #include "common/dense_table.h"
 #include "common/histogram.h"
 #include "common/interval_set.h"
@@ -66,6 +67,7 @@ struct WorkerSession {
     std::string tasks_endpoint;
     std::string control_endpoint;
     Instant last_heard{};
+    BadRecords bad;                                 ///< heartbeats of it that cannot be read
     Histogram took;                                 ///< as in the hedging policy, of this session alone
     bool died = false;                              ///< it ended by itself, without a bye (it did not fall silent)
     bool blames = false;                            ///< and what has ended before is known: what ran then may be why

@@ -155,6 +155,11 @@ void BrokerServer::process_ended(Instant now, std::string_view name, std::uint32
 }
 
 std::optional<int> BrokerServer::finished() const {
+    if (!dispatcher_.broken().empty()) {
+        log::error("not_understood record={} action=\"report this as a fault of curfew\"",
+                   log::quoted(dispatcher_.broken()));
+        return kExitImbalance;
+    }
     if (!dispatcher_.drained()) return std::nullopt;
     // Stopped, not drained on request: what the source still has was never accepted, and stays there.
     return dispatcher_.ledger().books().balanced() ? kExitOk : kExitImbalance;
@@ -191,6 +196,8 @@ void BrokerServer::write_books() {
 void BrokerServer::say_who_is_refused(Instant now) {
     const Dispatcher::Counts& counts = dispatcher_.counts();
     log::malformed(malformed_log_, now, counts.malformed - counts.hellos_malformed);
+    if (const std::string complaint = dispatcher_.take_complaint(); !complaint.empty() && complaint_log_.now(now))
+        log::error("unreadable from={} workers_refused={}", log::quoted(complaint), counts.workers_refused);
     if (const std::uint64_t more = hello_log_.grown(now, counts.hellos_malformed))
         log::warn("hellos_refused count={} worker={} wrong={}", more, log::quoted(dispatcher_.wrong_hello().name),
                   log::quoted(dispatcher_.wrong_hello().what));

@@ -70,6 +70,7 @@ private:
     bool stopping_ = false;
     Instant waiting_since_ = kNever;
     log::Seldom missing_log_, peer_log_;
+    log::Seldom complaint_log_{std::chrono::seconds(1)};
     log::Growth refused_log_, malformed_log_, hello_log_, put_off_log_;
 };
 

@@ -6,7 +6,7 @@
 namespace curfew {
 namespace {
 
-constexpr std::size_t kFrameBytes = 256 * 1024;
+using wire::kFrameBytes;
 
 bool same_workers(const std::vector<wire::Addressee>& a, const std::vector<wire::Addressee>& b) {
     return std::ranges::equal(a, b, {}, &wire::Addressee::session, &wire::Addressee::session);

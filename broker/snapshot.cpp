@@ -70,15 +70,16 @@ std::string broker_stats(const Dispatcher& dispatcher, Instant now) {
     const auto& hedges = dispatcher.hedging().counts();
     out += fmt::format(
         R"("window":{},"fanout":{},"hedges":{{"sent":{},"won":{},"withheld":{}}},"attempt_time":{},"cancel_time":{},)"
-        R"("refused_frames":{},"malformed_frames":{},"workers_silent":{},"workers_died":{},"workers_left":{},"workers_never_ready":{},)"
+        R"("refused_frames":{},"malformed_frames":{},"workers_silent":{},"workers_died":{},"workers_left":{},"workers_never_ready":{},"workers_refused":{},"forced":{},"backlog_bytes":{},)"
         R"("hellos_malformed":{},"hellos_put_off":{},)"
         R"("collector":{{"synced":{},"incarnation":{},"last_heard_s":{},"unacknowledged":{},"resent":{}}},"oldest_task_s":{},"oldest_attempt_s":{},"workers":[)",
         dispatcher.config().window, dispatcher.config().fanout, hedges.sent, hedges.won, hedges.withheld,
         percentiles(dispatcher.hedging().took()), percentiles(dispatcher.cancel_time()), counts.refused,
         counts.malformed, counts.workers_silent, counts.workers_died, counts.workers_left, counts.workers_never_ready,
-        counts.hellos_malformed, counts.hellos_put_off, dispatcher.collector_synced(), dispatcher.collector(),
-        seconds_or_null(dispatcher.collector_heard_at(), now), dispatcher.to_collector().unacknowledged(),
-        dispatcher.to_collector().resent(), seconds_or_null(oldest_task(dispatcher.ledger()), now),
+        counts.workers_refused, counts.forced, dispatcher.backlog(), counts.hellos_malformed, counts.hellos_put_off,
+        dispatcher.collector_synced(), dispatcher.collector(), seconds_or_null(dispatcher.collector_heard_at(), now),
+        dispatcher.to_collector().unacknowledged(), dispatcher.to_collector().resent(),
+        seconds_or_null(oldest_task(dispatcher.ledger()), now),
         seconds_or_null(oldest_attempt(dispatcher.ledger()), now));
     const char* comma = "";
     for (const auto& [session, worker] : dispatcher.roster().sessions()) {

@@ -34,18 +34,43 @@ std::size_t index(Outcome outcome) {
     return static_cast<std::size_t>(outcome);
 }
 
+/// What an outcome keeps while it waits.
+std::uint64_t bytes_of(const OutcomeRecord& outcome) {
+    return outcome.result.size() + outcome.message.size();
+}
+
 std::optional<std::string> owned(const std::optional<std::string_view>& id) {
     return id ? std::optional<std::string>(*id) : std::nullopt;
 }
 
 }  // namespace
 
+/// What is said as it came: failures, admissions, echoes, tokens.
+template <typename R>
+void Judge::say(const R& record) {
+    news_.add(record);
+    if (news_.size() < wire::kFrameBytes) return;
+    full_news_.push_back(std::move(news_));
+    news_ = {};
+}
+
+/// Said when it has changed by an eighth, and a megabyte.
+void Judge::write_backlog() {
+    constexpr std::uint64_t kLeast = 1 << 20;
+    const std::uint64_t bytes = waiting_bytes();
+    const std::uint64_t change = bytes > told_backlog_ ? bytes - told_backlog_ : told_backlog_ - bytes;
+    const bool empty_again = bytes == 0 && told_backlog_ > 0;
+    if (!empty_again && change < std::max(kLeast, told_backlog_ / 8)) return;
+    told_backlog_ = bytes;
+    writer_.add(wire::Backlog{bytes});
+}
+
 void Judge::receive(Instant now, std::string_view frame) {
     wire::Envelope envelope;
     if (reader_.open(frame, envelope, {Kind::reports, Kind::to_collector}) != wire::Error::none) {
         ++counts_.malformed;
     } else if (envelope.kind == Kind::reports) {
-        receive_from_worker(envelope, reader_);
+        receive_from_worker(now, envelope, reader_);
     } else {
         receive_from_broker(now, envelope, reader_);
     }
@@ -53,7 +78,7 @@ void Judge::receive(Instant now, std::string_view frame) {
 
 // ---- from workers --------------------------------------------------------------------------------------------------
 
-void Judge::receive_from_worker(const wire::Envelope& envelope, wire::Reader& reader) {
+void Judge::receive_from_worker(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
     SessionBook* known = sessions_.find(envelope.peer);
     if (!synced_ || envelope.broker != broker_ || known == nullptr) {
         ++counts_.refused;
@@ -67,12 +92,21 @@ void Judge::receive_from_worker(const wire::Envelope& envelope, wire::Reader& re
         } else if constexpr (std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Answered> ||
                              std::is_same_v<R, wire::Bye>) {
             record.session = envelope.peer;
-            news_.add(record);
+            say(record);
         } else {
             ++counts_.malformed;
         }
     });
-    if (error != wire::Error::none) ++counts_.malformed;
+    if (error != wire::Error::none) complain(now, envelope.peer, session, describe(reader.bad_place()));
+}
+
+/// Its records cannot be read. What it still says is lost, so it is no use when that goes on.
+void Judge::complain(Instant now, Session id, SessionBook& session, const std::string& what) {
+    ++counts_.malformed;
+    complaint_ = "worker " + session.name + ", session " + std::to_string(id) + ", " + what;
+    if (!session.bad.add(now)) return;
+    ++counts_.complaints;
+    say(wire::Complaint{id, what});
 }
 
 void Judge::on_report(Session id, SessionBook& session, const wire::Report& report) {
@@ -101,7 +135,7 @@ void Judge::on_report(Session id, SessionBook& session, const wire::Report& repo
     if (failed || !report.error.empty()) {  // with a reason of its own
         ++counts_.ends[index(kind)];
         ++session.ends[index(kind)];
-        news_.add(wire::Ended{id, kind, {{report.number, report.number}}, report.error});
+        say(wire::Ended{id, kind, {{report.number, report.number}}, report.error});
     } else {
         end(id, session, report.number, kind, report.kind == ReportKind::returned);
     }
@@ -125,6 +159,7 @@ void Judge::on_ok(Session id, SessionBook& session, const wire::Report& report) 
     if (awaited) {
         decided->awaited = false;
         --awaited_;
+        if (config_.keep_order) held_bytes_ += bytes_of(held_for_order_[report.seq]);
         release_in_order();
     } else {
         decide(report.seq, Outcome::completed, attempt);
@@ -163,7 +198,7 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
             return;
         }
         owes_ack_ = true;
-        if (!synced_ || !receiver_.take(envelope.number)) return;
+        if (!synced_ || !receiver_.expects(envelope.number)) return;
     }
     const wire::Error error = reader.each([&](auto& record) {
         using R = std::decay_t<decltype(record)>;
@@ -179,7 +214,23 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
             ++counts_.malformed;
         }
     });
-    if (error != wire::Error::none) ++counts_.malformed;
+    if (error != wire::Error::none) {
+        ++counts_.malformed;
+        if (envelope.number != 0) on_unreadable(envelope.number, reader.bad_place());
+    } else if (envelope.number != 0) {
+        receiver_.take(envelope.number);
+    }
+}
+
+/// A batch that cannot be read is not acknowledged. The second time the pair begins anew: a hello that says why.
+void Judge::on_unreadable(std::uint64_t number, const wire::Reader::BadPlace& bad) {
+    ++counts_.unreadable;
+    complaint_ = "broker, batch " + std::to_string(number) + ", " + describe(bad);
+    if (!receiver_.unreadable(number)) return;
+    unread_ = bad;
+    synced_ = false;
+    hello_at_ = {};
+    hello_pause_ = {};
 }
 
 /// The broker speaks to a newer life of the collector, but here is the only one: our clock has been set back, or an old
@@ -223,8 +274,10 @@ void Judge::meet_broker(Instant now, const wire::Envelope& envelope, wire::Reade
 }
 
 void Judge::on_record(const wire::Sync& sync) {
-    if (synced_) return;
+    if (synced_ && sync.round <= sync_round_) return;
     ++syncs_;
+    sync_round_ = sync.round;
+    unread_ = {};
     if (sync.epoch != epoch_) settled_.clear();
     epoch_ = sync.epoch;
     settled_.insert(sync.settled);
@@ -235,10 +288,12 @@ void Judge::on_record(const wire::Sync& sync) {
     for_sink_.clear();
     first_is_handed_out_ = false;
     held_for_order_.clear();
+    held_bytes_ = told_backlog_ = 0;
     news_decided_.clear();
     news_sessions_.clear();
     for (IntervalSet& seqs : news_settled_) seqs.clear();
     news_ = {};
+    full_news_.clear();
     awaited_ = 0;
     next_in_order_ = 1;
     for (const wire::Admission& admission : sync.sessions) {
@@ -256,7 +311,7 @@ void Judge::on_record(const wire::Sync& sync) {
 
 void Judge::on_record(const wire::Admit& admit) {
     (void)open_session(admit.session, admit.name, admit.pool);
-    news_.add(wire::Admitted{admit.session});
+    say(wire::Admitted{admit.session});
 }
 
 /// The session's book: a new one, or the one there is.
@@ -285,7 +340,7 @@ void Judge::on_record(const wire::SessionGone& gone) {
         std::erase(news_sessions_, gone.session);
         sessions_.erase(gone.session);
     }
-    news_.add(refused);
+    say(refused);
 }
 
 void Judge::on_record(const wire::Lose& lose) {
@@ -334,6 +389,7 @@ OutcomeRecord& Judge::new_outcome(const wire::Report& report, Outcome kind, cons
     OutcomeRecord& outcome = new_outcome(report.seq, kind);
     outcome.id = owned(report.id);
     outcome.error = report.error;
+    wire::cut_error(outcome.error);
     outcome.worker = session.name;
     outcome.pool = session.pool;
     outcome.attempt = report.ordinal;
@@ -344,6 +400,7 @@ OutcomeRecord& Judge::new_outcome(const wire::Report& report, Outcome kind, cons
 
 void Judge::decide(Seq seq, Outcome outcome, AttemptId winner) {
     decided_.insert(seq, {winner, outcome, false});
+    if (config_.keep_order) held_bytes_ += bytes_of(held_for_order_[seq]);
     say_decided(seq, winner);
     release_in_order();
     if (mutated(Mutant::settled_before_sink)) written(syncs_, seq);
@@ -370,6 +427,7 @@ void Judge::release_in_order() {
     next_in_order_ = settled_.next_missing(next_in_order_);
     for (auto at = held_for_order_.find(next_in_order_); at != held_for_order_.end();
          at = held_for_order_.find(next_in_order_)) {
+        held_bytes_ -= std::min(held_bytes_, bytes_of(at->second));
         for_sink_.push_back(std::move(at->second));
         held_for_order_.erase(at);
         next_in_order_ = settled_.next_missing(next_in_order_ + 1);
@@ -412,20 +470,40 @@ void Judge::write_ends(Session id, SessionBook& session, wire::Writer& writer) {
 
 /// Order matters to the broker: decisions before what is settled, ends before the echo of a session that is gone and
 /// before the token that followed them.
-void Judge::write_news(wire::Writer& writer) {
-    if (std::exchange(news_synced_, false)) writer.add(wire::Synced{});
-    for (const wire::Decided& decided : news_decided_) writer.add(decided);
+void Judge::write_news(Instant now, wire::Envelope& envelope) {
+    const auto split = [&] {
+        if (writer_.size() >= wire::kFrameBytes) close_batch(now, envelope);
+    };
+    if (std::exchange(news_synced_, false)) writer_.add(wire::Synced{});
+    for (const wire::Decided& decided : news_decided_) {
+        writer_.add(decided);
+        split();
+    }
     news_decided_.clear();
     for (std::size_t i = 1; i < news_settled_.size(); ++i) {
         if (news_settled_[i].empty()) continue;
-        writer.add(wire::Settled{static_cast<Outcome>(i), news_settled_[i].intervals()});
+        writer_.add(wire::Settled{static_cast<Outcome>(i), news_settled_[i].intervals()});
         news_settled_[i].clear();
+        split();
     }
     for (const Session id : news_sessions_) {
-        write_ends(id, *sessions_.find(id), writer);
+        write_ends(id, *sessions_.find(id), writer_);
+        split();
     }
     news_sessions_.clear();
-    writer.append(news_);
+    for (wire::Writer& part : full_news_) {
+        if (!writer_.empty()) close_batch(now, envelope);
+        writer_.append(part);
+    }
+    full_news_.clear();
+    if (writer_.size() + news_.size() >= wire::kFrameBytes && !writer_.empty()) close_batch(now, envelope);
+    writer_.append(news_);
+}
+
+void Judge::close_batch(Instant now, wire::Envelope& envelope) {
+    envelope.number = sender_.next_number();
+    sender_.keep(now, writer_.finish(envelope));
+    envelope.number = 0;
 }
 
 void Judge::flush(Instant now, std::vector<Frame>& frames) {
@@ -434,18 +512,17 @@ void Judge::flush(Instant now, std::vector<Frame>& frames) {
         hello_pause_ = std::clamp(2 * hello_pause_, config_.hello_every / 16, config_.hello_every);
         hello_at_ = now + hello_pause_;
         const wire::Envelope hello{Kind::to_broker, newcomer_ != 0 ? newcomer_ : broker_, incarnation_, 0, 0};
-        writer_.add(wire::CollectorHello{epoch_, settled_.intervals()});
+        const std::uint64_t round = unread_.record == 0 ? 0 : sync_round_;
+        writer_.add(wire::CollectorHello{epoch_, {}, round, unread_.type, unread_.key});
         frames.push_back(writer_.finish(hello));
         newcomer_ = 0;
     }
     if (!synced_) return;
-    write_news(writer_);
-    const bool news = !writer_.empty();
-    if (news) {
-        envelope.number = sender_.next_number();
-        sender_.keep(now, writer_.finish(envelope));
-        envelope.number = 0;
-    }
+    const std::uint64_t before = sender_.next_number();
+    write_news(now, envelope);
+    write_backlog();
+    if (!writer_.empty()) close_batch(now, envelope);
+    const bool news = sender_.next_number() != before;
     sender_.send_due(now, config_.patience, [&](const Frame& frame) { frames.push_back(frame.copy()); });
     const bool carried = news && sender_.all_sent();
     if (std::exchange(owes_ack_, false) && !carried) frames.push_back(writer_.finish(envelope));

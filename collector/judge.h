@@ -21,8 +21,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "common/bad_records.h"
 #include "common/byte_store.h"
 #include "common/dense_table.h"
 #include "common/interval_set.h"
@@ -76,6 +78,8 @@ public:
         std::uint64_t duplicates = 0;  ///< reports that had been judged
         std::uint64_t refused = 0;     ///< frames of unknown sessions, old brokers, or before the Sync
         std::uint64_t malformed = 0;
+        std::uint64_t complaints = 0;  ///< about workers whose records cannot be read
+        std::uint64_t unreadable = 0;  ///< batches of the broker
     };
 
     explicit Judge(const Config& config) : config_(config), incarnation_(config.incarnation) {}
@@ -93,6 +97,14 @@ public:
 
     /// Appends the frames for the broker. Call it once a turn, after everything was read.
     void flush(Instant now, std::vector<Frame>& frames);
+
+    /// So many bytes of outcomes are with the sinks, and not yet written. To be said before flush().
+    void set_sink_bytes(std::uint64_t bytes) { sink_bytes_ = bytes; }
+    /// Bytes of outcomes that wait: for the sinks, or for those before them.
+    [[nodiscard]] std::uint64_t waiting_bytes() const { return sink_bytes_ + held_bytes_; }
+
+    /// What of a record could not be read last, and whose it was; for the log. Empty: nothing since it was asked.
+    [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
 
     [[nodiscard]] Instant next_deadline() const;
 
@@ -119,6 +131,7 @@ private:
         std::array<Intervals, kEnds + 1> news;  // ends of this turn, by End
         Intervals returned;                     // of this turn: they had not begun, and end `cancelled`
         bool has_news = false;                  // then it is in news_sessions_
+        BadRecords bad;
     };
     struct DecidedTask {
         AttemptId winner;  // session 0: a verdict
@@ -129,7 +142,13 @@ private:
     /// A std::deque would take memory for each record anew.
     using InBlocks = boost::container::deque_options_t<boost::container::block_size<64>>;
 
-    void receive_from_worker(const wire::Envelope& envelope, wire::Reader& reader);
+    void receive_from_worker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
+    void complain(Instant now, Session id, SessionBook& session, const std::string& what);
+    void on_unreadable(std::uint64_t number, const wire::Reader::BadPlace& bad);
+    void write_backlog();
+    template <typename R>
+    void say(const R& record);
+    void close_batch(Instant now, wire::Envelope& envelope);
     void receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
     void meet_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
     void meet_rival(Incarnation rival);
@@ -149,7 +168,7 @@ private:
     void release_in_order();
     void end(Session id, SessionBook& session, AttemptNumber number, End end, bool returned = false);
     void write_ends(Session id, SessionBook& session, wire::Writer& writer);
-    void write_news(wire::Writer& writer);
+    void write_news(Instant now, wire::Envelope& envelope);
 
     Config config_;
     Counts counts_;
@@ -161,6 +180,9 @@ private:
     Incarnation newcomer_ = 0;  // a newer broker that showed itself since the last hello
     Incarnation rival_ = 0;     // a greater incarnation of the collector that the broker spoke to
     std::uint64_t syncs_ = 0;
+    std::uint64_t sync_round_ = 0;   // the broker's, of the last one
+    wire::Reader::BadPlace unread_;  // what made a sync necessary: said in the hello
+    std::string complaint_;
     bool synced_ = false;
     bool owes_ack_ = false;
     Instant hello_at_{};
@@ -179,14 +201,18 @@ private:
     boost::container::deque<OutcomeRecord, void, InBlocks> for_sink_;
     bool first_is_handed_out_ = false;  // of for_sink_: it goes when the next is asked for
     std::map<Seq, OutcomeRecord> held_for_order_;
+    std::uint64_t held_bytes_ = 0;  // of those
+    std::uint64_t sink_bytes_ = 0;
+    std::uint64_t told_backlog_ = 0;
     Seq next_in_order_ = 1;
 
     // News of this turn, in the order in which they are written: see write_news().
     bool news_synced_ = false;
     std::vector<wire::Decided> news_decided_;
     std::array<IntervalSet, kOutcomes + 1> news_settled_;
-    std::vector<Session> news_sessions_;  // those with something in SessionBook::news
-    wire::Writer news_;                   // the rest, as it came: failures, admissions, echoes, tokens
+    std::vector<Session> news_sessions_;   // those with something in SessionBook::news
+    std::vector<wire::Writer> full_news_;  // parts of the rest, as large as a frame
+    wire::Writer news_;                    // the rest, as it came: failures, admissions, echoes, tokens
 };
 
 }  // namespace curfew

@@ -42,6 +42,8 @@ Instant CollectorServer::turn(Instant now) {
     }
     log::malformed(malformed_log_, now, judge_.counts().malformed);
     write_outcomes(now);
+    if (const std::string complaint = judge_.take_complaint(); !complaint.empty() && complaint_log_.now(now))
+        log::error("unreadable from={}", log::quoted(complaint));
     judge_.flush(now, frames_);
     broker_.flush();
     for (Frame& news : frames_) broker_.send(std::move(news));
@@ -61,6 +63,7 @@ void CollectorServer::write_outcomes(Instant now) {
     if (dead_letters_) dead_letters_->flush(now, written_);
     for (const auto& [sync, seq] : written_) judge_.written(sync, seq);
     written_.clear();
+    judge_.set_sink_bytes(sink_->waiting_bytes() + (dead_letters_ ? dead_letters_->waiting_bytes() : 0));
 }
 
 void CollectorServer::say_failure(const OutcomeRecord& outcome) const {
@@ -86,13 +89,13 @@ std::string CollectorServer::stats_members(Instant) const {
     return fmt::format(
         R"("settled":{{"completed":{},"failed":{},"expired":{},"cancelled":{}}},"ends":{{"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{}}},)"
         R"("reports":{},"duplicates":{},"refused_frames":{},"malformed_frames":{},"decided":{},"sink_waiting":{},"sessions":{},"unacknowledged":{},"outboxes":{{"parked":{},"marks_reached":{}}},)"
-        R"("settled_intervals":{},"sink":{{"waiting":{},"bytes":{}}},"broker":{{"synced":{},"incarnation":{}}})",
+        R"("settled_intervals":{},"sink":{{"waiting":{},"waiting_bytes":{},"bytes":{}}},"broker":{{"synced":{},"incarnation":{}}})",
         outcome(Outcome::completed), outcome(Outcome::failed), outcome(Outcome::expired), outcome(Outcome::cancelled),
         end(End::won), end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost),
         counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(),
         sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0), judge_.sessions(), judge_.unacknowledged(),
         broker_.parked(), broker_.marks_reached(), judge_.settled().intervals().size(), sink_->waiting(),
-        sink_->bytes(), judge_.synced(), judge_.broker());
+        judge_.waiting_bytes(), sink_->bytes(), judge_.synced(), judge_.broker());
 }
 
 std::unique_ptr<Reply> CollectorServer::dump(Instant, const DumpQuery&, std::string_view first_members) const {

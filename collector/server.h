@@ -46,6 +46,7 @@ private:
     std::vector<Frame> frames_;
     Sink::Written written_;
     log::Growth malformed_log_;
+    log::Seldom complaint_log_{std::chrono::seconds(1)};
     bool stopping_ = false;
 };
 

@@ -16,12 +16,10 @@
 #include "common/connection_events.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/wire_limits.h"
 
 namespace curfew {
 namespace {
-
-/// No frame of ours is larger: one message of the largest size that the flags allow, and a batch.
-constexpr std::int64_t kLargestFrame = 160LL << 20;
 
 constexpr std::size_t kLarge = 4096;  // below it a copy costs less than a block of its own
 
@@ -92,7 +90,7 @@ zmq::socket_t make(zmq::context_t& context, zmq::socket_type type, const Socket:
     socket.set(zmq::sockopt::linger, static_cast<int>(linger));
     socket.set(zmq::sockopt::sndhwm, marks.send);
     socket.set(zmq::sockopt::rcvhwm, marks.receive);
-    socket.set(zmq::sockopt::maxmsgsize, kLargestFrame);
+    socket.set(zmq::sockopt::maxmsgsize, wire::kLargestFrame);
     socket.set(zmq::sockopt::handshake_ivl, 5000);
     socket.set(zmq::sockopt::connect_timeout, 3000);
     socket.set(zmq::sockopt::reconnect_ivl, 20);

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <utility>
 
 #include "common/frame.h"
 #include "common/mutant.h"
@@ -83,19 +84,23 @@ private:
 
 class StreamReceiver {
 public:
-    /// True if the batch is the next one: take its records. Otherwise it is a duplicate, or one before it is missing.
-    [[nodiscard]] bool take(std::uint64_t number) {
-        const bool next = mutated(Mutant::batch_out_of_order) ? number > received_ : number == received_ + 1;
-        if (!next) return false;
-        received_ = number;
-        return true;
+    /// True if the batch is the next one: read its records, and take() it when they were read to the end. Otherwise it
+    /// is a duplicate, or one before it is missing.
+    [[nodiscard]] bool expects(std::uint64_t number) const {
+        return mutated(Mutant::batch_out_of_order) ? number > received_ : number == received_ + 1;
     }
+    void take(std::uint64_t number) { received_ = number; }
+
+    /// The batch that is expected cannot be read. Once may be noise: it is not acknowledged, so it comes again. True at
+    /// the second time: it was sent so.
+    [[nodiscard]] bool unreadable(std::uint64_t number) { return std::exchange(unreadable_, number) == number; }
     /// All up to here have been taken.
     [[nodiscard]] std::uint64_t received() const { return received_; }
-    void reset() { received_ = 0; }
+    void reset() { received_ = unreadable_ = 0; }
 
 private:
     std::uint64_t received_ = 0;
+    std::uint64_t unreadable_ = 0;  // the last such batch
 };
 
 }  // namespace curfew

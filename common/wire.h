@@ -22,6 +22,7 @@
 
 #include "common/interval_set.h"
 #include "common/vocabulary.h"
+#include "common/wire_limits.h"
 
 namespace curfew::wire {
 
@@ -261,7 +262,8 @@ struct Sync {
     Intervals settled;
     std::vector<Winner> winners;
     std::vector<Admission> sessions;
-    auto fields() { return std::tie(epoch, settled, winners, sessions); }
+    std::uint64_t round = 0;  ///< counts the syncs of this broker; a later one begins the pair anew
+    auto fields() { return std::tie(epoch, settled, winners, sessions, round); }
 };
 
 /// Shows the collector which broker there is. Not in the stream.
@@ -327,9 +329,12 @@ struct Verdict {
 struct CollectorHello {
     static constexpr std::uint8_t kType = 30;
     static constexpr std::size_t kRequired = 2;
-    Epoch epoch = 0;  ///< of the settled set; 0: none
-    Intervals settled;
-    auto fields() { return std::tie(epoch, settled); }
+    Epoch epoch = 0;             ///< of the settled set; 0: none
+    Intervals settled;           ///< not in use: empty
+    std::uint64_t round = 0;     ///< of the sync that it has; not 0: a batch cannot be read, and it wants another sync
+    std::uint64_t bad_type = 0;  ///< of the record that cannot be read, and what names it
+    std::uint64_t bad_key = 0;
+    auto fields() { return std::tie(epoch, settled, round, bad_type, bad_key); }
 };
 
 /// The Sync has been taken over.

@@ -17,6 +17,9 @@ namespace curfew::wire {
 namespace {
 
 constexpr std::size_t kDepth = 8;
+constexpr std::size_t kPartsKept = 1 << 16;
+/// Those of the largest sync: bytes of one number each must not take 24 times their size.
+constexpr std::size_t kMostParts = 8 * kMostWindow;
 /// A hundred years: what is added to a time of our clock stays one.
 constexpr std::uint64_t kLongestLeftUs = 100ULL * 365 * 24 * 3600 * 1'000'000;
 
@@ -63,7 +66,7 @@ public:
 private:
     bool add(const Part& part) {
         parts_.push_back(part);
-        return true;
+        return parts_.size() <= kMostParts;
     }
     bool leave() {
         --depth_;
@@ -276,13 +279,16 @@ void Fields::get(Intervals& list) {
     }
 }
 
+/// `bad_field`: the first that is wrong, from 1.
 template <typename R>
-void take_record(Fields& fields, std::uint64_t count, Record& record) {
+void take_record(Fields& fields, std::uint64_t count, Record& record, std::uint64_t& bad_field) {
     R& into = std::holds_alternative<R>(record) ? std::get<R>(record) = R() : record.emplace<R>();
+    std::uint64_t place = 0;
     const auto take = [&](auto& field) {
-        if (count == 0) return;
-        --count;
+        if (place == count || bad_field != 0) return;
+        ++place;
         fields.get(field);
+        if (!fields.good()) bad_field = place;
     };
     std::apply([&](auto&... field) { (take(field), ...); }, into.fields());
 }
@@ -291,14 +297,15 @@ enum class Found : std::uint8_t { record, unknown, bad };
 
 /// Tries the record types of the variant, one by one, for the type number on the wire.
 template <std::size_t I = 0>
-Found record_of_type(std::uint64_t type, std::uint64_t count, Fields& fields, Record& record) {
+Found record_of_type(std::uint64_t type, std::uint64_t count, Fields& fields, Record& record,
+                     std::uint64_t& bad_field) {
     if constexpr (I == std::variant_size_v<Record>) {
         return Found::unknown;
     } else {
         using R = std::variant_alternative_t<I, Record>;
-        if (type != R::kType) return record_of_type<I + 1>(type, count, fields, record);
+        if (type != R::kType) return record_of_type<I + 1>(type, count, fields, record, bad_field);
         if (count < R::kRequired) return Found::bad;
-        take_record<R>(fields, count, record);
+        take_record<R>(fields, count, record, bad_field);
         return fields.good() ? Found::record : Found::bad;
     }
 }
@@ -379,6 +386,8 @@ Reader::~Reader() = default;
 Error Reader::open(std::string_view frame, Envelope& envelope, std::initializer_list<Kind> expected) {
     frame_ = frame;
     offset_ = 0;
+    bad_ = {};
+    if (parser_->parts.capacity() > kPartsKept) parser_->parts = {};  // of a frame that was large, or hostile
     parser_->items = Items();
     if (!parser_->parse(frame, offset_)) return Error::malformed;
     Fields fields(parser_->parts);
@@ -408,26 +417,41 @@ std::uint64_t Reader::first_type() {
 Reader::Step Reader::next_of_run(Record& record) {
     Task* task = std::get_if<Task>(&record);
     const bool good = task != nullptr ? parser_->next_item(*task) : parser_->next_item(std::get<Report>(record));
-    return good ? Step::record : Step::bad;
+    return good ? Step::record : note_bad(0);
+}
+
+Reader::Step Reader::note_bad(std::uint64_t field) {
+    bad_.field = field;
+    return Step::bad;
 }
 
 Reader::Step Reader::next(Record& record) {
     if (!parser_->items.empty()) return next_of_run(record);
     if (offset_ == frame_.size()) return Step::end;
-    if (!parser_->parse(frame_, offset_)) return Step::bad;
+    bad_ = {.record = bad_.record + 1};
+    if (!parser_->parse(frame_, offset_)) return note_bad(0);
     Fields fields(parser_->parts);
     const std::uint64_t count = fields.array(1);
-    const std::uint64_t type = fields.natural();
-    if (!fields.good()) return Step::bad;
-    if (type == kTaskRun || type == kReportRun) {
-        return parser_->open_run(type, count - 1, fields, record) ? next_of_run(record) : Step::bad;
+    bad_.type = fields.natural();
+    if (!fields.good()) return note_bad(0);
+    if (count > 1) bad_.key = Fields(fields).natural();
+    if (bad_.type == kTaskRun || bad_.type == kReportRun) {
+        return parser_->open_run(bad_.type, count - 1, fields, record) ? next_of_run(record) : note_bad(0);
     }
-    switch (record_of_type(type, count - 1, fields, record)) {
+    std::uint64_t bad_field = 0;
+    switch (record_of_type(bad_.type, count - 1, fields, record, bad_field)) {
         case Found::record: return Step::record;
         case Found::unknown: return Step::unknown;
-        case Found::bad: return Step::bad;
+        case Found::bad: break;
     }
-    return Step::bad;
+    return note_bad(bad_field);
+}
+
+std::string describe(const Reader::BadPlace& bad) {
+    std::string text = "record " + std::to_string(bad.record);
+    if (bad.type == 0) return text + ": no msgpack array that begins with a type";
+    text += " (type " + std::to_string(bad.type) + ", of " + std::to_string(bad.key) + "): ";
+    return text + (bad.field == 0 ? "it ends too early" : "field " + std::to_string(bad.field) + " cannot be read");
 }
 
 }  // namespace curfew::wire

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -59,6 +60,17 @@ public:
         }
     }
 
+    /// Where each() has stopped because of Error::malformed: which record of the frame, and as far as that was read its
+    /// type and its first field, a number that names it (seq, number, session), and which field was wrong.
+    struct BadPlace {
+        std::uint64_t record = 0;  ///< from 1
+        std::uint64_t type = 0;    ///< 0: not even that could be read
+        std::uint64_t key = 0;
+        std::uint64_t field = 0;  ///< from 1; 0: there are too few, or it is no run
+        bool operator==(const BadPlace&) const = default;
+    };
+    [[nodiscard]] const BadPlace& bad_place() const { return bad_; }
+
     Reader();
     ~Reader();
     Reader(const Reader&) = delete;
@@ -71,8 +83,14 @@ private:
 
     struct Parser;
     std::unique_ptr<Parser> parser_;
+    Step note_bad(std::uint64_t field);
+
     std::string_view frame_;
     std::size_t offset_ = 0;
+    BadPlace bad_;  // the record that is being read, while none was bad
 };
+
+/// "record 2, report of 17: field 8 cannot be read", for the log.
+[[nodiscard]] std::string describe(const Reader::BadPlace& bad);
 
 }  // namespace curfew::wire

@@ -63,7 +63,7 @@ WorkerOptions::WorkerOptions(Options& options, bool own_function) {
     }
     options.text("--handler", handler_,
                  "exec, echo, sleep:DIST, spin:DUR, fail; DIST is 5ms, exp:5ms or tail:1ms:100ms:1%");
-    options.size("--max-output", max_output_, 1, 64ULL << 20, "exec: a longer result is a failure");
+    options.size("--max-output", max_output_, 1, wire::kPayloadBytes, "exec: a longer result is a failure");
     options.exit_codes("--ok-exit", ok_exit_, "exec: exit codes that mean that stdout is the result");
     options.exit_codes("--reject-exit", reject_exit_,
                        "exec: exit codes that mean that no other attempt will do better");

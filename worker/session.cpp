@@ -9,8 +9,6 @@
 namespace curfew {
 namespace {
 
-constexpr std::size_t kFrameBytes = 256 * 1024;
-
 /// What is said at the beginning, hellos and heartbeats, is said again soon, and then less and less often.
 Duration first_pause(const WorkerCore::Config& config) {
     return config.heartbeat / 64;
@@ -65,6 +63,7 @@ void WorkerCore::end_session(Instant now) {
     kept_bytes_ = 0;
     token_round_.reset();
     recall_round_.reset();
+    ending_ = false;
     session_ = 0;
     ++hello_;
     hello_at_ = now;
@@ -139,6 +138,7 @@ void WorkerCore::receive_control(Instant now, std::string_view frame) {
             ++counts_.refused;
         } else if constexpr (std::is_same_v<R, wire::Ping>) {
             heard_at_ = now;
+            ending_ = record.ending != 0;
             on_collector(record.collector);
         } else if constexpr (std::is_same_v<R, wire::Cancel>) {
             if (count_numbers(record.numbers) > 2ULL * std::max(config_.credit, config_.most_credit)) {
@@ -202,11 +202,18 @@ void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reaso
     HeldAttempt* attempt = held_.find(number);
     if (attempt == nullptr) return;
     if (attempt->state == AttemptState::running || attempt->state == AttemptState::cancelling) {
-        // A deadline does not soften a decision; `lost` overrides both.
-        const bool weaker = attempt->state == AttemptState::cancelling && reason == CancelReason::deadline;
-        if (attempt->state == AttemptState::running) attempt->since = now;
+        // A deadline does not soften a decision; one that was first called home for its deadline ends `expired`, though
+        // its task was decided since; `lost` overrides both.
+        const bool again = attempt->state == AttemptState::cancelling;
+        const bool expiring = again && attempt->reason == CancelReason::deadline;
+        const bool weaker = again && reason == CancelReason::deadline;
+        if (!again) attempt->since = now;
         attempt->state = AttemptState::cancelling;
-        if (!weaker) attempt->reason = reason;
+        if (expiring && reason == CancelReason::decided) {
+            attempt->decided = true;
+        } else if (!weaker) {
+            attempt->reason = reason;
+        }
         stop_slot(now, attempt->slot);
     } else if (attempt->state == AttemptState::queued && reason == CancelReason::lost) {
         ++counts_.lost;
@@ -328,7 +335,7 @@ void WorkerCore::write_reports(std::vector<Frame>& frames) {
         report.payload = attempt->payload;
         writer_.add(report);
         if (mutated(Mutant::report_not_kept)) forget(number);
-        if (writer_.size() >= kFrameBytes) frames.push_back(writer_.finish(envelope));
+        if (writer_.size() >= wire::kFrameBytes) frames.push_back(writer_.finish(envelope));
     }
     if (recall_round_) writer_.add(wire::Answered{session_, *recall_round_});
     recall_round_.reset();

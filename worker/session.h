@@ -52,6 +52,7 @@ struct HeldAttempt {
     Slot slot = 0;  ///< while running or cancelling
     AttemptState state = AttemptState::queued;
     CancelReason reason = CancelReason::decided;  ///< while cancelling
+    bool decided = false;                         ///< called home for its deadline, and decided since
     ReportKind kind = ReportKind::ok;             ///< once reported
     bool unsent = false;                          ///< reported, and waiting to be sent (again)
     Instant since{};                              ///< of the state
@@ -227,6 +228,7 @@ private:
     Duration worked_{};           // in slots, since the credit was looked at
     std::int64_t work_ends_ = 0;  // and how often work ended
     bool results_blocked_ = false;
+    bool ending_ = false;  // the broker has said so: nothing but what was called home is left
     bool leaving_ = false;
     bool worn_out_ = false;
     bool bye_sent_ = false;

@@ -90,7 +90,8 @@ void WorkerCore::on_end(Instant now, WorkEnd& end) {
 
 /// The attempt's work is over.
 void WorkerCore::finish(Instant now, AttemptNumber number, HeldAttempt& attempt, WorkEnd& end) {
-    const bool decided = attempt.state == AttemptState::cancelling && attempt.reason == CancelReason::decided;
+    const bool decided =
+        attempt.state == AttemptState::cancelling && (attempt.reason == CancelReason::decided || attempt.decided);
     const bool lost = attempt.state == AttemptState::cancelling && attempt.reason == CancelReason::lost;
     if (lost || end.finish == Finish::stopped) {
         end_stopped(now, number, attempt, {});
@@ -100,6 +101,10 @@ void WorkerCore::finish(Instant now, AttemptNumber number, HeldAttempt& attempt,
         report(now, number, attempt, ReportKind::rejected, std::move(attempt.payload), std::move(end.error));
     } else if (decided) {
         report(now, number, attempt, ReportKind::late, {}, {});
+    } else if (end.result.size() > wire::kPayloadBytes) {
+        report(now, number, attempt, ReportKind::failed, {},
+               "its result has " + std::to_string(end.result.size()) + " bytes, at most " +
+                   std::to_string(wire::kPayloadBytes) + " can be carried");
     } else {
         report(now, number, attempt, ReportKind::ok,
                end.echo ? std::move(attempt.payload) : payloads_.keep(std::move(end.result)), {});
@@ -130,6 +135,7 @@ void WorkerCore::report(Instant now, AttemptNumber number, HeldAttempt& attempt,
     attempt.since = now;
     attempt.kind = kind;
     attempt.payload = std::move(result);
+    wire::cut_error(error);
     if (!error.empty()) attempt.make_text().error = std::move(error);
     attempt.unsent = true;
     kept_bytes_ += attempt.payload.size();
@@ -177,7 +183,7 @@ void WorkerCore::check_slots(Instant now) {
         }
         if (!slot.out_of_service) continue;
         ++out;
-        overdue = overdue || (slot.deadline_at != kNever && now >= slot.deadline_at + config_.grace);
+        overdue = overdue || ending_ || (slot.deadline_at != kNever && now >= slot.deadline_at + config_.grace);
     }
     const bool none_left = out == slots_.size();
     if (none_left && handler_.can_kill()) return_queued(now);  // there is no slot that could ever start them

@@ -51,6 +51,8 @@ public:
         const wire::Envelope envelope{wire::Kind::to_broker, config_.incarnation, collector, 0, 0};
         broker.receive(now, frame_of(envelope, wire::CollectorHello{0, {}}));
     }
+    /// The collector has taken over another sync.
+    void restart_stream() { stream_ = 0; }
     /// The collector's next batch.
     template <typename... Records>
     void say(const Records&... records) {

@@ -199,16 +199,6 @@ TEST_F(JudgeSync, Rule2ASyncForAnotherLifeOfTheCollectorIsRefused) {
     EXPECT_EQ(judge.counts().refused, 1U);
 }
 
-TEST_F(JudgeSync, Rule2TheSettledSetTravelsInTheHello) {
-    sync();
-    hear(1, report(1, 1), report(2, 2));
-    write_all();
-    judge.receive(now, frame_of({Kind::to_collector, 2, 0, 0, 0}, wire::BrokerPing{1}));
-    const auto hello = flush().only<wire::CollectorHello>();
-    EXPECT_EQ(hello.epoch, 1U);
-    EXPECT_EQ(hello.settled, (Intervals{{1, 2}}));
-}
-
 TEST_F(JudgeSync, Rule2NewsAreRepeatedUntilAcknowledged) {
     sync();
     hear(1, report(1, 10));

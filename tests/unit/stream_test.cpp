@@ -110,16 +110,34 @@ TEST(StreamSender, AResetStartsAfresh) {
     EXPECT_TRUE(due(sender, kStart + 1h).empty());
 }
 
+/// A batch came, and was read to its end.
+bool take(StreamReceiver& receiver, std::uint64_t number) {
+    if (!receiver.expects(number)) return false;
+    receiver.take(number);
+    return true;
+}
+
+TEST(StreamReceiver, ABatchThatCannotBeReadIsNotAcknowledgedAndTheSecondTimeIsSaid) {
+    StreamReceiver receiver;
+    EXPECT_TRUE(take(receiver, 1));
+    EXPECT_FALSE(receiver.unreadable(2)) << "it may be noise";
+    EXPECT_EQ(receiver.received(), 1U);
+    EXPECT_TRUE(receiver.expects(2)) << "it comes again";
+    EXPECT_TRUE(receiver.unreadable(2)) << "it was sent so";
+    receiver.reset();
+    EXPECT_FALSE(receiver.unreadable(2));
+}
+
 TEST(StreamReceiver, TakesEachBatchOnceAndInOrder) {
     StreamReceiver receiver;
-    EXPECT_FALSE(receiver.take(2)) << "one is missing";
-    EXPECT_TRUE(receiver.take(1));
-    EXPECT_FALSE(receiver.take(1)) << "a duplicate";
-    EXPECT_TRUE(receiver.take(2));
-    EXPECT_FALSE(receiver.take(0));
+    EXPECT_FALSE(take(receiver, 2)) << "one is missing";
+    EXPECT_TRUE(take(receiver, 1));
+    EXPECT_FALSE(take(receiver, 1)) << "a duplicate";
+    EXPECT_TRUE(take(receiver, 2));
+    EXPECT_FALSE(take(receiver, 0));
     EXPECT_EQ(receiver.received(), 2U);
     receiver.reset();
-    EXPECT_TRUE(receiver.take(1));
+    EXPECT_TRUE(take(receiver, 1));
 }
 
 TEST(Stream, EverythingArrivesOnceAndInOrderOverALossyReorderingRoad) {
@@ -141,7 +159,7 @@ TEST(Stream, EverythingArrivesOnceAndInOrderOverALossyReorderingRoad) {
             const auto [number, frame] = road.back();
             road.pop_back();
             if (random() % 4 == 0) continue;  // lost
-            if (receiver.take(number)) got.push_back(frame);
+            if (take(receiver, number)) got.push_back(frame);
         }
         if (random() % 2 == 0) sender.acknowledge(now, receiver.received());
     }
