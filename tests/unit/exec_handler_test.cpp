@@ -624,14 +624,15 @@ TEST_F(ExecHandlerTest, WorkThatStopsItsSupervisorAgainAndAgainIsKilledWithIt) {
     }
 }
 
-/// What holds its supervisor as a debugger does: no signal says so, and no SIGCONT helps. It goes on when the
-/// supervisor stands still, and has set a process of its own apart.
+/// What holds its supervisor as a debugger does: no signal says so, and no SIGCONT helps. A process of its own does it,
+/// that does not die with the first one.
 const std::string kTracing =
-    "import ctypes, os, subprocess, sys, time\n"
-    "libc, parent = ctypes.CDLL(None, use_errno=True), os.getppid()\n"
-    "subprocess.Popen(['sleep', '1001'], start_new_session=True, stderr=subprocess.DEVNULL)\n"
-    "attached = libc.ptrace(16, parent, 0, 0) == 0 and os.waitpid(parent, 0x40000000)\n"
-    "open(sys.argv[1], 'w').write('traced' if attached else 'refused')\n"
+    "import ctypes, os, sys, time\n"
+    "libc, supervisor = ctypes.CDLL(None), os.getppid()\n"
+    "if os.fork() == 0:\n"
+    "    os.setsid()\n"
+    "    attached = libc.ptrace(16, supervisor, 0, 0) == 0 and os.waitpid(supervisor, 0x40000000)\n"
+    "    open(sys.argv[1], 'w').write('traced' if attached else 'refused')\n"
     "time.sleep(1000)\n";
 
 class TracedSupervisorTest : public ExecHandlerTest {
