@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import peers  # noqa: E402
 from peers import CONTROL, LIFE, REPORTS, TASKS, TO_BROKER, TO_COLLECTOR, Peers, frame, raw_frame  # noqa: E402
 import zmq  # noqa: E402
-from group import GroupTest, eventually, memory_peak_mib, numbers  # noqa: E402
+from group import PYTHON, ROOT, GroupTest, eventually, memory_peak_mib, numbers  # noqa: E402
 
 USAGE, INCOMPLETE, IO, NO_OUTCOME = 64, 1, 74, 75
 ROLES = {"broker": (), "worker": ("--handler", "echo"), "collector": (), "monitor": ()}
@@ -134,6 +134,15 @@ class Usage(BadInputTest):
     def test_descriptors_that_are_not_open_are_refused(self):
         self.refuses(self.binary("broker", "--lifeline", "77"), saying="--lifeline")
         self.refuses(self.binary("broker", "--ready-fd", "77"), saying="--ready-fd")
+
+
+    def test_a_bench_refuses_shares_that_are_none(self):
+        for name, flag, refused in (("tail", "--load", ("30", "2.1", "0", "-1", "nan", "x")), ("latency", "--share", ("50", "1.1"))):
+            for value in refused:
+                with self.subTest(bench=name, value=value):
+                    bench = self.run_words(PYTHON, os.path.join(ROOT, "bench", "run"), name, flag, value)
+                    self.assertEqual(bench.code(), 2)
+                    self.assertRegex(bench.err, rf"argument {flag}: .*share")
 
 
 class Files(BadInputTest):
