@@ -123,7 +123,7 @@ private:
 
     ExecOptions options_;
     bool message_in_arguments_ = false;
-    sigset_t signals_before_{};
+    sigset_t signals_before_{};  ///< the mask that is restored at the end
     OwnedDescriptor child_signals_;
     std::vector<SlotEntry> slots_;
     std::vector<WorkEnd> early_ends_;  ///< of work that could not begin: for the next turn

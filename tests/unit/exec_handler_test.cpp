@@ -99,7 +99,10 @@ protected:
         return options;
     }
 
-    void make(ExecOptions options) { handler_ = std::make_unique<ExecHandler>(std::move(options)); }
+    void make(ExecOptions options) {
+        handler_.reset();  // there is one at a time: each leaves the signal mask as it found it
+        handler_ = std::make_unique<ExecHandler>(std::move(options));
+    }
 
     void start(Slot slot, std::string_view payload = {}, Instant deadline_at = kNever) {
         const Work work{.id = {.session = 1, .number = ++seq_ - first_seq_},
