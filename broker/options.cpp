@@ -116,7 +116,8 @@ std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     if (source_.starts_with("zmq:")) {
         // The one PULL that pushes back: producers are not under credit.
         return std::make_unique<ZmqSource>(
-            daemon.bind(zmq::socket_type::pull, source_.substr(4), "ingest", {.receive = 1000}), max_message_);
+            daemon.bind(zmq::socket_type::pull, source_.substr(4), "ingest", {.receive = 1000}, Reach::this_machine),
+            max_message_);
     }
     throw std::invalid_argument(fmt::format("--source: '{}' is not stdin, file:PATH or zmq:ENDPOINT", source_));
 }

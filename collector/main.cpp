@@ -63,9 +63,9 @@ struct Flags {
         if (sink == "stdout") return open_stdout(daemon, as);
         if (sink.starts_with("file:")) return open_file(daemon, sink.substr(5), "sink", as);
         if (sink.starts_with("zmq:")) {
-            return std::make_unique<ZmqSink>(daemon.connect_to_peer(zmq::socket_type::push, sink.substr(4),
-                                                                    {.send = 1000, .linger = daemon.grace()}),
-                                             as);
+            const Socket::Marks marks{.send = 1000, .linger = daemon.grace()};
+            return std::make_unique<ZmqSink>(
+                daemon.connect_to_peer(zmq::socket_type::push, sink.substr(4), marks, Reach::this_machine), as);
         }
         throw std::invalid_argument(fmt::format("--sink: '{}' is not stdout, file:PATH or zmq:ENDPOINT", sink));
     }

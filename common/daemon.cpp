@@ -100,7 +100,7 @@ Daemon::Daemon(std::string role, const std::string& what_it_is)
     options_.duration("--grace", grace_, Duration::zero(), std::chrono::hours(1), "How long to stop takes at most");
     options_.count("--ready-fd", ready_fd_, 0, 1 << 20, "Descriptor to write a line to when ready");
     options_.count("--lifeline", lifeline_flag_, 0, 1 << 20, "Descriptor of launch's pipe");
-    options_.flag("--insecure", insecure_, "Allow endpoints that other machines can reach");
+    options_.flag("--insecure", insecure_, "Allow tcp endpoints: everybody who can reach them is trusted");
 }
 
 Daemon::~Daemon() = default;
@@ -163,9 +163,9 @@ void Daemon::set_up_signals() {
 }
 
 Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
-                    Socket::Marks marks) {
+                    Socket::Marks marks, Reach allowed) {
     const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
-    check_endpoint(where, true, insecure_);
+    check_endpoint(where, true, reach(allowed));
     Socket socket = Socket::bound(*context_, type, where, marks, &connections_);
     if (where.starts_with("ipc://") && !where.starts_with("ipc://@")) socket_files_.push_back(where.substr(6));
     return socket;
@@ -174,12 +174,12 @@ Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const st
 Socket Daemon::connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
                        Socket::Marks marks) {
     const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
-    check_endpoint(where, false, insecure_);
+    check_endpoint(where, false, reach(Reach::this_user));
     return Socket::connected(*context_, type, where, marks, &connections_);
 }
 
-Socket Daemon::connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks) {
-    check_endpoint(endpoint, false, insecure_);
+Socket Daemon::connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks, Reach allowed) {
+    check_endpoint(endpoint, false, reach(allowed));
     return Socket::connected(*context_, type, endpoint, marks);
 }
 

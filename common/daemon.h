@@ -83,13 +83,15 @@ public:
     /// clean-up.
     /// Its connections are counted; those of connect_to_peer() are not.
     [[nodiscard]] Socket bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
-                              Socket::Marks marks);
+                              Socket::Marks marks, Reach allowed = Reach::this_user);
     [[nodiscard]] Socket connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
                                  Socket::Marks marks);
     /// Connects to an endpoint that a peer has told; throws EndpointError.
-    [[nodiscard]] Socket connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks);
+    [[nodiscard]] Socket connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks,
+                                         Reach allowed = Reach::this_user);
 
 private:
+    [[nodiscard]] Reach reach(Reach allowed) const { return insecure_ ? Reach::anybody : allowed; }
     void set_up_signals();
     void say_ready(const Shell& shell) const;
     int loop(Shell& shell);

@@ -28,8 +28,19 @@ zmq::message_t owning(Frame frame) {
     return {frame.release(), size, [](void* bytes, void*) { std::free(bytes); }};
 }
 
+/// A name like 127.example.org may be anybody's.
 bool is_loopback(std::string_view host) {
-    return host.starts_with("127.") || host == "localhost" || host == "[::1]";
+    const bool is_address = host.find_first_not_of("0123456789.") == std::string_view::npos;
+    return (is_address && host.starts_with("127.")) || host == "localhost" || host == "[::1]";
+}
+
+void check_reach(const std::string& endpoint, Reach reach, Reach allowed) {
+    if (reach <= allowed) return;
+    throw EndpointError(
+        fmt::format("endpoint '{}': {} may be at its other end, and nothing here is encrypted or authenticated: use {} "
+                    "or, if everybody who can reach it is trusted, say --insecure",
+                    endpoint, reach == Reach::this_machine ? "any user of this machine" : "another machine",
+                    allowed == Reach::this_machine ? "ipc://PATH, a loopback address" : "ipc://PATH"));
 }
 
 /// The descriptor with which somebody is turned away when there is no other.
@@ -131,7 +142,7 @@ std::uint64_t turned_away() {
     return reserve.turned_away();
 }
 
-void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure) {
+void check_endpoint(const std::string& endpoint, bool to_bind, Reach allowed) {
     const std::string_view view = endpoint;
     if (view.starts_with("ipc://")) {
         const std::string_view path = view.substr(6);
@@ -143,7 +154,8 @@ void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure) {
                             "--run-dir",
                             endpoint, path.size(), sizeof(sockaddr_un::sun_path) - 1));
         }
-        return;
+        // Behind an @ stands a name that no file has: nothing says who may connect to it.
+        return check_reach(endpoint, path.front() == '@' ? Reach::this_machine : Reach::this_user, allowed);
     }
     if (!view.starts_with("tcp://")) {
         throw EndpointError(fmt::format("endpoint '{}': use ipc://PATH or tcp://HOST:PORT", endpoint));
@@ -156,12 +168,7 @@ void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure) {
     if (colon == 0 || !port_is_fine) {
         throw EndpointError(fmt::format("endpoint '{}': use tcp://HOST:PORT, with a port from 1 to 65535", endpoint));
     }
-    if (to_bind && !insecure && !is_loopback(address.substr(0, colon))) {
-        throw EndpointError(
-            fmt::format("endpoint '{}' can be reached from other machines, and nothing here is encrypted or "
-                        "authenticated: bind to 127.0.0.1 or ipc://, or say --insecure",
-                        endpoint));
-    }
+    check_reach(endpoint, is_loopback(address.substr(0, colon)) ? Reach::this_machine : Reach::anybody, allowed);
 }
 
 zmq::context_t make_context() {

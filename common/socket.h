@@ -21,9 +21,16 @@ struct EndpointError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Checks scheme and, for what is to be bound, that nobody but this machine can reach it unless `insecure`. Throws
-/// EndpointError.
-void check_endpoint(const std::string& endpoint, bool to_bind, bool insecure);
+/// Who may stand at the other end of a socket. An ipc socket with a path is guarded by the folder and file it is in;
+/// what has no path, and tcp, by nothing: any user of this machine may connect, and bind before us.
+enum class Reach : std::uint8_t {
+    this_user,     ///< what the group says to itself
+    this_machine,  ///< raw messages in, raw outcomes out
+    anybody,       ///< --insecure
+};
+
+/// Checks the form of an endpoint, and that nobody can be at its other end who may not. Throws EndpointError.
+void check_endpoint(const std::string& endpoint, bool to_bind, Reach allowed);
 
 /// Whether so many descriptors could be opened now.
 [[nodiscard]] bool can_open(std::size_t descriptors);

@@ -198,7 +198,10 @@ int serve_group(const Flags& flags, const Options& options) {
         if (!(file >> serving.token))
             return options.refuse(fmt::format("--token-file: there is no token in '{}'", flags.token_file));
     }
-    const bool loopback = serving.host.starts_with("127.") || serving.host == "localhost" || serving.host == "::1";
+    const bool is_address =
+        serving.host.find_first_not_of("0123456789.") == std::string::npos;  // 127.example.org is not
+    const bool loopback =
+        (is_address && serving.host.starts_with("127.")) || serving.host == "localhost" || serving.host == "::1";
     if (!loopback && serving.token.empty()) {
         return options.refuse(
             fmt::format("--http: others can reach {}: give a --token-file, or listen at 127.0.0.1", serving.host));

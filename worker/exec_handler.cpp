@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -112,6 +113,12 @@ ExecHandler::ExecHandler(ExecOptions options) : options_(std::move(options)), sl
     message_in_arguments_ = std::any_of(command.begin() + 1, command.end(), [](const std::string& argument) {
         return argument.find("{}") != std::string::npos;
     });
+    sigset_t children;
+    ::sigemptyset(&children);
+    ::sigaddset(&children, SIGCHLD);
+    child_signals_.reset(::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!child_signals_) throw std::system_error(errno, std::generic_category(), "signalfd");
+    ::pthread_sigmask(SIG_BLOCK, &children, &signals_before_);
     int error = 0;
     const Instant now = Clock::now();
     for (SlotEntry& entry : slots_) {
@@ -120,7 +127,9 @@ ExecHandler::ExecHandler(ExecOptions options) : options_(std::move(options)), sl
             back_off(now, entry);
         }
     }
-    if (!any(State::ready)) throw std::system_error(error, std::generic_category(), options_.supervisor_path);
+    if (any(State::ready)) return;
+    ::pthread_sigmask(SIG_SETMASK, &signals_before_, nullptr);
+    throw std::system_error(error, std::generic_category(), options_.supervisor_path);
 }
 
 ExecHandler::~ExecHandler() {
@@ -131,6 +140,7 @@ ExecHandler::~ExecHandler() {
     wait_for_supervisors(until);
     std::vector<pollfd> none;
     while (orphans_ && !clear_orphans() && Clock::now() < until) wait_readable(none, kFirstPause);
+    ::pthread_sigmask(SIG_SETMASK, &signals_before_, nullptr);
 }
 
 void ExecHandler::wait_for_supervisors(Instant until) {
@@ -172,13 +182,16 @@ void ExecHandler::start(Instant now, Slot slot, const Work& work) {
                          .left_us = left_us(now, work.deadline_at),
                          .ordinal = work.ordinal,
                          .reserved = 0};
-    if (entry.state == State::ready) return hand_over(entry, body, work.payload);
-    entry.held = Held{.body = body, .message = std::string(work.payload), .deadline_at = work.deadline_at};
+    entry.deadline_at = work.deadline_at;
+    if (entry.state == State::ready) return hand_over(now, entry, body, work.payload);
+    entry.held = Held{.body = body, .message = std::string(work.payload)};
 }
 
-void ExecHandler::hand_over(SlotEntry& entry, const StartBody& body, std::string_view message) {
+void ExecHandler::hand_over(Instant now, SlotEntry& entry, const StartBody& body, std::string_view message) {
     entry.running = true;
     entry.work_pid = 0;
+    entry.stop_told = false;
+    entry.standstill.work_given(now, entry.deadline_at, options_.grace);
     entry.link->queue(LinkRecordKind::start, ++entry.run, body, message);
     if (!entry.link->flush()) lose_supervisor(entry);
 }
@@ -188,6 +201,7 @@ void ExecHandler::stop(Instant now, Slot slot) {
     if (std::exchange(entry.stop_asked, true)) return;
     if (entry.held) wake_at_ = now;
     if (!entry.running || entry.state != State::ready) return;
+    entry.standstill.end_is_due(now, options_.grace);
     entry.link->queue(LinkRecordKind::stop, entry.run);
     if (!entry.link->flush()) lose_supervisor(entry);
 }
@@ -197,6 +211,8 @@ void ExecHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
     early_ends_.clear();
     wake_at_ = kNever;
     read_links(ends);
+    hear_of_stops(now, ends);
+    look_for_stops(now, ends);
     reap_supervisors();
     bury(now, ends);
     for (Slot slot = 0; slot < slots_.size(); ++slot) {
@@ -242,24 +258,27 @@ bool ExecHandler::take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>
     if (record.kind == LinkRecordKind::started) {
         const auto started = take_front<StartedBody>(body);
         if (started) entry.work_pid = started->pid;
+        entry.standstill.work_runs();
         return started.has_value();
     }
     const auto done = take_front<DoneBody>(body);
     if (record.kind != LinkRecordKind::done || !done || done->note_size > body.size()) return false;
     entry.running = false;
     entry.deaths = 0;
+    entry.standstill.idle();
     ends.push_back(end_of(options_, slot, *done, body.substr(0, done->note_size), body.substr(done->note_size)));
     return true;
 }
 
 void ExecHandler::end_held(Instant now, Slot slot, std::vector<WorkEnd>& ends) {
     SlotEntry& entry = slots_[slot];
-    if (!entry.held || (!entry.stop_asked && now < entry.held->deadline_at)) return;
+    if (!entry.held || (!entry.stop_asked && now < entry.deadline_at)) return;
     entry.held.reset();
     ends.push_back({.slot = slot, .finish = Finish::stopped, .result = {}, .error = {}});
 }
 
 void ExecHandler::poll_items(std::vector<pollfd>& items) const {
+    items.push_back({.fd = child_signals_.get(), .events = POLLIN, .revents = 0});
     for (const SlotEntry& entry : slots_) {
         if (entry.state == State::dying) items.push_back({.fd = entry.death.get(), .events = POLLIN, .revents = 0});
         if (!entry.link) continue;
@@ -273,7 +292,8 @@ Instant ExecHandler::next_deadline() const {
     for (const SlotEntry& entry : slots_) {
         if (entry.state == State::down) due = std::min(due, entry.start_at);
         if (entry.state == State::clearing) due = std::min(due, pass_at_);
-        if (entry.held) due = std::min(due, entry.held->deadline_at);
+        if (entry.held) due = std::min(due, entry.deadline_at);
+        due = std::min(due, entry.standstill.next_look());
     }
     return due;
 }
@@ -290,8 +310,8 @@ void ExecHandler::start_supervisor(Instant now, Slot slot, std::vector<WorkEnd>&
         if (!std::exchange(entry.held, std::nullopt)) return;
         ends.push_back(failed(slot, "cannot start '" + options_.supervisor_path + "': " + text_of(error)));
     } else if (auto held = std::exchange(entry.held, std::nullopt)) {
-        held->body.left_us = left_us(now, held->deadline_at);
-        hand_over(entry, held->body, held->message);
+        held->body.left_us = left_us(now, entry.deadline_at);
+        hand_over(now, entry, held->body, held->message);
     }
 }
 
@@ -316,6 +336,8 @@ int ExecHandler::spawn_supervisor(SlotEntry& entry) {
     entry.supervisor = pid;
     entry.link.emplace(std::move(ours));
     entry.state = State::ready;
+    entry.killed = false;
+    entry.standstill.idle();
     return 0;
 }
 
@@ -324,6 +346,9 @@ void ExecHandler::lose_supervisor(SlotEntry& entry) {
     entry.link.reset();
     entry.work_pid = 0;
     entry.state = State::dying;
+    // Should it be stopped, it could not see that it is to end.
+    entry.standstill.end_is_due(Clock::now(), options_.grace);
+    ::kill(entry.supervisor, SIGCONT);
 }
 
 /// The first death costs no time; one after another, without a piece of work done in between, costs up to a second.
@@ -346,19 +371,72 @@ bool ExecHandler::any(State state) const {
     return std::any_of(slots_.begin(), slots_.end(), [&](const SlotEntry& entry) { return entry.state == state; });
 }
 
-/// Its link closes before a dying process hands over its children: only when it can be reaped are its orphans ours.
+/// Any signal of a child's may stand for several, so all are asked.
+void ExecHandler::hear_of_stops(Instant now, std::vector<WorkEnd>& ends) {
+    signalfd_siginfo signal;
+    if (::read(child_signals_.get(), &signal, sizeof(signal)) <= 0) return;
+    for (Slot slot = 0; slot < slots_.size(); ++slot) {
+        if (slots_[slot].supervisor == 0) continue;
+        siginfo_t info{};
+        const auto pid = static_cast<id_t>(slots_[slot].supervisor);
+        const bool asked = ::waitid(P_PID, pid, &info, WSTOPPED | WNOHANG) == 0;
+        if (asked && info.si_pid != 0) look_at(now, slot, true, ends);
+    }
+}
+
+void ExecHandler::look_for_stops(Instant now, std::vector<WorkEnd>& ends) {
+    for (Slot slot = 0; slot < slots_.size(); ++slot) {
+        const SlotEntry& entry = slots_[slot];
+        if (entry.supervisor == 0 || now < entry.standstill.next_look()) continue;
+        const char state = state_of(entry.supervisor);
+        look_at(now, slot, state == 'T' || state == 't', ends);
+    }
+}
+
+/// What it said before it was killed counts, as with any other death.
+void ExecHandler::look_at(Instant now, Slot slot, bool stopped, std::vector<WorkEnd>& ends) {
+    SlotEntry& entry = slots_[slot];
+    const Standstill::Act act = entry.standstill.seen(now, stopped);
+    if (act == Standstill::Act::none) return;
+    const bool kill = act == Standstill::Act::kill;
+    if (options_.on_stopped_supervisor && (kill || !std::exchange(entry.stop_told, true))) {
+        options_.on_stopped_supervisor(entry.running ? entry.id : AttemptId{}, entry.supervisor, kill);
+    }
+    ::kill(entry.supervisor, kill ? SIGKILL : SIGCONT);
+    if (!kill) return;
+    entry.killed = true;
+    if (entry.link) read_link(slot, ends);
+    lose_supervisor(entry);
+}
+
+/// Its link closes before a dying process hands over its children: only when it can be reaped are its orphans ours. One
+/// that a debugger holds cannot be reaped before that lets go; if the debugger is an orphan itself, it is killed as
+/// one.
 void ExecHandler::reap_supervisors() {
     for (SlotEntry& entry : slots_) {
         if (entry.state != State::dying) continue;
-        const Death death = reap(entry.supervisor);
+        Death death = reap(entry.supervisor);
+        if (death == Death::none && state_of(entry.supervisor) == 'Z') death = Death::other;
         if (death == Death::none) continue;
         orphans_ = orphans_ || death == Death::other;
         entry.supervisor = 0;
         entry.death.reset();
+        entry.standstill.idle();
         entry.state = State::clearing;
         pass_at_ = Instant{};
         pause_ = kFirstPause;
     }
+}
+
+/// Work that was to stop by now has been stopped, in whichever way.
+WorkEnd ExecHandler::end_without_supervisor(Instant now, Slot slot) {
+    const SlotEntry& entry = slots_[slot];
+    if (entry.stop_asked || now >= entry.deadline_at) {
+        return {.slot = slot, .finish = Finish::stopped, .result = {}, .error = {}};
+    }
+    return failed(slot, entry.killed ? "its supervisor was stopped (SIGSTOP, a debugger) and did not go on, so both "
+                                       "were killed"
+                                     : "its supervisor died");
 }
 
 void ExecHandler::bury(Instant now, std::vector<WorkEnd>& ends) {
@@ -372,7 +450,7 @@ void ExecHandler::bury(Instant now, std::vector<WorkEnd>& ends) {
     for (Slot slot = 0; slot < slots_.size(); ++slot) {
         SlotEntry& entry = slots_[slot];
         if (entry.state != State::clearing) continue;
-        if (std::exchange(entry.running, false)) ends.push_back(failed(slot, "its supervisor died"));
+        if (std::exchange(entry.running, false)) ends.push_back(end_without_supervisor(now, slot));
         back_off(now, entry);
     }
 }

@@ -11,9 +11,15 @@
 //       +-----------------------------------------------------------------------------------+
 //                   started again: at once, or after a pause when it keeps dying
 //
+// A supervisor that is stopped is told to go on, and killed if that does not help (worker/standstill.h). A stop is
+// heard of as any child's is, by SIGCHLD, which is blocked while there is a handler; a debugger's sends none, so a
+// supervisor that has work is looked at once a second.
+//
 // Work that a supervisor took with it ends `failed` when its orphans are gone, not before. Work that is given to a slot
 // without a supervisor is held until there is one; if none can be started, it ends `failed` with the reason.
 #pragma once
+
+#include <signal.h>
 
 #include <chrono>
 #include <cstddef>
@@ -24,6 +30,7 @@
 #include <vector>
 
 #include "worker/handler.h"
+#include "worker/standstill.h"
 #include "worker/supervisor_link.h"
 
 namespace curfew {
@@ -38,6 +45,9 @@ struct ExecOptions {
     std::vector<int> reject_exit;
     /// Takes what the work writes to stderr, a limited number of lines an attempt. May be empty.
     std::function<void(const AttemptId&, std::string_view line)> on_stderr;
+    /// Takes that the supervisor of a slot was stopped: the first time in a piece of work, and when it is killed for
+    /// it. May be empty.
+    std::function<void(const AttemptId&, pid_t supervisor, bool killed)> on_stopped_supervisor;
 };
 
 class ExecHandler final : public Handler {
@@ -67,7 +77,6 @@ private:
     struct Held {
         StartBody body;
         std::string message;
-        Instant deadline_at = kNever;
     };
 
     struct SlotEntry {
@@ -80,6 +89,10 @@ private:
         std::uint32_t run = 0;     ///< number of the last piece of work
         bool running = false;      ///< a supervisor has work, or took it with it
         bool stop_asked = false;
+        Standstill standstill;
+        bool stop_told = false;  ///< in this work: that its supervisor was stopped
+        bool killed = false;     ///< by us: it was stopped, and did not go on
+        Instant deadline_at = kNever;
         AttemptId id;        ///< of the work that runs or is held
         pid_t work_pid = 0;  ///< 0: not told (yet)
         std::optional<Held> held;
@@ -87,7 +100,7 @@ private:
 
     void start_supervisor(Instant now, Slot slot, std::vector<WorkEnd>& ends);
     [[nodiscard]] int spawn_supervisor(SlotEntry& entry);
-    void hand_over(SlotEntry& entry, const StartBody& body, std::string_view message);
+    void hand_over(Instant now, SlotEntry& entry, const StartBody& body, std::string_view message);
     void lose_supervisor(SlotEntry& entry);
     void back_off(Instant now, SlotEntry& entry);
     void wait_for_supervisors(Instant until);
@@ -99,12 +112,19 @@ private:
     [[nodiscard]] bool take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>& ends);
     void end_held(Instant now, Slot slot, std::vector<WorkEnd>& ends);
 
+    void hear_of_stops(Instant now, std::vector<WorkEnd>& ends);
+    void look_for_stops(Instant now, std::vector<WorkEnd>& ends);
+    void look_at(Instant now, Slot slot, bool stopped, std::vector<WorkEnd>& ends);
+
     void reap_supervisors();
+    [[nodiscard]] WorkEnd end_without_supervisor(Instant now, Slot slot);
     void bury(Instant now, std::vector<WorkEnd>& ends);
     [[nodiscard]] bool clear_orphans();
 
     ExecOptions options_;
     bool message_in_arguments_ = false;
+    sigset_t signals_before_{};  ///< the mask that is restored at the end
+    OwnedDescriptor child_signals_;
     std::vector<SlotEntry> slots_;
     std::vector<WorkEnd> early_ends_;  ///< of work that could not begin: for the next turn
     Instant wake_at_ = kNever;         ///< something is to be done in the next turn

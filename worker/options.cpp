@@ -132,6 +132,10 @@ std::unique_ptr<Handler> WorkerOptions::make_exec(const Daemon& daemon) const {
     options.on_stderr = [](const AttemptId& id, std::string_view line) {
         log::info("work_stderr attempt={}.{} line={}", id.session, id.number, log::quoted(line));
     };
+    options.on_stopped_supervisor = [](const AttemptId& id, pid_t supervisor, bool killed) {
+        log::warn("supervisor_stopped pid={} attempt={}.{} next={}", supervisor, id.session, id.number,
+                  killed ? "kill" : "continue");
+    };
     return std::make_unique<ExecHandler>(std::move(options));
 }
 

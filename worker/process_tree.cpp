@@ -64,14 +64,20 @@ std::optional<std::string> contents(const std::string& path) {
     }
 }
 
-/// 0 if the process is gone. The name in the second field may hold anything, so counting starts behind its last ')'.
-pid_t parent_of(pid_t pid) {
+/// The fields of its stat from the third on; empty if the process is gone. The name in the second may hold anything, so
+/// counting starts behind its last ')'.
+std::string stat_of(pid_t pid) {
     const auto stat = contents("/proc/" + std::to_string(pid) + "/stat");
-    if (!stat) return 0;
-    const std::size_t name_end = stat->rfind(") ");
-    if (name_end == std::string::npos || stat->size() < name_end + 5) return 0;
-    const std::size_t begin = name_end + 4;  // behind ") S "
-    return as_pid(std::string_view(*stat).substr(begin, stat->find(' ', begin) - begin)).value_or(0);
+    const std::size_t name_end = stat ? stat->rfind(") ") : std::string::npos;
+    return name_end == std::string::npos ? std::string() : stat->substr(name_end + 2);
+}
+
+/// 0 if the process is gone.
+pid_t parent_of(pid_t pid) {
+    const std::string stat = stat_of(pid);
+    if (stat.size() < 3) return 0;
+    const std::size_t begin = 2;  // behind "S "
+    return as_pid(std::string_view(stat).substr(begin, stat.find(' ', begin) - begin)).value_or(0);
 }
 
 bool contains(std::span<const pid_t> pids, pid_t pid) {
@@ -175,6 +181,11 @@ Launched launch(const Launch& what) {
     const pid_t pid = ::clone(become, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &handover);
     if (pid < 0) return {.error = errno};
     return {.pid = pid, .error = handover.error, .path = handover.path};
+}
+
+char state_of(pid_t pid) {
+    const std::string stat = stat_of(pid);
+    return stat.empty() ? '\0' : stat.front();
 }
 
 std::vector<pid_t> children_of(pid_t pid, bool& complete) {

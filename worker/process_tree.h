@@ -47,6 +47,9 @@ struct Process {
     pid_t parent = 0;
 };
 
+/// What the third field of its stat says: R, S, D, T (stopped), t (by a debugger), Z (dead, not reaped); 0: gone.
+[[nodiscard]] char state_of(pid_t pid);
+
 /// The children of a process, zombies too. `complete` turns false if the kernel does not tell.
 [[nodiscard]] std::vector<pid_t> children_of(pid_t pid, bool& complete);
 

@@ -49,7 +49,9 @@ std::optional<curfew::SupervisorOptions> parse(int argc, char** argv) {
 /// ignored. Our own signals are all blocked; the one that matters comes through the descriptor that is returned.
 OwnedDescriptor prepare_process() {
     ::setsid();
-    ::prctl(PR_SET_PDEATHSIG, 0);
+    // A stopped process does not see that its link has closed: when the worker dies, this one goes on, to kill the
+    // work.
+    ::prctl(PR_SET_PDEATHSIG, SIGCONT);
     if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return OwnedDescriptor();
     ::fcntl(curfew::kLinkDescriptor, F_SETFD, FD_CLOEXEC);
     ::syscall(SYS_close_range, curfew::kLinkDescriptor + 1, ~0U, 0);

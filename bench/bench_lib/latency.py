@@ -7,6 +7,7 @@ at both, when it sends all as fast as it can, measured just before. Latency coun
 """
 
 from . import beside, procfile
+from .flags import share
 from .group import Failure, Group
 from .req import Client
 
@@ -20,7 +21,7 @@ def add_options(parser):
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--fanout", type=int, default=4)
     parser.add_argument("--rate-messages", type=int, default=1_000_000, help="to find the top rate (%(default)s)")
-    parser.add_argument("--share", type=float, default=0.5, help="of the top rate, for the load (%(default)s)")
+    parser.add_argument("--share", type=share(most=1), default=0.5, help="of the top rate, for the load (%(default)s)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of load (%(default)s)")
     parser.add_argument("--burst-us", type=int, default=500, help="from burst to burst of the schedule, 50 to 1000 (%(default)s)")
 

@@ -10,6 +10,7 @@ import json
 import subprocess
 
 from . import messages
+from .flags import share
 from .group import Failure, Group
 
 RUNS = 1
@@ -30,7 +31,8 @@ def add_options(parser):
     parser.add_argument("--messages", type=int, default=30_000, help="for each policy (%(default)s)")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--slots", type=int, default=16, help="of each worker (%(default)s)")
-    parser.add_argument("--load", type=float, default=0.3, help="share of the slots that one attempt each would keep busy")
+    parser.add_argument("--load", type=share(most=2), default=0.3,
+                        help="share of the slots that one attempt each would keep busy, 2 at most (%(default)s)")
     parser.add_argument("--only", help="one policy, by its name")
 
 

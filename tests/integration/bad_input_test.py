@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import peers  # noqa: E402
 from peers import CONTROL, LIFE, REPORTS, TASKS, TO_BROKER, TO_COLLECTOR, Peers, frame, raw_frame  # noqa: E402
 import zmq  # noqa: E402
-from group import GroupTest, eventually, memory_peak_mib, numbers  # noqa: E402
+from group import PYTHON, ROOT, GroupTest, eventually, memory_peak_mib, numbers  # noqa: E402
 
 USAGE, INCOMPLETE, IO, NO_OUTCOME = 64, 1, 74, 75
 ROLES = {"broker": (), "worker": ("--handler", "echo"), "collector": (), "monitor": ()}
@@ -136,6 +136,15 @@ class Usage(BadInputTest):
         self.refuses(self.binary("broker", "--ready-fd", "77"), saying="--ready-fd")
 
 
+    def test_a_bench_refuses_shares_that_are_none(self):
+        for name, flag, refused in (("tail", "--load", ("30", "2.1", "0", "-1", "nan", "x")), ("latency", "--share", ("50", "1.1"))):
+            for value in refused:
+                with self.subTest(bench=name, value=value):
+                    bench = self.run_words(PYTHON, os.path.join(ROOT, "bench", "run"), name, flag, value)
+                    self.assertEqual(bench.code(), 2)
+                    self.assertRegex(bench.err, rf"argument {flag}: .*share")
+
+
 class Files(BadInputTest):
     def test_a_missing_source_is_refused(self):
         self.refuses(self.binary("broker", "--source", "file:" + self.path("missing")), saying=self.path("missing"))
@@ -188,6 +197,12 @@ class Endpoints(BadInputTest):
         listener.listen()
         return f"tcp://127.0.0.1:{listener.getsockname()[1]}"
 
+    def free(self):
+        """An endpoint that nobody has: its port was chosen by the system and is let go again."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            return f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+
     FLAGS = (("broker", "--events"), ("broker", "--admin"), ("broker", "--monitor"), ("worker", "--tasks"),
              ("worker", "--control"), ("worker", "--monitor"), ("collector", "--results"), ("collector", "--monitor"))
 
@@ -196,7 +211,17 @@ class Endpoints(BadInputTest):
         for role, flag in (*self.FLAGS, ("broker", "--source")):
             with self.subTest(role=role, flag=flag):
                 value = f"zmq:{taken}" if flag == "--source" else taken
-                self.assertIn("in use", self.refuses(self.binary(role, *ROLES[role], flag, value), saying=taken))
+                line = self.refuses(self.binary(role, "--insecure", *ROLES[role], flag, value), saying=taken)
+                self.assertIn("in use", line)
+
+    def test_a_socket_of_the_group_over_tcp_needs_insecure_on_loopback_too(self):
+        connecting = (("broker", "--collector"), ("worker", "--broker"), ("worker", "--collector"), ("collector", "--broker"))
+        for role, flag in (*self.FLAGS, *connecting):
+            for address in ("tcp://127.0.0.1:5555", "tcp://localhost:5555", "tcp://[::1]:5555", "tcp://192.0.2.1:5555",
+                            "ipc://@curfew"):
+                with self.subTest(role=role, flag=flag, address=address):
+                    line = self.refuses(self.binary(role, *ROLES[role], flag, address), saying=address)
+                    self.assertIn("use ipc://PATH or, if everybody who can reach it is trusted, say --insecure", line)
 
     def test_a_bind_that_others_could_reach_needs_insecure(self):
         for role, flag in (*self.FLAGS, ("broker", "--source")):
@@ -205,14 +230,41 @@ class Endpoints(BadInputTest):
                     value = f"zmq:{address}" if flag == "--source" else address
                     self.refuses(self.binary(role, *ROLES[role], flag, value), saying="--insecure")
 
+    def test_messages_and_outcomes_may_pass_over_loopback_and_no_further(self):
+        for address in ("tcp://192.0.2.1:5555", "tcp://127.example.org:5555", "tcp://127.0.0.1:0;192.0.2.1:5555"):
+            for role, flag in (("broker", "--source"), ("collector", "--sink")):
+                with self.subTest(flag=flag, address=address):
+                    line = self.refuses(self.binary(role, flag, f"zmq:{address}"), saying=address)
+                    self.assertIn("use ipc://PATH, a loopback address or, if everybody", line)
+        for role, flag in (("broker", "--source"), ("collector", "--sink")):
+            self.ready(role, flag, f"zmq:{self.free()}")
+
     def test_a_host_name_that_only_looks_like_loopback_is_no_way_out(self):
         for address in ("tcp://127.example.org:*", "tcp://127.0.0.1.example.org:*", "tcp://localhost.example.org:*"):
             with self.subTest(address=address):
                 self.refuses(self.binary("broker", "--events", address), saying=address)
 
-    def test_with_insecure_it_may(self):
-        broker = self.ready("broker", "--insecure", "--events", "tcp://0.0.0.0:*", stdin="pipe")
-        self.assertRegex(broker.endpoints["events"], r"^tcp://0\.0\.0\.0:\d+$")
+    def test_with_insecure_a_group_may_be_all_tcp(self):
+        collector_at = self.free()
+        broker = self.ready("broker", "--insecure", "--events", "tcp://127.0.0.1:*", "--admin", "tcp://127.0.0.1:*",
+                            "--monitor", "tcp://0.0.0.0:*", "--collector", collector_at, "--source", "zmq:tcp://127.0.0.1:*")
+        self.assertRegex(broker.endpoints["monitor"], r"^tcp://0\.0\.0\.0:\d+$")
+        broker_at = broker.endpoints["events"]
+        collector = self.ready("collector", "--insecure", "--results", collector_at, "--broker", broker_at)
+        self.ready("worker", "--insecure", "--handler", "echo", "--broker", broker_at, "--collector", collector_at,
+                   "--tasks", "tcp://127.0.0.1:*", "--control", "tcp://127.0.0.1:*")
+        context = Peers()
+        self.addCleanup(context.close)
+        context.socket(zmq.PUSH, connect=broker.endpoints["source"]).send(b"round the ring")
+        eventually(lambda: collector.out == b"round the ring\n", "the outcome")
+        code, out, _ = self.monitor("--connect", broker.endpoints["monitor"].replace("0.0.0.0", "127.0.0.1"), "stats")
+        self.assertEqual(code, 0, "to ask needs no flag")
+        self.assertIn("completed", out)
+
+    def test_a_worker_that_names_a_tcp_endpoint_is_not_served_by_a_broker_without_insecure(self):
+        broker = self.ready("broker", stdin="pipe")
+        self.ready("worker", "--insecure", "--handler", "echo", "--tasks", "tcp://127.0.0.1:*")
+        broker.says(r"worker_unreachable .*--insecure")
 
     def test_endpoints_that_are_none_are_refused(self):
         for address in ("nope", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:99999", "tcp://127.0.0.1:x",

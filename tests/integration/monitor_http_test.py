@@ -65,9 +65,10 @@ class Serve(HttpTest):
         self.assertEqual(self.get("/stats.json", {"Host": "127.0.0.1.example"})[0], 403)
 
     def test_others_than_this_machine_need_a_token(self):
-        code, _, err = self.monitor("--http", "0.0.0.0:0", "serve")
-        self.assertEqual(code, 64)
-        self.assertIn("--token-file", err)
+        for host in ("0.0.0.0", "127.example.org"):
+            code, _, err = self.monitor("--http", f"{host}:0", "serve")
+            self.assertEqual(code, 64)
+            self.assertIn("--token-file", err)
         self.slow_group(1)
         self.serve("--token-file", self.write("token", "s3cret\n"))
         self.assertEqual(self.get("/stats.json")[0], 401)

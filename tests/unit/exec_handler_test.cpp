@@ -46,7 +46,7 @@ std::string contents(const std::string& path) {
 }
 
 /// As in the third field of its stat; Z for one that is gone.
-char state_of(pid_t pid) {
+char state_in_proc(pid_t pid) {
     const std::string stat = contents("/proc/" + std::to_string(pid) + "/stat");
     const std::size_t name_end = stat.rfind(") ");
     return name_end == std::string::npos ? 'Z' : stat[name_end + 2];
@@ -62,7 +62,7 @@ std::vector<pid_t> processes_of(Seq seq) {
         if (name.find_first_not_of("0123456789") != std::string::npos) continue;
         const std::string environment = std::string(1, '\0') + contents("/proc/" + name + "/environ");
         const pid_t pid = std::stoi(name);
-        if (environment.find(mark) != std::string::npos && state_of(pid) != 'Z') found.push_back(pid);
+        if (environment.find(mark) != std::string::npos && state_in_proc(pid) != 'Z') found.push_back(pid);
     }
     return found;
 }
@@ -93,10 +93,16 @@ protected:
         options.command = std::move(command);
         options.grace = 60s;  // nothing but a test of the grace itself waits for it
         options.on_stderr = [this](const AttemptId&, std::string_view line) { lines_.emplace_back(line); };
+        options.on_stopped_supervisor = [this](const AttemptId&, pid_t, bool killed) {
+            ++(killed ? killed_ : told_to_go_on_);
+        };
         return options;
     }
 
-    void make(ExecOptions options) { handler_ = std::make_unique<ExecHandler>(std::move(options)); }
+    void make(ExecOptions options) {
+        handler_.reset();  // there is one at a time: each leaves the signal mask as it found it
+        handler_ = std::make_unique<ExecHandler>(std::move(options));
+    }
 
     void start(Slot slot, std::string_view payload = {}, Instant deadline_at = kNever) {
         const Work work{.id = {.session = 1, .number = ++seq_ - first_seq_},
@@ -153,6 +159,9 @@ protected:
         EXPECT_TRUE(processes_of(seq_).empty());
     }
 
+    /// Of a handler with one slot that does nothing.
+    static pid_t only_supervisor() { return descendants().front().pid; }
+
     static std::ptrdiff_t open_descriptors() {
         const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc/self/fd"), ::closedir);
         std::ptrdiff_t count = 0;
@@ -166,6 +175,8 @@ protected:
     std::unique_ptr<ExecHandler> handler_;
     std::vector<WorkEnd> ends_;
     Strings lines_;
+    int told_to_go_on_ = 0;  ///< supervisors, after a stop
+    int killed_ = 0;         ///< supervisors, since they did not
     const std::ptrdiff_t descriptors_before_ = open_descriptors();
 };
 
@@ -419,7 +430,7 @@ TEST_F(ExecHandlerTest, WorkThatFinishedBeforeTheStopCountsHoweverLateThatIsNoti
     const Instant deadline_at = Clock::now() + 100ms;
     start(0, "", deadline_at);
     ASSERT_TRUE(becomes_true(
-        [&] { return state_of(supervisor) == 'T' && processes_of(seq_).empty() && Clock::now() > deadline_at; }));
+        [&] { return state_in_proc(supervisor) == 'T' && processes_of(seq_).empty() && Clock::now() > deadline_at; }));
     handler_->stop(Clock::now(), 0);
     ::kill(supervisor, SIGCONT);
     const WorkEnd end = next_end();
@@ -533,24 +544,168 @@ TEST_F(ExecHandlerTest, ADestroyedHandlerLeavesNothing) {
     EXPECT_TRUE(processes_of(seq_).empty());
 }
 
-TEST_F(ExecHandlerTest, WorkDiesWithItsWorker) {
-    ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // the supervisor of the dead worker is to come to us
-    const pid_t worker = ::fork();
-    ASSERT_GE(worker, 0);
-    if (worker == 0) {
-        make(options({"sh", "-c", "trap '' TERM; (setsid sleep 1001 &); sleep 1000; sleep 1000"}));
-        start(0);
-        turn_until([] { return false; });
-        ::_exit(1);
+class DyingWorkerTest : public ExecHandlerTest {
+protected:
+    /// A worker of its own begins this work, and is killed once the condition holds for it.
+    template <typename Condition>
+    void expect_that_work_dies_with_its_worker(const std::string& script, Condition condition) {
+        ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // the supervisor of the dead worker is to come to us
+        const pid_t worker = ::fork();
+        ASSERT_GE(worker, 0);
+        if (worker == 0) {
+            make(options({"sh", "-c", script}));
+            start(0);
+            turn_until([] { return false; });
+            ::_exit(1);
+        }
+        ++seq_;
+        ASSERT_TRUE(becomes_true([&] { return processes_of(seq_).size() == 3 && condition(worker); }));
+        ASSERT_EQ(::kill(worker, SIGKILL), 0);
+        EXPECT_TRUE(becomes_true([&] { return processes_of(seq_).empty(); }));
+        EXPECT_TRUE(becomes_true([&] {
+            for (const Process& process : descendants()) ::waitpid(process.pid, nullptr, WNOHANG);
+            return descendants().empty();
+        }));
     }
-    ++seq_;
-    ASSERT_TRUE(becomes_true([&] { return processes_of(seq_).size() == 3; }));
-    ASSERT_EQ(::kill(worker, SIGKILL), 0);
-    EXPECT_TRUE(becomes_true([&] { return processes_of(seq_).empty(); }));
-    EXPECT_TRUE(becomes_true([&] {
-        for (const Process& process : descendants()) ::waitpid(process.pid, nullptr, WNOHANG);
-        return descendants().empty();
-    }));
+};
+
+TEST_F(DyingWorkerTest, WorkDiesWithItsWorker) {
+    expect_that_work_dies_with_its_worker("trap '' TERM; (setsid sleep 1001 &); sleep 1000; sleep 1000",
+                                          [](pid_t) { return true; });
+}
+
+TEST_F(DyingWorkerTest, WorkDiesWithItsWorkerAlsoWhenItHasStoppedBoth) {
+    const std::string stop_both = "kill -STOP $(cut -d' ' -f4 /proc/$PPID/stat) $PPID";
+    expect_that_work_dies_with_its_worker("trap '' TERM; (setsid sleep 1001 &); " + stop_both + "; sleep 1000; sleep 1",
+                                          [](pid_t worker) {
+                                              const std::vector<Process> found = descendants();
+                                              return std::all_of(found.begin(), found.end(), [&](const Process& one) {
+                                                  const bool ours = one.pid == worker || one.parent == worker;
+                                                  return !ours || state_in_proc(one.pid) == 'T';
+                                              });
+                                          });
+}
+
+TEST_F(ExecHandlerTest, WorkThatStopsItsSupervisorIsStillStoppedAndItsSlotIsUsableAgain) {
+    make(options({"sh", "-c", "[ {} = quick ] && exec echo ok; (setsid sleep 1001 &); kill -STOP $PPID; sleep 1000"}));
+    const pid_t supervisor = only_supervisor();
+    start(0, "slow");
+    ASSERT_TRUE(turn_until([&] { return told_to_go_on_ > 0; }));
+    stop_and_expect_nothing_left();
+    start(0, "quick");
+    EXPECT_EQ(next_end().result, "ok");
+    EXPECT_EQ(only_supervisor(), supervisor) << "it went on, so there was no need for another";
+    EXPECT_EQ(killed_, 0);
+}
+
+TEST_F(ExecHandlerTest, TheDeadlineHoldsForWorkThatStopsItsSupervisor) {
+    const WorkEnd end = run(options({"sh", "-c", "kill -STOP $PPID; sleep 1000"}), "", Clock::now() + 200ms);
+    EXPECT_EQ(end.finish, Finish::stopped);
+    EXPECT_EQ(told_to_go_on_, 1);
+    EXPECT_TRUE(processes_of(seq_).empty());
+}
+
+TEST_F(ExecHandlerTest, ASupervisorThatIsStoppedWithoutWorkStillTakesSome) {
+    make(options({"echo", "x"}));
+    ASSERT_EQ(::kill(only_supervisor(), SIGSTOP), 0);
+    start(0);
+    EXPECT_EQ(next_end().result, "x");
+}
+
+TEST_F(ExecHandlerTest, WorkThatStopsItsSupervisorAgainAndAgainIsKilledWithIt) {
+    make(options(
+        {"sh", "-c", "[ {} = quick ] && exec echo ok; (setsid sleep 1001 &); while :; do kill -STOP $PPID; done"}));
+    for (int i = 0; i < 2; ++i) {
+        start(0, "slow");
+        const WorkEnd end = next_end();
+        EXPECT_EQ(end.finish, Finish::failed);
+        EXPECT_NE(end.error.find("its supervisor was stopped"), std::string::npos) << end.error;
+        EXPECT_TRUE(processes_of(seq_).empty());
+        EXPECT_EQ(killed_, i + 1);
+        start(0, "quick");
+        EXPECT_EQ(next_end().result, "ok");
+    }
+}
+
+/// What holds its supervisor as a debugger does: no signal says so, and no SIGCONT helps. A process of its own does it,
+/// that does not die with the first one.
+const std::string kTracing =
+    "import ctypes, os, sys, time\n"
+    "libc, supervisor = ctypes.CDLL(None), os.getppid()\n"
+    "if os.fork() == 0:\n"
+    "    os.setsid()\n"
+    "    attached = libc.ptrace(16, supervisor, 0, 0) == 0 and os.waitpid(supervisor, 0x40000000)\n"
+    "    open(sys.argv[1], 'w').write('traced' if attached else 'refused')\n"
+    "time.sleep(1000)\n";
+
+class TracedSupervisorTest : public ExecHandlerTest {
+protected:
+    ~TracedSupervisorTest() override { ::unlink(said_.c_str()); }
+
+    void start_tracing(Duration grace) {
+        ExecOptions tracing = options({"python3", "-c", kTracing, said_});
+        tracing.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
+        make(tracing);
+        start(0);
+        ASSERT_TRUE(turn_until([&] { return !contents(said_).empty() || !ends_.empty(); }));
+        if (contents(said_) == "refused") GTEST_SKIP() << "this kernel lets no process trace another (ptrace_scope)";
+    }
+
+    const std::string said_ = "/tmp/curfew-traced-" + std::to_string(first_seq_);
+};
+
+TEST_F(TracedSupervisorTest, WorkThatTracesItsSupervisorIsStoppedWhenItIsToldTo) {
+    start_tracing(0ms);
+    if (IsSkipped()) return;
+    stop_and_expect_nothing_left();
+    EXPECT_EQ(killed_, 1);
+}
+
+TEST_F(TracedSupervisorTest, WorkThatTracesItsSupervisorIsKilledWithItAndItsSlotIsUsableAgain) {
+    start_tracing(60s);
+    if (IsSkipped()) return;
+    const WorkEnd end = next_end();
+    EXPECT_EQ(end.finish, Finish::failed);
+    EXPECT_NE(end.error.find("its supervisor was stopped"), std::string::npos) << end.error;
+    EXPECT_TRUE(processes_of(seq_).empty());
+    start(0);
+    ASSERT_TRUE(turn_until([&] { return handler_->pid(0) != 0; }));
+    stop_and_expect_nothing_left();
+}
+
+TEST_F(TracedSupervisorTest, WorkThatTracesAndKillsItsSupervisorIsKilledToo) {
+    start_tracing(60s);
+    if (IsSkipped()) return;
+    for (const Process& process : descendants()) {
+        if (process.parent == ::getpid()) ::kill(process.pid, SIGKILL);  // not reaped before its tracer is gone
+    }
+    EXPECT_EQ(next_end().error, "its supervisor died");
+    EXPECT_TRUE(processes_of(seq_).empty());
+}
+
+TEST_F(TracedSupervisorTest, ADestroyedHandlerLeavesNothing) {
+    start_tracing(0ms);
+    if (IsSkipped()) return;
+    handler_.reset();
+    EXPECT_TRUE(processes_of(seq_).empty());
+}
+
+TEST_F(ExecHandlerTest, ALoserThatKillsItsSupervisorWhenItIsToStopIsStopped) {
+    make(options({"sh", "-c", "trap 'kill -KILL $PPID' TERM; echo ready >&2; while :; do sleep 0.01; done"}));
+    start(0);
+    wait_for_line("ready");
+    stop_and_expect_nothing_left();
+}
+
+TEST_F(ExecHandlerTest, ADestroyedHandlerLeavesNothingOfAStoppedSupervisor) {
+    make(options({"sh", "-c", "kill -STOP $PPID; sleep 1000"}));
+    const pid_t supervisor = only_supervisor();
+    start(0);
+    ASSERT_TRUE(becomes_true([&] { return state_in_proc(supervisor) == 'T'; }));
+    const Instant destroyed_at = Clock::now();
+    handler_.reset();
+    EXPECT_LT(Clock::now() - destroyed_at, kPatience);
+    EXPECT_TRUE(processes_of(seq_).empty());
 }
 
 TEST_F(ExecHandlerTest, WithoutASupervisorItRefusesToStart) {

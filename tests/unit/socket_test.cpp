@@ -19,6 +19,37 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// Who could be at the other end, as far as it is refused.
+Reach reach_of(const std::string& endpoint, bool to_bind = true) {
+    for (const Reach allowed : {Reach::this_user, Reach::this_machine}) {
+        try {
+            check_endpoint(endpoint, to_bind, allowed);
+            return allowed;
+        } catch (const EndpointError& error) {
+            EXPECT_NE(std::string(error.what()).find("say --insecure"), std::string::npos) << error.what();
+        }
+    }
+    check_endpoint(endpoint, to_bind, Reach::anybody);
+    return Reach::anybody;
+}
+
+TEST(EndpointTest, OnlyAFileKeepsOtherUsersAway) {
+    EXPECT_EQ(reach_of("ipc:///run/x.sock"), Reach::this_user);
+    EXPECT_EQ(reach_of("ipc://@x"), Reach::this_machine);
+    for (const char* host : {"127.0.0.1", "127.1", "localhost", "[::1]"}) {
+        EXPECT_EQ(reach_of("tcp://" + std::string(host) + ":5555"), Reach::this_machine) << host;
+        EXPECT_EQ(reach_of("tcp://" + std::string(host) + ":5555", false), Reach::this_machine) << host;
+    }
+}
+
+TEST(EndpointTest, WhatOnlyLooksLikeLoopbackIsNot) {
+    for (const char* host : {"*", "0.0.0.0", "[::]", "192.0.2.1", "127.example.org", "localhost.example.org", "lo",
+                             "127.0.0.1:0;192.0.2.1", "192.0.2.1:0;127.0.0.1"}) {
+        EXPECT_EQ(reach_of("tcp://" + std::string(host) + ":5555"), Reach::anybody) << host;
+        EXPECT_EQ(reach_of("tcp://" + std::string(host) + ":5555", false), Reach::anybody) << host;
+    }
+}
+
 class SocketTest : public testing::Test {
 protected:
     void SetUp() override { ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0); }
