@@ -77,11 +77,23 @@ void WorkerServer::work(Instant now) {
 }
 
 void WorkerServer::stop(Instant now) {
+    stopping_ = true;
     core_.leave(now);
 }
 
+void WorkerServer::over() {
+    over_ = true;
+    collector_.drop_at_end();
+}
+
+bool WorkerServer::work_has_stopped() const {
+    return std::ranges::all_of(core_.slots(),
+                               [](const SlotState& slot) { return slot.attempt.number == 0 || slot.out_of_service; });
+}
+
 std::optional<int> WorkerServer::finished() const {
-    if (!core_.left() || !collector_.empty()) return std::nullopt;
+    const bool unheard = over_ && stopping_ && work_has_stopped();
+    if (!unheard && !(core_.left() && collector_.empty())) return std::nullopt;
     return core_.worn_out() ? kExitWornOut : kExitOk;
 }
 

@@ -13,7 +13,8 @@ from .exits import Exit
 MAGIC = b"CURFEWB1"
 _PAGE = struct.Struct("<8s31Q")
 
-STATES_OF_AN_END = (2, 3)  # drained, stopped early; 1 is running
+DRAINED, STOPPED_EARLY = 2, 3  # 1 is running
+STATES_OF_AN_END = (DRAINED, STOPPED_EARLY)
 TASK_ENDS = ("completed", "failed", "expired", "cancelled")
 ATTEMPT_ENDS = ("won", "late", "cancelled", "failed", "expired", "lost")
 

@@ -185,7 +185,7 @@ class Group:
 
     def _on_broker_end(self, pid, code, now):
         if code == 0:
-            self._stop(now, FINISH_MARGIN)
+            self._finish(now)
             return
         self._console.error(f"broker (pid {pid}) died ({_describe(code)}): stopping the group")
         self._ending.broker_died = True
@@ -196,7 +196,7 @@ class Group:
         books = self.books()
         if not self._has_broker() or (books is not None and books.state in page.STATES_OF_AN_END):
             self._console.notice(f"{member.name} (pid {pid}) has ended: stopping the group")
-            self._stop(now, FINISH_MARGIN)
+            self._finish(now)
 
     def _on_death(self, member, now, what, who, good_code=False):
         # While the group drains, a worker may find that it has nothing more to do: that is no failure.
@@ -250,6 +250,14 @@ class Group:
         self._console.notice(f"draining, {in_flight} in flight; once more to stop now")
         for member in self._members:
             member.say("drain")
+
+    def _finish(self, now):
+        """A good end. Where the broker has drained all is in the books, and nobody is left to hear the others."""
+        books = self.books()
+        if self._plan.brokers <= 1 and books is not None and books.state == page.DRAINED:
+            for member in self._members:
+                member.say("over")  # before TERM: who stops then waits for no answer
+        self._stop(now, FINISH_MARGIN)
 
     def _stop(self, now, margin):
         if not self._supervises:

@@ -33,6 +33,7 @@ class Process:
 class Plan:
     processes: tuple
     grace: float  # seconds: how long launch waits after TERM before it kills is counted from this
+    brokers: int  # as far as commands tell; one that is hidden in a script is not counted
     books_expected: bool  # a broker that ends well must have left books in our run directory
 
 
@@ -52,7 +53,7 @@ def quick_plan(options, bin_dir):
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True)]
     processes += [Process(f"w{number}", Role.WORKER, tuple(worker)) for number in range(1, options.workers + 1)]
     processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True)]
-    return Plan(tuple(processes), options.grace, books_expected=True)
+    return Plan(tuple(processes), options.grace, brokers=1, books_expected=True)
 
 
 def procfile_plan(options, commands, bin_dir):
@@ -70,7 +71,8 @@ def procfile_plan(options, commands, bin_dir):
             role = Role.OTHER
         processes.append(Process(name, role, ("/bin/sh", "-c", _exec_line(command)), environment,
                                  gets_stdin=role is Role.BROKER, gets_stdout=True))
-    return Plan(tuple(processes), _longest_grace(commands), books_expected=False)
+    brokers = sum(_role_of(command) is Role.BROKER for _, command in commands)
+    return Plan(tuple(processes), _longest_grace(commands), brokers, books_expected=False)
 
 
 def _role_of(command):

@@ -374,6 +374,36 @@ class ExitCodesAndBooks(LaunchTest):
         self.assertIsNone(books.decode(b"X" + whole[1:]))
 
 
+class TheEnd(LaunchTest):
+    """Whether the others are told that it is `over`: that nobody is left to hear them."""
+
+    def lifelines_of(self, launch):
+        self.assertEqual(self.code(launch), 0, self.err(launch))
+        return {name: self.read(f"heard.{name}").split("\n") for name in ("w1", "collector")}
+
+    def others_wait_for(self, line):
+        for name in ("w1", "collector"):
+            self.script(name, [["deaf"], ["touch", f"deaf.{name}"], ["line", line], ["exit", 0]])
+        return [["file", f"deaf.{name}"] for name in ("w1", "collector")]
+
+    def test_all_are_told_that_it_is_over_once_the_broker_has_drained(self):
+        self.script("broker", [*self.others_wait_for("over"), ["books", page((1, 0, 0, 0))], ["exit", 0]])
+        for heard in self.lifelines_of(self.start_quick("--grace", "1h")).values():
+            self.assertRegex("\n".join(heard), r"left broker \d+\nover")
+
+    def test_nobody_is_told_so_where_the_broker_did_not_drain(self):
+        self.script("broker", [*self.others_wait_for("left broker"), ["books", page((1, 0, 0, 0), state=3)], ["exit", 0]])
+        for heard in self.lifelines_of(self.start_quick()).values():
+            self.assertNotIn("over", heard)
+
+    def test_nobody_is_told_so_where_there_is_another_broker(self):
+        self.script("b1", [*self.others_wait_for("left b1"), ["books", page((1, 0, 0, 0))], ["exit", 0]])
+        launch = self.start(self.procfile("b1: curfew-broker", "b2: curfew-broker --run-dir other", "w1: curfew-worker",
+                                          "collector: curfew-collector"))
+        for heard in self.lifelines_of(launch).values():
+            self.assertNotIn("over", heard)
+
+
 class WhatProcessesGet(LaunchTest):
     def test_only_what_was_said_is_passed_on_and_launch_has_two_defaults(self):
         self.broker_ends_with(0)
