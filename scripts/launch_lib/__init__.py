@@ -1,1 +1,1 @@
-"""The parts of scripts/launch.py: options, plan, run directory, books, console, members, group."""
+"""The parts of scripts/launch.py: options, plan, run directory, books, console, members, orphans, group."""

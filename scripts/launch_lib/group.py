@@ -25,6 +25,7 @@ from . import books as page
 from .books import Ending
 from .exits import Exit
 from .member import QUICK_DEATHS, Member, become_subreaper, descendants, signal_all
+from .orphans import Orphans
 from .plan import Role
 
 PROGRESS_EVERY = 0.5  # seconds
@@ -85,6 +86,7 @@ class Group:
         self._console = console
         self._signals = signals
         self._members = [Member(process) for process in plan.processes]
+        self._orphans = Orphans(run_dir.path)
         self._state = State.RUNNING
         self._ending = Ending()
         self._signals_seen = 0
@@ -117,6 +119,7 @@ class Group:
         for member in self._members:
             if member.restart_at is not None and now >= member.restart_at and self._supervises:
                 self._start(member, now)
+        self._kill_orphans(now)
         if not self._supervises:
             self._press_on(now, left)
         if self._console.shows_progress and now >= self._progress_at and self._supervises:
@@ -127,8 +130,9 @@ class Group:
         instants = [member.restart_at for member in self._members if member.restart_at is not None]
         if not self._supervises:
             instants.append(self._kill_at)
-        elif self._console.shows_progress:
-            instants.append(self._progress_at)
+        else:
+            instants += [self._progress_at] if self._console.shows_progress else []
+            instants += [look_at] if (look_at := self._orphans.look_at) is not None else []
         return max(0.0, min(instants) - now) if instants else None
 
     @property
@@ -161,9 +165,17 @@ class Group:
                 return False
             if pid == 0:
                 return True
+            self._orphans.suspect()
             member = next((member for member in self._members if member.pid == pid), None)
             if member is not None:  # else: what a member left behind
                 self._on_end(member, pid, os.waitstatus_to_exitcode(status), now)
+
+    def _kill_orphans(self, now):
+        """As long as the group lives: at its end all that is left goes."""
+        if not self._supervises or (look_at := self._orphans.look_at) is None or now < look_at:
+            return
+        if words := self._orphans.kill({member.pid for member in self._members}):
+            self._console.notice(f"killed work whose worker and supervisor died: {words}")
 
     def _on_end(self, member, pid, code, now):
         is_broker = self._is_broker(member)

@@ -8,7 +8,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 
-from group import GroupTest, eventually, processes_running  # noqa: E402
+from group import GroupTest, command_of, environment_of, eventually, is_over, processes_running  # noqa: E402
 
 LONG_GRACE = ("--grace", "1m")  # above the patience of a test
 
@@ -68,6 +68,70 @@ class TheEndOfAGroup(GroupTest):
         eventually(lambda: self.snapshot("worker"), "a worker that goes on: it was not stopped")
         self.ends_when_over(worker, say)
         self.assertEqual(processes_running(self.sleep), [])
+
+
+class WorkerAndSupervisorKilledTogether(GroupTest):
+    """Work that leaves its session and its parents, when all that would clean up after it is killed at once."""
+
+    ESCAPES = "read -r x; setsid sh -c 'sleep {0} & sleep {0} & wait' & (setsid sleep {0} &) ; sleep {0}"
+
+    def work(self):
+        return processes_running(self.sleep)
+
+    def kill_those_above(self, launch):
+        """The worker and its supervisor, before either can do anything about the other."""
+        worker = self.pid_of("w1")
+        supervisor = next(pid for pid in self.supervisors() if environment_of(pid).get("CURFEW_NAME") == "w1")
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in (worker, supervisor):
+                os.kill(pid, number)
+        launch.says(r"w1 \(pid \d+\) died \(SIGKILL\)")
+
+    def test_their_work_dies_while_the_group_goes_on(self):
+        work = f"case $CURFEW_ATTEMPT in 1) {self.ESCAPES.format(self.sleep)};; *) cat;; esac"
+        launch = self.launch("--workers", "1", "--fanout", "1", "--run-dir", self.run_dir, "--", "sh", "-c", work, stdin="pipe")
+        launch.feed(b"one\n")
+        eventually(lambda: len(self.work()) == 4, "the work and what it started")
+        self.kill_those_above(launch)
+        eventually(lambda: not self.work(), lambda: f"the end of {[(pid, command_of(pid)) for pid in self.work()]}")
+        launch.says(r"killed work whose worker and supervisor died: \w+ \(pid \d+, task \d+-1\)")
+        launch.writes(1)
+        self.assertTrue(launch.alive)
+        launch.end_of_input()
+        self.ends_well(launch)
+        self.assertEqual(launch.lines, ["one"])
+
+    def test_work_that_forks_without_pause_dies_too(self):
+        forks = f"setsid sh -c 'while :; do sleep {self.sleep} & sleep 0.01; done' & sleep {self.sleep}"
+        launch = self.launch("--workers", "1", "--fanout", "1", "--run-dir", self.run_dir, "--", "sh", "-c",
+                             f"case $CURFEW_ATTEMPT in 1) {forks};; *) cat;; esac", stdin="pipe")
+        launch.feed(b"one\n")
+        eventually(lambda: len(self.work()) > 5, "the work and what it started")
+        self.kill_those_above(launch)
+        eventually(lambda: not self.work(), lambda: f"the end of {len(self.work())} processes")
+        launch.end_of_input()
+        self.ends_well(launch)
+
+    def test_work_of_living_supervisors_and_what_a_procfile_left_go_on(self):
+        mine, left = self.sleep + "1", self.sleep + "2"
+        launch = self.launch_procfile(
+            "broker: curfew-broker --fanout 1 --deadline none", "collector: curfew-collector",
+            f"w1: curfew-worker -- sh {self.write('doomed.sh', self.ESCAPES.format(self.sleep))}",
+            f"w2: curfew-worker -- sh {self.write('good.sh', self.ESCAPES.format(mine))}",
+            f"other: sh -c '(setsid sleep {left} &) ; sleep {left}'", stdin="pipe", environment={"CURFEW_TASK": "1-1"})
+        self.workers_are_ready(2)
+        launch.feed(b"one\ntwo\n")
+        for argument, count in ((self.sleep, 4), (mine, 4), (left, 2)):
+            eventually(lambda: len(processes_running(argument)) == count, f"{count} processes with {argument}")
+        doomed, good = self.work(), processes_running(mine) + processes_running(left)
+        self.kill_those_above(launch)
+        launch.says("killed work whose worker and supervisor died")
+        eventually(lambda: all(map(is_over, doomed)), "the end of the work of the dead")
+        self.assertEqual(processes_running(mine) + processes_running(left), good)
+        launch.signal(signal.SIGTERM)
+        launch.says("draining")
+        launch.signal(signal.SIGTERM)
+        self.assertEqual(launch.code(), 143)
 
 
 if __name__ == "__main__":
