@@ -49,6 +49,8 @@ def _run(options, console):
         for flag in ("output", "dead-letters"):
             if flag in options.given:
                 _make_anew(flag, options.given[flag])
+        if plan.remark:
+            console.notice(plan.remark)
         group = Group(plan, run_dir, console, signals)
         ending = group.run()
         books = page.last_books(ending, group.books(), plan.books_expected)

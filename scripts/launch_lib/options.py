@@ -91,6 +91,11 @@ def default_grace():
     return _GRACE if said is None else min(said, values.LONGEST_GRACE)
 
 
+def asked_fanout(text):
+    """What somebody asked for in a flag or in the environment; 0 for nothing that we can judge."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
 def help_text():
     lines = []
     for flag in FLAGS:
@@ -104,6 +109,7 @@ class Options:
     given: dict = field(default_factory=dict)  # flag name -> the text to pass on; True for a switch
     command: Optional[list] = None  # None: there was no '--'
     procfile: Optional[str] = None
+    asked_fanout: int = 0  # 0: it is the default
 
     @property
     def quiet(self):
@@ -191,6 +197,7 @@ def _check_form(options, positional):
         raise usage("no command: give it after '--'")
     if handler is not None and handler not in HANDLERS_WITH_COMMAND and options.command is not None:
         raise usage(f"--handler {handler} takes no COMMAND")
+    options.asked_fanout = asked_fanout(options.given.get("fanout") or os.environ.get("CURFEW_FANOUT", ""))
     if not os.environ.get("CURFEW_FANOUT"):  # the processes look into the environment too
         options.given.setdefault("fanout", DEFAULT_FANOUT)
 

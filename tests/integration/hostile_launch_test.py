@@ -35,7 +35,7 @@ class TheEndOfAGroup(GroupTest):
         self.addCleanup(running.signal, signal.SIGCONT)
 
     def test_a_worker_that_hears_it_is_over_waits_for_no_confirmation(self):
-        collector = self.ready("collector", *LONG_GRACE)
+        collector = self.ready("collector")
         broker = self.ready("broker", "--fanout", "1", "--deadline", "none", stdin="pipe")
         worker, say = self.member("worker", "--handler", "echo")
         self.workers_are_ready(1)
@@ -132,6 +132,100 @@ class WorkerAndSupervisorKilledTogether(GroupTest):
         launch.says("draining")
         launch.signal(signal.SIGTERM)
         self.assertEqual(launch.code(), 143)
+
+
+class UselessMembers(GroupTest):
+    """Groups that lack what they need, with the real broker and collector."""
+
+    BROKER, COLLECTOR = "broker: curfew-broker --deadline none", "collector: curfew-collector"
+
+    def private_group(self, *lines):
+        """In a run directory that nobody is told of."""
+        return self.launch(self.write("Procfile", "\n".join(lines) + "\n"), stdin=b"one\ntwo\n")
+
+    def test_a_group_whose_only_worker_was_none_ends_and_says_so(self):
+        launch = self.private_group(self.BROKER, self.COLLECTOR, "x: true")
+        self.assertEqual(launch.code(), 70, launch.err)
+        launch.says(r"there is no worker: no process of this group is one \(x ended with 0, which is not started again\)")
+
+    def test_a_group_without_a_collector_ends_and_says_so(self):
+        launch = self.private_group(self.BROKER, "w: curfew-worker --handler echo")
+        self.assertEqual(launch.code(), 70, launch.err)
+        launch.says("there is no collector: no process of this group is one, and .*'collector: curfew-collector'")
+
+    def test_a_worker_that_ends_with_0_again_and_again_ends_the_group(self):
+        launch = self.private_group(self.BROKER, self.COLLECTOR, "w: curfew-worker --version")
+        self.assertEqual(launch.code(), 70, launch.err)
+        launch.says(r"w \(pid \d+\) died \(exit 0\), 5 times in a row .*: stopping the group; it is to run until it is told to stop")
+
+    def test_a_group_that_somebody_may_join_waits_and_says_for_what(self):
+        launch = self.launch_procfile(self.BROKER, self.COLLECTOR, "x: true", stdin=b"one\n")
+        launch.says("waiting for a worker, for 2 s: no process of this group is one that runs")
+        self.ready("worker", "--handler", "echo")
+        self.ends_well(launch)
+        self.assertEqual(launch.lines, ["one"])
+
+
+class DeafWork(GroupTest):
+    """Two workers of the deaf kind: see deaf_worker.cpp. Grace is longer than the test, so nobody is replaced."""
+
+    def deaf_group(self, fanout):
+        worker = "curfew-deaf-worker --slots 2 --grace 5m"
+        launch = self.launch_procfile(f"broker: curfew-broker --deadline none --fanout {fanout}", "collector: curfew-collector",
+                                      f"w1: {worker}", f"w2: {worker}", stdin="pipe")
+        self.workers_are_ready(2)
+        launch.feed(self.path("listen").encode() + b"\n")
+        return launch
+
+    def test_a_group_that_waits_for_it_alone_says_so_at_doubling_intervals(self):
+        launch = self.deaf_group(fanout=2)
+        launch.end_of_input()
+        launch.writes(1)
+        for seconds in (2, 4):
+            launch.says(f"launch: waiting for 1 attempt in flight, for {seconds} s: all outcomes are written\n")
+        self.assertGreaterEqual(self.snapshot()["settled_for_s"], 2)
+        self.assertIn("waiting for 1 attempt in flight", self.monitor("stats")[1])
+        self.write("listen", "")
+        self.ends_well(launch)
+
+    def test_a_group_that_waits_for_messages_too_says_nothing(self):
+        launch = self.deaf_group(fanout=2)
+        launch.writes(1)
+        self.assertIsNone(self.broker_until(lambda broker: broker["tasks"]["in_flight"] == 0, "the outcome")["settled_for_s"])
+        self.write("listen", "")
+        launch.end_of_input()
+        self.ends_well(launch)
+        self.assertNotIn("waiting", launch.err)
+
+    def test_a_drain_says_which_tasks_it_waits_for(self):
+        launch = self.deaf_group(fanout=1)
+        self.broker_until(lambda broker: broker["tasks"]["in_flight"] == 1, "the task")
+        launch.signal(signal.SIGTERM)
+        launch.says("launch: waiting for 1 task in flight, for 2 s: the group drains; once more to stop now\n")
+        self.write("listen", "")
+        self.ends_well(launch)
+
+
+class Fanout(GroupTest):
+    SAID = "--fanout 3 is above the number of workers: a task has at most 2 attempts at a time"
+
+    def test_one_above_the_number_of_workers_is_said_once(self):
+        launch = self.launch("--workers", "2", "--fanout", "3", "--handler", "echo", stdin=b"one\ntwo\n")
+        self.ends_well(launch)
+        self.assertEqual(launch.err.count(self.SAID), 1, launch.err)
+        launch = self.launch_procfile("broker: curfew-broker --fanout 3", "collector: curfew-collector",
+                                      *(f"w{n}: curfew-worker --handler echo" for n in (1, 2)), stdin=b"one\n")
+        self.ends_well(launch)
+        self.assertEqual(launch.err.count(self.SAID), 1, launch.err)
+
+    def test_neither_the_default_nor_one_that_others_may_meet_is_said(self):
+        launch = self.launch("--workers", "1", "--handler", "echo", stdin=b"one\n")
+        self.ends_well(launch)
+        self.assertNotIn("fanout", launch.err)
+        launch = self.launch_procfile("broker: curfew-broker --fanout 3 --run-dir " + self.run_dir, "collector: curfew-collector",
+                                      "w: curfew-worker --handler echo", stdin=b"one\n")
+        self.ends_well(launch)
+        self.assertNotIn("fanout", launch.err)
 
 
 if __name__ == "__main__":

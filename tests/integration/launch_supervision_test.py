@@ -25,7 +25,7 @@ PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.e
 PATIENCE = 10.0  # seconds; every wait is for a condition, this only bounds it
 sys.path.insert(0, SCRIPTS)
 
-from launch_lib import books, options, plan  # noqa: E402
+from launch_lib import books, options, plan, waiting  # noqa: E402
 from launch_lib.console import Pace  # noqa: E402
 from launch_lib.exits import Refusal  # noqa: E402
 from launch_lib.member import Deaths  # noqa: E402
@@ -119,7 +119,8 @@ def page(tasks=(0, 0, 0, 0), in_flight=0, attempts=None, attempts_in_flight=0, *
     """The words of a page of books; balanced, unless a word is said otherwise."""
     attempts = attempts or (tasks[0], 0, 0, 0, 0, 0)
     full = [sum(tasks) + in_flight, *tasks, in_flight, sum(attempts) + attempts_in_flight, *attempts, attempts_in_flight, 2]
-    names = {"accepted": 1, "started": 7, "state": 15, "input_size": 16, "input_read": 17, "refused": 18, "left": 20}
+    names = {"accepted": 1, "started": 7, "state": 15, "input_size": 16, "input_read": 17, "refused": 18, "left": 20, "intake_ended": 21,
+             "workers_ready": 22}
     return {**{number: value for number, value in enumerate(full, start=1)},
             **{names[name]: value for name, value in words.items()}}
 
@@ -782,6 +783,36 @@ class Procfiles(LaunchTest):
         self.assertIn("Procfile:1: not a line", self.refuses(self.procfile("a")))
         self.assertIn("no such Procfile", self.refuses("missing"))
         self.assertIn("is a folder", self.refuses("bin"))
+
+
+class Waiting(unittest.TestCase):
+    def books(self, **words):
+        return books.decode(ExitCodesAndBooks._page(page((1, 0, 0, 0), state=1, **words)))
+
+    def test_what_keeps_a_group_comes_from_the_books(self):
+        at_the_end, busy = self.books(attempts_in_flight=1, intake_ended=1), self.books(in_flight=3, attempts_in_flight=4)
+        self.assertEqual(waiting.for_end(at_the_end, False).line(4.2),
+                         "waiting for 1 attempt in flight, for 4 s: all outcomes are written")
+        self.assertIsNone(waiting.for_end(self.books(attempts_in_flight=1), False), "the intake goes on")
+        self.assertIsNone(waiting.for_end(busy, False), "work is no wait")
+        self.assertEqual(waiting.for_end(busy, True).what, "3 tasks in flight")
+        self.assertIsNone(waiting.for_worker(self.books(workers_ready=1), False), "somebody from outside works")
+        self.assertIsNone(waiting.for_worker(self.books(), True))
+        self.assertEqual(waiting.for_worker(self.books(), False).what, "a worker")
+
+    def test_it_is_said_after_2_s_and_then_at_doubling_intervals(self):
+        patience = waiting.Patience()
+        said = [(t / 2, patience.take(t / 2, waiting.Wait(f"{t} of them", "because"))) for t in range(40)]
+        self.assertEqual([at for at, line in said if line], [2, 4, 8, 16])
+        self.assertIsNone(patience.take(20, None))
+        self.assertEqual([patience.take(at, waiting.Wait("it", "because")) for at in (30, 31.5)], [None, None])
+        self.assertEqual(patience.take(33, waiting.Wait("it", "because")), "waiting for it, for 3 s: because")
+
+    def test_a_procfile_with_endpoints_of_its_own_may_be_joined(self):
+        for command, is_open in (("curfew-broker", False), ("curfew-broker --events tcp://127.0.0.1:5000", True),
+                                 ("curfew-broker --config mine", True), ("curfew-broker --run-dir /run/us", True)):
+            found = plan.procfile_plan(options.Options(procfile="Procfile"), [("b", command)], "/bin")
+            self.assertEqual(found.open, is_open, command)
 
 
 class Progress(LaunchTest):
