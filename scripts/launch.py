@@ -12,6 +12,7 @@ import sys
 import traceback
 
 from launch_lib import books as page
+from launch_lib import guard
 from launch_lib.console import Console, has_room_for_progress
 from launch_lib.exits import Exit, Refusal
 from launch_lib.group import Group, Signals
@@ -49,6 +50,7 @@ def _run(options, console):
         for flag in ("output", "dead-letters"):
             if flag in options.given:
                 _make_anew(flag, options.given[flag])
+        _guard(options, plan, console)
         if plan.remark:
             console.notice(plan.remark)
         group = Group(plan, run_dir, console, signals)
@@ -60,6 +62,13 @@ def _run(options, console):
         console.error(words)
     console.books(books.lines() if books else [])
     return page.exit_code(ending, books, plan.books_expected)
+
+
+def _guard(options, plan, console):
+    """Against the end of launch and all of its group at once. Most who cannot have it never need it: they hear it if they ask."""
+    lacking = guard.start(plan.grace)
+    if lacking and options.given.get("log-level") in ("debug", "info"):
+        console.notice(f"no cgroup ({lacking}): work that leaves its parents outlives a kill of launch and the whole group")
 
 
 def _plan(options):
@@ -111,4 +120,6 @@ def _say(text):
 
 
 if __name__ == "__main__":
-    sys.exit(int(main(sys.argv[1:])))
+    code = int(main(sys.argv[1:]))
+    sys.stderr.flush()
+    os._exit(code)  # nothing else is buffered, and to take the interpreter apart takes as long as all of a good end

@@ -78,6 +78,9 @@ _TAIL = """
 With a PROCFILE only --run-dir, --quiet and --log-level have a meaning: say the rest to the processes. PATH then begins
 with the folder of the curfew binaries, and CURFEW_PROCFILE_DIR names the folder of the PROCFILE.
 
+Where it may, launch runs its group in a cgroup (v2) of its own, so that nothing of it outlives even a kill of all its
+processes at once; --log-level info says so where it may not.
+
 The first INT or TERM drains: what is in flight finishes, nothing new is taken. The second stops now.
 
 exit code: 0 every task completed; 1 some did not; 64 wrong usage; 70 the books do not balance, or a process cannot be

@@ -8,8 +8,12 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 
-from group import GroupTest, command_of, environment_of, eventually, is_over, processes_running  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "scripts"))
 
+from group import GroupTest, command_of, environment_of, eventually, is_over, processes_running, processes_with  # noqa: E402
+from launch_lib import guard  # noqa: E402
+
+CGROUP = guard.can_start()
 LONG_GRACE = ("--grace", "1m")  # above the patience of a test
 
 
@@ -132,6 +136,44 @@ class WorkerAndSupervisorKilledTogether(GroupTest):
         launch.says("draining")
         launch.signal(signal.SIGTERM)
         self.assertEqual(launch.code(), 143)
+
+    def group_of(self, launch):
+        """The folder of the cgroup that launch has made, none where it may not."""
+        def find():
+            try:
+                return guard.group_of(launch.pid)
+            except OSError:
+                return None
+        eventually(lambda: self.snapshot(), "the broker, which is started later")
+        return find()
+
+    @unittest.skipUnless(CGROUP, "no cgroup can be made here")
+    def test_with_launch_and_all_of_its_group_killed_too_nothing_is_left(self):
+        work = f"{self.ESCAPES.format(self.sleep)}"
+        launch = self.launch("--workers", "1", "--fanout", "1", "--grace", "0ms", "--run-dir", self.run_dir, "--", "sh", "-c", work,
+                             stdin=b"one\n")
+        eventually(lambda: len(self.work()) == 4, "the work and what it started")
+        group = self.group_of(launch)
+        self.assertIn(f"curfew-{launch.pid}", group)
+        known = [pid for pid in processes_with(self.home) if "curfew" in command_of(pid) or pid == launch.pid]
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in known:
+                os.kill(pid, number)
+        eventually(lambda: not self.work(), lambda: f"the end of {[(pid, command_of(pid)) for pid in self.work()]}")
+        eventually(lambda: not os.path.exists(group), f"the removal of {group}")
+        launch.code()
+        for name in os.listdir(self.run_dir):  # nobody was left to do it
+            os.unlink(os.path.join(self.run_dir, name))
+
+    @unittest.skipUnless(CGROUP, "no cgroup can be made here")
+    def test_the_cgroup_goes_with_the_group_however_it_ends(self):
+        for code, end in ((0, lambda launch: launch.end_of_input()), (75, lambda launch: os.kill(self.pid_of("broker"), signal.SIGKILL))):
+            launch = self.launch("--workers", "1", "--run-dir", self.run_dir, "--handler", "echo", stdin="pipe")
+            group = self.group_of(launch)
+            self.assertTrue(os.path.isdir(group))
+            end(launch)
+            self.assertEqual(launch.code(), code, launch.err)
+            eventually(lambda: not os.path.exists(group), f"the removal of {group}")
 
 
 class UselessMembers(GroupTest):
