@@ -65,10 +65,12 @@ def _run(options, console):
 
 
 def _guard(options, plan, console):
-    """Against the end of launch and all of its group at once. Most who cannot have it never need it: they hear it if they ask."""
+    """Against the end of launch and all of its group at once. Most who cannot have it never need it: who asks hears."""
+    if "CURFEW_TASK" in os.environ:
+        return  # we are somebody's work: his supervisor and his guard see to us
     lacking = guard.start(plan.grace)
     if lacking and options.given.get("log-level") in ("debug", "info"):
-        console.notice(f"no cgroup ({lacking}): work that leaves its parents outlives a kill of launch and the whole group")
+        console.notice(f"no cgroup ({lacking}): work may outlive a kill of launch and its whole group at once")
 
 
 def _plan(options):

@@ -27,7 +27,7 @@ from .exits import Exit
 from .member import QUICK_DEATHS, Member, become_subreaper, descendants, signal_all
 from .orphans import Orphans
 from .plan import Role
-from .waiting import GIVE_UP, Patience, for_end, for_worker
+from .waiting import GIVE_UP, Patience, for_end, for_members, for_worker
 
 PROGRESS_EVERY = 0.5  # seconds
 WATCH_EVERY = 0.5
@@ -89,7 +89,7 @@ class Group:
         self._console = console
         self._signals = signals
         self._members = [Member(process) for process in plan.processes]
-        self._orphans = Orphans(run_dir.path)
+        self._orphans = Orphans(run_dir.path, plan.grace)
         self._state = State.RUNNING
         self._ending = Ending()
         self._signals_seen = 0
@@ -134,10 +134,10 @@ class Group:
 
     def _time_to_next(self, now):
         instants = [member.restart_at for member in self._members if member.restart_at is not None]
+        instants.append(self._watch_at)
         if not self._supervises:
             instants.append(self._kill_at)
         else:
-            instants.append(self._watch_at)
             instants += [self._progress_at] if self._console.shows_progress else []
             instants += [look_at] if (look_at := self._orphans.look_at) is not None else []
         return max(0.0, min(instants) - now) if instants else None
@@ -248,16 +248,23 @@ class Group:
 
     def _watch(self, now):
         """Says what the group waits for when that takes long, and ends one that waits for what cannot come."""
-        if not self._supervises or now < self._watch_at:
+        if now < self._watch_at:
             return
         self._watch_at = now + WATCH_EVERY
+        if not self._supervises:
+            running = [member.name for member in self._members if member.running]
+            self._say(self._patience.take(now, for_members(running, self._kill_at - now)))
+            return
         books = self.books()
         if books is None or books.state in page.STATES_OF_AN_END:
             return
         wait = for_end(books, self._state is State.DRAINING) or for_worker(books, self._may_have(Role.WORKER))
-        if line := self._patience.take(now, wait):
-            self._console.notice(line)
+        self._say(self._patience.take(now, wait))
         self._end_if_lacking(now, books)
+
+    def _say(self, line):
+        if line:
+            self._console.notice(line)
 
     def _may_have(self, role):
         """Whether a process that runs, or will again, has the role, or hides in a script what it is."""
@@ -277,8 +284,8 @@ class Group:
     def _end_lacking(self, role, now):
         ended = [member.name for member in self._members if member.process.role is Role.OTHER and not member.running]
         been = f" ({', '.join(ended[:3])} ended with 0, which is not started again)" if ended else ""
-        self._console.error(f"there is no {role.name.lower()}: no process of this group is one{been}, and in a private run"
-                            f" directory none can join: stopping the group; add a line such as {_EXAMPLES[role]}")
+        self._console.error(f"there is no {role.name.lower()}: no process of this group is one{been}, and in a private"
+                            f" run directory none can join: stopping the group; add a line such as {_EXAMPLES[role]}")
         self._ending.cannot_run = True
         self._stop(now, STOP_MARGIN)
 

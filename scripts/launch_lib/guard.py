@@ -16,7 +16,10 @@ ORDERLY_END = 6.0  # seconds on top of grace: a process whose launch is gone end
 # name does not end the guard. What an inner launch has made goes first.
 _GUARD = """
 read -r _
-populated() { while read -r name value; do [ "$name $value" = "populated 1" ] && return 0; done <cgroup.events; return 1; }
+populated() {
+    while read -r name value; do [ "$name $value" = "populated 1" ] && return 0; done <cgroup.events
+    return 1
+}
 while [ "$1" -gt 0 ] && populated; do sleep 0.1; set -- "$(($1 - 1))"; done
 group=$PWD
 tries=100

@@ -35,7 +35,7 @@ class Plan:
     processes: tuple
     grace: float  # seconds: how long launch waits after TERM before it kills is counted from this
     brokers: int  # as far as commands tell; one that is hidden in a script is not counted
-    open: bool  # somebody outside may be told how to join: by endpoints of the group's own, or a config that we do not read
+    open: bool  # somebody outside may know how to join: by endpoints of its own, or by a config that we do not read
     books_expected: bool  # a broker that ends well must have left books in our run directory
     remark: str = ""  # what is to be said before it starts
 
@@ -76,7 +76,7 @@ def procfile_plan(options, commands, bin_dir):
         processes.append(Process(name, role, ("/bin/sh", "-c", _exec_line(command)), environment,
                                  gets_stdin=role is Role.BROKER, gets_stdout=True))
     brokers = sum(_role_of(command) is Role.BROKER for _, command in commands)
-    workers = sum(process.role in (Role.WORKER, Role.OTHER) for process in processes)  # what hides in a script may be one
+    workers = sum(process.role in (Role.WORKER, Role.OTHER) for process in processes)  # OTHER may be one
     is_open = _is_open(commands)
     return Plan(tuple(processes), _longest_grace(commands), brokers, is_open, books_expected=False,
                 remark="" if is_open else _on_fanout(_fanout_of(commands), workers))
@@ -90,7 +90,8 @@ def _on_fanout(fanout, workers):
     """Different attempts of a task run on different workers. `fanout`: 0 where nobody asked for one."""
     if fanout <= workers:
         return ""
-    return f"--fanout {fanout} is above the number of workers: a task has at most {counted(workers, 'attempt')} at a time"
+    most = counted(workers, "attempt")
+    return f"--fanout {fanout} is above the number of workers: a task has at most {most} at a time"
 
 
 def _fanout_of(commands):
@@ -101,8 +102,10 @@ def _fanout_of(commands):
 
 
 def _is_open(commands):
-    said = [command for _, command in commands] + [value for name, value in os.environ.items() if name.startswith("CURFEW_")]
-    return "CURFEW_CONFIG" in os.environ or any(re.search(r"://|--config|--run-dir|CURFEW_RUN_DIR", text) for text in said)
+    said = [command for _, command in commands]
+    said += [value for name, value in os.environ.items() if name.startswith("CURFEW_")]
+    joinable = re.compile(r"://|--config|--run-dir|CURFEW_RUN_DIR|CURFEW_CONFIG")
+    return "CURFEW_CONFIG" in os.environ or any(map(joinable.search, said))
 
 
 def _exec_line(command):

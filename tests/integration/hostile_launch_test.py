@@ -105,6 +105,18 @@ class WorkerAndSupervisorKilledTogether(GroupTest):
         self.ends_well(launch)
         self.assertEqual(launch.lines, ["one"])
 
+    def test_a_stopped_supervisor_does_not_keep_the_work_of_a_dead_worker(self):
+        work = f"case $CURFEW_ATTEMPT in 1) {self.ESCAPES.format(self.sleep)};; *) cat;; esac"
+        launch = self.launch("--workers", "1", "--fanout", "1", "--run-dir", self.run_dir, "--", "sh", "-c", work, stdin="pipe")
+        launch.feed(b"one\n")
+        eventually(lambda: len(self.work()) == 4, "the work and what it started")
+        worker, supervisor = self.pid_of("w1"), self.supervisors()[0]
+        os.kill(supervisor, signal.SIGSTOP)
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: not self.work() and is_over(supervisor), "the end of the supervisor and of its work")
+        launch.end_of_input()
+        self.ends_well(launch)
+
     def test_work_that_forks_without_pause_dies_too(self):
         forks = f"setsid sh -c 'while :; do sleep {self.sleep} & sleep 0.01; done' & sleep {self.sleep}"
         launch = self.launch("--workers", "1", "--fanout", "1", "--run-dir", self.run_dir, "--", "sh", "-c",

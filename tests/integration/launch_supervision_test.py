@@ -596,6 +596,14 @@ class Signals(LaunchTest):
         self.assertEqual(self.code(launch), 143)
         self.assertIn(f"launch: did not stop in time, killed: w1 (pid {self.started('w1')['pid']})\n", self.err(launch))
 
+    def test_who_is_deaf_to_term_is_named_while_it_is_waited_for(self):
+        self.script("w1", [["deaf"], ["touch", "deaf"], ["wait"]])
+        self.script("broker", [["file", "deaf"], ["books", page((1, 0, 0, 0))], ["exit", 0]])
+        launch = self.start_quick("--grace", "1h")
+        self.says(launch, "launch: waiting for the end of w1, for 2 s: told to stop; killed in 36")
+        eventually(lambda: launch.poll() is not None or launch.terminate(), "the end: all signals but the first say so")
+        self.assertEqual(self.code(launch), 143)
+
     def test_a_third_signal_ends_the_patience(self):
         self.script("broker", [["deaf"], ["books", page()], ["touch", "up"], ["wait"]])
         launch = self.start_quick("--grace", "1h")
@@ -809,11 +817,17 @@ class Waiting(unittest.TestCase):
 
     def test_it_is_said_after_2_s_and_then_at_doubling_intervals(self):
         patience = waiting.Patience()
-        said = [(t / 2, patience.take(t / 2, waiting.Wait(f"{t} of them", "because"))) for t in range(40)]
+        said = [(t / 2, patience.take(t / 2, waiting.Wait("kind", f"{t} of them", "because"))) for t in range(40)]
         self.assertEqual([at for at, line in said if line], [2, 4, 8, 16])
         self.assertIsNone(patience.take(20, None))
-        self.assertEqual([patience.take(at, waiting.Wait("it", "because")) for at in (30, 31.5)], [None, None])
-        self.assertEqual(patience.take(33, waiting.Wait("it", "because")), "waiting for it, for 3 s: because")
+        self.assertEqual([patience.take(at, waiting.Wait("kind", "it", "because")) for at in (30, 31.5)], [None, None])
+        self.assertEqual(patience.take(33, waiting.Wait("kind", "it", "because")), "waiting for it, for 3 s: because")
+
+    def test_who_does_not_stop_is_named_with_the_time_of_the_kill(self):
+        self.assertEqual(waiting.for_members(["w1", "w2"], 3598.2).line(2),
+                         "waiting for the end of w1, w2, for 2 s: told to stop; killed in 3598 s")
+        self.assertIsNone(waiting.for_members(["w1"], 1.0), "soon over")
+        self.assertIsNone(waiting.for_members([], 3598.2))
 
     def test_a_procfile_with_endpoints_of_its_own_may_be_joined(self):
         for command, is_open in (("curfew-broker", False), ("curfew-broker --events tcp://127.0.0.1:5000", True),
