@@ -15,6 +15,7 @@ struct Attempt {
     std::uint8_t doubt = 0;                       ///< rounds of the token that could not account for it
     bool lose_asked = false;                      ///< the collector has been asked to end it as lost
     bool hedge = false;                           ///< started because the earlier ones were slow
+    bool recalled = false;                        ///< a recall of it is under way
     bool awaited = false;                         ///< a winner whose result a new collector may still need
     Instant started_at{};
     Instant cancelled_at{};

@@ -32,8 +32,9 @@ Dispatcher::Dispatcher(const Config& config) : config_(config), hedging_(config.
 // ---- intake --------------------------------------------------------------------------------------------------------
 
 bool Dispatcher::wants_message() const {
-    return collector_synced() && !intake_ended_ && !paused_ && ledger_.tasks_in_flight() < config_.window &&
-           ledger_.payload_bytes() < config_.window_bytes && roster_.has_credit();
+    return collector_synced() && gathered_ && !intake_ended_ && !paused_ &&
+           ledger_.tasks_in_flight() < config_.window && ledger_.payload_bytes() < config_.window_bytes &&
+           roster_.has_credit();
 }
 
 Seq Dispatcher::accept(Instant now, std::string_view payload, std::optional<std::string> id) {
@@ -43,8 +44,17 @@ Seq Dispatcher::accept(Instant now, std::string_view payload, std::optional<std:
     hedging_.task_accepted();
     Task& task = *ledger_.task(seq);
     task.released = hedging_.race() ? config_.fanout : 1;
-    if (!start_due(now, seq, task)) wait_for_worker(seq, task, false);
+    if (!start_due(now, seq, task)) wait_for_worker(seq, task);
     return seq;
+}
+
+/// A group's first messages would all go to those workers that happen to be ready first.
+void Dispatcher::gather(Instant now) {
+    if (gathered_) return;
+    const std::size_t ready = roster_.ready();
+    if (ready > 0 && first_ready_at_ == kNever) first_ready_at_ = now;
+    const bool waited = first_ready_at_ != kNever && now >= first_ready_at_ + kGathering;
+    gathered_ = ready >= config_.await_workers || waited;
 }
 
 bool Dispatcher::cancel_task(Instant now, Seq seq) {
@@ -78,16 +88,22 @@ bool Dispatcher::start_due(Instant now, Seq seq, Task& task) {
 }
 
 void Dispatcher::start(Instant now, Seq seq, Task& task, WorkerSession& worker) {
+    const bool came_back = task.came_back();
     const AttemptId id = ledger_.start(now, seq, worker.session);
-    if (task.hedges_due > 0) {
+    Attempt& attempt = *ledger_.attempt(id);
+    if (!came_back && task.hedges_due > 0) {
         --task.hedges_due;
-        ledger_.attempt(id)->hedge = true;
+        attempt.hedge = true;
     }
-    started_.push_back({id.session, id.number, task.started});
-    if (!hedging_.race() && task.alive.size() < config_.fanout) {
-        const Instant hedge_at = now + hedging_.delay();
-        if (std::exchange(task.hedge_at, hedge_at) != hedge_at) hedges_.set(hedge_at, seq);  // once for two of a turn
-    }
+    started_.push_back({id.session, id.number, attempt.ordinal});
+    note_start(now, worker);
+    restart_hedge_timer(now, seq, task);
+}
+
+void Dispatcher::restart_hedge_timer(Instant now, Seq seq, Task& task) {
+    if (hedging_.race() || task.alive.size() >= config_.fanout) return;
+    const Instant hedge_at = now + hedging_.delay();
+    if (std::exchange(task.hedge_at, hedge_at) != hedge_at) hedges_.set(hedge_at, seq);  // once for two of a turn
 }
 
 /// Writes what has just been started: once, however many workers run it.
@@ -117,43 +133,62 @@ void Dispatcher::hand_over(Instant now, Seq seq, const Task& task) {
     started_.clear();
 }
 
-void Dispatcher::wait_for_worker(Seq seq, Task& task, bool first) {
+void Dispatcher::wait_for_worker(Seq seq, Task& task) {
     if (std::exchange(task.waiting, true)) return;
-    fruitless_ = 0;
-    if (first) {
-        waiting_.push_front(seq);
-    } else {
-        waiting_.push_back(seq);
-    }
+    waiting_.fruitless = 0;
+    waiting_.seqs.push_back(seq);
+}
+
+/// What is tried again goes before all that waits.
+void Dispatcher::try_again(Seq seq, Task& task) {
+    if (std::exchange(task.again, true)) return;
+    again_.fruitless = 0;
+    again_.seqs.push_back(seq);
+}
+
+/// A worker may take something that it could not take before, or another task.
+void Dispatcher::something_changed() {
+    again_.fruitless = waiting_.fruitless = 0;
+    recall_fruitless_ = false;
+}
+
+/// A free slot belongs first to what is tried again or came back, then to what stands behind busy slots, then to those
+/// that still wait, and to new messages last.
+void Dispatcher::start_waiting(Instant now) {
+    start_from(now, again_, &Task::again);
+    look_who_stands(now);
+    recall_standing(now);
+    start_from(now, waiting_, &Task::waiting);
 }
 
 /// Tries those that wait, in their order; who finds no worker goes to the end of the queue, and is not asked again
 /// before something has changed. A turn has a bound on how many it asks in vain; the rest follow in the next.
-void Dispatcher::start_waiting(Instant now) {
-    for (std::size_t vain = 0; vain < kMostVain && fruitless_ < waiting_.size() && roster_.has_credit();) {
-        const Seq seq = waiting_.front();
-        waiting_.pop_front();
+void Dispatcher::start_from(Instant now, Queue& queue, bool Task::*stands_in) {
+    for (std::size_t vain = 0; vain < kMostVain && queue.hopeful() && roster_.has_credit();) {
+        const Seq seq = queue.seqs.front();
+        queue.seqs.pop_front();
         Task* task = ledger_.task(seq);
         if (task == nullptr) continue;
-        task->waiting = false;
+        task->*stands_in = false;
         if (start_due(now, seq, *task)) continue;
-        task->waiting = true;
-        waiting_.push_back(seq);
-        ++fruitless_;
+        task->*stands_in = true;
+        queue.seqs.push_back(seq);
+        ++queue.fruitless;
         ++vain;
     }
-    if (waiting_.size() > 2 * ledger_.tasks_in_flight() + 64) {
-        std::erase_if(waiting_, [&](Seq seq) { return ledger_.task(seq) == nullptr; });
-        fruitless_ = 0;
+    if (queue.seqs.size() > 2 * ledger_.tasks_in_flight() + 64) {
+        std::erase_if(queue.seqs, [&](Seq seq) { return ledger_.task(seq) == nullptr; });
+        queue.fruitless = 0;
     }
 }
 
 // ---- ending --------------------------------------------------------------------------------------------------------
 
 /// True if the attempt held a credit, which the caller is to give back.
-bool Dispatcher::end_attempt(Instant now, const WorkerSession& worker, AttemptNumber number, End end,
+bool Dispatcher::end_attempt(Instant now, WorkerSession& worker, AttemptNumber number, End end,
                              std::string_view error) {
     const AttemptId id{worker.session, number};
+    if (ledger_.attempt(id)->recalled) end_recall(worker, number);
     const Attempt attempt = ledger_.end(id, end, worker.name, error);
     const bool given_back = mutated(Mutant::credit_given_early) && attempt.state == AttemptState::cancelling;
     const bool held_credit = attempt.state != AttemptState::reported && !given_back;
@@ -167,6 +202,19 @@ bool Dispatcher::end_attempt(Instant now, const WorkerSession& worker, AttemptNu
     // The winner without its result: a new collector never got it.
     if (task->state == TaskState::decided && task->winner == id) ledger_.reopen(*task);
     task_lost_attempt(now, attempt.seq, *task, end, error);
+    return held_credit;
+}
+
+/// It had not begun, and is placed anew: nothing is learned from it, and nothing is told of it.
+bool Dispatcher::end_returned(Instant now, WorkerSession& worker, AttemptNumber number) {
+    const AttemptId id{worker.session, number};
+    if (ledger_.attempt(id)->recalled) end_recall(worker, number);
+    const Attempt attempt = ledger_.end_returned(id, worker.name);
+    const bool held_credit = attempt.state != AttemptState::reported;
+    Task* task = ledger_.task(attempt.seq);
+    if (task == nullptr || mutated(Mutant::returned_not_replaced)) return held_credit;
+    if (task->state == TaskState::decided && task->winner == id) ledger_.reopen(*task);
+    task_lost_attempt(now, attempt.seq, *task, End::cancelled, {});
     return held_credit;
 }
 
@@ -194,7 +242,7 @@ void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, st
     const bool replace_failed = end == End::failed && task.failures + alive + pending < config_.attempts;
     const bool nothing_else = alive + pending == 0;
     if (end == End::lost || replace_failed || nothing_else) ++task.released;
-    if (due(task) > 0) wait_for_worker(seq, task, true);
+    if (due(task) > 0) try_again(seq, task);
 }
 
 void Dispatcher::call_home(Instant now, AttemptId id, CancelReason reason) {
@@ -277,7 +325,9 @@ Task* Dispatcher::task_of_hedge(Seq seq, Instant due_at) {
     Task* task = ledger_.task(seq);
     if (task == nullptr || task->hedge_at != due_at) return nullptr;
     const auto alive = static_cast<std::uint32_t>(task->alive.size());
-    const bool room = alive > 0 && alive + (task->released - task->started) < config_.fanout;
+    // Where all that is alive comes back, none of it runs: the time before the hedge begins when one does.
+    const bool runs = std::ranges::any_of(task->alive, [&](AttemptId id) { return !ledger_.attempt(id)->recalled; });
+    const bool room = runs && alive + (task->released - task->started) < config_.fanout;
     if (room && task->state == TaskState::open && !task->expired) return task;
     task->hedge_at = kNever;
     return nullptr;
@@ -289,7 +339,7 @@ bool Dispatcher::start_hedge(Instant now, Seq seq, Task& task) {
     task.hedge_at = kNever;
     ++task.released;
     ++task.hedges_due;
-    if (!start_due(now, seq, task)) wait_for_worker(seq, task, false);
+    if (!start_due(now, seq, task)) wait_for_worker(seq, task);
     return true;
 }
 
@@ -318,6 +368,8 @@ void Dispatcher::start_hedges(Instant now) {
 
 void Dispatcher::turn(Instant now) {
     judge_silence(now);
+    gather(now);
+    repeat_recalls(now);
     deadlines_.fire(now, [&](Seq seq) { on_deadline(now, seq); });
     start_hedges(now);
     deadlines_.sweep([&](Seq seq, Instant) {
@@ -329,10 +381,12 @@ void Dispatcher::turn(Instant now) {
 }
 
 Instant Dispatcher::next_deadline() const {
-    if (fruitless_ < waiting_.size() && roster_.has_credit()) return Instant::min();
+    if ((again_.hopeful() || waiting_.hopeful()) && roster_.has_credit()) return Instant::min();
+    const bool gathering = !gathered_ && first_ready_at_ != kNever;
     const Instant withheld = hedging_.has_token() ? withheld_.next() : kNever;
     return std::min({deadlines_.next(), hedges_.next(), withheld, ping_at_, token_at_, silence_at_, ack_at_,
-                     quick_tick_at_, confirm_at_, sender_.next_deadline(config_.heartbeat)});
+                     quick_tick_at_, confirm_at_, stand_look_at_, repeat_at_,
+                     gathering ? first_ready_at_ + kGathering : kNever, sender_.next_deadline(config_.heartbeat)});
 }
 
 }  // namespace curfew

@@ -39,6 +39,9 @@ public:
         std::uint64_t window_bytes = 256ULL << 20;  ///< most payload bytes in flight
         std::optional<Duration> deadline = std::chrono::seconds(30);
         Hedging::Config hedging;
+        /// Workers that are expected at the start: messages are taken when so many are ready, or kGathering after the
+        /// first of them.
+        std::uint32_t await_workers = 0;
         Duration heartbeat =
             std::chrono::seconds(1);  ///< the workers'; pings go twice as often, silence is three times that
         /// What a worker that died had in its slots, none if nobody knows. Asked once for each death.
@@ -73,6 +76,10 @@ public:
     void receive(Instant now, std::string_view frame);
     /// True while another message may be taken from the source: a task never waits in here for a worker's credit.
     [[nodiscard]] bool wants_message() const;
+    static constexpr Duration kGathering = std::chrono::milliseconds(500);
+    /// What has not begun stands when no work has ended at its worker for so long: twice what is sent ahead of quick
+    /// work; less would recall at the end of each burst.
+    static constexpr Duration kStands = std::chrono::milliseconds(10);
     Seq accept(Instant now, std::string_view payload, std::optional<std::string> id = {});
     /// No more messages will come: at the end of the source, or in a drain.
     void end_intake() { intake_ended_ = true; }
@@ -127,7 +134,7 @@ private:
     void receive_from_worker(Instant now, const wire::Envelope& envelope);
     void on_hello(Instant now, const wire::Hello& hello);
     void on_heartbeat(Instant now, Session session, const wire::Heartbeat& heartbeat);
-    void leave(WorkerSession& worker, bool died);
+    void leave(Instant now, WorkerSession& worker, bool died);
     void close_if_empty(WorkerSession& worker);
     /// Whether confirmations go now, whatever else does; calls up the sessions for which some wait.
     bool release_confirmations(Instant now);
@@ -157,8 +164,32 @@ private:
 
     // Tasks (dispatcher.cpp).
     bool decide(Instant now, Seq seq, AttemptId winner);
-    bool end_attempt(Instant now, const WorkerSession& worker, AttemptNumber number, End end, std::string_view error);
+    bool end_attempt(Instant now, WorkerSession& worker, AttemptNumber number, End end, std::string_view error);
+    bool settle(Seq seq, Outcome outcome);
+    bool end_returned(Instant now, WorkerSession& worker, AttemptNumber number);
     void give_back(WorkerSession& worker, std::uint32_t credits);
+    void something_changed();
+    void gather(Instant now);
+
+    // What stands behind busy slots (dispatcher_recall.cpp).
+    void note_start(Instant now, WorkerSession& worker);
+    void note_progress(Instant now, WorkerSession& worker, AttemptNumber begun);
+    void look_who_stands(Instant now);
+    void recall_standing(Instant now);
+    struct Standing {
+        Seq seq = 0;
+        AttemptId id;
+    };
+    void list_standing(const WorkerSession& worker, std::vector<Standing>& list);
+    void recall(Instant now, const Standing& standing, WorkerSession& target);
+    void end_recall(WorkerSession& worker, AttemptNumber number);
+    void end_recalls(Instant now, WorkerSession& worker, std::uint64_t upto_round, bool begun);
+    void count_token(Instant now, WorkerSession& worker, std::uint64_t token_round);
+    void let_go(RecallUnderWay& recall);
+    void send_recall(Instant now, WorkerSession& worker, RecallUnderWay& recall);
+    void repeat_recalls(Instant now);
+    void restart_hedge_timer(Instant now, Seq seq, Task& task);
+    void on_record(Instant now, const wire::Answered& answered);
     void learn(WorkerSession* worker, Duration took);
     void task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error);
     void call_home(Instant now, AttemptId id, CancelReason reason);
@@ -175,7 +206,8 @@ private:
     bool start_due(Instant now, Seq seq, Task& task);
     void start(Instant now, Seq seq, Task& task, WorkerSession& worker);
     void hand_over(Instant now, Seq seq, const Task& task);
-    void wait_for_worker(Seq seq, Task& task, bool first);
+    void wait_for_worker(Seq seq, Task& task);
+    void try_again(Seq seq, Task& task);
     void start_waiting(Instant now);
 
     Config config_;
@@ -193,9 +225,23 @@ private:
     TimerHeap deadlines_;
     TimerHeap hedges_;
     TimerHeap withheld_;  ///< hedges that were due and found no token
-    std::deque<Seq>
-        waiting_;  ///< tasks with attempts due, for which there was no worker; those tried again stand in front
-    std::size_t fruitless_ = 0;  ///< tasks at the back of waiting_ that have found no worker since anything changed
+    /// Tasks with attempts due, for which there was no worker.
+    struct Queue {
+        std::deque<Seq> seqs;
+        std::size_t fruitless = 0;  ///< at its back: they have found no worker since anything changed
+        [[nodiscard]] bool hopeful() const { return fruitless < seqs.size(); }
+    };
+    void start_from(Instant now, Queue& queue, bool Task::*stands_in);
+    Queue again_;                      ///< what is tried again or came back: goes first
+    Queue waiting_;                    ///< the others
+    Instant first_ready_at_ = kNever;  ///< of the workers
+    bool gathered_ = false;
+
+    std::vector<Session> standing_;   ///< sessions that stand, or did a moment ago
+    std::vector<Session> recalling_;  ///< sessions with recalls under way
+    bool recall_fruitless_ = true;    ///< nothing has changed since nothing was found to recall
+    Instant stand_look_at_ = kNever;
+    Instant repeat_at_ = kNever;  ///< the first of the recalls under way
 
     Incarnation collector_ = 0;
     Instant collector_heard_at_{};

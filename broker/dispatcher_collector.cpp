@@ -52,7 +52,8 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
         if constexpr (std::is_same_v<R, wire::Synced> || std::is_same_v<R, wire::Decided> ||
                       std::is_same_v<R, wire::Settled> || std::is_same_v<R, wire::Ended> ||
                       std::is_same_v<R, wire::Admitted> || std::is_same_v<R, wire::Refused> ||
-                      std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Bye>) {
+                      std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Answered> ||
+                      std::is_same_v<R, wire::Bye>) {
             on_record(now, record);
         } else {
             ++counts_.malformed;
@@ -109,6 +110,7 @@ void Dispatcher::forget_old_collector(Instant now) {
         lose_all(now, worker);
         close_if_empty(worker);
     }
+    for (const auto& [session, worker] : roster_.sessions()) end_recalls(now, *worker, UINT64_MAX, false);
     ledger_.sessions().for_each([](Session, const std::unique_ptr<SessionBooks>& books) {
         books->open.for_each([](AttemptNumber, Attempt& attempt) {
             attempt.doubt = 0;
@@ -158,7 +160,10 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
 
 void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
     const Seq last = ledger_.last_seq();
-    if (decided.count == 0 || decided.step == 0 || decided.seq > last) ++counts_.surprises;
+    if (decided.count == 0 || decided.step == 0 || decided.seq > last || decided.count > ledger_.tasks_in_flight()) {
+        ++counts_.surprises;
+        return;
+    }
     std::uint32_t credits = 0;
     Seq seq = decided.seq;
     for (std::uint64_t i = 0; i < decided.count && decided.step > 0 && seq <= last; ++i) {
@@ -167,7 +172,10 @@ void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
         if (decided.step > last - seq) break;
         seq += decided.step;
     }
-    if (WorkerSession* worker = roster_.find(decided.session)) give_back(*worker, credits);
+    if (WorkerSession* worker = roster_.find(decided.session)) {
+        note_progress(now, *worker, decided.number + decided.count - 1);
+        give_back(*worker, credits);
+    }
 }
 
 /// True if a credit is to be given back: a winner that waits for the sink holds none. With --keep-order it may wait for
@@ -196,25 +204,30 @@ bool Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
 void Dispatcher::give_back(WorkerSession& worker, std::uint32_t credits) {
     if (credits == 0) return;
     roster_.give_back(worker, credits);
-    fruitless_ = 0;
+    something_changed();
 }
 
 void Dispatcher::on_record(Instant, const wire::Settled& settled) {
     for (const Interval& range : settled.seqs) {
-        for (Seq seq = range.first; seq <= range.last && seq <= ledger_.last_seq(); ++seq) {
-            const Task* task = ledger_.task(seq);
-            if (task == nullptr || task->state != TaskState::decided) {
-                ++counts_.surprises;
-                continue;
-            }
-            if (const Attempt* won = ledger_.attempt(task->winner); won != nullptr && won->hedge) hedging_.won();
-            const AttemptId winner = ledger_.settle(seq, settled.outcome);
-            WorkerSession* worker = winner.session == 0 ? nullptr : roster_.find(winner.session);
-            if (worker == nullptr) continue;
-            tell(*worker).confirms.insert(winner.number);
-            if (worker->state == SessionState::lingering) close_if_empty(*worker);
-        }
+        std::uint64_t settled_now = 0;
+        ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
+            if (settle(seq, settled.outcome)) ++settled_now;
+        });
+        if (settled_now <= range.last - range.first) ++counts_.surprises;
     }
+}
+
+/// False if the task is not decided.
+bool Dispatcher::settle(Seq seq, Outcome outcome) {
+    const Task* task = ledger_.task(seq);
+    if (task->state != TaskState::decided) return false;
+    if (const Attempt* won = ledger_.attempt(task->winner); won != nullptr && won->hedge) hedging_.won();
+    const AttemptId winner = ledger_.settle(seq, outcome);
+    WorkerSession* worker = winner.session == 0 ? nullptr : roster_.find(winner.session);
+    if (worker == nullptr) return true;
+    tell(*worker).confirms.insert(winner.number);
+    if (worker->state == SessionState::lingering) close_if_empty(*worker);
+    return true;
 }
 
 void Dispatcher::on_record(Instant now, const wire::Ended& ended) {
@@ -228,13 +241,19 @@ void Dispatcher::on_record(Instant now, const wire::Ended& ended) {
     std::uint32_t credits = 0;
     for (Interval range : ended.numbers) {
         range.last = std::min(range.last, books->last_number);
-        for (AttemptNumber number = range.first; number <= range.last; ++number) {
-            const bool open = books->open.contains(number);
-            if (open && end_attempt(now, *worker, number, ended.end, ended.error)) ++credits;
-        }
+        books->open.for_each_within(range.first, range.last, [&](AttemptNumber number) {
+            const bool held_credit = ended.returned != 0 ? end_returned(now, *worker, number)
+                                                         : end_attempt(now, *worker, number, ended.end, ended.error);
+            if (held_credit) ++credits;
+        });
+        // What was called home may have waited behind others; what ended by itself has begun, and all before it.
+        const bool by_itself = ended.end == End::late || ended.end == End::failed;
+        const bool ran = by_itself || range.first <= worker->begun_upto + worker->slots;
+        if (ended.returned == 0 && ended.end != End::lost && ran)
+            note_progress(now, *worker, by_itself ? range.last : range.first);
         tell(*worker).confirms.insert(range);
     }
-    fruitless_ = 0;
+    something_changed();
     give_back(*worker, credits);
 }
 

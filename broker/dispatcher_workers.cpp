@@ -33,6 +33,15 @@ void add_cancels(wire::Writer& writer, std::vector<AttemptNumber>&& noted, Cance
     if (!cancel.numbers.empty()) writer.add(cancel);
 }
 
+void add_recall(wire::Writer& writer, WorkerSession& worker) {
+    if (worker.recall_due.empty()) return;
+    std::ranges::sort(worker.recall_due);
+    wire::Recall recall{++worker.recall_round, {}};
+    for (const AttemptNumber number : worker.recall_due) append_number(recall.numbers, number);
+    writer.add(recall);
+    worker.recall_due = {};
+}
+
 }  // namespace
 
 // ---- admission -----------------------------------------------------------------------------------------------------
@@ -80,7 +89,7 @@ void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
         // It has started anew, or it has given its session up: either way nobody is in the old one.
         const bool died = hello.worker != known->worker;
         if (died) ++counts_.workers_died;
-        leave(*known, died);
+        leave(now, *known, died);
     }
     WorkerSession& worker = roster_.admit(now, hello);
     silence_at_ = std::min(silence_at_, now + 3 * config_.heartbeat);
@@ -105,17 +114,18 @@ void Dispatcher::on_heartbeat(Instant now, Session session, const wire::Heartbea
         return;
     }
     worker->last_heard = now;
-    if (std::exchange(worker->slots_in_service, heartbeat.slots) == 0) fruitless_ = 0;
+    if (std::exchange(worker->slots_in_service, heartbeat.slots) < heartbeat.slots) something_changed();
     if (heartbeat.credit != 0) {
-        if (heartbeat.credit > worker->credit) fruitless_ = 0;
+        if (heartbeat.credit > worker->credit) something_changed();
         worker->credit = heartbeat.credit;
         worker->most_credit = std::max(worker->most_credit, worker->credit);
     }
     if (worker->state == SessionState::admitted) {
         worker->state = SessionState::ready;
-        fruitless_ = 0;
+        something_changed();
     }
     roster_.changed(*worker);
+    if (worker->holds_more_than_slots()) stand_look_at_ = std::min(stand_look_at_, worker->quiet_since + kStands);
     if (worker->state >= SessionState::leaving) tell(*worker).gone_due = true;
 }
 
@@ -131,7 +141,7 @@ void Dispatcher::judge_silence(Instant now) {
                 silence_at_ = std::min(silence_at_, silent_at);
             } else {
                 ++counts_.workers_silent;
-                leave(*worker, false);
+                leave(now, *worker, false);
             }
         }
     }
@@ -144,32 +154,33 @@ void Dispatcher::judge_silence(Instant now) {
     for (const Session session : empty) close_if_empty(*roster_.find(session));
 }
 
-void Dispatcher::worker_died(Instant, std::string_view name, std::uint32_t pid) {
+void Dispatcher::worker_died(Instant now, std::string_view name, std::uint32_t pid) {
     WorkerSession* worker = roster_.by_name(name);
     if (worker == nullptr || worker->pid != pid || worker->state >= SessionState::leaving) return;
     ++counts_.workers_died;
-    leave(*worker, true);
+    leave(now, *worker, true);
 }
 
-void Dispatcher::worker_left(Instant, std::string_view name, std::uint32_t pid) {
+void Dispatcher::worker_left(Instant now, std::string_view name, std::uint32_t pid) {
     WorkerSession* worker = roster_.by_name(name);
     if (worker == nullptr || worker->pid != pid || worker->state >= SessionState::leaving) return;
     ++counts_.workers_left;
-    leave(*worker,
+    leave(now, *worker,
           true);  // a worker that means to leave ends its work first: what is still open when it goes may be why
 }
 
-void Dispatcher::on_record(Instant, const wire::Bye& bye) {
+void Dispatcher::on_record(Instant now, const wire::Bye& bye) {
     WorkerSession* worker = roster_.find(bye.session);
     if (worker == nullptr || worker->state >= SessionState::leaving) return;
     ++counts_.workers_left;
-    leave(*worker, false);
+    leave(now, *worker, false);
 }
 
-void Dispatcher::leave(WorkerSession& worker, bool died) {
+void Dispatcher::leave(Instant now, WorkerSession& worker, bool died) {
     if (worker.state >= SessionState::leaving) return;
     worker.state = SessionState::leaving;
     roster_.changed(worker);
+    end_recalls(now, worker, UINT64_MAX, false);
     worker.died = died;
     worker.blames = died && collector_synced();  // else nobody knows what has ended meanwhile
     if (worker.blames && config_.what_ran) {
@@ -182,7 +193,7 @@ void Dispatcher::leave(WorkerSession& worker, bool died) {
     }
     tell(worker).gone_due = true;
     if (collector_state_ != CollectorState::unknown) to_collector_.add(wire::SessionGone{worker.session});
-    if (mutated(Mutant::lost_without_echo)) lose_all(worker.last_heard, worker);
+    if (mutated(Mutant::lost_without_echo)) lose_all(now, worker);
 }
 
 /// The collector's echo: nothing of this session will be judged any more. What is open is lost, but for winners.
@@ -190,12 +201,10 @@ void Dispatcher::on_record(Instant now, const wire::Refused& refused) {
     WorkerSession* worker = roster_.find(refused.session);
     if (worker == nullptr || worker->state != SessionState::leaving) return;
     for (const Interval& range : refused.reopened) {
-        for (Seq seq = range.first; seq <= range.last && seq <= ledger_.last_seq(); ++seq) {
-            Task* task = ledger_.task(seq);
-            if (task != nullptr && task->state == TaskState::decided && task->winner.session == refused.session) {
-                ledger_.reopen(*task);
-            }
-        }
+        ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
+            Task& task = *ledger_.task(seq);
+            if (task.state == TaskState::decided && task.winner.session == refused.session) ledger_.reopen(task);
+        });
     }
     worker->state = SessionState::lingering;
     lose_all(now, *worker);
@@ -246,6 +255,7 @@ public:
     [[nodiscard]] bool running(AttemptNumber number) { return in_running_.contains(number); }
     [[nodiscard]] bool cancelling(AttemptNumber number) { return in_cancelling_.contains(number); }
     [[nodiscard]] bool reported(AttemptNumber number) { return in_reported_.contains(number); }
+    [[nodiscard]] const IntervalSet& all_reported() const { return reported_; }
 
 private:
     /// The ranges came from the wire: in any order.
@@ -263,12 +273,13 @@ private:
 
 }  // namespace
 
-void Dispatcher::on_record(Instant, const wire::TokenReport& token) {
+void Dispatcher::on_record(Instant now, const wire::TokenReport& token) {
     WorkerSession* worker = roster_.find(token.session);
     if (worker == nullptr || worker->state != SessionState::ready) return;
     const auto round = std::ranges::find(worker->rounds, token.round, &TokenRound::round);
     if (round == worker->rounds.end()) return;
     const AttemptNumber upto = round->upto;
+    count_token(now, *worker, token.round);
     worker->rounds.erase(worker->rounds.begin(), round + 1);
 
     tell(*worker);
@@ -287,6 +298,7 @@ void Dispatcher::on_record(Instant, const wire::TokenReport& token) {
             attempt.doubt = 0;
             if (attempt.state == AttemptState::queued && held.running(number)) {
                 attempt.state = AttemptState::running;
+                worker->begun_upto = std::max(worker->begun_upto, number);
             } else if (attempt.state == AttemptState::cancelling) {  // the cancel was lost on the way
                 (attempt.reason == CancelReason::decided ? worker->cancels_decided : worker->cancels_deadline)
                     .push_back(number);
@@ -304,12 +316,7 @@ void Dispatcher::on_record(Instant, const wire::TokenReport& token) {
         }
     });
     // Reports of attempts that have ended: the confirmation was lost on the way.
-    for (const Interval& range : books.ended.intervals()) {
-        for (const Interval& reported : token.reported) {
-            const Interval both{std::max(range.first, reported.first), std::min(range.last, reported.last)};
-            worker->confirms.insert(both);
-        }
-    }
+    for (const Interval& both : common_to(books.ended, held.all_reported())) worker->confirms.insert(both);
     counts_.resends_asked += worker->resends.size();
     if (!lose.numbers.empty()) to_collector_.add(lose);
 }
@@ -343,7 +350,7 @@ void Dispatcher::set_blocked(Session session, Road road, bool blocked) {
     (road == Road::tasks ? worker->tasks_blocked : worker->control_blocked) = blocked;
     roster_.changed(*worker);
     tell(*worker);
-    fruitless_ = 0;
+    something_changed();
 }
 
 WorkerSession& Dispatcher::tell(WorkerSession& worker) {
@@ -407,6 +414,7 @@ void Dispatcher::flush_control(Instant now, WorkerSession& worker, bool confirm,
     add_cancels(control, std::move(worker.cancels_decided), CancelReason::decided, books);
     add_cancels(control, std::move(worker.cancels_deadline), CancelReason::deadline, books);
     add_cancels(control, std::move(worker.cancels_lost), CancelReason::lost, books);
+    add_recall(control, worker);
     if (!worker.resends.empty()) control.add(wire::Resend{worker.resends.intervals()});
     worker.resends.clear();
     if (!worker.confirms.empty()) {

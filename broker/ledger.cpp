@@ -76,6 +76,11 @@ AttemptId Ledger::start(Instant now, Seq seq, Session session) {
     Attempt& attempt = books.open.insert(id.number);
     attempt.seq = seq;
     attempt.ordinal = ++task.started;
+    if (task.came_back()) {
+        attempt.ordinal = task.past->returned.back().ordinal;
+        attempt.hedge = task.past->returned.back().hedge;
+        task.past->returned.pop_back();
+    }
     attempt.started_at = now;
     task.alive.push_back(id);
     ++started_;
@@ -119,6 +124,16 @@ Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_
     return attempt;
 }
 
+Attempt Ledger::end_returned(AttemptId id, std::string_view worker) {
+    const Attempt attempt = end(id, End::cancelled, worker);
+    ++moved_;
+    if (Task* task = tasks_.find(attempt.seq)) {
+        --task->started;
+        task->make_past().returned.push_back({attempt.ordinal, attempt.hedge});
+    }
+    return attempt;
+}
+
 SessionBooks* Ledger::session(Session session) {
     const auto* books = sessions_.find(session);
     return books == nullptr ? nullptr : books->get();
@@ -137,7 +152,7 @@ void Ledger::close_session(Session session) {
 // ---- looking -------------------------------------------------------------------------------------------------------
 
 Books Ledger::books() const {
-    return {last_seq_, outcomes_, tasks_.size(), started_, ends_, attempts_in_flight_};
+    return {last_seq_, outcomes_, tasks_.size(), started_, ends_, attempts_in_flight_, moved_};
 }
 
 Intervals Ledger::settled() const {

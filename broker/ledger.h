@@ -49,10 +49,17 @@ struct PastAttemptEntry {
     std::string error;
 };
 
+/// An attempt that ended before it had begun: the next one to start is the same attempt, elsewhere.
+struct Returned {
+    std::uint32_t ordinal = 0;
+    bool hedge = false;
+};
+
 /// What is told of attempts that have ended without deciding their task. Few tasks have any of it.
 struct TaskPast {
     std::string last_error;
     std::vector<PastAttemptEntry> history;
+    std::vector<Returned> returned;  ///< to be placed elsewhere
 };
 
 enum class TaskState : std::uint8_t { open, giving_up, decided };
@@ -66,10 +73,11 @@ struct Task {
     TaskState state = TaskState::open;
     Outcome outcome = Outcome::completed;  ///< of the verdict, while giving_up or decided by one
     bool expired = false;                  ///< past its deadline: nothing is started any more
-    bool waiting = false;                  ///< stands in one of the dispatcher's queues
+    bool waiting = false;                  ///< stands in the dispatcher's queue of those that wait for a worker
+    bool again = false;                    ///< stands in its queue of those that are tried again
     bool by_verdict = false;               ///< decided by a verdict (or by a rejected attempt)
     AttemptId winner;                      ///< once decided by an attempt
-    std::uint32_t started = 0;             ///< attempts so far
+    std::uint32_t started = 0;             ///< attempts so far, without those that were moved
     std::uint32_t released = 0;            ///< attempts that may have been started by now; the difference is due
     std::uint32_t hedges_due = 0;          ///< of those that are due: released by the hedge timer
     std::uint32_t failures = 0;
@@ -77,6 +85,8 @@ struct Task {
     boost::container::small_vector<AttemptId, 4> alive;  ///< attempts without an end
     std::unique_ptr<TaskPast> past;                      ///< null: there is nothing to tell
 
+    /// Something of it came back: what starts next starts on a free slot, never ahead.
+    [[nodiscard]] bool came_back() const { return past != nullptr && !past->returned.empty(); }
     [[nodiscard]] TaskPast& make_past() {
         if (past == nullptr) past = std::make_unique<TaskPast>();
         return *past;
@@ -90,6 +100,7 @@ struct Books {
     std::uint64_t started = 0;
     std::array<std::uint64_t, kEnds + 1> ends{};  ///< by End
     std::uint64_t attempts_in_flight = 0;
+    std::uint64_t moved = 0;  ///< of those that ended `cancelled`: they had not begun, and were placed elsewhere
 
     [[nodiscard]] std::uint64_t of(End end) const { return ends[static_cast<std::size_t>(end)]; }
     [[nodiscard]] std::uint64_t of(Outcome outcome) const { return outcomes[static_cast<std::size_t>(outcome)]; }
@@ -131,6 +142,9 @@ public:
     /// The one place where an attempt ends; it must be open. Returns what it was. `worker` and `error` go into the
     /// task's history where the end says something.
     Attempt end(AttemptId id, End end, std::string_view worker = {}, std::string_view error = {});
+    /// The same for one that had not begun: it ends `cancelled`, counts as moved, and the next start of its task takes
+    /// its place.
+    Attempt end_returned(AttemptId id, std::string_view worker);
 
     [[nodiscard]] SessionBooks* session(Session session);
     [[nodiscard]] const SessionBooks* session(Session session) const;
@@ -160,6 +174,7 @@ private:
     Seq last_seq_ = 0;
     std::uint64_t started_ = 0;
     std::size_t attempts_in_flight_ = 0;
+    std::uint64_t moved_ = 0;
     std::uint64_t payload_bytes_ = 0;
     std::array<std::uint64_t, kOutcomes + 1> outcomes_{};
     std::array<std::uint64_t, kEnds + 1> ends_{};

@@ -71,6 +71,8 @@ BrokerOptions::BrokerOptions(Options& options) {
                   "Workers that may die of a task before it is given up; 0: any number");
     options.count("--window", window_, 1, 10'000'000, "Most tasks in flight");
     options.size("--window-bytes", window_bytes_, 1, 1ULL << 40, "Most bytes of messages in flight");
+    options.count("--await-workers", await_workers_, 0, 100'000,
+                  "At the start, take messages when so many workers are ready, or half a second after the first");
     options.duration("--heartbeat", heartbeat_, std::chrono::milliseconds(50), std::chrono::minutes(1),
                      "Of the workers (give them the same); three in silence and a worker is gone");
     options.text("--events", events_, "Endpoint to bind for events of workers and collector");
@@ -87,6 +89,7 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     d.attempts = static_cast<std::uint32_t>(attempts_.value_or(fanout_));
     d.poison = static_cast<std::uint32_t>(poison_);
     d.window = window_;
+    d.await_workers = static_cast<std::uint32_t>(await_workers_);
     d.window_bytes = window_bytes_;
     d.deadline = deadline_;
     d.hedging = hedging_;

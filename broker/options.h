@@ -25,6 +25,7 @@ private:
     std::optional<std::uint64_t> attempts_;
     std::uint64_t poison_ = 3;
     std::uint64_t window_ = 4096;
+    std::uint64_t await_workers_ = 0;
     std::uint64_t window_bytes_ = 256ULL << 20;
     std::optional<Duration> deadline_ = std::chrono::seconds(30);
     Duration heartbeat_ = std::chrono::seconds(1);

@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace curfew {
+namespace {
+
+/// Of work that has been called home: nobody says more, and what is added to a time of our clock stays one.
+constexpr std::uint64_t kMostPatienceUs = 24ULL * 3600 * 1'000'000;
+
+}  // namespace
 
 std::string_view name_of(SessionState state) {
     switch (state) {
@@ -40,10 +46,10 @@ WorkerSession& Roster::admit(Instant now, const wire::Hello& hello) {
     worker->hello = hello.hello;
     worker->name = hello.name;
     worker->pool = hello.pool;
-    const auto pool = std::ranges::find(pools_, hello.pool, &Pool::name);
-    worker->pool_index = static_cast<std::size_t>(pool - pools_.begin());
-    if (pool == pools_.end()) pools_.push_back({worker->pool, 0, {}});
-    worker->slots = std::max(1U, hello.slots);
+    worker->pool_index = pool_of(hello.pool);
+    worker->slots = worker->slots_in_service = std::max(1U, hello.slots);
+    worker->knows_recall = hello.knows_recall != 0;
+    worker->patience = std::chrono::microseconds(std::min(hello.patience_us, kMostPatienceUs));
     worker->credit = worker->most_credit = std::max(1U, hello.credit);
     worker->pid = hello.pid;
     worker->tasks_endpoint = hello.tasks;
@@ -57,6 +63,18 @@ WorkerSession& Roster::admit(Instant now, const wire::Hello& hello) {
     return *(sessions_[last_session_] = std::move(worker));
 }
 
+/// A name without sessions is forgotten when the next new one takes its place.
+std::size_t Roster::pool_of(std::string_view name) {
+    auto pool = std::ranges::find(pools_, name, &Pool::name);
+    if (pool == pools_.end()) {
+        pool = std::ranges::find_if(pools_, [](const Pool& old) { return old.by_load.empty(); });
+        if (pool == pools_.end()) pool = pools_.emplace(pool);
+        pool->name = name;
+        pool->used_in = 0;
+    }
+    return static_cast<std::size_t>(pool - pools_.begin());
+}
+
 void Roster::remove(Session session) {
     const auto at = sessions_.find(session);
     if (at == sessions_.end()) return;
@@ -68,6 +86,7 @@ void Roster::remove(Session session) {
         put(pool, worker.place, last);
         changed(*last);
     }
+    if (pool.by_load.empty()) pool.name = {};
     by_session_.erase(session);
     sessions_.erase(at);
 }
@@ -86,10 +105,12 @@ constexpr std::uint64_t kFull = UINT64_MAX;
 void weigh(WorkerSession& worker) {
     constexpr std::uint64_t kSteps = 128, kCoarse = 16, kAhead = 8;
     const std::uint64_t credit = worker.credit;
-    const bool coarse = credit > kSteps && credit > kAhead * worker.slots;
+    const bool coarse = credit > kSteps && credit > kAhead * worker.slots && !worker.standing && worker.reserved == 0;
     worker.same_load_for = 0;
+    // Work of less than a millisecond: what is sent ahead starts as soon as it could elsewhere.
+    worker.busy = !worker.can_take() || (!coarse && !worker.has_free_slot());
     if (!worker.can_take() || !coarse) {
-        worker.load = worker.can_take() ? worker.in_flight * kSteps / credit : kFull;
+        worker.load = worker.can_take() ? (worker.in_flight + worker.reserved) * kSteps / credit : kFull;
         return;
     }
     const std::uint64_t here = worker.in_flight - std::min(worker.in_flight, worker.chosen);
@@ -117,6 +138,7 @@ namespace {
 
 /// Which of two workers of one pool is to be chosen first.
 bool goes_before(const WorkerSession& a, const WorkerSession& b) {
+    if (a.busy != b.busy) return b.busy;
     if (a.load != b.load) return a.load < b.load;
     return a.last_chosen != b.last_chosen ? a.last_chosen < b.last_chosen : a.session < b.session;
 }
@@ -180,6 +202,7 @@ WorkerSession* Roster::choose_unmarked(const Task& task) {
     WorkerSession* best = nullptr;
     const auto consider = [&](WorkerSession* worker) {
         if (worker == nullptr || worker->load == kFull || worker->chosen_against == choice_) return;
+        if (task.came_back() && !worker->has_free_slot()) return;
         if (best == nullptr) {
             best = worker;
             return;
@@ -187,9 +210,10 @@ WorkerSession* Roster::choose_unmarked(const Task& task) {
         const bool failed = has_failed_at(task, *worker), failed_at_best = has_failed_at(task, *best);
         const bool in_use = pools_[worker->pool_index].used_in == choice_;
         const bool best_in_use = pools_[best->pool_index].used_in == choice_;
-        const bool better = failed != failed_at_best ? failed_at_best
-                            : in_use != best_in_use  ? best_in_use
-                                                     : goes_before(*worker, *best);
+        const bool better = worker->busy != best->busy ? best->busy
+                            : failed != failed_at_best ? failed_at_best
+                            : in_use != best_in_use    ? best_in_use
+                                                       : goes_before(*worker, *best);
         if (better) best = worker;
     };
     for (const Pool& pool : pools_) {

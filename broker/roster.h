@@ -12,6 +12,7 @@
 // but a winner of it has still to reach the sink.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -23,6 +24,7 @@
 #include "common/dense_table.h"
 #include "common/histogram.h"
 #include "common/interval_set.h"
+#include "common/mutant.h"
 #include "common/vocabulary.h"
 #include "common/wire_writer.h"
 
@@ -37,6 +39,15 @@ struct TokenRound {
     AttemptNumber upto = 0;
 };
 
+/// A recall of one attempt, which holds a free slot of another worker for some time.
+struct RecallUnderWay {
+    AttemptNumber number = 0;
+    std::uint64_t round = 0;        ///< of the session's recalls
+    std::uint64_t token_round = 0;  ///< the last round of the token that went before it
+    Session holds_at = 0;           ///< 0: it holds no slot any more
+    Instant repeat_at{};            ///< then it lets the slot go, and is said again
+};
+
 struct WorkerSession {
     Session session = 0;
     SessionState state = SessionState::admitting;
@@ -46,7 +57,8 @@ struct WorkerSession {
     std::string pool;
     std::size_t pool_index = 0;  ///< the roster's, one for each pool
     std::uint32_t slots = 1;
-    std::uint32_t slots_in_service = 1;  ///< as far as it says; none: it gets nothing for now
+    std::uint32_t slots_in_service = 1;  ///< those that would start work, or do it; none: it gets nothing for now
+    std::uint32_t reserved = 0;          ///< free slots that recalls hold: for what comes back, not for new messages
     std::uint32_t credit = 1;
     std::uint32_t most_credit = 1;  ///< it ever had: what is in flight stays when it shrinks
     std::uint32_t in_flight = 0;    ///< attempts that hold a credit: open ones, but for winners that wait for the sink
@@ -60,12 +72,22 @@ struct WorkerSession {
     std::optional<std::vector<AttemptNumber>> ran;  ///< what was in its slots when it died; nobody knows: none
     std::uint64_t round = 0;                        ///< last round of the token
     std::deque<TokenRound> rounds;                  ///< under way
+    Duration patience{};                            ///< how long after a cancel its work may go on, as far as it says
+
+    // Does what it holds move? (dispatcher_recall.cpp)
+    bool knows_recall = false;
+    bool standing = false;           ///< it holds more than its slots, and nothing of it ends: its credit is its slots
+    Instant quiet_since{};           ///< when work ended here last, or when it got more than its slots
+    AttemptNumber begun_upto = 0;    ///< work starts in the order of the numbers: those up to here have begun
+    std::uint64_t recall_round = 0;  ///< last one that was sent
+    std::vector<RecallUnderWay> recalls;
 
     // What is to be said on the next flush: written by way of Dispatcher::tell() only.
     bool has_news = false;  ///< it stands in the dispatcher's list
     wire::Writer tasks;
     std::vector<Frame> task_frames;  ///< full frames of this turn
     std::vector<AttemptNumber> cancels_decided, cancels_deadline, cancels_lost;
+    std::vector<AttemptNumber> recall_due;
     IntervalSet confirms;
     bool confirms_wait = false;  ///< it stands in the dispatcher's list of those
     IntervalSet resends;
@@ -77,15 +99,22 @@ struct WorkerSession {
 
     // The roster's own.
     std::size_t place = 0;             ///< in its pool's heap
+    bool busy = false;                 ///< it would wait there for a slot
     std::uint64_t load = 0;            ///< in flight for each credit, coarse; the most there is: it can take nothing
     std::uint32_t same_load_for = 0;   ///< so many more choices do not change that
     std::uint64_t last_chosen = 0;     ///< the turn that followed the one in which it was chosen last
     std::uint32_t chosen = 0;          ///< how often in this turn
     std::uint64_t chosen_against = 0;  ///< the choice in which it could not be taken
 
+    [[nodiscard]] std::uint32_t usable_slots() const { return std::min(slots, slots_in_service); }
+    /// Nothing is sent ahead to one whose work stands still, or for whose slots something is to come back.
     [[nodiscard]] bool can_take() const {
-        return state == SessionState::ready && !tasks_blocked && in_flight < credit && slots_in_service > 0;
+        const std::uint32_t held = mutated(Mutant::slot_to_intake) ? 0 : reserved;
+        const std::uint32_t most = standing || held > 0 ? std::min(credit, usable_slots()) : credit;
+        return state == SessionState::ready && !tasks_blocked && in_flight + held < most && slots_in_service > 0;
     }
+    [[nodiscard]] bool has_free_slot() const { return can_take() && in_flight + reserved < usable_slots(); }
+    [[nodiscard]] bool holds_more_than_slots() const { return in_flight > usable_slots(); }
     /// Its work is over before it would hear that it is called home: by a credit that adapts, 0.16 ms or less.
     [[nodiscard]] bool quick() const { return credit > 32ULL * slots; }
     [[nodiscard]] bool has_cancels() const {
@@ -104,8 +133,9 @@ public:
     void remove(Session session);
 
     /// The worker for the next attempt of a task, null if none can take it now: never one that has an attempt of it
-    /// alive; if possible none where one failed; then a pool that is not in use for it; then the least loaded for its
-    /// size; then whoever was not chosen for the most turns. Takes a credit there.
+    /// alive; if possible one with a free slot (what came back takes no other); then none where one failed; then a pool
+    /// that is not in use for it; then the least loaded for its size; then whoever was not chosen for the most turns.
+    /// Takes a credit there.
     [[nodiscard]] WorkerSession* choose(const Task& task);
     /// The same for one more attempt of the task of the last choice, which got `taken`.
     [[nodiscard]] WorkerSession* choose_another(const Task& task, WorkerSession& taken);
@@ -123,6 +153,7 @@ public:
 
     [[nodiscard]] bool has_credit() const;
     [[nodiscard]] std::size_t ready() const;
+    [[nodiscard]] std::size_t pools() const { return pools_.size(); }
     /// In order of their sessions.
     [[nodiscard]] const std::map<Session, std::unique_ptr<WorkerSession>>& sessions() const { return sessions_; }
 
@@ -137,12 +168,13 @@ private:
         /// are.
         std::vector<WorkerSession*> by_load;
     };
+    [[nodiscard]] std::size_t pool_of(std::string_view name);
     static void put(Pool& pool, std::size_t place, WorkerSession* worker);
     [[nodiscard]] WorkerSession* first_unmarked(const Pool& pool, std::size_t place) const;
 
     std::map<Session, std::unique_ptr<WorkerSession>> sessions_;
     DenseTable<WorkerSession*> by_session_;  // the same, to find one
-    std::vector<Pool> pools_;                // ever seen
+    std::vector<Pool> pools_;                // those of the sessions; one without any may be taken by the next name
     std::uint64_t choice_ = 0;               // counts tasks: what was marked for an earlier one does not count
     std::uint64_t turn_ = 0;
     std::vector<Session> chosen_;  // in this turn

@@ -17,7 +17,8 @@ End end_of(ReportKind kind) {
         case ReportKind::late: return End::late;
         case ReportKind::failed:
         case ReportKind::rejected: return End::failed;
-        case ReportKind::cancelled: return End::cancelled;
+        case ReportKind::cancelled:
+        case ReportKind::returned: return End::cancelled;
         case ReportKind::expired: return End::expired;
     }
     return End::failed;
@@ -63,7 +64,8 @@ void Judge::receive_from_worker(const wire::Envelope& envelope, wire::Reader& re
         using R = std::decay_t<decltype(record)>;
         if constexpr (std::is_same_v<R, wire::Report>) {
             on_report(envelope.peer, session, record);
-        } else if constexpr (std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Bye>) {
+        } else if constexpr (std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Answered> ||
+                             std::is_same_v<R, wire::Bye>) {
             record.session = envelope.peer;
             news_.add(record);
         } else {
@@ -101,7 +103,7 @@ void Judge::on_report(Session id, SessionBook& session, const wire::Report& repo
         ++session.ends[index(kind)];
         news_.add(wire::Ended{id, kind, {{report.number, report.number}}, report.error});
     } else {
-        end(id, session, report.number, kind);
+        end(id, session, report.number, kind, report.kind == ReportKind::returned);
     }
     const bool open = report.seq != 0 && !settled_.contains(report.seq) && !decided_.contains(report.seq);
     if (report.kind == ReportKind::rejected && open) {
@@ -129,10 +131,10 @@ void Judge::on_ok(Session id, SessionBook& session, const wire::Report& report) 
     }
 }
 
-void Judge::end(Session id, SessionBook& session, AttemptNumber number, End end) {
+void Judge::end(Session id, SessionBook& session, AttemptNumber number, End end, bool returned) {
     ++counts_.ends[index(end)];
     ++session.ends[index(end)];
-    append_number(session.news[index(end)], number);
+    append_number(returned ? session.returned : session.news[index(end)], number);
     if (!std::exchange(session.has_news, true)) news_sessions_.push_back(id);
 }
 
@@ -248,6 +250,7 @@ void Judge::on_record(const wire::Sync& sync) {
         ++awaited_;
     }
     synced_ = true;
+    hello_pause_ = {};
     news_synced_ = true;
 }
 
@@ -402,6 +405,8 @@ void Judge::write_ends(Session id, SessionBook& session, wire::Writer& writer) {
         writer.add(wire::Ended{id, static_cast<End>(i), session.news[i], {}});
         session.news[i].clear();
     }
+    if (!session.returned.empty()) writer.add(wire::Ended{id, End::cancelled, session.returned, {}, 1});
+    session.returned.clear();
     session.has_news = false;
 }
 
@@ -426,7 +431,8 @@ void Judge::write_news(wire::Writer& writer) {
 void Judge::flush(Instant now, std::vector<Frame>& frames) {
     wire::Envelope envelope{Kind::to_broker, broker_, incarnation_, 0, receiver_.received()};
     if ((!synced_ || newcomer_ != 0) && now >= hello_at_) {
-        hello_at_ = now + config_.hello_every;
+        hello_pause_ = std::clamp(2 * hello_pause_, config_.hello_every / 16, config_.hello_every);
+        hello_at_ = now + hello_pause_;
         const wire::Envelope hello{Kind::to_broker, newcomer_ != 0 ? newcomer_ : broker_, incarnation_, 0, 0};
         writer_.add(wire::CollectorHello{epoch_, settled_.intervals()});
         frames.push_back(writer_.finish(hello));

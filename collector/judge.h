@@ -117,6 +117,7 @@ private:
         IntervalSet judged;
         std::array<std::uint64_t, kEnds + 1> ends{};
         std::array<Intervals, kEnds + 1> news;  // ends of this turn, by End
+        Intervals returned;                     // of this turn: they had not begun, and end `cancelled`
         bool has_news = false;                  // then it is in news_sessions_
     };
     struct DecidedTask {
@@ -146,7 +147,7 @@ private:
     void say_decided(Seq seq, AttemptId winner);
     [[nodiscard]] SessionBook& open_session(Session id, std::string_view name, std::string_view pool);
     void release_in_order();
-    void end(Session id, SessionBook& session, AttemptNumber number, End end);
+    void end(Session id, SessionBook& session, AttemptNumber number, End end, bool returned = false);
     void write_ends(Session id, SessionBook& session, wire::Writer& writer);
     void write_news(wire::Writer& writer);
 
@@ -163,7 +164,8 @@ private:
     bool synced_ = false;
     bool owes_ack_ = false;
     Instant hello_at_{};
-    Instant heard_at_{};  // the broker, last
+    Duration hello_pause_{};  // before the next: short at first, since the first may be lost
+    Instant heard_at_{};      // the broker, last
     StreamSender sender_;
     StreamReceiver receiver_;
 

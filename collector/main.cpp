@@ -27,24 +27,41 @@ struct Flags {
                          "As the broker's");
     }
 
-    static std::unique_ptr<curfew::Sink> open_file(curfew::Daemon& daemon, const std::string& path,
+    /// `which` of the collector's sinks: each has its own word to the next life.
+    static std::string mark_of(curfew::Daemon& daemon, const char* which) {
+        return fmt::format("{}/{}.{}.mark", daemon.run_dir().path(), daemon.name(), which);
+    }
+
+    static std::unique_ptr<curfew::Sink> open_file(curfew::Daemon& daemon, const std::string& path, const char* which,
                                                    curfew::Format format) {
-        const bool crashed_before = daemon.run_dir().crashed_before();
-        return std::make_unique<curfew::DescriptorSink>(curfew::open_sink_file(path, crashed_before), format);
+        using enum curfew::SinkMark::WithoutWord;
+        return std::make_unique<curfew::DescriptorSink>(
+            curfew::DescriptorSink::Place{.descriptor = curfew::open_sink_file(path),
+                                          .name = path,
+                                          .mark = mark_of(daemon, which),
+                                          .without_word = daemon.run_dir().crashed_before() ? cut : newline},
+            format);
+    }
+
+    static std::unique_ptr<curfew::Sink> open_stdout(curfew::Daemon& daemon, curfew::Format format) {
+        return std::make_unique<curfew::DescriptorSink>(
+            curfew::DescriptorSink::Place{
+                .descriptor = dup(STDOUT_FILENO), .name = "stdout", .mark = mark_of(daemon, "sink")},
+            format);
     }
 
     std::unique_ptr<curfew::Sink> open_dead_letters(curfew::Daemon& daemon) const {
         if (dead_letters.empty()) return nullptr;
         if (!dead_letters.starts_with("file:"))
             throw std::invalid_argument(fmt::format("--dead-letters: '{}' is not file:PATH", dead_letters));
-        return open_file(daemon, dead_letters.substr(5), curfew::append_json);
+        return open_file(daemon, dead_letters.substr(5), "dead-letters", curfew::append_json);
     }
 
     std::unique_ptr<curfew::Sink> open_sink(curfew::Daemon& daemon) const {
         using namespace curfew;
         const Format as = format == "json" ? append_json : append_raw;
-        if (sink == "stdout") return std::make_unique<DescriptorSink>(dup(STDOUT_FILENO), as);
-        if (sink.starts_with("file:")) return open_file(daemon, sink.substr(5), as);
+        if (sink == "stdout") return open_stdout(daemon, as);
+        if (sink.starts_with("file:")) return open_file(daemon, sink.substr(5), "sink", as);
         if (sink.starts_with("zmq:")) {
             return std::make_unique<ZmqSink>(daemon.connect_to_peer(zmq::socket_type::push, sink.substr(4),
                                                                     {.send = 1000, .linger = daemon.grace()}),

@@ -4,10 +4,8 @@
 #include <fmt/format.h>
 #include <limits.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -17,118 +15,135 @@ namespace curfew {
 namespace {
 
 constexpr std::size_t kFilePiece = 1 << 20;
+constexpr std::size_t kChunk = 256 << 10;     // what is to be written is kept and given back in such parts
+constexpr std::uint64_t kTurn = 16ULL << 20;  // for one flush: a reader that keeps up must not hold the loop
+
+/// A text that grows has room for twice as much; for one that waits that would be half of the memory.
+void give_back_room(std::string& text) {
+    if (text.capacity() - text.size() > kChunk / 8) text.shrink_to_fit();
+}
+
+[[noreturn]] void cannot_write(int error) {
+    throw std::system_error(error, std::generic_category(),
+                            error == EFBIG ? "cannot write to the sink, which is as large as a file may be here "
+                                             "(ulimit -f, or the most of its file system)"
+                                           : "cannot write to the sink");
+}
 
 }  // namespace
 
-DescriptorSink::DescriptorSink(int descriptor, Format format) : descriptor_(descriptor), format_(format) {
-    struct stat found {};
-    if (fstat(descriptor_, &found) != 0)
-        throw std::system_error(errno, std::generic_category(), "cannot write to the sink");
-    is_file_ = S_ISREG(found.st_mode);
+// ---- descriptors ---------------------------------------------------------------------------------------------------
+
+DescriptorSink::DescriptorSink(const Place& place, Format format)
+    : descriptor_(place.descriptor), format_(format), mark_(place.mark) {
+    if (!mark_.begin(descriptor_, place.name, place.without_word)) return;
+    chunks_.emplace_back(1, '\n');
+    formatted_ = 1;
+    pending_.push_back({.end = formatted_, .sync = 0, .seq = 0});
 }
 
 DescriptorSink::~DescriptorSink() {
+    mark_.end();
     close(descriptor_);
 }
 
 void DescriptorSink::put(const OutcomeRecord& outcome) {
-    format_(bytes_, outcome);
-    pending_.push_back({written_ + (bytes_.size() - begin_), outcome.sync, outcome.seq});
+    if (!chunks_.empty() && chunks_.back().size() >= kChunk) give_back_room(chunks_.back());
+    if (chunks_.empty() || chunks_.back().size() >= kChunk) chunks_.emplace_back();
+    std::string& chunk = chunks_.back();
+    const std::size_t before = chunk.size();
+    format_(chunk, outcome);
+    formatted_ += chunk.size() - before;
+    pending_.push_back({formatted_, outcome.sync, outcome.seq});
 }
 
-/// How much to write at once: whole lines, and to a pipe no more than it takes without blocking (poll said that
-/// PIPE_BUF fit).
-std::size_t DescriptorSink::piece() const {
-    const std::size_t left = bytes_.size() - begin_;
-    const std::size_t most = is_file_ ? kFilePiece : PIPE_BUF;
-    if (left <= most) return left;
-    const std::size_t newline = bytes_.rfind('\n', begin_ + most - 1);
-    return newline == std::string::npos || newline < begin_ ? most : newline + 1 - begin_;
+/// How much to write at once: whole outcomes, and to a pipe no more than it takes without blocking (poll said that
+/// PIPE_BUF fit). So an outcome that begins in a piece and fits into PIPE_BUF ends in it, whatever is before it.
+DescriptorSink::Piece DescriptorSink::next_piece() const {
+    const std::size_t left = chunks_.front().size() - begin_;
+    const std::size_t most = mark_.is_file() ? kFilePiece : PIPE_BUF;
+    const bool begins_whole = whole_ == written_;
+    if (left <= most) return {left, begins_whole};
+    std::uint64_t end = written_;
+    for (const Pending& next : pending_) {
+        if (next.end > written_ + most) break;
+        end = next.end;
+    }
+    if (end == written_) return {most, false};
+    return {static_cast<std::size_t>(end - written_), begins_whole};
 }
 
 void DescriptorSink::flush(Instant now, Written& written) {
     retry_at_ = kNever;
-    while (begin_ < bytes_.size()) {
+    const std::uint64_t stop = written_ + kTurn;
+    settle(written);  // what the form has nothing for
+    while (waiting_bytes() > 0 && written_ < stop) {
         pollfd item{descriptor_, POLLOUT, 0};
-        if (!is_file_ && poll(&item, 1, 0) <= 0) break;
-        const ssize_t size = write(descriptor_, bytes_.data() + begin_, piece());
-        if (size >= 0) {
-            begin_ += static_cast<std::size_t>(size);
-            written_ += static_cast<std::uint64_t>(size);
-            full_ = false;
-        } else if (errno == ENOSPC || errno == EDQUOT) {
-            if (!std::exchange(full_, true)) log::error("sink_full action=\"waiting for space\"");
-            retry_at_ = now + std::chrono::milliseconds(500);
-            break;
-        } else if (errno == EAGAIN) {
-            break;
-        } else if (errno != EINTR) {
-            throw std::system_error(errno, std::generic_category(), "cannot write to the sink");
+        if (!mark_.is_file() && poll(&item, 1, 0) <= 0) break;
+        const Piece piece = next_piece();
+        mark_.before_write(piece.size, piece.whole);
+        const ssize_t size = write(descriptor_, chunks_.front().data() + begin_, piece.size);
+        const int error = size < 0 ? errno : 0;
+        taken(size > 0 ? static_cast<std::size_t>(size) : 0, written);
+        if (error == 0 || error == EINTR) continue;
+        if (!can_wait(error, now)) cannot_write(error);
+        break;
+    }
+}
+
+/// A full disk and a pipe that was filled by others are no failures.
+bool DescriptorSink::can_wait(int error, Instant now) {
+    if (error == EAGAIN) return true;
+    if (error != ENOSPC && error != EDQUOT) return false;
+    if (!std::exchange(full_, true)) log::error("sink_full action=\"waiting for space\"");
+    retry_at_ = now + std::chrono::milliseconds(500);
+    return true;
+}
+
+/// An outcome is written when its last byte is.
+void DescriptorSink::taken(std::size_t size, Written& written) {
+    begin_ += size;
+    written_ += size;
+    if (size > 0) full_ = false;
+    if (begin_ == chunks_.front().size()) {
+        // The last one is used again, unless it had to be large.
+        if (chunks_.size() > 1 || chunks_.front().capacity() > 2 * kChunk) {
+            chunks_.pop_front();
+        } else {
+            chunks_.front().clear();
         }
-    }
-    if (begin_ == bytes_.size()) {
-        bytes_.clear();
-        begin_ = 0;
-    } else if (begin_ > kFilePiece) {
-        bytes_.erase(0, begin_);
         begin_ = 0;
     }
+    settle(written);
+    mark_.after_write(size, written_ - whole_);
+}
+
+void DescriptorSink::settle(Written& written) {
     for (; !pending_.empty() && pending_.front().end <= written_; pending_.pop_front()) {
-        written.emplace_back(pending_.front().sync, pending_.front().seq);
+        const Pending& next = pending_.front();
+        whole_ = next.end;
+        if (next.seq != 0) written.emplace_back(next.sync, next.seq);
     }
 }
 
 void DescriptorSink::wait_for(Poller& poller) {
-    if (begin_ < bytes_.size() && !full_) poller.add(descriptor_, POLLOUT);
+    if (waiting_bytes() > 0 && !full_) poller.add(descriptor_, POLLOUT);
 }
 
-namespace {
-
-/// Where the last whole line ends. Throws if no line ends within the size of the largest outcome: such a file is not
-/// ours.
-off_t end_of_last_line(int descriptor, off_t size) {
-    constexpr off_t kBlock = 64 << 10;
-    constexpr off_t kLongest = 256 << 20;
-    std::string block;
-    for (off_t end = size; end > 0 && size - end < kLongest;) {
-        const off_t begin = std::max<off_t>(0, end - kBlock);
-        block.resize(static_cast<std::size_t>(end - begin));
-        if (pread(descriptor, block.data(), block.size(), begin) != end - begin) break;
-        if (const std::size_t at = block.rfind('\n'); at != std::string::npos)
-            return begin + static_cast<off_t>(at) + 1;
-        end = begin;
-        if (end == 0) return 0;
-    }
-    throw std::system_error(EILSEQ, std::generic_category(),
-                            "the sink's file has no line that ends: it is not one of ours");
-}
-
-}  // namespace
-
-int open_sink_file(const std::string& path, bool crashed_before) {
+int open_sink_file(const std::string& path) {
     const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (descriptor < 0)
         throw std::system_error(errno, std::generic_category(), fmt::format("cannot write to '{}'", path));
-    struct stat found {};
-    if (fstat(descriptor, &found) != 0 || !S_ISREG(found.st_mode) || found.st_size == 0) return descriptor;
-    char last = 0;
-    if (pread(descriptor, &last, 1, found.st_size - 1) == 1 && last == '\n') return descriptor;
-    if (!crashed_before) {
-        (void)!write(descriptor, "\n", 1);
-        return descriptor;
-    }
-    const off_t end = end_of_last_line(descriptor, found.st_size);
-    if (end < found.st_size) {
-        log::warn("torn_line_dropped file={} bytes={}", log::quoted(path), found.st_size - end);
-        if (ftruncate(descriptor, end) != 0)
-            throw std::system_error(errno, std::generic_category(), fmt::format("cannot mend '{}'", path));
-    }
     return descriptor;
 }
+
+// ---- ZeroMQ --------------------------------------------------------------------------------------------------------
 
 void ZmqSink::put(const OutcomeRecord& outcome) {
     Pending& next = pending_.emplace_back();
     format_(next.bytes, outcome);
+    give_back_room(next.bytes);
+    waiting_bytes_ += next.bytes.size();
     next.sync = outcome.sync;
     next.seq = outcome.seq;
 }
@@ -145,6 +160,7 @@ void ZmqSink::flush(Instant now, Written& written) {
             return;
         }
         sent_ += bytes.size();
+        waiting_bytes_ -= next.bytes.size();
         written.emplace_back(next.sync, next.seq);
     }
 }

@@ -13,6 +13,7 @@
 #include <zmq.hpp>
 
 #include "collector/judge.h"
+#include "collector/sink_mark.h"
 #include "common/poller.h"
 #include "common/socket.h"
 
@@ -34,44 +35,62 @@ public:
     virtual void wait_for(Poller& poller) { (void)poller; }
     [[nodiscard]] virtual Instant next_deadline() const { return kNever; }
     [[nodiscard]] virtual std::size_t waiting() const = 0;  ///< outcomes it does not have yet
+    /// The bytes of those: formatted, and not yet taken by the descriptor or the socket.
+    [[nodiscard]] virtual std::size_t waiting_bytes() const = 0;
     [[nodiscard]] virtual std::uint64_t bytes() const = 0;  ///< it has got
 };
 
-/// stdout, a pipe, a file. Whole lines at a time, so that a crash tears none that fits into PIPE_BUF.
+/// stdout, a pipe, a file. Whole outcomes at a time, so that in a pipe a crash tears none that fits into PIPE_BUF; what
+/// it tears, the next life cuts off or ends (collector/sink_mark.h).
 class DescriptorSink : public Sink {
 public:
-    /// Takes over the descriptor.
-    DescriptorSink(int descriptor, Format format);
+    /// Where the bytes go.
+    struct Place {
+        int descriptor = -1;  ///< taken over
+        std::string name{};   ///< for the log
+        std::string mark{};   ///< path of the page with the word to the next life; empty: none
+        SinkMark::WithoutWord without_word = SinkMark::WithoutWord::leave;
+    };
+    DescriptorSink(const Place& place, Format format);
     ~DescriptorSink() override;
     void put(const OutcomeRecord& outcome) override;
     void flush(Instant now, Written& written) override;
     void wait_for(Poller& poller) override;
     Instant next_deadline() const override { return retry_at_; }
     std::size_t waiting() const override { return pending_.size(); }
+    std::size_t waiting_bytes() const override { return formatted_ - written_; }
     std::uint64_t bytes() const override { return written_; }
 
 private:
     struct Pending {
         std::uint64_t end;  // of its bytes, counted from the sink's start
         std::uint64_t sync;
-        Seq seq;
+        Seq seq;  // 0: no outcome, the newline that ends a torn line
     };
-    [[nodiscard]] std::size_t piece() const;
+    struct Piece {
+        std::size_t size;
+        bool whole;  // it begins and ends with an outcome
+    };
+    [[nodiscard]] Piece next_piece() const;
+    [[nodiscard]] bool can_wait(int error, Instant now);
+    void taken(std::size_t size, Written& written);
+    void settle(Written& written);
 
     int descriptor_;
     Format format_;
-    bool is_file_ = false;
-    std::string bytes_;          // not written yet
-    std::size_t begin_ = 0;      // of what is left of bytes_
-    std::uint64_t written_ = 0;  // bytes, ever
+    SinkMark mark_;
+    std::deque<std::string> chunks_;  // not written yet; an outcome lies within one of them
+    std::size_t begin_ = 0;           // of what is left of the first
+    std::uint64_t formatted_ = 0;     // bytes, ever
+    std::uint64_t written_ = 0;       // of those
+    std::uint64_t whole_ = 0;         // of those, up to the end of an outcome
     std::deque<Pending> pending_;
     Instant retry_at_ = kNever;
     bool full_ = false;
 };
 
-/// Opens a file to append to. If its last writer crashed, a torn last line is cut off (it was never confirmed);
-/// otherwise a missing newline is added.
-[[nodiscard]] int open_sink_file(const std::string& path, bool crashed_before);
+/// Opens a file to append to.
+[[nodiscard]] int open_sink_file(const std::string& path);
 
 /// A PUSH: an outcome is settled when ZeroMQ has taken it.
 class ZmqSink : public Sink {
@@ -81,6 +100,7 @@ public:
     void flush(Instant now, Written& written) override;
     Instant next_deadline() const override { return retry_at_; }
     std::size_t waiting() const override { return pending_.size(); }
+    std::size_t waiting_bytes() const override { return waiting_bytes_; }
     std::uint64_t bytes() const override { return sent_; }
 
 private:
@@ -92,6 +112,7 @@ private:
     Socket socket_;
     Format format_;
     std::uint64_t sent_ = 0;  // bytes, ever
+    std::size_t waiting_bytes_ = 0;
     std::deque<Pending> pending_;
     Instant retry_at_ = kNever;
 };

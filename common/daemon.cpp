@@ -150,7 +150,8 @@ void Daemon::set_up_signals() {
     sigemptyset(&set);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);  // libzmq's threads inherit it
-    ::signal(SIGPIPE, SIG_IGN);
+    // What cannot be written is an error of the write, not a death: a reader that has gone, a file at its ulimit -f.
+    for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_IGN);
     signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
     if (lifeline_ >= 0) {

@@ -114,6 +114,22 @@ public:
         if (page != nullptr) (*page)->for_each([&](std::uint64_t key, const Value& value) { visit(key, value); });
     }
 
+    /// Calls visit(key) for each key from `first` to `last`, in order; `visit` may erase what it visits. What it costs
+    /// follows what is in the table, never how far apart the two are: both may be hearsay.
+    template <typename Visit>
+    void for_each_within(std::uint64_t first, std::uint64_t last, Visit&& visit) const {
+        if (first > last || size_ == 0) return;
+        if (last - first <= 2 * size_) {
+            for (std::uint64_t key = first; key <= last; ++key) {
+                if (contains(key)) visit(key);
+            }
+            return;
+        }
+        for (const std::uint64_t key : sorted_keys()) {
+            if (first <= key && key <= last) visit(key);
+        }
+    }
+
     /// The keys, sorted: for those who insert or erase on the way.
     [[nodiscard]] std::vector<std::uint64_t> sorted_keys() const {
         std::vector<std::uint64_t> keys;

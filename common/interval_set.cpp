@@ -63,8 +63,31 @@ void IntervalSet::insert(Interval range) {
     }
 }
 
+void IntervalSet::insert(const Intervals& ranges) {
+    const auto by_first = [](const Interval& a, const Interval& b) { return a.first < b.first; };
+    if (std::ranges::is_sorted(ranges, by_first)) {
+        for (const Interval& range : ranges) insert(range);
+        return;
+    }
+    Intervals sorted = ranges;
+    std::ranges::sort(sorted, by_first);
+    for (const Interval& range : sorted) insert(range);
+}
+
 std::uint64_t IntervalSet::size() const {
     return count_numbers(intervals_);
+}
+
+Intervals common_to(const IntervalSet& a, const IntervalSet& b) {
+    Intervals both;
+    auto of_a = a.intervals().begin();
+    auto of_b = b.intervals().begin();
+    while (of_a != a.intervals().end() && of_b != b.intervals().end()) {
+        const Interval common{std::max(of_a->first, of_b->first), std::min(of_a->last, of_b->last)};
+        if (common.first <= common.last) both.push_back(common);
+        (of_a->last < of_b->last ? of_a : of_b)++;
+    }
+    return both;
 }
 
 void append_number(Intervals& list, std::uint64_t n) {

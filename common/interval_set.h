@@ -32,9 +32,8 @@ public:
 
     /// Adds a closed range, whatever of it is there already. Hearsay that is not a range (first > last) is ignored.
     void insert(Interval range);
-    void insert(const Intervals& ranges) {
-        for (const Interval& range : ranges) insert(range);
-    }
+    /// In any order; what it costs follows how many there are.
+    void insert(const Intervals& ranges);
 
     [[nodiscard]] bool contains(std::uint64_t n) const;
     /// The smallest number that is at least n and not in the set.
@@ -68,6 +67,9 @@ public:
 private:
     Intervals::const_iterator next_, end_;
 };
+
+/// What is in both sets.
+[[nodiscard]] Intervals common_to(const IntervalSet& a, const IntervalSet& b);
 
 /// Puts one more number behind a list that is being built for the wire: joins it to the last range where it fits.
 void append_number(Intervals& list, std::uint64_t n);

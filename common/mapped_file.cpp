@@ -9,8 +9,9 @@
 
 namespace curfew {
 
-MappedFile::MappedFile(const std::string& path, std::size_t size) : size_(size) {
-    const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+MappedFile::MappedFile(const std::string& path, std::size_t size, Contents contents) : size_(size) {
+    const int truncate = contents == Contents::anew ? O_TRUNC : 0;
+    const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | truncate, 0600);
     if (descriptor < 0) throw std::system_error(errno, std::generic_category(), "cannot write " + path);
     // A hole would be a SIGBUS later, when the disk is full.
     int error = posix_fallocate(descriptor, 0, static_cast<off_t>(size));

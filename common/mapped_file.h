@@ -9,8 +9,12 @@ namespace curfew {
 
 class MappedFile {
 public:
-    /// Makes the file anew, `size` bytes of zero, with their place on the disk. Throws std::system_error.
-    MappedFile(const std::string& path, std::size_t size);
+    enum class Contents {
+        anew,  ///< zeros
+        kept,  ///< what is there, from the life before; zeros where nothing is
+    };
+    /// `size` bytes with their place on the disk. Throws std::system_error.
+    MappedFile(const std::string& path, std::size_t size, Contents contents = Contents::anew);
     ~MappedFile();
     MappedFile(const MappedFile&) = delete;
     MappedFile& operator=(const MappedFile&) = delete;

@@ -7,24 +7,30 @@ namespace curfew {
 
 enum class Mutant {
     none,
-    second_win,            ///< a result that came after the decision is written too
-    verdict_after_win,     ///< a verdict on a decided task is written too
-    report_judged_twice,   ///< the collector does not know reports again
-    settled_before_sink,   ///< a task counts as settled before the sink has it
-    event_dropped,         ///< a batch is forgotten before it was acknowledged
-    batch_out_of_order,    ///< a batch is taken although one before it is missing
-    hedge_timer_missed,    ///< a hedge that is due does not start
-    hedge_not_kept,        ///< a hedge for which there was no budget never starts
-    deadline_forgotten,    ///< the broker does not notice a deadline
-    credit_given_early,    ///< a credit is free at the cancel, not at the end
-    lost_without_echo,     ///< attempts of a worker are lost before the collector refuses it
-    cancel_forgotten,      ///< a cancel that came before its task is forgotten
-    old_session_accepted,  ///< a worker takes tasks of another session
-    lease_forgotten,       ///< a worker does not notice that it hears nothing
-    slot_freed_early,      ///< a slot is free when its work was asked to stop
-    report_not_kept,       ///< a worker forgets a report that it has sent
-    loser_at_large,        ///< a loser of quick work is never called home
-    innocent_blamed,       ///< a death blames the first that have no end, whatever ran
+    second_win,             ///< a result that came after the decision is written too
+    verdict_after_win,      ///< a verdict on a decided task is written too
+    report_judged_twice,    ///< the collector does not know reports again
+    settled_before_sink,    ///< a task counts as settled before the sink has it
+    event_dropped,          ///< a batch is forgotten before it was acknowledged
+    batch_out_of_order,     ///< a batch is taken although one before it is missing
+    hedge_timer_missed,     ///< a hedge that is due does not start
+    hedge_not_kept,         ///< a hedge for which there was no budget never starts
+    deadline_forgotten,     ///< the broker does not notice a deadline
+    credit_given_early,     ///< a credit is free at the cancel, not at the end
+    lost_without_echo,      ///< attempts of a worker are lost before the collector refuses it
+    cancel_forgotten,       ///< a cancel that came before its task is forgotten
+    old_session_accepted,   ///< a worker takes tasks of another session
+    lease_forgotten,        ///< a worker does not notice that it hears nothing
+    slot_freed_early,       ///< a slot is free when its work was asked to stop
+    report_not_kept,        ///< a worker forgets a report that it has sent
+    loser_at_large,         ///< a loser of quick work is never called home
+    early_recall_ignored,   ///< a recall that came before its task is forgotten
+    returned_started,       ///< a worker starts what it has returned
+    slot_to_intake,         ///< the slot that a recall holds is given to a new message
+    returned_not_replaced,  ///< what came back is not placed anew
+    standing_not_seen,      ///< what stands is never recalled
+    reopened_and_started,   ///< a task that was given up is started again when its decision is lost
+    innocent_blamed,        ///< a death blames the first that have no end, whatever ran
 };
 
 #ifdef CURFEW_MUTANTS

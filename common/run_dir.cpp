@@ -36,6 +36,12 @@ void make_private_directory(const std::string& path) {
     }
 }
 
+/// In place of what it says, and in its place on the disk: a full one may have no other.
+bool rewrite(int file, const std::string& line) {
+    return pwrite(file, line.data(), line.size(), 0) == static_cast<ssize_t>(line.size()) &&
+           ftruncate(file, static_cast<off_t>(line.size())) == 0;
+}
+
 /// As far as they can be read.
 std::vector<std::filesystem::path> files_in(const std::string& directory) {
     namespace fs = std::filesystem;
@@ -95,14 +101,13 @@ RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path
     const auto now = static_cast<Incarnation>(std::chrono::duration_cast<std::chrono::milliseconds>(wall).count());
     incarnation_ = std::max<Incarnation>(last + 1, now);
     const std::string line = fmt::format("{} {} running\n", incarnation_, getpid());
-    if (ftruncate(lock_, 0) != 0 || pwrite(lock_, line.data(), line.size(), 0) != static_cast<ssize_t>(line.size())) {
+    if (!rewrite(lock_, line)) {
         throw RunDirError(fmt::format("cannot write lock file '{}': {}", lock_file_, std::strerror(errno)));
     }
 }
 
 void RunDir::ended_well() {
-    const std::string line = fmt::format("{} {} ended\n", incarnation_, getpid());
-    if (ftruncate(lock_, 0) == 0) (void)!pwrite(lock_, line.data(), line.size(), 0);
+    (void)rewrite(lock_, fmt::format("{} {} ended\n", incarnation_, getpid()));
 }
 
 void RunDir::leave_orphaned() {
@@ -139,7 +144,7 @@ bool RunDir::others_live() const {
 }
 
 void RunDir::remove_made() const {
-    constexpr std::string_view kEndings[] = {".sock", ".lock", ".running", ".running.before"};
+    constexpr std::string_view kEndings[] = {".sock", ".lock", ".running", ".running.before", ".mark"};
     for (const std::filesystem::path& file : files_in(path_)) {
         const std::string name = file.filename().string();
         const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };

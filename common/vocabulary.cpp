@@ -52,6 +52,7 @@ std::string_view name_of(ReportKind kind) {
         case ReportKind::rejected: return "rejected";
         case ReportKind::cancelled: return "cancelled";
         case ReportKind::expired: return "expired";
+        case ReportKind::returned: return "returned";
     }
     return "?";
 }

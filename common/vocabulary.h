@@ -61,7 +61,9 @@ enum class ReportKind : std::uint8_t {
     rejected = 4,   ///< the work says that no other attempt will do better
     cancelled = 5,  ///< stopped by a cancel
     expired = 6,    ///< stopped by the deadline
+    returned = 7,   ///< recalled, or handed back, before its work had begun; it ends `cancelled`, and counts as moved
 };
+inline constexpr int kReportKinds = 7;
 
 [[nodiscard]] std::string_view name_of(End end);
 [[nodiscard]] std::string_view name_of(Outcome outcome);

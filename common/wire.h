@@ -114,7 +114,8 @@ struct Ping {
     static constexpr std::uint8_t kType = 4;
     static constexpr std::size_t kRequired = 1;
     Incarnation collector = 0;  ///< a new one: send all kept reports again
-    auto fields() { return std::tie(collector); }
+    std::uint32_t ending = 0;   ///< 1: no task is in flight and none will come; only work that was called home is left
+    auto fields() { return std::tie(collector, ending); }
 };
 
 struct Cancel {
@@ -141,6 +142,15 @@ struct Resend {
     auto fields() { return std::tie(numbers); }
 };
 
+/// Hand back what of these has not begun: each such attempt is reported `returned`, and the answer follows.
+struct Recall {
+    static constexpr std::uint8_t kType = 17;
+    static constexpr std::size_t kRequired = 2;
+    std::uint64_t round = 0;  ///< counts the recalls of this session, from 1
+    Intervals numbers;
+    auto fields() { return std::tie(round, numbers); }
+};
+
 /// The envelope's session is over.
 struct Gone {
     static constexpr std::uint8_t kType = 8;
@@ -162,15 +172,20 @@ struct Hello {
     std::uint32_t pid = 0;
     std::string_view tasks;  ///< endpoints that the worker has bound
     std::string_view control;
-    auto fields() { return std::tie(worker, hello, name, pool, slots, credit, pid, tasks, control); }
+    std::uint32_t knows_recall = 0;  ///< 1: it answers recalls
+    std::uint64_t patience_us = 0;   ///< how long after a cancel its work may go on: grace, and a kill where it can
+    auto fields() {
+        return std::tie(worker, hello, name, pool, slots, credit, pid, tasks, control, knows_recall, patience_us);
+    }
 };
 
 /// Shows life, whether there is a place to work, and how much to send ahead. The envelope's peer is the session.
 struct Heartbeat {
     static constexpr std::uint8_t kType = 11;
     static constexpr std::size_t kRequired = 0;
-    std::uint32_t slots = UINT32_MAX;  ///< in service; none: it gets no attempts for now
-    std::uint32_t credit = 0;          ///< from now on; 0: as before
+    /// Those that would start work of this session, or do it now; none: it gets no attempts for now.
+    std::uint32_t slots = UINT32_MAX;
+    std::uint32_t credit = 0;  ///< from now on; 0: as before
     auto fields() { return std::tie(slots, credit); }
 };
 
@@ -203,6 +218,15 @@ struct TokenReport {
     Intervals cancelling;
     Intervals reported;  ///< sent, and not yet confirmed
     auto fields() { return std::tie(session, round, received, queued, running, cancelling, reported); }
+};
+
+/// Behind the reports of a recall: what it named and was not returned has begun. The collector passes it on.
+struct Answered {
+    static constexpr std::uint8_t kType = 18;
+    static constexpr std::size_t kRequired = 2;
+    Session session = 0;
+    std::uint64_t round = 0;  ///< this recall and all before it
+    auto fields() { return std::tie(session, round); }
 };
 
 /// The worker leaves: it has ended all that it held. Takes the road of the token, so it comes after the reports.
@@ -345,7 +369,8 @@ struct Ended {
     End end = End::late;
     Intervals numbers;
     std::string_view error;
-    auto fields() { return std::tie(session, end, numbers, error); }
+    std::uint32_t returned = 0;  ///< 1: they had not begun, and are to be placed elsewhere
+    auto fields() { return std::tie(session, end, numbers, error, returned); }
 };
 
 /// The session's records are taken from now on.
@@ -366,10 +391,28 @@ struct Refused {
     auto fields() { return std::tie(session, reopened); }
 };
 
+/// How many bytes of outcomes wait for the sink. Said when it has changed by much.
+struct Backlog {
+    static constexpr std::uint8_t kType = 37;
+    static constexpr std::size_t kRequired = 1;
+    std::uint64_t bytes = 0;
+    auto fields() { return std::tie(bytes); }
+};
+
+/// This session's worker has sent records that cannot be read, again and again.
+struct Complaint {
+    static constexpr std::uint8_t kType = 38;
+    static constexpr std::size_t kRequired = 2;
+    Session session = 0;
+    std::string_view what;  ///< which record and which field, for the log
+    auto fields() { return std::tie(session, what); }
+};
+
 // ---- frames --------------------------------------------------------------------------------------------------------
 
-using Record = std::variant<Task, SharedTasks, Token, Welcome, Ping, Cancel, Confirm, Resend, Gone, Hello, Heartbeat,
-                            Report, TokenReport, Bye, Sync, BrokerPing, Admit, SessionGone, Lose, Verdict,
-                            CollectorHello, Synced, Decided, Settled, Ended, Admitted, Refused>;
+using Record =
+    std::variant<Task, SharedTasks, Token, Welcome, Ping, Cancel, Confirm, Resend, Recall, Gone, Hello, Heartbeat,
+                 Report, TokenReport, Answered, Bye, Sync, BrokerPing, Admit, SessionGone, Lose, Verdict,
+                 CollectorHello, Synced, Decided, Settled, Ended, Admitted, Refused, Backlog, Complaint>;
 
 }  // namespace curfew::wire

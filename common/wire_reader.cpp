@@ -252,7 +252,7 @@ constexpr std::uint8_t kLargest<Outcome> = static_cast<std::uint8_t>(Outcome::ca
 template <>
 constexpr std::uint8_t kLargest<CancelReason> = static_cast<std::uint8_t>(CancelReason::lost);
 template <>
-constexpr std::uint8_t kLargest<ReportKind> = static_cast<std::uint8_t>(ReportKind::expired);
+constexpr std::uint8_t kLargest<ReportKind> = static_cast<std::uint8_t>(ReportKind::returned);
 template <>
 constexpr std::uint8_t kLargest<Kind> = static_cast<std::uint8_t>(Kind::to_broker);
 

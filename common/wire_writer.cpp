@@ -230,11 +230,13 @@ template void Writer::add(const Ping&);
 template void Writer::add(const Cancel&);
 template void Writer::add(const Confirm&);
 template void Writer::add(const Resend&);
+template void Writer::add(const Recall&);
 template void Writer::add(const Gone&);
 template void Writer::add(const Hello&);
 template void Writer::add(const Heartbeat&);
 template void Writer::add<Report>(const Report&);
 template void Writer::add(const TokenReport&);
+template void Writer::add(const Answered&);
 template void Writer::add(const Bye&);
 template void Writer::add(const Sync&);
 template void Writer::add(const BrokerPing&);
@@ -249,5 +251,7 @@ template void Writer::add(const Settled&);
 template void Writer::add(const Ended&);
 template void Writer::add(const Admitted&);
 template void Writer::add(const Refused&);
+template void Writer::add(const Backlog&);
+template void Writer::add(const Complaint&);
 
 }  // namespace curfew::wire

@@ -43,8 +43,8 @@ WorkerOptions::WorkerOptions(Options& options, bool own_function) {
         return std::optional<std::string>(fmt::format("'{}' is not a whole number from 1 to 4096", text));
     });
     options.value(
-        "--credit", "what its slots do in 5 ms, measured; echo, fail: 16384", "Most attempts in flight here",
-        [this](const std::string& text) {
+        "--credit", "its slots, and what they do in 5 ms where the work is quick; echo, fail: 16384",
+        "Most attempts in flight here", [this](const std::string& text) {
             credit_ = parse_count(text).value_or(0);
             if (credit_ >= 1 && credit_ <= 1'000'000) return std::optional<std::string>();
             return std::optional<std::string>(fmt::format("'{}' is not a whole number from 1 to 1000000", text));
@@ -75,7 +75,7 @@ WorkerServer::Config WorkerOptions::config() const {
     config.core.heartbeat = heartbeat_;
     config.core.slots = slots();
     const bool immediate = handler_ == "echo" || handler_ == "fail";
-    const std::uint64_t credit = credit_ != 0 ? credit_ : immediate ? kImmediateCredit : 2ULL * slots();
+    const std::uint64_t credit = credit_ != 0 ? credit_ : immediate ? kImmediateCredit : slots();
     config.core.credit = static_cast<std::uint32_t>(credit);
     if (credit_ == 0 && !immediate) config.core.most_credit = kImmediateCredit;
     return config;

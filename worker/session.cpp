@@ -11,12 +11,18 @@ namespace {
 
 constexpr std::size_t kFrameBytes = 256 * 1024;
 
+/// What is said at the beginning, hellos and heartbeats, is said again soon, and then less and less often.
+Duration first_pause(const WorkerCore::Config& config) {
+    return config.heartbeat / 64;
+}
+
 }  // namespace
 
 WorkerCore::WorkerCore(const Config& config, Handler& handler, std::span<AttemptId> running)
     : config_(config),
       handler_(handler),
       running_(running),
+      pause_(first_pause(config)),
       slots_(std::max<Slot>(1, config.slots)),
       credit_(config.credit) {
     for (Slot slot = static_cast<Slot>(slots_.size()); slot-- > 0;) free_slots_.push_back(slot);
@@ -39,6 +45,7 @@ void WorkerCore::on_welcome(Instant now, const wire::Envelope& envelope, const w
     collector_ = welcome.collector;
     heard_at_ = now;
     heartbeat_at_ = now;
+    pause_ = first_pause(config_);
     ++counts_.sessions;
 }
 
@@ -57,9 +64,11 @@ void WorkerCore::end_session(Instant now) {
     untimed_ = 0;
     kept_bytes_ = 0;
     token_round_.reset();
+    recall_round_.reset();
     session_ = 0;
     ++hello_;
     hello_at_ = now;
+    pause_ = first_pause(config_);
 }
 
 void WorkerCore::leave(Instant now) {
@@ -67,10 +76,7 @@ void WorkerCore::leave(Instant now) {
     for (Slot slot = 0; slot < slots_.size(); ++slot) {
         if (slots_[slot].attempt.number != 0) stop_slot(now, slot);
     }
-    // What is queued goes back: the bye tells the broker to try it elsewhere.
-    for (const AttemptNumber number : held_.sorted_keys()) {
-        if (held_.find(number)->state == AttemptState::queued) forget(number);
-    }
+    return_queued(now);  // the broker places it elsewhere
 }
 
 // ---- frames --------------------------------------------------------------------------------------------------------
@@ -146,6 +152,8 @@ void WorkerCore::receive_control(Instant now, std::string_view frame) {
             on_confirm(record.numbers);
         } else if constexpr (std::is_same_v<R, wire::Resend>) {
             on_resend(record.numbers);
+        } else if constexpr (std::is_same_v<R, wire::Recall>) {
+            on_recall(now, record);
         } else if constexpr (std::is_same_v<R, wire::Gone>) {
             end_session(now);
         } else {
@@ -161,7 +169,7 @@ void WorkerCore::on_record(Instant now, const wire::Task& task) {
         return;
     }
     ++counts_.received;
-    if (leaving_) return;
+    if (leaving_ && bye_sent_) return;
     HeldAttempt& attempt = held_.insert(task.number);
     attempt.seq = task.seq;
     attempt.ordinal = task.ordinal;
@@ -174,6 +182,7 @@ void WorkerCore::on_record(Instant now, const wire::Task& task) {
     attempt.payload = payloads_.keep(task.payload);
     queue_.push_back(task.number);
     ++untimed_;
+    if (leaving_) return_queued(now);
 }
 
 // ---- cancels, confirmations ----------------------------------------------------------------------------------------
@@ -187,10 +196,7 @@ void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reaso
             ++counts_.lost;
             return;
         }
-        HeldAttempt& early = held_.insert(number);
-        early.received_at = now;
-        report(now, number, early, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled, {},
-               {});
+        report_early(now, number, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled);
         return;
     }
     HeldAttempt* attempt = held_.find(number);
@@ -212,6 +218,39 @@ void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reaso
         drop_result(*attempt);
     }
     // Reported, and then said to be lost: the report may have won meanwhile, and stays until it is confirmed.
+}
+
+/// The end of an attempt whose task has not come: its number was just marked as received.
+void WorkerCore::report_early(Instant now, AttemptNumber number, ReportKind kind) {
+    HeldAttempt& early = held_.insert(number);
+    early.received_at = now;
+    report(now, number, early, kind, {}, {});
+}
+
+/// What has begun stays: the answer behind the reports says so by not returning it.
+void WorkerCore::on_recall(Instant now, const wire::Recall& recall) {
+    if (count_numbers(recall.numbers) > 2ULL * std::max(config_.credit, config_.most_credit)) {
+        ++counts_.malformed;  // more than can be in flight here
+        return;
+    }
+    for (const Interval& range : recall.numbers) {
+        for (AttemptNumber number = range.first; number <= range.last; ++number) {
+            if (number == 0) continue;
+            if (!received_.contains(number)) {
+                if (mutated(Mutant::early_recall_ignored)) continue;
+                received_.insert(number);
+                ++counts_.received;
+                report_early(now, number, ReportKind::returned);
+                continue;
+            }
+            HeldAttempt* attempt = held_.find(number);
+            if (attempt == nullptr) continue;
+            const bool begun = attempt->state != AttemptState::queued;
+            const bool mistaken = mutated(Mutant::returned_started) && attempt->state == AttemptState::running;
+            if (!begun || mistaken) report(now, number, *attempt, ReportKind::returned, {}, {});
+        }
+    }
+    recall_round_ = std::max(recall.round, recall_round_.value_or(0));
 }
 
 /// Reported, and somebody else has won: the report stays, its result goes.
@@ -241,9 +280,11 @@ void WorkerCore::on_confirm(const Intervals& numbers) {
 }
 
 void WorkerCore::on_resend(const Intervals& numbers) {
+    IntervalSet wanted;
+    wanted.insert(numbers);
+    IntervalCursor cursor(wanted);
     held_.for_each_in_order([&](AttemptNumber n, HeldAttempt& held) {
-        if (std::ranges::any_of(numbers, [&](const Interval& r) { return r.first <= n && n <= r.last; }))
-            send_again(n, held);
+        if (cursor.contains(n)) send_again(n, held);
     });
 }
 
@@ -289,6 +330,8 @@ void WorkerCore::write_reports(std::vector<Frame>& frames) {
         if (mutated(Mutant::report_not_kept)) forget(number);
         if (writer_.size() >= kFrameBytes) frames.push_back(writer_.finish(envelope));
     }
+    if (recall_round_) writer_.add(wire::Answered{session_, *recall_round_});
+    recall_round_.reset();
     // The token follows the reports that were made before it.
     if (token_round_) writer_.add(token_report());
     token_round_.reset();
@@ -320,22 +363,56 @@ void WorkerCore::flush(Instant now, std::vector<Frame>& for_collector, std::vect
         if (leaving_) {
             bye_sent_ = true;
         } else if (now >= hello_at_) {
-            hello_at_ = now + config_.heartbeat / 4;
-            writer_.add(wire::Hello{config_.incarnation, hello_, config_.name, config_.pool,
-                                    static_cast<std::uint32_t>(slots_.size()), credit_, config_.pid,
-                                    config_.tasks_endpoint, config_.control_endpoint});
-            for_broker.push_back(writer_.finish({wire::Kind::life, broker_, 0, 0, 0}));
+            say_hello(now, for_broker);
         }
         return;
     }
-    if (now >= heartbeat_at_) {
-        heartbeat_at_ = now + config_.heartbeat;
-        const auto out = std::ranges::count_if(slots_, [](const SlotState& slot) { return slot.out_of_service; });
-        writer_.add(
-            wire::Heartbeat{static_cast<std::uint32_t>(slots_.size() - static_cast<std::size_t>(out)), credit_});
-        for_broker.push_back(writer_.finish({wire::Kind::life, broker_, session_, 0, 0}));
-    }
+    show_life(now, for_broker);
     if (!results_blocked_) write_reports(for_collector);
+}
+
+void WorkerCore::say_hello(Instant now, std::vector<Frame>& for_broker) {
+    hello_at_ = now + pause_;
+    pause_ = std::min(2 * pause_, config_.heartbeat / 4);
+    wire::Hello hello{config_.incarnation,
+                      hello_,
+                      config_.name,
+                      config_.pool,
+                      slot_count(),
+                      credit_,
+                      config_.pid,
+                      config_.tasks_endpoint,
+                      config_.control_endpoint};
+    hello.knows_recall = 1;
+    hello.patience_us =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(patience()).count());
+    writer_.add(hello);
+    for_broker.push_back(writer_.finish({wire::Kind::life, broker_, 0, 0, 0}));
+}
+
+/// Each heartbeat, and at once when there are more or fewer slots that would start work.
+void WorkerCore::show_life(Instant now, std::vector<Frame>& for_broker) {
+    const std::uint32_t slots = usable_slots();
+    if (now < heartbeat_at_ && slots == told_slots_) return;
+    heartbeat_at_ = now + pause_;
+    pause_ = std::min(2 * pause_, config_.heartbeat);
+    told_slots_ = slots;
+    writer_.add(wire::Heartbeat{slots, credit_});
+    for_broker.push_back(writer_.finish({wire::Kind::life, broker_, session_, 0, 0}));
+}
+
+/// Slots that do work of this session, or would start it now. Those whose work is still being stopped for an older
+/// session would not, and over its budget of kept results a worker starts one piece of work at a time.
+std::uint32_t WorkerCore::usable_slots() const {
+    if (handler_.immediate()) return slot_count();
+    std::uint32_t usable = 0, mine = 0;
+    for (const SlotState& slot : slots_) {
+        const bool busy = slot.attempt.number != 0;
+        if (slot.out_of_service || (busy && slot.attempt.session != session_)) continue;
+        ++usable;
+        mine += busy ? 1U : 0U;
+    }
+    return over_budget() ? std::min(usable, std::max(1U, mine)) : usable;
 }
 
 }  // namespace curfew

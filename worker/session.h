@@ -5,11 +5,12 @@
 //
 //     task -> queued -> running -----------------------> reported --confirmed--> forgotten
 //               |          |  \--cancel, deadline--> cancelling --it stopped--^
-//               +--cancel, deadline: never started ----------------------------^
+//               +--cancel, deadline, recall: never started --------------------^
 //
 // A cancel may come before its task: its number is then marked as received and reported cancelled; the task that comes
-// later is a duplicate. Reports are kept until the broker confirms them, and sent again on request or to a new
-// collector; a cancel that says `decided` takes the result out of them.
+// later is a duplicate. A recall takes back what has not begun, early or queued; the worker alone says what that is,
+// and answers behind the reports. Reports are kept until the broker confirms them, and sent again on request or to a
+// new collector; a cancel that says `decided` takes the result out of them.
 //
 // A session ends when the broker says gone, when no ping came for two heartbeats, or when this loop itself stood still
 // for as long: all work is stopped, what was to be said is dropped, and hello is said again. Slots whose work is still
@@ -101,9 +102,9 @@ public:
     struct Counts {
         std::uint64_t received = 0;  ///< attempts, early cancels included
         std::uint64_t duplicates = 0;
-        std::array<std::uint64_t, 7> reports{};  ///< ends, by ReportKind
-        std::uint64_t lost = 0;                  ///< dropped on a cancel that said lost
-        std::uint64_t abandoned = 0;             ///< held when a session ended
+        std::array<std::uint64_t, kReportKinds + 1> reports{};  ///< ends, by ReportKind
+        std::uint64_t lost = 0;                                 ///< dropped on a cancel that said lost
+        std::uint64_t abandoned = 0;                            ///< held when a session ended
         std::uint64_t refused = 0;
         std::uint64_t malformed = 0;
         std::uint64_t sessions = 0;
@@ -152,6 +153,8 @@ private:
     void on_record(Instant now, const wire::Task& task);
     void take_shared(Instant now, const wire::SharedTasks& shared);
     void on_cancel(Instant now, AttemptNumber number, CancelReason reason);
+    void on_recall(Instant now, const wire::Recall& recall);
+    void report_early(Instant now, AttemptNumber number, ReportKind kind);
     void on_confirm(const Intervals& numbers);
     void on_resend(const Intervals& numbers);
     void on_collector(Incarnation collector);
@@ -171,7 +174,12 @@ private:
     void on_deadline(Instant now, AttemptNumber number);
     void check_slots(Instant now);
     void adapt_credit(Instant now);
-    void fail_queued(Instant now);
+    void return_queued(Instant now);
+    [[nodiscard]] std::uint32_t usable_slots() const;
+    [[nodiscard]] std::uint32_t slot_count() const { return static_cast<std::uint32_t>(slots_.size()); }
+    [[nodiscard]] bool over_budget() const { return kept_bytes_ >= config_.kept_bytes; }
+    void say_hello(Instant now, std::vector<Frame>& for_broker);
+    void show_life(Instant now, std::vector<Frame>& for_broker);
     AttemptNumber pop_queued();
     void set_timers(Instant now);
     void end_stuck(Instant now, const SlotState& slot, const char* why);
@@ -195,6 +203,8 @@ private:
     std::uint64_t hello_ = 1;
     Instant hello_at_{};
     Instant heartbeat_at_{};
+    Duration pause_;                // before the next hello or heartbeat: short at first, the first may be lost
+    std::uint32_t told_slots_ = 0;  // in the last heartbeat
     Instant heard_at_{};
     std::optional<Instant> woke_at_;
 
@@ -207,6 +217,7 @@ private:
     TimerHeap deadlines_;                // of those that are older than a turn, or run
     std::size_t kept_bytes_ = 0;
     std::optional<std::uint64_t> token_round_;
+    std::optional<std::uint64_t> recall_round_;  // to be answered
 
     std::vector<SlotState> slots_;
     std::vector<Slot> free_slots_;
@@ -217,7 +228,6 @@ private:
     std::int64_t work_ends_ = 0;  // and how often work ended
     bool results_blocked_ = false;
     bool leaving_ = false;
-    bool none_left_ = false;  // no slot is in service
     bool worn_out_ = false;
     bool bye_sent_ = false;
 };

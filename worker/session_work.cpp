@@ -17,7 +17,7 @@ constexpr Duration kKillTime = std::chrono::seconds(1);
 void WorkerCore::start_queued(Instant now) {
     // Over its budget for kept results a worker starts one piece of work at a time: what is kept may wait for just
     // that.
-    const auto affordable = [&] { return kept_bytes_ < config_.kept_bytes || busy_slots() == 0; };
+    const auto affordable = [&] { return !over_budget() || busy_slots() == 0; };
     while (!queue_.empty() && !free_slots_.empty() && !leaving_ && affordable()) {
         const bool untimed = untimed_ == queue_.size();
         const AttemptNumber number = pop_queued();
@@ -180,8 +180,7 @@ void WorkerCore::check_slots(Instant now) {
         overdue = overdue || (slot.deadline_at != kNever && now >= slot.deadline_at + config_.grace);
     }
     const bool none_left = out == slots_.size();
-    if (std::exchange(none_left_, none_left) != none_left) heartbeat_at_ = now;  // the broker is to know at once
-    if (none_left && handler_.can_kill()) fail_queued(now);
+    if (none_left && handler_.can_kill()) return_queued(now);  // there is no slot that could ever start them
     if (worn_out_ || handler_.can_kill() || (!none_left && !overdue)) return;
     worn_out_ = true;
     for (const SlotState& slot : slots_) {  // their threads die with the process
@@ -191,10 +190,12 @@ void WorkerCore::check_slots(Instant now) {
 }
 
 /// What is sent ahead is to hide the way round the ring from the slots, and no more: the rest would wait here while a
-/// slot elsewhere is free. So it is what the slots do in a few times that way, and at least one attempt.
+/// slot elsewhere is free. So it is what the slots do in a few times that way, and at least one attempt; nothing where
+/// the work takes longer than kSlow: then the way round is a hundredth of it, or less.
 void WorkerCore::adapt_credit(Instant now) {
     constexpr Duration kEvery = std::chrono::milliseconds(100);
     constexpr Duration kAhead = std::chrono::milliseconds(5);
+    constexpr Duration kSlow = std::chrono::milliseconds(20);
     if (config_.most_credit == 0 || now < adapt_at_) return;
     adapt_at_ = now + kEvery;
     const Duration worked = std::exchange(worked_, {});
@@ -203,8 +204,11 @@ void WorkerCore::adapt_credit(Instant now) {
     const auto slots = static_cast<std::int64_t>(slots_.size());
     const std::int64_t mean = std::max<std::int64_t>(1, worked.count() / ends);
     const std::int64_t most = std::max<std::int64_t>(config_.most_credit, slots + 1);
-    const std::int64_t wanted = slots + std::clamp<std::int64_t>(kAhead.count() * slots / mean, 1, most - slots);
-    const bool alike = 4 * wanted <= 5LL * credit_ && 5 * wanted >= 4LL * credit_;
+    const std::int64_t ahead =
+        mean > kSlow.count() ? 0 : std::clamp<std::int64_t>(kAhead.count() * slots / mean, 1, most - slots);
+    const std::int64_t wanted = slots + ahead;
+    const bool both_ahead = ahead > 0 && credit_ > slots;
+    const bool alike = both_ahead ? 4 * wanted <= 5LL * credit_ && 5 * wanted >= 4LL * credit_ : wanted == credit_;
     if (alike) return;
     credit_ = static_cast<std::uint32_t>(wanted);
     heartbeat_at_ = now;  // the broker is to know at once
@@ -215,13 +219,13 @@ Duration WorkerCore::patience() const {
     return config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero());
 }
 
-/// There is no slot that could ever start them: they are tried elsewhere.
-void WorkerCore::fail_queued(Instant now) {
+/// What has not begun here is to be placed elsewhere.
+void WorkerCore::return_queued(Instant now) {
     while (!queue_.empty()) {
         const AttemptNumber number = pop_queued();
         HeldAttempt* attempt = held_.find(number);
         if (attempt == nullptr || attempt->state != AttemptState::queued) continue;
-        report(now, number, *attempt, ReportKind::failed, {}, "no slot of its worker is in service");
+        report(now, number, *attempt, ReportKind::returned, {}, {});
     }
 }
 

@@ -16,6 +16,7 @@ LONGEST_SOCKET_PATH = 107  # sun_path, without its NUL
 LONGEST_SOCKET_NAME = 40  # with the slash before it
 _LONGEST = LONGEST_SOCKET_PATH - LONGEST_SOCKET_NAME
 _PREFIX = "curfew-"
+_ENDINGS = (".sock", ".lock", ".running", ".running.before", ".mark")  # of what curfew makes, as in common/run_dir.cpp
 _PRIVATE_NAME = len("/" + _PREFIX) + 8  # mkdtemp adds eight characters
 
 
@@ -42,7 +43,7 @@ class RunDir:
     def _clear_given(self):
         try:
             for name in os.listdir(self.path):
-                if name != "launch.lock" and (name == "books" or name.endswith((".sock", ".lock", ".running", ".running.before"))):
+                if name != "launch.lock" and (name == "books" or name.endswith(_ENDINGS)):
                     _remove(self.file(name))
             _remove(self.file("launch.lock"))  # last: whoever takes it then finds nothing of ours
             if self._made:

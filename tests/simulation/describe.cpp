@@ -34,6 +34,8 @@ struct Describe {
     }
     std::string operator()(const wire::Confirm& r) const { return "confirm " + text(r.numbers); }
     std::string operator()(const wire::Resend& r) const { return "resend " + text(r.numbers); }
+    std::string operator()(const wire::Recall& r) const { return "recall " + n(r.round) + " " + text(r.numbers); }
+    std::string operator()(const wire::Answered& r) const { return "answered s" + n(r.session) + " " + n(r.round); }
     std::string operator()(const wire::Gone&) const { return "gone"; }
     std::string operator()(const wire::Hello& r) const { return "hello " + n(r.hello) + " of " + n(r.worker); }
     std::string operator()(const wire::Heartbeat&) const { return "heartbeat"; }
@@ -71,9 +73,12 @@ struct Describe {
         return "settled " + text(r.seqs) + " " + std::string(name_of(r.outcome));
     }
     std::string operator()(const wire::Ended& r) const {
-        return "ended s" + n(r.session) + text(r.numbers) + " " + std::string(name_of(r.end));
+        return "ended s" + n(r.session) + text(r.numbers) + " " + std::string(name_of(r.end)) +
+               (r.returned != 0 ? " (returned)" : "");
     }
     std::string operator()(const wire::Admitted& r) const { return "admitted s" + n(r.session); }
+    std::string operator()(const wire::Backlog& r) const { return "backlog " + n(r.bytes); }
+    std::string operator()(const wire::Complaint& r) const { return "complaint about s" + n(r.session); }
     std::string operator()(const wire::Refused& r) const {
         return "refused s" + n(r.session) + " reopened " + text(r.reopened);
     }

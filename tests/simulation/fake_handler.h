@@ -83,6 +83,12 @@ public:
     /// A cancel of this attempt has been read.
     void called_home(Epoch epoch, AttemptId id) { called_home_.insert({epoch, id}); }
 
+    /// The worker has said that this attempt had not begun.
+    void returned(Epoch epoch, AttemptId id) {
+        if (started_.contains({epoch, id})) broken_ = "what had begun was returned";
+        called_home_.insert({epoch, id});
+    }
+
     [[nodiscard]] std::size_t running() const { return running_.size(); }
     [[nodiscard]] const char* broken() const { return broken_; }
 

@@ -16,6 +16,8 @@ void World::check_step() {
         const SessionBooks* books = broker_->ledger().session(session);
         if (books == nullptr) return fail("a session without books");
         if (worker->in_flight > worker->most_credit) return fail("more in flight than the credit");
+        if (worker->reserved > 0 && worker->in_flight + worker->reserved > worker->slots)
+            return fail("a slot that a recall holds was given away");
     }
     if (steps_ >= next_recount_) {
         check_all();
@@ -74,6 +76,48 @@ void World::check_losers() {
     });
 }
 
+/// Seen from outside: a slot of an unpaused worker in its session would start work now, nothing is on its way there or
+/// promised to it, and no attempt of the task is alive there.
+bool World::has_free_slot_for(const Task& task) const {
+    return std::ranges::any_of(workers_, [&](const auto& worker) {
+        if (!worker->up || worker->paused_until > now_) return false;
+        const WorkerCore& core = *worker->core;
+        const WorkerSession* session =
+            core.broker() == broker_process_.incarnation ? broker_->roster().find(core.session()) : nullptr;
+        if (session == nullptr || !session->has_free_slot() || core.busy_slots() >= core.slots().size()) return false;
+        return std::ranges::none_of(task.alive, [&](AttemptId id) { return id.session == session->session; });
+    });
+}
+
+/// Edge rule 11: no attempt that has not begun and a free slot that may run it exist together for longer than the
+/// broker takes to see that it stands and to fetch it, while no work ends at its worker.
+void World::check_standing() {
+    std::map<AttemptId, Waiting> before;
+    std::swap(before, waiting_);
+    const Duration bound = 12ms + 60 * scenario_.latency;
+    for (const auto& worker : workers_) {
+        if (!worker->up || worker->paused_until > now_ || worker->core->held().empty()) continue;
+        const WorkerCore& core = *worker->core;
+        if (core.broker() != broker_process_.incarnation) continue;
+        const WorkerSession* session = broker_->roster().find(core.session());
+        if (session == nullptr || session->state != SessionState::ready) continue;
+        std::uint64_t ends = 0;
+        for (const std::uint64_t count : core.counts().reports) ends += count;
+        core.held().for_each([&](AttemptNumber number, const HeldAttempt& held) {
+            const Task* task = held.state == AttemptState::queued ? broker_->ledger().task(held.seq) : nullptr;
+            const AttemptId id{core.session(), number};
+            if (task == nullptr || task->state != TaskState::open || task->expired || !has_free_slot_for(*task)) return;
+            const auto known = before.find(id);
+            const bool goes_on = known != before.end() && known->second.ends == ends;
+            waiting_[id] = goes_on ? known->second : Waiting{now_, ends};
+            // A recall that was lost is said again after a while.
+            if (now_ - std::max(waiting_[id].since, calm_since_ + 60ms) > bound) {
+                fail("an attempt stands behind a busy slot while another is free");
+            }
+        });
+    }
+}
+
 /// Edge rule 3: no work runs that nobody waits for, for longer than the lease and what a late ping may add to it.
 void World::check_lease(WorkerProcess& worker) {
     const bool runs = worker.up && worker.paused_until <= now_ &&
@@ -127,7 +171,7 @@ void World::check_end() {
         if (said(ReportKind::ok) + said(ReportKind::late) != ends(End::won) + ends(End::late))
             fail("won and late differ");
         if (said(ReportKind::failed) + said(ReportKind::rejected) != ends(End::failed)) fail("failed differs");
-        if (said(ReportKind::cancelled) != ends(End::cancelled)) fail("cancelled differs");
+        if (said(ReportKind::cancelled) + said(ReportKind::returned) != ends(End::cancelled)) fail("cancelled differs");
         if (said(ReportKind::expired) != ends(End::expired)) fail("expired differs");
         const auto* judged = judge_->ends_of(core.session());
         if (collector_crashes_ == 0 && judged != nullptr && *judged != books->ends) fail("the collector's ends differ");

@@ -31,6 +31,11 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::slot_freed_early, "slot_freed_early"},
     {Mutant::report_not_kept, "report_not_kept"},
     {Mutant::loser_at_large, "loser_at_large"},
+    {Mutant::early_recall_ignored, "early_recall_ignored"},
+    {Mutant::returned_started, "returned_started"},
+    {Mutant::slot_to_intake, "slot_to_intake"},
+    {Mutant::returned_not_replaced, "returned_not_replaced"},
+    {Mutant::standing_not_seen, "standing_not_seen"},
     {Mutant::innocent_blamed, "innocent_blamed"},
 };
 

@@ -153,6 +153,7 @@ void World::crash(Node node) {
     Process& dying = process(node);
     if (!dying.up) return;
     tell(node, "CRASHES");
+    disturb();
     dying.up = false;
     dying.paused_until = {};
     dying.wake_at = kNever;
@@ -252,6 +253,7 @@ void World::run_broker(std::vector<Frame> inbox) {
         }
     }
     check_timers();
+    check_standing();
     wake(kBroker, std::max(broker_->next_deadline(), now_ + 1us));
     if (broker_->wants_message() && !to_hand_over_.empty()) wake(kBroker, std::max(next_message_at_, now_ + 1us));
 }
@@ -332,6 +334,19 @@ void World::note_cancels(WorkerProcess& worker, const Frame& frame) {
     });
 }
 
+/// Tells the oracle what the worker hands back: it must not have been started, and must not be.
+void World::note_returns(WorkerProcess& worker, std::string_view frame) {
+    wire::Reader reader;
+    wire::Envelope envelope;
+    if (reader.open(frame, envelope, {wire::Kind::reports}) != wire::Error::none) return;
+    (void)reader.each([&](const auto& record) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Report>) {
+            if (record.kind == ReportKind::returned)
+                worker.handler->returned(worker.core->epoch(), {envelope.peer, record.number});
+        }
+    });
+}
+
 void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbox) {
     worker.core->wake(now_);
     for (const Frame& frame : inbox) {
@@ -349,6 +364,7 @@ void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbo
     }
     worker.core->turn(now_);
     worker.core->flush(now_, for_collector, for_broker);
+    for (const curfew::Frame& frame : for_collector) note_returns(worker, frame);
     for (const curfew::Frame& frame : for_collector) send(node, kCollector, Road::results, frame);
     for (const curfew::Frame& frame : for_broker) send(node, kBroker, Road::events, frame);
     if (worker.handler->broken() != nullptr) fail(worker.handler->broken());
@@ -358,11 +374,15 @@ void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbo
 // ---- channels ------------------------------------------------------------------------------------------------------
 
 void World::send(Node from, Node to, Road road, std::string bytes) {
+    // What is missing in the stream between broker and collector comes again after a heartbeat.
+    const Duration mended_within = from <= kCollector && to <= kCollector ? 1200ms : 0ms;
     if (trace_) tell(from, "-> " + process(to).name + "  " + describe(bytes));
     const bool faulty = !well();
     const auto cut = cut_until_.find({from, to});
+    if (cut != cut_until_.end() && now_ < cut->second) disturb(mended_within);
     if (cut != cut_until_.end() && now_ < cut->second && chance(0.7)) return;
     if (faulty && chance(scenario_.drop)) {
+        disturb(mended_within);
         tell(from, "   (lost on the way)");
         return;
     }
@@ -370,6 +390,7 @@ void World::send(Node from, Node to, Road road, std::string bytes) {
     if (cut != cut_until_.end() && now_ < cut->second) when = cut->second + exponential(10ms);
     if (faulty && chance(scenario_.overtake)) {
         when += exponential(200 * scenario_.latency);
+        disturb(mended_within);
     } else {
         Instant& last = last_delivery_[{from * 100 + to, road}];
         when = std::max(when, last);
@@ -414,6 +435,7 @@ void World::strike() {
         const Duration length = chance(0.5) ? exponential(100ms) : exponential(4s);
         Instant& until = process(any).paused_until;
         until = std::max(until, std::min(now_ + length, well_at_));
+        disturb();
         return tell(any, "is paused");
     }
     if ((dice -= s.cut) < 0) {

@@ -88,6 +88,7 @@ private:
     void run_collector(std::vector<Frame> inbox);
     void run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbox);
     static void note_cancels(WorkerProcess& worker, const Frame& frame);
+    static void note_returns(WorkerProcess& worker, std::string_view frame);
     void take_messages();
     void write_outcomes();
     void on_written(const OutcomeRecord& outcome, Incarnation collector);
@@ -105,6 +106,9 @@ private:
     void check_all();
     void check_timers();
     void check_losers();
+    void check_standing();
+    [[nodiscard]] bool has_free_slot_for(const Task& task) const;
+    void disturb(Duration mended_within = {}) { calm_since_ = std::max(calm_since_, now_ + mended_within); }
     void check_lease(WorkerProcess& worker);
     void check_end();
     void fail(std::string problem);
@@ -121,6 +125,12 @@ private:
     std::uint64_t events_ = 0;
     std::uint64_t steps_ = 0, next_recount_ = 0;
     std::uint64_t broker_turns_ = 0, next_timer_check_ = 0;
+    Instant calm_since_{};  // nothing was lost, cut, paused, crashed or overtaken since
+    struct Waiting {
+        Instant since;           // it waits, and a free slot elsewhere may run it
+        std::uint64_t ends = 0;  // of work at its worker by then
+    };
+    std::map<AttemptId, Waiting> waiting_;
     std::map<AttemptId, Instant> at_large_;  // since when an attempt has lost, and was not called home
     std::uint64_t check_every_ = 1;          // steps; more in a large world
     std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;

@@ -87,6 +87,7 @@ public:
         hello.pid = 1000;
         hello.tasks = "inproc://t";
         hello.control = "inproc://c";
+        hello.knows_recall = 1;
         broker.receive(now, frame_of({wire::Kind::life, 0, 0, 0, 0}, hello));
     }
     void heartbeat(Session session) {

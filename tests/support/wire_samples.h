@@ -17,17 +17,19 @@ void each_sample(Check&& check) {
     check(SharedTasks{{{1, 2, 1}, {3, 4, 2}}, 5, 2, -1, 7, "i"}, "9710929301020193030402" "0502ff07c40169");
     check(Token{7}, "920207");
     check(Welcome{1, 2, 3, 4}, "950301020304");
-    check(Ping{9}, "920409");
+    check(Ping{9, 1}, "93040901");
     check(Cancel{CancelReason::deadline, two}, "9305029401020909");
     check(Confirm{two}, "92069401020909");
     check(Resend{two}, "92079401020909");
+    check(Recall{7, two}, "9311079401020909");
     check(Gone{}, "9108");
-    check(Hello{1, 2, "name", "pool", 3, 4, 5, "t", "c"},
-          "9a0a0102c4046e616d65c404706f6f6c030405c40174c40163");
+    check(Hello{1, 2, "name", "pool", 3, 4, 5, "t", "c", 1, 6},
+          "9c0a0102c4046e616d65c404706f6f6c030405c40174c401630106");
     check(Heartbeat{3, 4}, "930b0304");
     check(Report{1, 2, ReportKind::failed, 3, 4, 5, std::nullopt, "why", "res"},
           "9a0c010203030405c0c403776879c403726573");
     check(TokenReport{1, 2, two, {{1, 1}}, {{2, 2}}, {}, {{9, 9}}}, "980d0102940102090992010192020290920909");
+    check(Answered{3, 7}, "93120307");
     check(Bye{3}, "920e03");
     check(Sync{4, two, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}},
           "95140494010209099193050607919406c4016ec40170920103");
@@ -41,9 +43,11 @@ void each_sample(Check&& check) {
     check(Synced{}, "911f");
     check(Decided{1, 2, 3, 4, 5}, "96200102030405");
     check(Settled{Outcome::cancelled, two}, "9321049401020909");
-    check(Ended{1, End::expired, two, "e"}, "952201059401020909c40165");
+    check(Ended{1, End::expired, two, "e", 1}, "962201059401020909c4016501");
     check(Admitted{1}, "922301");
     check(Refused{1, two}, "9324019401020909");
+    check(Backlog{5}, "922505");
+    check(Complaint{1, "w"}, "932601c40177");
     // clang-format on
 }
 

@@ -15,9 +15,10 @@ using support::BrokerBench;
 using Numbers = std::vector<AttemptNumber>;
 
 struct Bench : BrokerBench {
-    explicit Bench(const Config& config = {}, int workers = 3, std::uint32_t credit = 4) : BrokerBench(config) {
+    explicit Bench(const Config& config = {}, int workers = 3, std::uint32_t credit = 4, std::uint32_t slots = 1)
+        : BrokerBench(config) {
         meet_collector();
-        for (int i = 1; i <= workers; ++i) add_worker("w" + std::to_string(i), {.credit = credit});
+        for (int i = 1; i <= workers; ++i) add_worker("w" + std::to_string(i), {.credit = credit, .slots = slots});
     }
 };
 
@@ -117,7 +118,7 @@ TEST(DispatcherTimers, ADecidedTaskIsNotHedged) {
 struct SpentBudget : Bench {
     static constexpr int kTasks = 16;
 
-    explicit SpentBudget(double share) : Bench(with_budget(share), 2, 100) {
+    explicit SpentBudget(double share) : Bench(with_budget(share), 2, 100, 100) {
         for (int i = 0; i < kTasks; ++i) accept();
         turn();
         first = tasks;

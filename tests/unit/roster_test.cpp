@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <tuple>
 
 #include "tests/support/frames.h"
 
@@ -91,14 +92,62 @@ TEST_F(RosterTest, APoolThatIsNotInUseComesBeforeLoad) {
     add("b", "cats");
     WorkerSession& busy_dog = add("c", "dogs");
     start(task, first);
-    load(busy_dog, 3);
+    load(busy_dog, 1);
     EXPECT_EQ(roster.choose(task), &busy_dog);
+}
+
+TEST_F(RosterTest, AFreeSlotComesBeforePoolsFailuresAndLoad) {
+    WorkerSession& free = add("a", "cats");
+    WorkerSession& busy = add("b", "dogs", 100);
+    start(task, add("c", "cats"));
+    task.make_past().history.push_back({1, "a", End::failed, "no"});
+    load(free, 1);
+    load(busy, 2);
+    EXPECT_EQ(roster.choose(task), &free) << "one of two slots is free; where two are busy it would wait";
+    EXPECT_EQ(roster.choose(task), &busy) << "then there is none";
+}
+
+TEST_F(RosterTest, WhatCameBackTakesAFreeSlotOrNothing) {
+    WorkerSession& only = add("a");
+    task.make_past().returned.push_back({1, false});
+    load(only, 2);
+    EXPECT_EQ(roster.choose(task), nullptr) << "its slots are busy, though it has credit";
+    load(only, 1);
+    EXPECT_EQ(roster.choose(task), &only);
+}
+
+TEST_F(RosterTest, ASlotThatARecallHoldsIsNotForOthers) {
+    WorkerSession& only = add("a");
+    only.reserved = 2;
+    roster.changed(only);
+    EXPECT_FALSE(roster.has_credit());
+    only.reserved = 1;
+    roster.changed(only);
+    EXPECT_EQ(roster.choose(task), &only);
+    EXPECT_FALSE(roster.has_credit()) << "nothing is sent ahead there meanwhile";
+}
+
+TEST_F(RosterTest, NothingIsSentAheadToAWorkerThatStands) {
+    WorkerSession& only = add("a", "p", 100);
+    load(only, 2);
+    EXPECT_TRUE(roster.has_credit());
+    only.standing = true;
+    roster.changed(only);
+    EXPECT_FALSE(roster.has_credit());
+}
+
+TEST_F(RosterTest, PoolsThatNobodyIsInAreForgotten) {
+    for (int i = 0; i < 1000; ++i) {
+        const Session session = add("w", "pool" + std::to_string(i)).session;
+        roster.remove(session);
+    }
+    EXPECT_LE(roster.pools(), 1U);
 }
 
 TEST_F(RosterTest, WhereAnAttemptHasFailedComesLast) {
     add("a", "cats");
     WorkerSession& other = add("b", "dogs");
-    load(other, 3);
+    load(other, 1);
     task.make_past().history.push_back({1, "a", End::failed, "no"});
     EXPECT_EQ(roster.choose(task), &other);
     load(other, 4);
@@ -180,8 +229,10 @@ TEST_F(RosterTest, ManyWorkersAreChosenAsIfAllWereLookedAt) {
         for (int attempt = 0; attempt < 5; ++attempt) {
             std::set<std::string> used;
             for (const AttemptId id : one.alive) used.insert(roster.find(id.session)->pool);
-            using Rank = std::pair<bool, double>;
-            const auto rank = [&](const WorkerSession& w) { return Rank(used.contains(w.pool), load_of(w)); };
+            using Rank = std::tuple<bool, bool, double>;
+            const auto rank = [&](const WorkerSession& w) {
+                return Rank(w.in_flight >= w.slots, used.contains(w.pool), load_of(w));
+            };
             std::map<const WorkerSession*, Rank> ranks;
             for (const WorkerSession* candidate : all) {
                 const bool alive =

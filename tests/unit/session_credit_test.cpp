@@ -44,8 +44,14 @@ private:
 
 TEST(Credit, SlowWorkIsNotHoarded) {
     CreditBench bench(1000);
-    EXPECT_EQ(bench.work(200ms, 10), 3U) << "one more than there are slots";
-    EXPECT_EQ(bench.worker.credit(), 3U);
+    EXPECT_EQ(bench.work(200ms, 10), 2U) << "its slots, and nothing ahead";
+    EXPECT_EQ(bench.worker.credit(), 2U);
+    EXPECT_EQ(bench.work(21ms, 50), 2U);
+}
+
+TEST(Credit, WorkOfSomeMillisecondsHasTheNextAttemptBesideIt) {
+    CreditBench bench(1000);
+    EXPECT_EQ(bench.work(15ms, 50), 3U) << "one more than there are slots";
 }
 
 TEST(Credit, QuickWorkIsSentAhead) {
@@ -56,7 +62,7 @@ TEST(Credit, QuickWorkIsSentAhead) {
 TEST(Credit, ItFollowsTheWork) {
     CreditBench bench(1000);
     bench.work(100us, 3000);
-    EXPECT_EQ(bench.work(200ms, 10), 3U);
+    EXPECT_EQ(bench.work(200ms, 10), 2U);
     EXPECT_EQ(bench.work(100us, 3000), 102U);
 }
 

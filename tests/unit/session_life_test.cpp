@@ -192,11 +192,14 @@ TEST(SessionLife, WhoLeavesStopsItsWorkHandsBackItsQueueAndSaysBye) {
     bench.worker.leave(bench.now);
     EXPECT_EQ(bench.handler.stopped, Slots{0});
     bench.turn();
+    EXPECT_EQ(bench.report().number, 2U);
+    EXPECT_EQ(bench.report().kind, ReportKind::returned) << "to be placed elsewhere";
     EXPECT_EQ(bench.sent.count<wire::Bye>(), 0U) << "not before its work has ended";
     EXPECT_FALSE(bench.worker.left());
     bench.end(0, Finish::stopped);
     EXPECT_EQ(bench.sent.only<wire::Bye>().session, 1U);
     EXPECT_EQ(bench.sent.count<wire::Report>(), 0U) << "the broker tries it elsewhere";
+    bench.confirm(2);
     EXPECT_TRUE(bench.worker.left());
     EXPECT_EQ(bench.handler.started.size(), 1U);
 }
@@ -216,11 +219,17 @@ TEST(SessionLife, WhoLeavesWaitsForTheConfirmationOfItsReports) {
 
 TEST(SessionLife, TasksThatComeWhileItLeavesAreNotStarted) {
     WorkerBench bench;
-    bench.worker.leave(bench.now);
     bench.task(1);
     bench.turn();
-    EXPECT_TRUE(bench.handler.started.empty());
-    EXPECT_TRUE(bench.worker.held().empty());
+    bench.worker.leave(bench.now);
+    bench.task(2);
+    bench.turn();
+    EXPECT_EQ(bench.handler.started.size(), 1U);
+    EXPECT_EQ(bench.report().kind, ReportKind::returned);
+    bench.end(0, Finish::stopped);
+    bench.task(3);
+    bench.turn();
+    EXPECT_EQ(bench.worker.held().find(3), nullptr) << "behind the bye nothing is said any more";
 }
 
 TEST(SessionLife, WhoHasNoSessionLeavesAtOnce) {
@@ -271,11 +280,15 @@ TEST(SessionLife, AWorkerWithoutASlotInServiceIsWornOutHandsBackReportsAndLeaves
     bench.cancel(1, CancelReason::decided);
     bench.pass(1s);
     EXPECT_TRUE(bench.worker.worn_out());
-    EXPECT_EQ(bench.report().number, 1U);
-    EXPECT_EQ(bench.report().kind, ReportKind::cancelled);
+    const auto reports = bench.sent.all<wire::Report>();
+    ASSERT_EQ(reports.size(), 2U);
+    EXPECT_EQ(reports[0].number, 1U);
+    EXPECT_EQ(reports[0].kind, ReportKind::cancelled);
+    EXPECT_EQ(reports[1].number, 2U);
+    EXPECT_EQ(reports[1].kind, ReportKind::returned) << "handed back";
     EXPECT_EQ(bench.sent.count<wire::Bye>(), 1U);
-    EXPECT_EQ(bench.worker.held().find(2), nullptr) << "handed back";
     bench.confirm(1);
+    bench.confirm(2);
     EXPECT_TRUE(bench.worker.left());
 }
 
@@ -320,7 +333,7 @@ TEST(SessionLife, WithoutASlotInServiceAWorkerSaysSoAndGivesBackWhatIsQueued) {
     bench.pass(2s);
     EXPECT_EQ(bench.state(2), AttemptState::queued) << "a kill has its time";
     bench.pass(1s);
-    EXPECT_EQ(bench.worker.held().find(2)->kind, ReportKind::failed);
+    EXPECT_EQ(bench.worker.held().find(2)->kind, ReportKind::returned);
     EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().slots, 0U);
     bench.end(0, Finish::stopped);
     EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().slots, 1U);

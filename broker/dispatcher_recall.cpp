@@ -1,0 +1,197 @@
+// The dispatcher's part for what stands behind busy slots: edge rule 11 of the design, "no attempt waits for a slot
+// that is busy while another is free".
+//
+//     queued at a worker whose slots are busy --stands, and a slot elsewhere is free--> recalled
+//        ^                                                                                 |
+//        |                     "it has begun": it stays <----------------------------------+
+//        +-- placed on a free slot <-- returned (ends `cancelled`, counts as moved) <------+
+//
+// An attempt stands when its worker holds more than its slots, and no work has ended there for kStands. Which of them
+// have begun the worker alone knows: here it is a guess, by the numbers. Each recall names a free slot that may run the
+// attempt, and holds it against new messages for kHold: a worker that does not answer must not idle the others. From
+// then on the recall is repeated, and nothing more is recalled from there before it is answered.
+#include <algorithm>
+
+#include "broker/dispatcher.h"
+#include "common/mutant.h"
+
+namespace curfew {
+namespace {
+
+/// Long enough for the way round of a busy machine.
+constexpr Duration kHold = std::chrono::milliseconds(50);
+
+/// Rounds of the token that may come back without the answer.
+constexpr std::uint64_t kTokens = 2;
+
+}  // namespace
+
+// ---- who stands ----------------------------------------------------------------------------------------------------
+
+void Dispatcher::note_start(Instant now, WorkerSession& worker) {
+    if (worker.in_flight != worker.usable_slots() + 1) return;
+    worker.quiet_since = now;
+    stand_look_at_ = std::min(stand_look_at_, now + kStands);
+}
+
+/// Work has ended at this worker; all up to `begun` has begun.
+void Dispatcher::note_progress(Instant now, WorkerSession& worker, AttemptNumber begun) {
+    worker.begun_upto = std::max(worker.begun_upto, begun);
+    worker.quiet_since = now;
+    if (!std::exchange(worker.standing, false)) return;
+    roster_.changed(worker);
+    something_changed();
+    stand_look_at_ = std::min(stand_look_at_, now + kStands);
+}
+
+void Dispatcher::look_who_stands(Instant now) {
+    if (now < stand_look_at_) return;
+    stand_look_at_ = kNever;
+    for (const auto& [session, worker] : roster_.sessions()) {
+        if (worker->state != SessionState::ready || worker->standing || !worker->holds_more_than_slots()) continue;
+        if (now < worker->quiet_since + kStands) {
+            stand_look_at_ = std::min(stand_look_at_, worker->quiet_since + kStands);
+            continue;
+        }
+        worker->standing = true;
+        roster_.changed(*worker);
+        standing_.push_back(session);
+        recall_fruitless_ = false;
+    }
+}
+
+// ---- recalling -----------------------------------------------------------------------------------------------------
+
+void Dispatcher::recall_standing(Instant now) {
+    if (standing_.empty() || recall_fruitless_ || mutated(Mutant::standing_not_seen)) return;
+    recall_fruitless_ = true;
+    std::erase_if(standing_, [&](Session session) {
+        const WorkerSession* worker = roster_.find(session);
+        return worker == nullptr || !worker->standing;
+    });
+    std::vector<WorkerSession*> free;
+    for (const auto& [session, worker] : roster_.sessions()) {
+        if (worker->has_free_slot()) free.push_back(worker.get());
+    }
+    if (free.empty()) return;
+    std::vector<Standing> list;
+    for (const Session session : standing_) list_standing(*roster_.find(session), list);
+    std::ranges::sort(list, {}, &Standing::seq);  // the oldest task first
+    for (const Standing& standing : list) {
+        if (free.empty()) return;
+        const Task& task = *ledger_.task(standing.seq);
+        const auto target = std::ranges::find_if(free, [&](const WorkerSession* worker) {
+            return std::ranges::none_of(task.alive, [&](AttemptId id) { return id.session == worker->session; });
+        });
+        if (target == free.end()) continue;
+        recall(now, standing, **target);
+        if (!(*target)->has_free_slot()) free.erase(target);
+    }
+}
+
+/// What waits at this worker for one of its slots, as far as that can be guessed.
+void Dispatcher::list_standing(const WorkerSession& worker, std::vector<Standing>& list) {
+    const auto unanswered = [](const RecallUnderWay& recall) { return recall.holds_at == 0; };
+    const bool answers = worker.knows_recall && worker.state == SessionState::ready && !worker.control_blocked &&
+                         std::ranges::none_of(worker.recalls, unanswered);
+    if (!answers || !worker.holds_more_than_slots()) return;
+    std::uint32_t place = 0;
+    ledger_.session(worker.session)->open.for_each_in_order([&](AttemptNumber number, const Attempt& attempt) {
+        if (attempt.state == AttemptState::reported || place++ < worker.usable_slots()) return;
+        if (attempt.state != AttemptState::queued || attempt.recalled) return;
+        const Task* task = ledger_.task(attempt.seq);
+        if (task == nullptr || task->state != TaskState::open || task->expired) return;
+        list.push_back({attempt.seq, {worker.session, number}});
+    });
+}
+
+void Dispatcher::recall(Instant now, const Standing& standing, WorkerSession& target) {
+    WorkerSession& worker = *roster_.find(standing.id.session);
+    ledger_.attempt(standing.id)->recalled = true;
+    if (worker.recalls.empty()) recalling_.push_back(worker.session);
+    RecallUnderWay& recall = worker.recalls.emplace_back();
+    recall.number = standing.id.number;
+    recall.token_round = worker.round;
+    recall.holds_at = target.session;
+    ++target.reserved;
+    roster_.changed(target);
+    send_recall(now, worker, recall);
+}
+
+void Dispatcher::send_recall(Instant now, WorkerSession& worker, RecallUnderWay& recall) {
+    recall.round = worker.recall_round + 1;  // the one that the next flush makes of all that are due
+    recall.repeat_at = now + kHold;
+    tell(worker).recall_due.push_back(recall.number);
+    repeat_at_ = std::min(repeat_at_, recall.repeat_at);
+}
+
+// ---- how a recall ends ---------------------------------------------------------------------------------------------
+
+/// The attempt has ended: returned, or otherwise.
+void Dispatcher::end_recall(WorkerSession& worker, AttemptNumber number) {
+    const auto recall = std::ranges::find(worker.recalls, number, &RecallUnderWay::number);
+    if (recall == worker.recalls.end()) return;
+    let_go(*recall);
+    worker.recalls.erase(recall);
+}
+
+/// Those of the rounds up to this one are over, and their attempts are still there: they have begun, or nobody knows.
+void Dispatcher::end_recalls(Instant now, WorkerSession& worker, std::uint64_t upto_round, bool begun) {
+    std::erase_if(worker.recalls, [&](RecallUnderWay& recall) {
+        if (recall.round > upto_round) return false;
+        let_go(recall);
+        Attempt* attempt = ledger_.attempt({worker.session, recall.number});
+        if (attempt == nullptr) return true;
+        attempt->recalled = false;
+        if (begun && attempt->state == AttemptState::queued) attempt->state = AttemptState::running;
+        Task* task = ledger_.task(attempt->seq);
+        if (task != nullptr && task->state == TaskState::open) restart_hedge_timer(now, attempt->seq, *task);
+        return true;
+    });
+    if (worker.recalls.empty()) worker.recall_due.clear();
+}
+
+void Dispatcher::on_record(Instant now, const wire::Answered& answered) {
+    WorkerSession* worker = roster_.find(answered.session);
+    if (worker == nullptr) return;
+    end_recalls(now, *worker, std::min(answered.round, worker->recall_round), true);
+    recall_fruitless_ = false;
+}
+
+/// A round of the token has come back that set out behind some recalls: their answer should have come before it.
+void Dispatcher::count_token(Instant now, WorkerSession& worker, std::uint64_t token_round) {
+    std::uint64_t lost_upto = 0;
+    for (const RecallUnderWay& recall : worker.recalls) {
+        if (token_round >= recall.token_round + kTokens) lost_upto = std::max(lost_upto, recall.round);
+    }
+    if (lost_upto == 0) return;
+    end_recalls(now, worker, lost_upto, false);
+    recall_fruitless_ = false;
+}
+
+void Dispatcher::let_go(RecallUnderWay& recall) {
+    WorkerSession* target = roster_.find(std::exchange(recall.holds_at, 0));
+    if (target == nullptr || target->reserved == 0) return;
+    --target->reserved;
+    roster_.changed(*target);
+    something_changed();
+}
+
+void Dispatcher::repeat_recalls(Instant now) {
+    if (now < repeat_at_) return;
+    repeat_at_ = kNever;
+    std::erase_if(recalling_, [&](Session session) {
+        WorkerSession* worker = roster_.find(session);
+        if (worker == nullptr || worker->recalls.empty()) return true;
+        for (RecallUnderWay& recall : worker->recalls) {
+            if (now >= recall.repeat_at) {
+                let_go(recall);
+                send_recall(now, *worker, recall);
+            }
+            repeat_at_ = std::min(repeat_at_, recall.repeat_at);
+        }
+        return false;
+    });
+}
+
+}  // namespace curfew
