@@ -52,7 +52,7 @@ def quick_plan(options, bin_dir):
     if options.command:
         worker += ["--", *options.command]
     broker = [binary(Role.BROKER), "--source", f"file:{os.path.abspath(source)}" if source else "stdin",
-              *options.passed_on("broker")]
+              "--await-workers", str(options.workers), *options.passed_on("broker")]
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True)]
     processes += [Process(f"w{number}", Role.WORKER, tuple(worker)) for number in range(1, options.workers + 1)]
     processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True)]
@@ -68,12 +68,15 @@ def procfile_plan(options, commands, bin_dir):
     }
     if "log-level" in options.given:
         environment["CURFEW_LOG_LEVEL"] = options.given["log-level"]
+    expected = str(sum(_role_of(command) is Role.WORKER for _, command in commands))
+    gathers = {"CURFEW_AWAIT_WORKERS": os.environ.get("CURFEW_AWAIT_WORKERS", expected)}
     processes = []
     for name, command in commands:
         role = _role_of(command)
         if role is Role.BROKER and any(process.role is Role.BROKER for process in processes):
             role = Role.OTHER
-        processes.append(Process(name, role, ("/bin/sh", "-c", _exec_line(command)), environment,
+        own = gathers if role is Role.BROKER else {}
+        processes.append(Process(name, role, ("/bin/sh", "-c", _exec_line(command)), {**environment, **own},
                                  gets_stdin=role is Role.BROKER, gets_stdout=True))
     brokers = sum(_role_of(command) is Role.BROKER for _, command in commands)
     workers = sum(process.role in (Role.WORKER, Role.OTHER) for process in processes)  # OTHER may be one

@@ -87,7 +87,7 @@ class WorkerAndSupervisorKilledTogether(GroupTest):
         worker = self.pid_of("w1")
         supervisor = next(pid for pid in self.supervisors() if environment_of(pid).get("CURFEW_NAME") == "w1")
         for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in (worker, supervisor):
+            for pid in (supervisor, worker):  # the other way, the supervisor might end first, by itself
                 os.kill(pid, number)
         launch.says(r"w1 \(pid \d+\) died \(SIGKILL\)")
 

@@ -416,7 +416,7 @@ class WhatProcessesGet(LaunchTest):
         self.broker_ends_with(0)
         self.script("broker", [["file", "start.w1.0"], ["file", "start.collector.0"], ["books", page()], ["exit", 0]])
         self.assertEqual(self.code(self.start("--workers", "1", "--", "cat", "{}", "--x")), 0)
-        self.assertEqual(self.started("broker")["argv"], ["--source", "stdin", "--fanout", "2"])
+        self.assertEqual(self.started("broker")["argv"], ["--source", "stdin", "--await-workers", "1", "--fanout", "2"])
         self.assertEqual(self.started("w1")["argv"], ["--handler", "exec", "--", "cat", "{}", "--x"])
         self.assertEqual(self.started("collector")["argv"], ["--sink", "stdout", "--format", "raw"])
 
@@ -437,8 +437,8 @@ class WhatProcessesGet(LaunchTest):
             "--reject-exit", "3", "--log-level", "debug", "--quiet", "--", "cat")
         self.assertEqual(self.code(launch), 0)
         self.assertEqual(self.started("broker")["argv"], [
-            "--source", f"file:{self.path('in')}", "--fanout", "3", "--hedge", "p95", "--hedge-budget", "5%", "--deadline", "1.5s",
-            "--attempts", "4", "--window", "100", "--null", "--max-message", "65536", "--log-level", "debug"])
+            "--source", f"file:{self.path('in')}", "--await-workers", "3", "--fanout", "3", "--hedge", "p95",
+            "--hedge-budget", "5%", "--deadline", "1.5s", "--attempts", "4", "--window", "100", "--null", "--max-message", "65536", "--log-level", "debug"])
         self.assertEqual(self.started("w3")["argv"], [
             "--grace", "200ms", "--slots", "2", "--max-output", "2097152", "--ok-exit", "0,1", "--reject-exit", "3",
             "--log-level", "debug", "--handler", "exec", "--", "cat"])
@@ -757,6 +757,18 @@ class Procfiles(LaunchTest):
         self.assertEqual(start["stdin"], "/dev/null")
         self.assertIn("tasks     1 = 1 completed", self.err(launch))
         self.assertNotIn("starting it again", self.err(launch), "a producer that ends with 0 has finished")
+
+    def test_the_broker_is_told_how_many_workers_to_wait_for(self):
+        for said, expected in ((None, "2"), ("7", "7")):
+            if said:
+                self.env["CURFEW_AWAIT_WORKERS"] = said
+            self.script("broker", [["file", "start.w2.0"], ["books", page()], ["exit", 0]])
+            lines = ("broker: curfew-broker", "w1: curfew-worker", "w2: curfew-worker", "x: sleep 1000")
+            self.assertEqual(self.code(self.start(self.procfile(*lines))), 0)
+            self.assertEqual(self.started("broker")["env"]["CURFEW_AWAIT_WORKERS"], expected)
+            for name in os.listdir(self.home):
+                if name.startswith("start."):
+                    os.unlink(self.path(name))
 
     def test_a_producer_that_fails_is_started_again_whatever_its_code(self):
         path = self.procfile("broker: curfew-broker", "p: sh -c '[ -e again ] || { touch again; exit 64; }; touch done'")
