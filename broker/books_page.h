@@ -33,6 +33,8 @@ struct BooksPage {
         refused,
         pid,
         left,
+        intake_ended,  ///< 1: no message is accepted any more
+        workers_ready,
         fields = 32
     };
     enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };

@@ -60,6 +60,7 @@ Instant BrokerServer::turn(Instant now) {
     answer_admin(now);
     dispatcher_.turn(now);
     take_messages(now);
+    note_settled(now);
     write_books();  // before anybody hears of them: if we die in between, they are in flight and not unheard of
     dispatcher_.flush(now, frames_);
     send_frames(now);
@@ -169,6 +170,15 @@ int BrokerServer::unfinished() const {
     return kExitLeftBehind;
 }
 
+/// From here on attempts alone keep the broker: those whose work does not stop.
+void BrokerServer::note_settled(Instant now) {
+    if (!intake_ended() || dispatcher_.ledger().tasks_in_flight() > 0) {
+        settled_since_ = kNever;
+    } else if (settled_since_ == kNever) {
+        settled_since_ = now;
+    }
+}
+
 void BrokerServer::write_books() {
     const Books books = dispatcher_.ledger().books();
     books_[BooksPage::accepted] = books.accepted;
@@ -188,6 +198,8 @@ void BrokerServer::write_books() {
     books_[BooksPage::input_read] = source_->bytes_read();
     books_[BooksPage::refused] = source_->refused();
     books_[BooksPage::left] = source_->left();
+    books_[BooksPage::intake_ended] = intake_ended() ? 1 : 0;
+    books_[BooksPage::workers_ready] = dispatcher_.roster().ready();
     books_[BooksPage::state] = dispatcher_.drained() ? BooksPage::drained
                                : stopping_           ? BooksPage::stopped
                                                      : BooksPage::running;
@@ -251,6 +263,9 @@ Rates<3>::Counts BrokerServer::counts() const {
 
 std::string BrokerServer::stats_members(Instant now) const {
     const auto rates = rates_.per_second(now, counts());
+    const std::string settled_for =
+        settled_since_ == kNever ? "null"
+                                 : fmt::format("{:.3f}", std::chrono::duration<double>(now - settled_since_).count());
     std::uint64_t parked = collector_.parked(), marks = collector_.marks_reached();
     for (const auto& [session, links] : workers_) {
         parked += links.tasks.parked() + links.control.parked();
@@ -259,9 +274,9 @@ std::string BrokerServer::stats_members(Instant now) const {
     return broker_stats(dispatcher_, now) +
            fmt::format(
                R"(,"source":{{"refused":{},"bytes_read":{},"ended":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},)"
-               R"("rates":{{"accepted_per_s":{:.1f},"settled_per_s":{:.1f},"started_per_s":{:.1f}}},"draining":{},"paused":{})",
+               R"("rates":{{"accepted_per_s":{:.1f},"settled_per_s":{:.1f},"started_per_s":{:.1f}}},"draining":{},"paused":{},"settled_for_s":{})",
                source_->refused(), source_->bytes_read(), source_->ended(), parked, marks, rates[0], rates[1], rates[2],
-               draining_, dispatcher_.paused());
+               draining_, dispatcher_.paused(), settled_for);
 }
 
 std::unique_ptr<Reply> BrokerServer::dump(Instant now, const DumpQuery& query, std::string_view first_members) const {

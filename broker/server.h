@@ -52,6 +52,8 @@ private:
     void flush_outboxes();
     void answer_admin(Instant now);
     [[nodiscard]] std::string obey(Instant now, std::string_view request);
+    [[nodiscard]] bool intake_ended() const { return draining_ || source_->ended(); }
+    void note_settled(Instant now);
     void write_books();
     [[nodiscard]] Rates<3>::Counts counts() const;
     void say_what_is_missing(Instant now);
@@ -59,6 +61,7 @@ private:
     Daemon& daemon_;
     Dispatcher dispatcher_;
     std::unique_ptr<Source> source_;
+    Instant settled_since_ = kNever;  // the intake has ended, and every task has its outcome
     Socket events_;
     Socket admin_;
     Outbox collector_;

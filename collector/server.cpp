@@ -76,9 +76,9 @@ void CollectorServer::stop(Instant) {
 }
 
 std::optional<int> CollectorServer::finished() const {
-    // What has been decided is still written, and the broker is told, within grace.
+    // What has been decided is still written, and the broker, if there is one, is told, within grace.
     const std::size_t waiting = sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0);
-    if (!stopping_ || waiting > 0 || judge_.unacknowledged() > 0) return std::nullopt;
+    if (!stopping_ || waiting > 0 || (!over_ && judge_.unacknowledged() > 0)) return std::nullopt;
     return kExitOk;
 }
 

@@ -29,6 +29,7 @@ public:
     void wait_for(Poller& poller) override;
     Instant turn(Instant now) override;
     void stop(Instant now) override;
+    void over() override { over_ = true; }
     std::optional<int> finished() const override;
     std::string stats_members(Instant now) const override;
     std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query, std::string_view first_members) const override;
@@ -48,6 +49,7 @@ private:
     log::Growth malformed_log_;
     log::Seldom complaint_log_{std::chrono::seconds(1)};
     bool stopping_ = false;
+    bool over_ = false;  // nobody is left to acknowledge what was said
 };
 
 }  // namespace curfew

@@ -304,6 +304,8 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
         unsigned pid = 0;
         if (line == "drain") {
             shell.drain(now);
+        } else if (line == "over") {
+            shell.over();
         } else if (std::sscanf(line.c_str(), "died %64s %u", name, &pid) == 2) {
             shell.process_ended(now, name, pid, true);
         } else if (std::sscanf(line.c_str(), "left %64s %u", name, &pid) == 2) {

@@ -5,8 +5,8 @@
 //
 // One thread owns everything here. Signals are events of the loop: TERM (and INT, unless launch holds the lifeline)
 // stops the process within --grace whatever its peers do; USR1 drains. The lifeline is a pipe from launch: lines
-// `drain`, `left NAME PID` (it ended with code 0) and `died NAME PID` come over it, and when it closes, launch is gone:
-// stop.
+// `drain`, `left NAME PID` (it ended with code 0), `died NAME PID` and `over` (the broker ended well: everything is in
+// the books, nobody is left to hear this process) come over it, and when it closes, launch is gone: stop.
 #pragma once
 
 #include <functional>
@@ -43,6 +43,8 @@ public:
     virtual void process_ended(Instant now, std::string_view name, std::uint32_t pid, bool died) {
         (void)now, (void)name, (void)pid, (void)died;
     }
+    /// Launch saw the broker end well: nobody is left to hear what this process still has to say. A stop follows.
+    virtual void over() {}
     /// The exit code, once there is nothing more to do.
     [[nodiscard]] virtual std::optional<int> finished() const = 0;
     /// The exit code when grace was over first.

@@ -54,6 +54,9 @@ public:
         return now + std::clamp<Duration>((now - stuck_since_) / 8, milliseconds(2), milliseconds(200));
     }
 
+    /// See Socket.
+    void drop_at_end() { socket_.drop_at_end(); }
+
     [[nodiscard]] bool empty() const { return parked_.empty(); }
     [[nodiscard]] std::size_t parked() const { return parked_.size(); }
     [[nodiscard]] std::uint64_t marks_reached() const { return marks_reached_; }

@@ -104,7 +104,7 @@ zmq::socket_t make(zmq::context_t& context, zmq::socket_type type, const Socket:
     socket.set(zmq::sockopt::maxmsgsize, wire::kLargestFrame);
     socket.set(zmq::sockopt::handshake_ivl, 5000);
     socket.set(zmq::sockopt::connect_timeout, 3000);
-    socket.set(zmq::sockopt::reconnect_ivl, 20);
+    socket.set(zmq::sockopt::reconnect_ivl, 5);  // doubles: who connects before his peer has bound loses little
     socket.set(zmq::sockopt::reconnect_ivl_max, 500);
     socket.set(zmq::sockopt::tcp_keepalive, 1);
     socket.set(zmq::sockopt::tcp_keepalive_idle, 10);

@@ -74,6 +74,9 @@ public:
     [[nodiscard]] bool send(Frame& frame);
     [[nodiscard]] bool send(SharedFrame& frame);
 
+    /// Nobody will come for what waits to be sent: it goes with the socket, without lingering.
+    void drop_at_end() { socket_.set(zmq::sockopt::linger, 0); }
+
     /// The next message, if one has come; valid until the next call.
     [[nodiscard]] bool receive(std::string_view& bytes);
 

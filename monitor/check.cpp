@@ -36,6 +36,14 @@ const char* word(Health health) {
     return kWords[static_cast<std::size_t>(health)];
 }
 
+/// How long work that was called home may take to stop, with the time of a kill: of the most patient worker.
+double longest_stop(const std::vector<Said>& stats) {
+    constexpr double kGrace = 1, kKill = 2;  // seconds; the first is what workers have unless told
+    std::optional<double> longest;
+    for (const auto& [name, said] : stats) longest = std::max(longest, real(said, "grace_s"));
+    return longest.value_or(kGrace) + kKill;
+}
+
 void check_others(const std::vector<Said>& stats, const Limits& limits, Complaints& complaints) {
     for (const auto& [name, said] : stats) {
         complaints.add(said.is_null(), Health::warning, name + " does not answer");
@@ -82,6 +90,9 @@ Finding check(const std::vector<Said>& stats, const Limits& limits) {
             fmt::format("not drained: {} tasks and {} attempts in flight", count(tasks, "in_flight"), in_flight));
     }
     complaints.add(!is_true(field(broker, "collector"), "synced"), Health::warning, "there is no collector");
+    const double settled = real(broker, "settled_for_s").value_or(0);
+    complaints.add(in_flight > 0 && settled > longest_stop(stats), Health::warning,
+                   words_of_waiting(in_flight, settled));
     check_others(stats, limits, complaints);
 
     const std::string bound = limits.drained          ? "0"
@@ -99,6 +110,11 @@ Finding check(const std::vector<Said>& stats, const Limits& limits) {
                     "tasks_residue={};;0:0 attempts_residue={};;0:0 accepted={}c started={}c lost={}c",
                     word(complaints.worst()), said, count(tasks, "in_flight"), in_flight, bound, oldest, age, tasks_off,
                     attempts_off, count(tasks, "accepted"), count(attempts, "started"), count(attempts, "lost"))};
+}
+
+std::string words_of_waiting(std::uint64_t attempts, double seconds) {
+    return fmt::format("waiting for {} attempt{} in flight, for {:.0f} s: all outcomes are written", attempts,
+                       attempts == 1 ? "" : "s", seconds);
 }
 
 bool only_rises(const std::vector<std::uint64_t>& samples) {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "monitor/check.h"
 #include "monitor/fields.h"
 
 namespace curfew {
@@ -58,6 +59,8 @@ std::string broker_text(const Json& s) {
                        is_true(s, "paused") ? "   PAUSED" : "", is_true(s, "draining") ? "   draining" : "");
     out += fmt::format("  attempt time  {}\n  cancel time   {}\n", percentiles(field(s, "attempt_time")),
                        percentiles(field(s, "cancel_time")));
+    if (const double settled = real(s, "settled_for_s").value_or(0); settled >= 1 && count(a, "in_flight") > 0)
+        out += fmt::format("  {}\n", words_of_waiting(count(a, "in_flight"), settled));
     const Json& c = field(s, "collector");
     out += fmt::format(
         "  collector {}   hedges {} sent, {} won, {} withheld   workers {} died, {} silent, {} left   frames {} "

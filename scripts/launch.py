@@ -12,6 +12,7 @@ import sys
 import traceback
 
 from launch_lib import books as page
+from launch_lib import guard
 from launch_lib.console import Console, has_room_for_progress
 from launch_lib.exits import Exit, Refusal
 from launch_lib.group import Group, Signals
@@ -49,6 +50,9 @@ def _run(options, console):
         for flag in ("output", "dead-letters"):
             if flag in options.given:
                 _make_anew(flag, options.given[flag])
+        _guard(options, plan, console)
+        if plan.remark:
+            console.notice(plan.remark)
         group = Group(plan, run_dir, console, signals)
         ending = group.run()
         books = page.last_books(ending, group.books(), plan.books_expected)
@@ -58,6 +62,15 @@ def _run(options, console):
         console.error(words)
     console.books(books.lines() if books else [])
     return page.exit_code(ending, books, plan.books_expected)
+
+
+def _guard(options, plan, console):
+    """Against the end of launch and all of its group at once. Most who cannot have it never need it: who asks hears."""
+    if "CURFEW_TASK" in os.environ:
+        return  # we are somebody's work: his supervisor and his guard see to us
+    lacking = guard.start(plan.grace)
+    if lacking and options.given.get("log-level") in ("debug", "info"):
+        console.notice(f"no cgroup ({lacking}): work may outlive a kill of launch and its whole group at once")
 
 
 def _plan(options):
@@ -109,4 +122,6 @@ def _say(text):
 
 
 if __name__ == "__main__":
-    sys.exit(int(main(sys.argv[1:])))
+    code = int(main(sys.argv[1:]))
+    sys.stderr.flush()
+    os._exit(code)  # nothing else is buffered, and to take the interpreter apart takes as long as all of a good end

@@ -77,11 +77,23 @@ void WorkerServer::work(Instant now) {
 }
 
 void WorkerServer::stop(Instant now) {
+    stopping_ = true;
     core_.leave(now);
 }
 
+void WorkerServer::over() {
+    over_ = true;
+    collector_.drop_at_end();
+}
+
+bool WorkerServer::work_has_stopped() const {
+    return std::ranges::all_of(core_.slots(),
+                               [](const SlotState& slot) { return slot.attempt.number == 0 || slot.out_of_service; });
+}
+
 std::optional<int> WorkerServer::finished() const {
-    if (!core_.left() || !collector_.empty()) return std::nullopt;
+    const bool unheard = over_ && stopping_ && work_has_stopped();
+    if (!unheard && !(core_.left() && collector_.empty())) return std::nullopt;
     return core_.worn_out() ? kExitWornOut : kExitOk;
 }
 
@@ -98,15 +110,16 @@ std::string WorkerServer::stats_members(Instant) const {
     const auto out_of_service =
         std::ranges::count_if(core_.slots(), [](const SlotState& slot) { return slot.out_of_service; });
     return fmt::format(
-        R"("session":{},"sessions":{},"pool":{},"slots":{{"all":{},"busy":{},"out_of_service":{}}},"credit":{},)"
+        R"("session":{},"sessions":{},"pool":{},"slots":{{"all":{},"busy":{},"out_of_service":{}}},"credit":{},"grace_s":{:.3f},)"
         R"("held":{{"queued":{},"running":{},"cancelling":{},"reported":{}}},"received":{},"duplicates":{},)"
         R"("ends":{{"ok":{},"late":{},"failed":{},"rejected":{},"cancelled":{},"expired":{},"returned":{},"lost":{},"abandoned":{}}},)"
         R"("kept_bytes":{},"refused_frames":{},"malformed_frames":{},"outboxes":{{"parked":{},"marks_reached":{}}})",
         core_.session(), counts.sessions, json_text(core_.config().pool), core_.slots().size(), core_.busy_slots(),
-        out_of_service, core_.credit(), in_state[1], in_state[2], in_state[3], in_state[4], counts.received,
-        counts.duplicates, of(ReportKind::ok), of(ReportKind::late), of(ReportKind::failed), of(ReportKind::rejected),
-        of(ReportKind::cancelled), of(ReportKind::expired), of(ReportKind::returned), counts.lost, counts.abandoned,
-        core_.kept_bytes(), counts.refused, counts.malformed, collector_.parked(), collector_.marks_reached());
+        out_of_service, core_.credit(), std::chrono::duration<double>(core_.config().grace).count(), in_state[1],
+        in_state[2], in_state[3], in_state[4], counts.received, counts.duplicates, of(ReportKind::ok),
+        of(ReportKind::late), of(ReportKind::failed), of(ReportKind::rejected), of(ReportKind::cancelled),
+        of(ReportKind::expired), of(ReportKind::returned), counts.lost, counts.abandoned, core_.kept_bytes(),
+        counts.refused, counts.malformed, collector_.parked(), collector_.marks_reached());
 }
 
 std::unique_ptr<Reply> WorkerServer::dump(Instant now, const DumpQuery& query, std::string_view first_members) const {

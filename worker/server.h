@@ -27,6 +27,7 @@ public:
     void wait_for(Poller& poller) override;
     Instant turn(Instant now) override;
     void stop(Instant now) override;
+    void over() override;
     std::optional<int> finished() const override;
     int unfinished() const override;
     std::string stats_members(Instant now) const override;
@@ -34,6 +35,8 @@ public:
     std::string ready_members() const override;
 
 private:
+    /// Nothing runs any more but what no stop helps against.
+    [[nodiscard]] bool work_has_stopped() const;
     /// Timers, ends and starts; then says what is to be said of them.
     void work(Instant now);
     [[nodiscard]] static WorkerCore::Config fill_in(Daemon& daemon, const Config& config, const Socket& tasks,
@@ -51,6 +54,8 @@ private:
     Instant lonely_since_ = kNever;
     log::Seldom lonely_log_;
     log::Growth malformed_log_;
+    bool stopping_ = false;
+    bool over_ = false;  // nobody is left to confirm what was reported
 };
 
 }  // namespace curfew

@@ -14,6 +14,15 @@ function holds(noun) {
   return books[law.first] === law.parts.reduce((sum, part) => sum + books[part], 0);
 }
 
+// All outcomes are written, and attempts that do not stop keep the group: what `check` says of it, null where it is well.
+function stuck_at_the_end(broker) {
+  const attempts = (broker.attempts || {}).in_flight;
+  const graces = known.processes.map((process) => process.grace_s).filter(isNumber);
+  const most = (graces.length ? Math.max(...graces) : 1) + 2;  // and the time of a kill
+  if (!isNumber(broker.settled_for_s) || !(attempts > 0) || broker.settled_for_s <= most) return null;
+  return `Waiting for ${many(attempts, 'attempt')} in flight, for ${seconds(broker.settled_for_s)}: all outcomes are written.`;
+}
+
 function judge() {
   const signs = { books: null, collector: null, workers: null };
   if (!stats.answered && !stats.trouble) return { level: 'wait', words: 'Asking the monitor.', signs };
@@ -39,6 +48,9 @@ function judge() {
     else if (broker.stopping) notes.push('It is stopping.');
     else if (broker.source && broker.source.ended) notes.push('The source has ended.');
   }
+
+  const stuck = broker && stuck_at_the_end(broker);
+  if (stuck) warn.push(stuck);
 
   const synced = broker && broker.collector ? broker.collector.synced : ((known.collector || {}).broker || {}).synced;
   if (!known.collector_here) {

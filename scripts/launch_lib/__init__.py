@@ -1,1 +1,2 @@
-"""The parts of scripts/launch.py: options, plan, run directory, books, console, members, group."""
+"""The parts of scripts/launch.py: options, plan, run directory, books, console, members, orphans, guard,
+waiting, group."""

@@ -13,7 +13,8 @@ from .exits import Exit
 MAGIC = b"CURFEWB1"
 _PAGE = struct.Struct("<8s31Q")
 
-STATES_OF_AN_END = (2, 3)  # drained, stopped early; 1 is running
+DRAINED, STOPPED_EARLY = 2, 3  # 1 is running
+STATES_OF_AN_END = (DRAINED, STOPPED_EARLY)
 TASK_ENDS = ("completed", "failed", "expired", "cancelled")
 ATTEMPT_ENDS = ("won", "late", "cancelled", "failed", "expired", "lost")
 
@@ -32,6 +33,8 @@ class Books:
     refused: int  # messages over --max-message
     broker_pid: int
     left: int  # messages that were read ahead of a pipe, and never accepted
+    intake_ended: bool  # no message is accepted any more
+    workers_ready: int
 
     @property
     def settled(self):
@@ -60,8 +63,12 @@ def _line(label, total, names, counts, in_flight):
     return f"{label:<10}{total} = {' + '.join(terms)}"
 
 
+def counted(count, noun):
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def messages(count):
-    return "1 message" if count == 1 else f"{count} messages"
+    return counted(count, "message")
 
 
 def decode(page) -> Optional[Books]:
@@ -73,7 +80,8 @@ def decode(page) -> Optional[Books]:
     word = [None, *word]  # the numbers below are those of the page's description
     return Books(accepted=word[1], tasks=tuple(word[2:6]), tasks_in_flight=word[6], started=word[7],
                  attempts=tuple(word[8:14]), attempts_in_flight=word[14], state=word[15], input_size=word[16],
-                 input_read=word[17], refused=word[18], broker_pid=word[19], left=word[20])
+                 input_read=word[17], refused=word[18], broker_pid=word[19], left=word[20],
+                 intake_ended=word[21] == 1, workers_ready=word[22])
 
 
 def read(path) -> Optional[Books]:

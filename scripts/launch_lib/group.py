@@ -25,14 +25,18 @@ from . import books as page
 from .books import Ending
 from .exits import Exit
 from .member import QUICK_DEATHS, Member, become_subreaper, descendants, signal_all
+from .orphans import Orphans
 from .plan import Role
+from .waiting import GIVE_UP, Patience, for_end, for_members, for_worker
 
 PROGRESS_EVERY = 0.5  # seconds
+WATCH_EVERY = 0.5
 KILL_EVERY = 0.1
 KILL_PATIENCE = 2.0  # after the first KILL: what then still lives hangs in the kernel
 STOP_MARGIN = 1.0  # on top of grace, before the KILL
 FINISH_MARGIN = 2.0  # the same after a good end
 SWEEP_MARGIN = 3.0  # the same for what the members leave behind, counted from the first TERM
+_EXAMPLES = {Role.WORKER: "'w1: curfew-worker -- COMMAND'", Role.COLLECTOR: "'collector: curfew-collector'"}
 _CODES_OF_THE_GROUP = (Exit.USAGE, Exit.IO)
 
 
@@ -85,11 +89,14 @@ class Group:
         self._console = console
         self._signals = signals
         self._members = [Member(process) for process in plan.processes]
+        self._orphans = Orphans(run_dir.path, plan.grace)
         self._state = State.RUNNING
         self._ending = Ending()
         self._signals_seen = 0
         self._stop_at = self._kill_at = self._give_up_at = 0.0
-        self._progress_at = 0.0
+        self._progress_at = self._watch_at = 0.0
+        self._patience = Patience()
+        self._lacking_since = None  # without a process that it needs, and none can come
 
     def run(self):
         """Runs the group to its end. Returns why it ended (books.Ending)."""
@@ -117,6 +124,8 @@ class Group:
         for member in self._members:
             if member.restart_at is not None and now >= member.restart_at and self._supervises:
                 self._start(member, now)
+        self._kill_orphans(now)
+        self._watch(now)
         if not self._supervises:
             self._press_on(now, left)
         if self._console.shows_progress and now >= self._progress_at and self._supervises:
@@ -125,10 +134,12 @@ class Group:
 
     def _time_to_next(self, now):
         instants = [member.restart_at for member in self._members if member.restart_at is not None]
+        instants.append(self._watch_at)
         if not self._supervises:
             instants.append(self._kill_at)
-        elif self._console.shows_progress:
-            instants.append(self._progress_at)
+        else:
+            instants += [self._progress_at] if self._console.shows_progress else []
+            instants += [look_at] if (look_at := self._orphans.look_at) is not None else []
         return max(0.0, min(instants) - now) if instants else None
 
     @property
@@ -161,9 +172,17 @@ class Group:
                 return False
             if pid == 0:
                 return True
+            self._orphans.suspect()
             member = next((member for member in self._members if member.pid == pid), None)
             if member is not None:  # else: what a member left behind
                 self._on_end(member, pid, os.waitstatus_to_exitcode(status), now)
+
+    def _kill_orphans(self, now):
+        """As long as the group lives: at its end all that is left goes."""
+        if not self._supervises or (look_at := self._orphans.look_at) is None or now < look_at:
+            return
+        if words := self._orphans.kill({member.pid for member in self._members}):
+            self._console.notice(f"killed work whose worker and supervisor died: {words}")
 
     def _on_end(self, member, pid, code, now):
         is_broker = self._is_broker(member)
@@ -185,7 +204,7 @@ class Group:
 
     def _on_broker_end(self, pid, code, now):
         if code == 0:
-            self._stop(now, FINISH_MARGIN)
+            self._finish(now)
             return
         self._console.error(f"broker (pid {pid}) died ({_describe(code)}): stopping the group")
         self._ending.broker_died = True
@@ -196,7 +215,7 @@ class Group:
         books = self.books()
         if not self._has_broker() or (books is not None and books.state in page.STATES_OF_AN_END):
             self._console.notice(f"{member.name} (pid {pid}) has ended: stopping the group")
-            self._stop(now, FINISH_MARGIN)
+            self._finish(now)
 
     def _on_death(self, member, now, what, who, good_code=False):
         # While the group drains, a worker may find that it has nothing more to do: that is no failure.
@@ -204,7 +223,8 @@ class Group:
         wait = member.deaths.count(now - member.started_at, forgiven)
         if member.process.role is Role.BROKER or wait is None:
             many = "" if wait is not None else f", {QUICK_DEATHS} times in a row within a second of its start"
-            self._console.error(f"{who} {what}{many}: stopping the group")
+            advice = "; it is to run until it is told to stop: look at its command" if good_code else ""
+            self._console.error(f"{who} {what}{many}: stopping the group{advice}")
             self._ending.cannot_run = True
             self._stop(now, STOP_MARGIN)
             return
@@ -223,6 +243,51 @@ class Group:
 
     def _has_broker(self):
         return any(self._is_broker(member) for member in self._members) or self.books() is not None
+
+    # --- waiting ---
+
+    def _watch(self, now):
+        """Says what the group waits for when that takes long, and ends one that waits for what cannot come."""
+        if now < self._watch_at:
+            return
+        self._watch_at = now + WATCH_EVERY
+        if not self._supervises:
+            running = [member.name for member in self._members if member.running]
+            self._say(self._patience.take(now, for_members(running, self._kill_at - now)))
+            return
+        books = self.books()
+        if books is None or books.state in page.STATES_OF_AN_END:
+            return
+        wait = for_end(books, self._state is State.DRAINING) or for_worker(books, self._may_have(Role.WORKER))
+        self._say(self._patience.take(now, wait))
+        self._end_if_lacking(now, books)
+
+    def _say(self, line):
+        if line:
+            self._console.notice(line)
+
+    def _may_have(self, role):
+        """Whether a process that runs, or will again, has the role, or hides in a script what it is."""
+        alive = (member for member in self._members if member.running or member.restart_at is not None)
+        return any(member.process.role is role or member.process.role is Role.OTHER and not self._is_broker(member)
+                   for member in alive)
+
+    def _end_if_lacking(self, now, books):
+        lacking = next((role for role in _EXAMPLES if not self._may_have(role)), None)
+        if lacking is None or books.workers_ready or self._plan.open or not self._run_dir.private:
+            self._lacking_since = None
+        elif self._lacking_since is None:
+            self._lacking_since = now
+        elif now - self._lacking_since >= GIVE_UP:
+            self._end_lacking(lacking, now)
+
+    def _end_lacking(self, role, now):
+        ended = [member.name for member in self._members if member.process.role is Role.OTHER and not member.running]
+        been = f" ({', '.join(ended[:3])} ended with 0, which is not started again)" if ended else ""
+        self._console.error(f"there is no {role.name.lower()}: no process of this group is one{been}, and in a private"
+                            f" run directory none can join: stopping the group; add a line such as {_EXAMPLES[role]}")
+        self._ending.cannot_run = True
+        self._stop(now, STOP_MARGIN)
 
     # --- the end of the group ---
 
@@ -250,6 +315,14 @@ class Group:
         self._console.notice(f"draining, {in_flight} in flight; once more to stop now")
         for member in self._members:
             member.say("drain")
+
+    def _finish(self, now):
+        """A good end. Where the broker has drained all is in the books, and nobody is left to hear the others."""
+        books = self.books()
+        if self._plan.brokers <= 1 and books is not None and books.state == page.DRAINED:
+            for member in self._members:
+                member.say("over")  # before TERM: who stops then waits for no answer
+        self._stop(now, FINISH_MARGIN)
 
     def _stop(self, now, margin):
         if not self._supervises:

@@ -125,21 +125,21 @@ def _between_fork_and_exec(launch_pid):
     return prepare
 
 
-def descendants():
-    """The process ids of all below this process, as /proc has them just now."""
+def descendants(spared=lambda pid: False):
+    """The process ids of all below this process, as /proc has them now; without those spared and all below them."""
     children = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
-            children.setdefault(_parent_of(entry), []).append(int(entry))
+            children.setdefault(parent_of(entry), []).append(int(entry))
     found, unseen = [], [os.getpid()]
     while unseen:
-        below = children.get(unseen.pop(), [])
+        below = [pid for pid in children.get(unseen.pop(), []) if not spared(pid)]
         found += below
         unseen += below
     return found
 
 
-def _parent_of(pid):
+def parent_of(pid):
     """None where it is gone by now. A zombie counts: its main thread may be all that is over."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:

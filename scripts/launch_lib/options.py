@@ -37,7 +37,7 @@ FLAGS = (
     Flag("deadline", "DUR|none", values.deadline, "broker", "how long a task may take (30s)"),
     Flag("grace", "DUR", values.grace, "worker", "how long a cancelled attempt may take until it is killed (1s)"),
     Flag("attempts", "N", values.whole(1, 1000), "broker", "how many attempts may fail before the task fails (fanout)"),
-    Flag("window", "N", values.whole(1, 10_000_000), "broker", "the most tasks in flight"),
+    Flag("window", "N", values.whole(1, 4_000_000), "broker", "the most tasks in flight"),
     Flag("slots", "N", values.whole(1, 1024), "worker", "places where work runs, in each worker"),
     Flag("input", "FILE", values.path, "launch", "read messages from FILE, not from stdin"),
     Flag("output", "FILE", values.path, "launch", "write outcomes to FILE (made anew), not to stdout"),
@@ -78,6 +78,9 @@ _TAIL = """
 With a PROCFILE only --run-dir, --quiet and --log-level have a meaning: say the rest to the processes. PATH then begins
 with the folder of the curfew binaries, and CURFEW_PROCFILE_DIR names the folder of the PROCFILE.
 
+Where it may, launch runs its group in a cgroup (v2) of its own, so that nothing of it outlives even a kill of all its
+processes at once; --log-level info says so where it may not.
+
 The first INT or TERM drains: what is in flight finishes, nothing new is taken. The second stops now.
 
 exit code: 0 every task completed; 1 some did not; 64 wrong usage; 70 the books do not balance, or a process cannot be
@@ -89,6 +92,11 @@ def default_grace():
     """Seconds; the processes look into the environment too."""
     said = values.seconds(os.environ.get("CURFEW_GRACE", ""))
     return _GRACE if said is None else min(said, values.LONGEST_GRACE)
+
+
+def asked_fanout(text):
+    """What somebody asked for in a flag or in the environment; 0 for nothing that we can judge."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def help_text():
@@ -104,6 +112,7 @@ class Options:
     given: dict = field(default_factory=dict)  # flag name -> the text to pass on; True for a switch
     command: Optional[list] = None  # None: there was no '--'
     procfile: Optional[str] = None
+    asked_fanout: int = 0  # 0: it is the default
 
     @property
     def quiet(self):
@@ -191,6 +200,7 @@ def _check_form(options, positional):
         raise usage("no command: give it after '--'")
     if handler is not None and handler not in HANDLERS_WITH_COMMAND and options.command is not None:
         raise usage(f"--handler {handler} takes no COMMAND")
+    options.asked_fanout = asked_fanout(options.given.get("fanout") or os.environ.get("CURFEW_FANOUT", ""))
     if not os.environ.get("CURFEW_FANOUT"):  # the processes look into the environment too
         options.given.setdefault("fanout", DEFAULT_FANOUT)
 

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass, field
 
 from . import values
-from .options import default_grace
+from .books import counted
+from .options import asked_fanout, default_grace
 
 
 class Role(enum.Enum):
@@ -33,7 +34,10 @@ class Process:
 class Plan:
     processes: tuple
     grace: float  # seconds: how long launch waits after TERM before it kills is counted from this
+    brokers: int  # as far as commands tell; one that is hidden in a script is not counted
+    open: bool  # somebody outside may know how to join: by endpoints of its own, or by a config that we do not read
     books_expected: bool  # a broker that ends well must have left books in our run directory
+    remark: str = ""  # what is to be said before it starts
 
 
 def quick_plan(options, bin_dir):
@@ -48,11 +52,12 @@ def quick_plan(options, bin_dir):
     if options.command:
         worker += ["--", *options.command]
     broker = [binary(Role.BROKER), "--source", f"file:{os.path.abspath(source)}" if source else "stdin",
-              *options.passed_on("broker")]
+              "--await-workers", str(options.workers), *options.passed_on("broker")]
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True)]
     processes += [Process(f"w{number}", Role.WORKER, tuple(worker)) for number in range(1, options.workers + 1)]
     processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True)]
-    return Plan(tuple(processes), options.grace, books_expected=True)
+    return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
+                remark=_on_fanout(options.asked_fanout, options.workers))
 
 
 def procfile_plan(options, commands, bin_dir):
@@ -63,18 +68,47 @@ def procfile_plan(options, commands, bin_dir):
     }
     if "log-level" in options.given:
         environment["CURFEW_LOG_LEVEL"] = options.given["log-level"]
+    expected = str(sum(_role_of(command) is Role.WORKER for _, command in commands))
+    gathers = {"CURFEW_AWAIT_WORKERS": os.environ.get("CURFEW_AWAIT_WORKERS", expected)}
     processes = []
     for name, command in commands:
         role = _role_of(command)
         if role is Role.BROKER and any(process.role is Role.BROKER for process in processes):
             role = Role.OTHER
-        processes.append(Process(name, role, ("/bin/sh", "-c", _exec_line(command)), environment,
+        own = gathers if role is Role.BROKER else {}
+        processes.append(Process(name, role, ("/bin/sh", "-c", _exec_line(command)), {**environment, **own},
                                  gets_stdin=role is Role.BROKER, gets_stdout=True))
-    return Plan(tuple(processes), _longest_grace(commands), books_expected=False)
+    brokers = sum(_role_of(command) is Role.BROKER for _, command in commands)
+    workers = sum(process.role in (Role.WORKER, Role.OTHER) for process in processes)  # OTHER may be one
+    is_open = _is_open(commands)
+    return Plan(tuple(processes), _longest_grace(commands), brokers, is_open, books_expected=False,
+                remark="" if is_open else _on_fanout(_fanout_of(commands), workers))
 
 
 def _role_of(command):
     return next((role for role in Role if role.value and role.value in command), Role.OTHER)
+
+
+def _on_fanout(fanout, workers):
+    """Different attempts of a task run on different workers. `fanout`: 0 where nobody asked for one."""
+    if fanout <= workers:
+        return ""
+    most = counted(workers, "attempt")
+    return f"--fanout {fanout} is above the number of workers: a task has at most {most} at a time"
+
+
+def _fanout_of(commands):
+    for _, command in commands:
+        if Role.BROKER.value in command and (said := re.search(r"--fanout[ =]+([0-9]{1,9})\b", command)):
+            return int(said[1])
+    return asked_fanout(os.environ.get("CURFEW_FANOUT", ""))
+
+
+def _is_open(commands):
+    said = [command for _, command in commands]
+    said += [value for name, value in os.environ.items() if name.startswith("CURFEW_")]
+    joinable = re.compile(r"://|--config|--run-dir|CURFEW_RUN_DIR|CURFEW_CONFIG")
+    return "CURFEW_CONFIG" in os.environ or any(map(joinable.search, said))
 
 
 def _exec_line(command):

@@ -25,7 +25,7 @@ class RunDir:
 
     def __init__(self, path, private, made):
         self.path = path
-        self._private = private  # nobody else knows of it: it goes whatever is in it
+        self.private = private  # nobody else knows of it: it goes whatever is in it
         self._made = made  # it was not there before: it goes when it is empty
         self._lock = _take_lock(path, "private" if private else "made" if made else "given")
         _remove(self.file("books"))  # those of an earlier run, which was killed, must not pass for ours
@@ -34,7 +34,7 @@ class RunDir:
         return os.path.join(self.path, name)
 
     def clear(self):
-        if self._private:
+        if self.private:
             shutil.rmtree(self.path, ignore_errors=True)
         else:
             self._clear_given()

@@ -213,7 +213,7 @@ class Broker(CrashTest):
                                      "the rest to be under way")["tasks"]["in_flight"]
         self.kill("broker")
         self.assertEqual(launch.code(), 75)
-        said = launch.says(r"launch: (\d+) messages left without an outcome \((\d+) in flight, (\d+) not accepted\)")
+        said = launch.says(r"launch: (\d+) messages? left without an outcome \((\d+) in flight, (\d+) not accepted\)")
         self.assertGreaterEqual(int(said[2]), in_flight)
         self.assertEqual(int(said[1]), int(said[2]) + int(said[3]))
         tasks, _ = self.books(launch)

@@ -25,7 +25,7 @@ PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.e
 PATIENCE = 10.0  # seconds; every wait is for a condition, this only bounds it
 sys.path.insert(0, SCRIPTS)
 
-from launch_lib import books, options, plan  # noqa: E402
+from launch_lib import books, options, plan, waiting  # noqa: E402
 from launch_lib.console import Pace  # noqa: E402
 from launch_lib.exits import Refusal  # noqa: E402
 from launch_lib.member import Deaths  # noqa: E402
@@ -119,7 +119,8 @@ def page(tasks=(0, 0, 0, 0), in_flight=0, attempts=None, attempts_in_flight=0, *
     """The words of a page of books; balanced, unless a word is said otherwise."""
     attempts = attempts or (tasks[0], 0, 0, 0, 0, 0)
     full = [sum(tasks) + in_flight, *tasks, in_flight, sum(attempts) + attempts_in_flight, *attempts, attempts_in_flight, 2]
-    names = {"accepted": 1, "started": 7, "state": 15, "input_size": 16, "input_read": 17, "refused": 18, "left": 20}
+    names = {"accepted": 1, "started": 7, "state": 15, "input_size": 16, "input_read": 17, "refused": 18, "left": 20, "intake_ended": 21,
+             "workers_ready": 22}
     return {**{number: value for number, value in enumerate(full, start=1)},
             **{names[name]: value for name, value in words.items()}}
 
@@ -139,6 +140,12 @@ def is_gone(pid):
             return file.read().rpartition(") ")[2][0] in "ZX"
     except OSError:
         return True
+
+
+def is_guard(pid):
+    """It ends by itself, once launch's group has."""
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return b"cgroup.events" in file.read()
 
 
 def children_of(pid):
@@ -374,12 +381,42 @@ class ExitCodesAndBooks(LaunchTest):
         self.assertIsNone(books.decode(b"X" + whole[1:]))
 
 
+class TheEnd(LaunchTest):
+    """Whether the others are told that it is `over`: that nobody is left to hear them."""
+
+    def lifelines_of(self, launch):
+        self.assertEqual(self.code(launch), 0, self.err(launch))
+        return {name: self.read(f"heard.{name}").split("\n") for name in ("w1", "collector")}
+
+    def others_wait_for(self, line):
+        for name in ("w1", "collector"):
+            self.script(name, [["deaf"], ["touch", f"deaf.{name}"], ["line", line], ["exit", 0]])
+        return [["file", f"deaf.{name}"] for name in ("w1", "collector")]
+
+    def test_all_are_told_that_it_is_over_once_the_broker_has_drained(self):
+        self.script("broker", [*self.others_wait_for("over"), ["books", page((1, 0, 0, 0))], ["exit", 0]])
+        for heard in self.lifelines_of(self.start_quick("--grace", "1h")).values():
+            self.assertRegex("\n".join(heard), r"left broker \d+\nover")
+
+    def test_nobody_is_told_so_where_the_broker_did_not_drain(self):
+        self.script("broker", [*self.others_wait_for("left broker"), ["books", page((1, 0, 0, 0), state=3)], ["exit", 0]])
+        for heard in self.lifelines_of(self.start_quick()).values():
+            self.assertNotIn("over", heard)
+
+    def test_nobody_is_told_so_where_there_is_another_broker(self):
+        self.script("b1", [*self.others_wait_for("left b1"), ["books", page((1, 0, 0, 0))], ["exit", 0]])
+        launch = self.start(self.procfile("b1: curfew-broker", "b2: curfew-broker --run-dir other", "w1: curfew-worker",
+                                          "collector: curfew-collector"))
+        for heard in self.lifelines_of(launch).values():
+            self.assertNotIn("over", heard)
+
+
 class WhatProcessesGet(LaunchTest):
     def test_only_what_was_said_is_passed_on_and_launch_has_two_defaults(self):
         self.broker_ends_with(0)
         self.script("broker", [["file", "start.w1.0"], ["file", "start.collector.0"], ["books", page()], ["exit", 0]])
         self.assertEqual(self.code(self.start("--workers", "1", "--", "cat", "{}", "--x")), 0)
-        self.assertEqual(self.started("broker")["argv"], ["--source", "stdin", "--fanout", "2"])
+        self.assertEqual(self.started("broker")["argv"], ["--source", "stdin", "--await-workers", "1", "--fanout", "2"])
         self.assertEqual(self.started("w1")["argv"], ["--handler", "exec", "--", "cat", "{}", "--x"])
         self.assertEqual(self.started("collector")["argv"], ["--sink", "stdout", "--format", "raw"])
 
@@ -400,8 +437,8 @@ class WhatProcessesGet(LaunchTest):
             "--reject-exit", "3", "--log-level", "debug", "--quiet", "--", "cat")
         self.assertEqual(self.code(launch), 0)
         self.assertEqual(self.started("broker")["argv"], [
-            "--source", f"file:{self.path('in')}", "--fanout", "3", "--hedge", "p95", "--hedge-budget", "5%", "--deadline", "1.5s",
-            "--attempts", "4", "--window", "100", "--null", "--max-message", "65536", "--log-level", "debug"])
+            "--source", f"file:{self.path('in')}", "--await-workers", "3", "--fanout", "3", "--hedge", "p95",
+            "--hedge-budget", "5%", "--deadline", "1.5s", "--attempts", "4", "--window", "100", "--null", "--max-message", "65536", "--log-level", "debug"])
         self.assertEqual(self.started("w3")["argv"], [
             "--grace", "200ms", "--slots", "2", "--max-output", "2097152", "--ok-exit", "0,1", "--reject-exit", "3",
             "--log-level", "debug", "--handler", "exec", "--", "cat"])
@@ -559,6 +596,14 @@ class Signals(LaunchTest):
         self.assertEqual(self.code(launch), 143)
         self.assertIn(f"launch: did not stop in time, killed: w1 (pid {self.started('w1')['pid']})\n", self.err(launch))
 
+    def test_who_is_deaf_to_term_is_named_while_it_is_waited_for(self):
+        self.script("w1", [["deaf"], ["touch", "deaf"], ["wait"]])
+        self.script("broker", [["file", "deaf"], ["books", page((1, 0, 0, 0))], ["exit", 0]])
+        launch = self.start_quick("--grace", "1h")
+        self.says(launch, "launch: waiting for the end of w1, for 2 s: told to stop; killed in 36")
+        eventually(lambda: launch.poll() is not None or launch.terminate(), "the end: all signals but the first say so")
+        self.assertEqual(self.code(launch), 143)
+
     def test_a_third_signal_ends_the_patience(self):
         self.script("broker", [["deaf"], ["books", page()], ["touch", "up"], ["wait"]])
         launch = self.start_quick("--grace", "1h")
@@ -598,7 +643,8 @@ class NothingIsLeft(LaunchTest):
         for name in ("broker", "w1"):
             self.assertTrue(os.path.exists(self.path(f"eof.{name}")), "deaf to TERM, it went by its lifeline")
         for pid in children_of(os.getpid()):  # the pipeline's ends, which a shell had started
-            os.kill(pid, signal.SIGKILL)
+            if not is_guard(pid):
+                os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.private)  # the real broker would clear it
 
     def test_orphans_in_a_session_of_their_own_are_ended_too(self):
@@ -712,6 +758,18 @@ class Procfiles(LaunchTest):
         self.assertIn("tasks     1 = 1 completed", self.err(launch))
         self.assertNotIn("starting it again", self.err(launch), "a producer that ends with 0 has finished")
 
+    def test_the_broker_is_told_how_many_workers_to_wait_for(self):
+        for said, expected in ((None, "2"), ("7", "7")):
+            if said:
+                self.env["CURFEW_AWAIT_WORKERS"] = said
+            self.script("broker", [["file", "start.w2.0"], ["books", page()], ["exit", 0]])
+            lines = ("broker: curfew-broker", "w1: curfew-worker", "w2: curfew-worker", "x: sleep 1000")
+            self.assertEqual(self.code(self.start(self.procfile(*lines))), 0)
+            self.assertEqual(self.started("broker")["env"]["CURFEW_AWAIT_WORKERS"], expected)
+            for name in os.listdir(self.home):
+                if name.startswith("start."):
+                    os.unlink(self.path(name))
+
     def test_a_producer_that_fails_is_started_again_whatever_its_code(self):
         path = self.procfile("broker: curfew-broker", "p: sh -c '[ -e again ] || { touch again; exit 64; }; touch done'")
         self.script("broker", [["books", page()], ["file", "done"], ["exit", 0]])
@@ -752,6 +810,42 @@ class Procfiles(LaunchTest):
         self.assertIn("Procfile:1: not a line", self.refuses(self.procfile("a")))
         self.assertIn("no such Procfile", self.refuses("missing"))
         self.assertIn("is a folder", self.refuses("bin"))
+
+
+class Waiting(unittest.TestCase):
+    def books(self, **words):
+        return books.decode(ExitCodesAndBooks._page(page((1, 0, 0, 0), state=1, **words)))
+
+    def test_what_keeps_a_group_comes_from_the_books(self):
+        at_the_end, busy = self.books(attempts_in_flight=1, intake_ended=1), self.books(in_flight=3, attempts_in_flight=4)
+        self.assertEqual(waiting.for_end(at_the_end, False).line(4.2),
+                         "waiting for 1 attempt in flight, for 4 s: all outcomes are written")
+        self.assertIsNone(waiting.for_end(self.books(attempts_in_flight=1), False), "the intake goes on")
+        self.assertIsNone(waiting.for_end(busy, False), "work is no wait")
+        self.assertEqual(waiting.for_end(busy, True).what, "3 tasks in flight")
+        self.assertIsNone(waiting.for_worker(self.books(workers_ready=1), False), "somebody from outside works")
+        self.assertIsNone(waiting.for_worker(self.books(), True))
+        self.assertEqual(waiting.for_worker(self.books(), False).what, "a worker")
+
+    def test_it_is_said_after_2_s_and_then_at_doubling_intervals(self):
+        patience = waiting.Patience()
+        said = [(t / 2, patience.take(t / 2, waiting.Wait("kind", f"{t} of them", "because"))) for t in range(40)]
+        self.assertEqual([at for at, line in said if line], [2, 4, 8, 16])
+        self.assertIsNone(patience.take(20, None))
+        self.assertEqual([patience.take(at, waiting.Wait("kind", "it", "because")) for at in (30, 31.5)], [None, None])
+        self.assertEqual(patience.take(33, waiting.Wait("kind", "it", "because")), "waiting for it, for 3 s: because")
+
+    def test_who_does_not_stop_is_named_with_the_time_of_the_kill(self):
+        self.assertEqual(waiting.for_members(["w1", "w2"], 3598.2).line(2),
+                         "waiting for the end of w1, w2, for 2 s: told to stop; killed in 3598 s")
+        self.assertIsNone(waiting.for_members(["w1"], 1.0), "soon over")
+        self.assertIsNone(waiting.for_members([], 3598.2))
+
+    def test_a_procfile_with_endpoints_of_its_own_may_be_joined(self):
+        for command, is_open in (("curfew-broker", False), ("curfew-broker --events tcp://127.0.0.1:5000", True),
+                                 ("curfew-broker --config mine", True), ("curfew-broker --run-dir /run/us", True)):
+            found = plan.procfile_plan(options.Options(procfile="Procfile"), [("b", command)], "/bin")
+            self.assertEqual(found.open, is_open, command)
 
 
 class Progress(LaunchTest):

@@ -104,6 +104,27 @@ TEST(Check, WhoDoesNotAnswerIsMissed) {
     EXPECT_EQ(check(group(broker(), worker(2, 1)), {}).health, Health::warning) << "a slot out of service";
 }
 
+TEST(Check, AttemptsThatKeepAGroupWhoseTasksAllHaveOutcomesAreAWarning) {
+    json waiting = broker(1);
+    waiting["tasks"] = {{"accepted", 10}, {"completed", 9}, {"failed", 1}, {"expired", 0}, {"cancelled", 0}};
+    waiting["settled_for_s"] = 4.2;
+    const Finding finding = check(group(waiting), {});
+    EXPECT_EQ(finding.health, Health::warning);
+    EXPECT_NE(finding.line.find("waiting for 1 attempt in flight, for 4 s: all outcomes are written"),
+              std::string::npos)
+        << finding.line;
+    EXPECT_NE(stats_text(waiting).find("waiting for 1 attempt in flight, for 4 s"), std::string::npos);
+
+    waiting["settled_for_s"] = 2.9;
+    EXPECT_EQ(check(group(waiting), {}).health, Health::ok) << "grace and the time of a kill are not over";
+    waiting["settled_for_s"] = 4.2;
+    json patient = worker();
+    patient["grace_s"] = 3.0;
+    EXPECT_EQ(check(group(waiting, patient), {}).health, Health::ok) << "a worker gives its work longer";
+    waiting["settled_for_s"] = nullptr;
+    EXPECT_EQ(check(group(waiting), {}).health, Health::ok) << "the intake goes on";
+}
+
 TEST(Check, OnlyWhatRisesAllTheTimeIsALeak) {
     std::vector<std::uint64_t> leak, busy, ramp;
     for (std::uint64_t i = 0; i < 60; ++i) {
