@@ -219,7 +219,8 @@ private:
     void look_who_stands(Instant now);
     void recall_standing(Instant now);
     struct Standing {
-        Seq seq = 0;
+        bool has_begun = false;  ///< a guess
+        Seq seq = 0;             ///< the oldest task goes first
         AttemptId id;
     };
     void list_standing(const WorkerSession& worker, std::vector<Standing>& list);

@@ -76,7 +76,7 @@ void Dispatcher::recall_standing(Instant now) {
     if (free.empty()) return;
     std::vector<Standing> list;
     for (const Session session : standing_) list_standing(*roster_.find(session), list);
-    std::ranges::sort(list, {}, &Standing::seq);  // the oldest task first
+    std::ranges::sort(list, {}, [](const Standing& one) { return std::pair(one.has_begun, one.seq); });
     for (const Standing& standing : list) {
         if (free.empty()) return;
         const Task& task = *ledger_.task(standing.seq);
@@ -95,13 +95,21 @@ void Dispatcher::list_standing(const WorkerSession& worker, std::vector<Standing
     const bool answers = worker.knows_recall && worker.state == SessionState::ready && !worker.control_blocked &&
                          std::ranges::none_of(worker.recalls, unanswered);
     if (!answers || !worker.holds_more_than_slots()) return;
-    std::uint32_t place = 0;
-    ledger_.session(worker.session)->open.for_each_in_order([&](AttemptNumber number, const Attempt& attempt) {
-        if (attempt.state == AttemptState::reported || place++ < worker.usable_slots()) return;
+    const DenseTable<Attempt>& open = ledger_.session(worker.session)->open;
+    std::uint32_t begun = 0;
+    open.for_each([&](AttemptNumber, const Attempt& attempt) {
+        if (attempt.state == AttemptState::running || attempt.state == AttemptState::cancelling) ++begun;
+    });
+    // Of the others, the first are taken for those in the slots that are left, and asked for last. Work starts in the
+    // order in which it came, which is mostly that of the numbers; an answer says which have begun.
+    std::uint32_t guessed = worker.usable_slots() - std::min(worker.usable_slots(), begun);
+    open.for_each_in_order([&](AttemptNumber number, const Attempt& attempt) {
         if (attempt.state != AttemptState::queued || attempt.recalled) return;
+        const bool has_begun = guessed > 0;
+        if (has_begun) --guessed;
         const Task* task = ledger_.task(attempt.seq);
         if (task == nullptr || task->state != TaskState::open || task->expired) return;
-        list.push_back({attempt.seq, {worker.session, number}});
+        list.push_back({has_begun, attempt.seq, {worker.session, number}});
     });
 }
 

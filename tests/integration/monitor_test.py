@@ -31,6 +31,7 @@ class MonitorTest(GroupTest):
     def setUp(self):
         super().setUp()
         self.environment["CURFEW_GRACE"] = "200ms"
+        self.environment["CURFEW_CREDIT"] = "3"  # one attempt waits behind two slots
 
     def stop_now(self, launch):
         launch.signal(signal.SIGINT)
@@ -217,7 +218,7 @@ class Stats(MonitorTest):
         self.assertIn("attempts  6 = 0 won + 0 late + 0 cancelled + 0 failed + 0 expired + 0 lost + 6 in flight\n", out)
         self.assertIn("books balanced", out)
         for name in ("w1", "w2"):
-            self.assertRegex(out, rf"(?m)^  {name} +default +ready +3 +4 +3 ")
+            self.assertRegex(out, rf"(?m)^  {name} +default +ready +3 +3 +3 ")
             self.assertRegex(out, rf"(?m)^worker {name}  pid \d+ ")
         self.assertEqual(out.count("slots 2 busy of 2, 0 out of service"), 2)
         self.assertEqual(out.count("1 queued  2 running  0 cancelling  0 reported"), 2)

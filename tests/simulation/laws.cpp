@@ -94,6 +94,8 @@ bool World::has_free_slot_for(const Task& task) const {
 void World::check_standing() {
     std::map<AttemptId, Waiting> before;
     std::swap(before, waiting_);
+    // What is returned comes by way of the collector.
+    if (!collector_process_.up || collector_process_.paused_until > now_) return disturb();
     const Duration bound = 12ms + 60 * scenario_.latency;
     for (const auto& worker : workers_) {
         if (!worker->up || worker->paused_until > now_ || worker->core->held().empty()) continue;
@@ -112,7 +114,8 @@ void World::check_standing() {
             waiting_[id] = goes_on ? known->second : Waiting{now_, ends};
             // A recall that was lost is said again after a while.
             if (now_ - std::max(waiting_[id].since, calm_since_ + 60ms) > bound) {
-                fail("an attempt stands behind a busy slot while another is free");
+                fail("an attempt stands behind a busy slot while another is free: " + std::to_string(id.session) + "." +
+                     std::to_string(number) + " of task " + std::to_string(held.seq));
             }
         });
     }

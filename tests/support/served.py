@@ -32,6 +32,7 @@ class HttpTest(GroupTest):
         return float(match[1]) if match else None
 
     def slow_group(self, messages=3):
+        self.environment["CURFEW_CREDIT"] = "3"  # one attempt waits behind two slots
         launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--slots", "2", "--deadline", "500s", "--handler",
                              "sleep:500s", stdin=numbers(messages))
         self.workers_are_ready(2)
