@@ -61,7 +61,7 @@ std::string broker_stats(const Dispatcher& dispatcher, Instant now) {
     const Books books = dispatcher.ledger().books();
     std::string out = fmt::format(
         R"("tasks":{{"accepted":{},"completed":{},"failed":{},"expired":{},"cancelled":{},"in_flight":{}}},)"
-        R"("attempts":{{"started":{},"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{},"in_flight":{},"moved":{}}},"balanced":{},)",
+        R"("attempts":{{"started":{},"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{},"in_flight":{}}},"moved":{},"balanced":{},)",
         books.accepted, books.of(Outcome::completed), books.of(Outcome::failed), books.of(Outcome::expired),
         books.of(Outcome::cancelled), books.tasks_in_flight, books.started, books.of(End::won), books.of(End::late),
         books.of(End::cancelled), books.of(End::failed), books.of(End::expired), books.of(End::lost),

@@ -22,6 +22,7 @@ STATES = ("queued", "running", "cancelling", "reported")
 class MonitorTest(GroupTest):
     def long_work(self, messages=3, *words):
         """A group of two workers with two slots each, in which each message is worked on twice, for long."""
+        self.environment["CURFEW_CREDIT"] = "3"  # one attempt waits behind two slots
         launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--slots", "2", "--deadline", "500s", *words, "--",
                              "sleep", self.sleep, stdin=numbers(messages))
         eventually(lambda: len(processes_running(self.sleep)) == min(4, 2 * messages), "the work")
@@ -31,7 +32,6 @@ class MonitorTest(GroupTest):
     def setUp(self):
         super().setUp()
         self.environment["CURFEW_GRACE"] = "200ms"
-        self.environment["CURFEW_CREDIT"] = "3"  # one attempt waits behind two slots
 
     def stop_now(self, launch):
         launch.signal(signal.SIGINT)

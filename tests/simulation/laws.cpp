@@ -46,9 +46,9 @@ void World::check_all() {
     for (const auto& worker : workers_) check_lease(*worker);
 }
 
-/// Right after the broker's turn: whatever was due has been done.
-void World::check_timers() {
-    if (++broker_turns_ < next_timer_check_) return;
+/// Right after the broker's turn: whatever was due has been done. False: it was not looked at.
+bool World::check_timers() {
+    if (++broker_turns_ < next_timer_check_) return false;
     next_timer_check_ =
         broker_turns_ + std::max<std::uint64_t>(16 * check_every_, broker_->ledger().tasks_in_flight() / 4);
     broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
@@ -56,7 +56,7 @@ void World::check_timers() {
         if (task.deadline_at <= now_) fail("a deadline was missed");
         if (task.hedge_at <= now_ && broker_->hedging().has_token()) fail("a hedge that is due was not started");
     });
-    check_losers();
+    return true;
 }
 
 /// Whoever has lost is called home in the same turn; that of a quick worker, two ticks later.

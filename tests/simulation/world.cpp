@@ -236,6 +236,7 @@ void World::run_broker(std::vector<Frame> inbox) {
     broker_->flush_cancels(now_, frames);
     take_messages();
     broker_->turn(now_);
+    const bool looked = check_timers();  // before new messages bring tokens for hedges that wait
     take_messages();
     broker_->flush(now_, frames);
     for (const auto& change : broker_->take_link_changes()) {
@@ -252,7 +253,7 @@ void World::run_broker(std::vector<Frame> inbox) {
             for (const Session session : frame.sessions) send(kBroker, links_.at(session), road, frame.bytes);
         }
     }
-    check_timers();
+    if (looked) check_losers();
     check_standing();
     wake(kBroker, std::max(broker_->next_deadline(), now_ + 1us));
     if (broker_->wants_message() && !to_hand_over_.empty()) wake(kBroker, std::max(next_message_at_, now_ + 1us));

@@ -104,7 +104,7 @@ private:
     // Laws (laws.cpp).
     void check_step();
     void check_all();
-    void check_timers();
+    bool check_timers();
     void check_losers();
     void check_standing();
     [[nodiscard]] bool has_free_slot_for(const Task& task) const;
