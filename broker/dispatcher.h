@@ -139,8 +139,9 @@ public:
     };
     [[nodiscard]] const WrongHello& wrong_hello() const { return wrong_hello_; }
     [[nodiscard]] const Histogram& cancel_time() const { return cancel_time_; }
-    /// Bytes that wait for the sink, as far as the collector has said.
-    [[nodiscard]] std::uint64_t backlog() const { return backlog_; }
+    /// Bytes that wait for the sink, as far as the collector has said. It says so first when it has all results that a
+    /// sync has told it to await; until then no message is taken.
+    [[nodiscard]] std::uint64_t backlog() const { return backlog_ == kUnknown ? 0 : backlog_; }
     /// The last record that could not be read, and whose it was; for the log. Empty: none since it was asked.
     [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
     /// Broker and collector do not understand each other. Empty: they do; else the process is to end, and this says
@@ -188,6 +189,9 @@ private:
     void receive_from_collector(Instant now, const wire::Envelope& envelope);
     void on_collector_hello(Instant now, const wire::Envelope& envelope, const wire::CollectorHello& hello);
     void forget_old_collector(Instant now);
+    [[nodiscard]] bool from_collector(const wire::Envelope& envelope) const {
+        return envelope.peer == collector_ && envelope.broker == config_.incarnation;
+    }
     void begin_sync(Instant now);
     void write_sync();
     template <typename R>
@@ -295,7 +299,8 @@ private:
     Instant heard_since_{};  ///< without a gap, and synced
     std::uint64_t sync_round_ = 0;
     wire::Reader::BadPlace bad_there_;  ///< what the collector could not read before this sync
-    std::uint64_t backlog_ = 0;
+    static constexpr std::uint64_t kUnknown = UINT64_MAX;
+    std::uint64_t backlog_ = kUnknown;
     std::string complaint_, broken_;
     Incarnation newcomer_ = 0;  ///< a newer collector that has said hello once
     CollectorState collector_state_ = CollectorState::unknown;

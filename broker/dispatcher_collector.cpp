@@ -20,9 +20,13 @@ std::uint64_t micros(Duration duration) {
 void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envelope) {
     if (envelope.number == 0) {
         std::optional<wire::CollectorHello> hello;
+        std::optional<wire::CollectorPing> ping;
         const wire::Error error = reader_.each([&](auto& record) {
-            if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::CollectorHello>) {
+            using R = std::decay_t<decltype(record)>;
+            if constexpr (std::is_same_v<R, wire::CollectorHello>) {
                 hello = std::move(record);
+            } else if constexpr (std::is_same_v<R, wire::CollectorPing>) {
+                ping = record;
             } else {
                 ++counts_.malformed;
             }
@@ -32,8 +36,12 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
             on_collector_hello(now, envelope, *hello);
             return;
         }
+        if (ping && from_collector(envelope) && collector_synced() && !receiver_.agrees(ping->number, ping->digest)) {
+            complaint_ = "collector: it has not sent what came as its batches; who else sends here?";
+            return begin_sync(now);
+        }
     }
-    if (envelope.peer != collector_ || envelope.broker != config_.incarnation) {
+    if (!from_collector(envelope)) {
         ++counts_.refused;
         return;
     }
@@ -50,6 +58,7 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
     if (ack_at_ == kNever) ack_at_ = now + kAckWithin;
     if (++acks_owed_ >= kMostAcksOwed) ack_at_ = now;
     if (!receiver_.expects(envelope.number)) return;
+    const std::string_view records = reader_.records();
     const wire::Error error = reader_.each([&](auto& record) {
         using R = std::decay_t<decltype(record)>;
         if constexpr (std::is_same_v<R, wire::Synced> || std::is_same_v<R, wire::Decided> ||
@@ -64,7 +73,7 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
         }
     });
     if (error == wire::Error::none) {
-        receiver_.take(envelope.number);
+        receiver_.take(envelope.number, records);
     } else {
         on_unreadable(now, envelope.number);
     }
@@ -84,6 +93,10 @@ void Dispatcher::on_unreadable(Instant now, std::uint64_t number) {
 /// The collector cannot read a batch of ours. All is said anew behind a sync; if it is the same record again, a verdict
 /// goes without what may be wrong with it, and of anything else nobody here knows better.
 void Dispatcher::on_unreadable_there(Instant now, const wire::CollectorHello& hello) {
+    if (hello.bad_type == 0) {  // no record has a name, or somebody else's batch was taken for ours
+        complaint_ = "ours, at the collector: it has taken what was not sent, or cannot be read";
+        return begin_sync(now);
+    }
     const wire::Reader::BadPlace bad{0, hello.bad_type, hello.bad_key, 0};
     complaint_ = "ours, at the collector: a record of type " + std::to_string(bad.type) + ", of " +
                  std::to_string(bad.key) + ", cannot be read there";
@@ -137,7 +150,7 @@ void Dispatcher::on_collector_hello(Instant now, const wire::Envelope& envelope,
 void Dispatcher::begin_sync(Instant now) {
     collector_state_ = CollectorState::syncing;
     collector_heard_at_ = now;
-    backlog_ = 0;
+    backlog_ = kUnknown;
     receiver_.reset();
     forget_old_collector(now);
     // What was about to be said, and verdicts of the moves above: all is said behind the sync.
@@ -374,7 +387,8 @@ void Dispatcher::flush_collector(Instant now, std::vector<OutFrame>& frames) {
         frames.push_back({Road::collector, {}, frame.copy()});
     });
     if (carries_ack && sender_.all_sent()) ack_at_ = kNever;  // it is in the batch
-    if (std::exchange(ping_collector_, false)) to_collector_.add(wire::BrokerPing{config_.epoch});
+    if (std::exchange(ping_collector_, false))
+        to_collector_.add(wire::BrokerPing{config_.epoch, sender_.next_number() - 1, sender_.digest()});
     const bool ack_due = now >= ack_at_ || (ack_at_ != kNever && drained());  // then nothing may come to carry it
     if (ack_due || !to_collector_.empty()) {
         frames.push_back({Road::collector, {}, to_collector_.finish(envelope)});

@@ -317,8 +317,13 @@ private:
     /// The ranges came from the wire: in any order.
     static IntervalSet set_of(const Intervals& some, const Intervals& more = {}) {
         IntervalSet set;
-        set.insert(some);
-        set.insert(more);
+        if (more.empty()) {
+            set.insert(some);
+            return set;
+        }
+        Intervals both = some;
+        both.insert(both.end(), more.begin(), more.end());
+        set.insert(both);
         return set;
     }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -103,6 +104,11 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     return config;
 }
 
+/// Of producers, before they are pushed back: as many of the largest as the window may hold, within reason.
+int BrokerOptions::frames_that_wait() const {
+    return static_cast<int>(std::clamp<std::uint64_t>(window_bytes_ / max_message_, 16, 1000));
+}
+
 std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     const char separator = null_ ? '\0' : '\n';
     if (source_ == "stdin") return std::make_unique<LineSource>(dup(STDIN_FILENO), separator, max_message_);
@@ -115,9 +121,9 @@ std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     }
     if (source_.starts_with("zmq:")) {
         // The one PULL that pushes back: producers are not under credit.
-        return std::make_unique<ZmqSource>(
-            daemon.bind(zmq::socket_type::pull, source_.substr(4), "ingest", {.receive = 1000}, Reach::this_machine),
-            max_message_);
+        return std::make_unique<ZmqSource>(daemon.bind(zmq::socket_type::pull, source_.substr(4), "ingest",
+                                                       {.receive = frames_that_wait()}, Reach::this_machine),
+                                           max_message_);
     }
     throw std::invalid_argument(fmt::format("--source: '{}' is not stdin, file:PATH or zmq:ENDPOINT", source_));
 }

@@ -18,6 +18,8 @@ public:
     [[nodiscard]] std::unique_ptr<Source> open_source(Daemon& daemon) const;
 
 private:
+    [[nodiscard]] int frames_that_wait() const;
+
     std::string source_ = "stdin";
     bool null_ = false;
     std::uint64_t max_message_ = 1 << 20;

@@ -60,7 +60,10 @@ void Judge::write_backlog() {
     const std::uint64_t bytes = waiting_bytes();
     const std::uint64_t change = bytes > told_backlog_ ? bytes - told_backlog_ : told_backlog_ - bytes;
     const bool empty_again = bytes == 0 && told_backlog_ > 0;
-    if (!empty_again && change < std::max(kLeast, told_backlog_ / 8)) return;
+    // The first time when what the broker awaits has come: until then it takes no message.
+    const bool first = backlog_due_ && awaited_ == 0;
+    if (backlog_due_ ? !first : !empty_again && change < std::max(kLeast, told_backlog_ / 8)) return;
+    backlog_due_ = false;
     told_backlog_ = bytes;
     writer_.add(wire::Backlog{bytes});
 }
@@ -200,6 +203,8 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
         owes_ack_ = true;
         if (!synced_ || !receiver_.expects(envelope.number)) return;
     }
+    const std::string_view records = reader.records();
+    bool agrees = true;
     const wire::Error error = reader.each([&](auto& record) {
         using R = std::decay_t<decltype(record)>;
         constexpr bool in_stream = std::is_same_v<R, wire::Admit> || std::is_same_v<R, wire::SessionGone> ||
@@ -209,7 +214,9 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
         } else if constexpr (std::is_same_v<R, wire::Sync>) {
             if (envelope.peer == incarnation_) on_record(record);
         } else if constexpr (std::is_same_v<R, wire::BrokerPing>) {
-            owes_ack_ = true;
+            owes_ack_ = owes_ping_ = true;
+            if (synced_ && envelope.peer == incarnation_ && record.digest != 0)
+                agrees = receiver_.agrees(record.number, record.digest);
         } else {
             ++counts_.malformed;
         }
@@ -218,19 +225,25 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
         ++counts_.malformed;
         if (envelope.number != 0) on_unreadable(envelope.number, reader.bad_place());
     } else if (envelope.number != 0) {
-        receiver_.take(envelope.number);
+        receiver_.take(envelope.number, records);
     }
+    if (!agrees) want_sync({.record = 1}, "broker: it has not sent what came as its batches; who else sends here?");
+}
+
+/// A hello that says that it has a sync, and wants another.
+void Judge::want_sync(const wire::Reader::BadPlace& why, std::string complaint) {
+    complaint_ = std::move(complaint);
+    unread_ = why;
+    synced_ = false;
+    hello_at_ = {};
+    hello_pause_ = {};
 }
 
 /// A batch that cannot be read is not acknowledged. The second time the pair begins anew: a hello that says why.
 void Judge::on_unreadable(std::uint64_t number, const wire::Reader::BadPlace& bad) {
     ++counts_.unreadable;
     complaint_ = "broker, batch " + std::to_string(number) + ", " + describe(bad);
-    if (!receiver_.unreadable(number)) return;
-    unread_ = bad;
-    synced_ = false;
-    hello_at_ = {};
-    hello_pause_ = {};
+    if (receiver_.unreadable(number)) want_sync(bad, complaint_);
 }
 
 /// The broker speaks to a newer life of the collector, but here is the only one: our clock has been set back, or an old
@@ -278,7 +291,8 @@ void Judge::on_record(const wire::Sync& sync) {
     ++syncs_;
     sync_round_ = sync.round;
     unread_ = {};
-    if (sync.epoch != epoch_) settled_.clear();
+    // What only we had settled is open again, as after a crash: nobody but the broker may close a task.
+    settled_.clear();
     epoch_ = sync.epoch;
     settled_.insert(sync.settled);
     sender_.reset();
@@ -289,6 +303,7 @@ void Judge::on_record(const wire::Sync& sync) {
     first_is_handed_out_ = false;
     held_for_order_.clear();
     held_bytes_ = told_backlog_ = 0;
+    backlog_due_ = true;
     news_decided_.clear();
     news_sessions_.clear();
     for (IntervalSet& seqs : news_settled_) seqs.clear();
@@ -524,7 +539,8 @@ void Judge::flush(Instant now, std::vector<Frame>& frames) {
     if (!writer_.empty()) close_batch(now, envelope);
     const bool news = sender_.next_number() != before;
     sender_.send_due(now, config_.patience, [&](const Frame& frame) { frames.push_back(frame.copy()); });
-    const bool carried = news && sender_.all_sent();
+    const bool carried = news && sender_.all_sent() && !owes_ping_;
+    if (std::exchange(owes_ping_, false)) writer_.add(wire::CollectorPing{sender_.next_number() - 1, sender_.digest()});
     if (std::exchange(owes_ack_, false) && !carried) frames.push_back(writer_.finish(envelope));
 }
 

@@ -108,6 +108,7 @@ public:
 
     [[nodiscard]] Instant next_deadline() const;
 
+    [[nodiscard]] std::uint64_t syncs() const { return syncs_; }
     [[nodiscard]] bool synced() const { return synced_; }
     [[nodiscard]] const Counts& counts() const { return counts_; }
     [[nodiscard]] std::size_t decided() const { return decided_.size(); }  ///< and not yet settled
@@ -145,6 +146,7 @@ private:
     void receive_from_worker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
     void complain(Instant now, Session id, SessionBook& session, const std::string& what);
     void on_unreadable(std::uint64_t number, const wire::Reader::BadPlace& bad);
+    void want_sync(const wire::Reader::BadPlace& why, std::string complaint);
     void write_backlog();
     template <typename R>
     void say(const R& record);
@@ -185,6 +187,7 @@ private:
     std::string complaint_;
     bool synced_ = false;
     bool owes_ack_ = false;
+    bool owes_ping_ = false;
     Instant hello_at_{};
     Duration hello_pause_{};  // before the next: short at first, since the first may be lost
     Instant heard_at_{};      // the broker, last
@@ -204,6 +207,7 @@ private:
     std::uint64_t held_bytes_ = 0;  // of those
     std::uint64_t sink_bytes_ = 0;
     std::uint64_t told_backlog_ = 0;
+    bool backlog_due_ = false;  // nothing of it was said since the sync
     Seq next_in_order_ = 1;
 
     // News of this turn, in the order in which they are written: see write_news().

@@ -4,12 +4,14 @@
 #include <utility>
 
 #include "common/mutant.h"
+#include "common/wire.h"
 
 namespace curfew {
 
 void StreamSender::keep(Instant now, Frame frame) {
     if (kept_.empty()) progress(now);
     ++last_;
+    digest_ = digest_of(digest_, wire::records_of(frame));
     kept_.push_back(std::move(frame));
 }
 
@@ -29,6 +31,7 @@ void StreamSender::reset() {
     last_ = furthest_ = 0;
     next_ = 1;
     catching_up_ = heard_ = false;
+    digest_ = kEmptyDigest;
 }
 
 }  // namespace curfew

@@ -9,11 +9,14 @@
 // that it catches up however many there are. It does so on evidence: the other side was heard and has not taken it. To
 // one that stands still, all it has not read is still under way, and a repetition would only lie behind it. So both
 // sides say something at least twice a heartbeat (pings, and the acknowledgement of a ping). Pure, not thread safe.
+// Pings say a digest of all batches so far: where it is another at the receiver, something else was taken in the place
+// of a batch (a forgery, or a damaged frame that could be read), and the pair has to begin anew.
 // Memory: what is not acknowledged; the other side acknowledges within a part of its heartbeat.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <string_view>
 #include <utility>
 
 #include "common/frame.h"
@@ -22,10 +25,20 @@
 
 namespace curfew {
 
+/// Of a batch, behind those before it: FNV-1a (Fowler, Noll, Vo), over what both sides have of it, its records.
+[[nodiscard]] inline std::uint64_t digest_of(std::uint64_t before, std::string_view records) {
+    constexpr std::uint64_t kPrime = 0x100000001b3;
+    std::uint64_t digest = before;
+    for (const char byte : records) digest = (digest ^ static_cast<unsigned char>(byte)) * kPrime;
+    return digest * kPrime;
+}
+inline constexpr std::uint64_t kEmptyDigest = 0xcbf29ce484222325;
+
 class StreamSender {
 public:
     /// Number for the next batch.
     [[nodiscard]] std::uint64_t next_number() const { return last_ + 1; }
+    [[nodiscard]] std::uint64_t digest() const { return digest_; }  ///< of all batches so far
 
     /// Takes a frame that carries next_number(): send_due() will put it on the road.
     void keep(Instant now, Frame frame);
@@ -77,6 +90,7 @@ private:
     std::uint64_t next_ = 1;      // to be sent
     std::uint64_t furthest_ = 0;  // of those that were sent
     std::uint64_t resent_ = 0;
+    std::uint64_t digest_ = kEmptyDigest;
     bool catching_up_ = false;
     Instant quiet_since_{};  // of the last progress: a keep into an empty stream, an acknowledgement, a going back
     bool heard_ = false;     // the other side, since then
@@ -89,18 +103,30 @@ public:
     [[nodiscard]] bool expects(std::uint64_t number) const {
         return mutated(Mutant::batch_out_of_order) ? number > received_ : number == received_ + 1;
     }
-    void take(std::uint64_t number) { received_ = number; }
+    void take(std::uint64_t number, std::string_view records) {
+        received_ = number;
+        digest_ = digest_of(digest_, records);
+    }
+    /// The sender's ping says what it has sent. False: twice in a row it did not send what was taken here. (Once may be
+    /// an old ping.) One that is ahead or behind says nothing: it may have been overtaken.
+    [[nodiscard]] bool agrees(std::uint64_t number, std::uint64_t digest) {
+        if (received_ != number) return true;
+        strikes_ = digest_ != digest ? strikes_ + 1 : 0;
+        return strikes_ < 2;
+    }
 
     /// The batch that is expected cannot be read. Once may be noise: it is not acknowledged, so it comes again. True at
     /// the second time: it was sent so.
     [[nodiscard]] bool unreadable(std::uint64_t number) { return std::exchange(unreadable_, number) == number; }
     /// All up to here have been taken.
     [[nodiscard]] std::uint64_t received() const { return received_; }
-    void reset() { received_ = unreadable_ = 0; }
+    void reset() { *this = {}; }
 
 private:
     std::uint64_t received_ = 0;
     std::uint64_t unreadable_ = 0;  // the last such batch
+    std::uint64_t digest_ = kEmptyDigest;
+    int strikes_ = 0;
 };
 
 }  // namespace curfew

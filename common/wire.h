@@ -12,6 +12,7 @@
 // Views (std::string_view) in a record that was read point into the frame and are valid while it is; copy what is kept.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +32,11 @@ inline constexpr std::uint8_t kVersion = 1;
 /// Bytes of an envelope as it is written: its numbers have a fixed width, so that it can be put before records that are
 /// there already.
 inline constexpr std::size_t kEnvelopeSize = 48;
+
+/// What stands behind the envelope of a frame that we have written.
+[[nodiscard]] inline std::string_view records_of(std::string_view frame) {
+    return frame.substr(std::min(frame.size(), kEnvelopeSize));
+}
 
 /// Which road a message takes; a message with another kind than its socket expects is refused.
 enum class Kind : std::uint8_t {
@@ -271,7 +277,9 @@ struct BrokerPing {
     static constexpr std::uint8_t kType = 21;
     static constexpr std::size_t kRequired = 1;
     Epoch epoch = 0;
-    auto fields() { return std::tie(epoch); }
+    std::uint64_t number = 0;  ///< of the last batch of the stream that was made
+    std::uint64_t digest = 0;  ///< of all batches up to there (common/stream.h)
+    auto fields() { return std::tie(epoch, number, digest); }
 };
 
 struct Admit {
@@ -413,11 +421,20 @@ struct Complaint {
     auto fields() { return std::tie(session, what); }
 };
 
+/// The answer to a broker's ping: the same of the other stream. Not in the stream.
+struct CollectorPing {
+    static constexpr std::uint8_t kType = 39;
+    static constexpr std::size_t kRequired = 2;
+    std::uint64_t number = 0;
+    std::uint64_t digest = 0;
+    auto fields() { return std::tie(number, digest); }
+};
+
 // ---- frames --------------------------------------------------------------------------------------------------------
 
 using Record =
     std::variant<Task, SharedTasks, Token, Welcome, Ping, Cancel, Confirm, Resend, Recall, Gone, Hello, Heartbeat,
                  Report, TokenReport, Answered, Bye, Sync, BrokerPing, Admit, SessionGone, Lose, Verdict,
-                 CollectorHello, Synced, Decided, Settled, Ended, Admitted, Refused, Backlog, Complaint>;
+                 CollectorHello, Synced, Decided, Settled, Ended, Admitted, Refused, Backlog, Complaint, CollectorPing>;
 
 }  // namespace curfew::wire

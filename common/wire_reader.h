@@ -42,6 +42,8 @@ public:
     /// Checks the envelope. `expected` is what the socket is for.
     [[nodiscard]] Error open(std::string_view frame, Envelope& envelope, std::initializer_list<Kind> expected);
 
+    /// The records of the frame, as they came. Only right after open().
+    [[nodiscard]] std::string_view records() const { return frame_.substr(offset_); }
     /// Type of the first record, 0 where there is none or it is no record. Only right after open().
     [[nodiscard]] std::uint64_t first_type();
 

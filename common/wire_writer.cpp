@@ -253,5 +253,6 @@ template void Writer::add(const Admitted&);
 template void Writer::add(const Refused&);
 template void Writer::add(const Backlog&);
 template void Writer::add(const Complaint&);
+template void Writer::add(const CollectorPing&);
 
 }  // namespace curfew::wire

@@ -79,6 +79,7 @@ struct Describe {
     std::string operator()(const wire::Admitted& r) const { return "admitted s" + n(r.session); }
     std::string operator()(const wire::Backlog& r) const { return "backlog " + n(r.bytes); }
     std::string operator()(const wire::Complaint& r) const { return "complaint about s" + n(r.session); }
+    std::string operator()(const wire::CollectorPing& r) const { return "collector ping, " + n(r.number); }
     std::string operator()(const wire::Refused& r) const {
         return "refused s" + n(r.session) + " reopened " + text(r.reopened);
     }

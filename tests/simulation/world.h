@@ -143,7 +143,7 @@ private:
     std::map<Session, Node> links_;
     Incarnation next_incarnation_ = 1'000'000'000;
     Incarnation set_back_ = 1'000'000'000;  // incarnations of those whose clock was set back
-    std::uint64_t broker_crashes_ = 0, collector_crashes_ = 0, lossy_sessions_ = 0;
+    std::uint64_t broker_crashes_ = 0, collector_crashes_ = 0, resyncs_ = 0, lossy_sessions_ = 0;
 
     // The source: messages by index, those that were handed over and have no outcome yet by seq.
     std::vector<std::uint32_t> to_hand_over_;

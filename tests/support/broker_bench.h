@@ -39,7 +39,7 @@ public:
         turn();
         syncs = control.all<wire::Sync>();
         stream_ = 0;
-        say(wire::Synced{});
+        say(wire::Synced{}, wire::Backlog{0});
         turn();
     }
     /// Twice: one frame alone does not make a broker leave the collector that it knows.

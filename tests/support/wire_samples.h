@@ -33,7 +33,7 @@ void each_sample(Check&& check) {
     check(Bye{3}, "920e03");
     check(Sync{4, two, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}, 8},
           "96140494010209099193050607919406c4016ec4017092010308");
-    check(BrokerPing{4}, "921504");
+    check(BrokerPing{4, 5, 6}, "9415040506");
     check(Admit{1, "n", "p"}, "941601c4016ec40170");
     check(SessionGone{1}, "921701");
     check(Lose{1, two}, "9318019401020909");
@@ -48,6 +48,7 @@ void each_sample(Check&& check) {
     check(Refused{1, two}, "9324019401020909");
     check(Backlog{5}, "922505");
     check(Complaint{1, "w"}, "932601c40177");
+    check(CollectorPing{5, 6}, "93270506");
     // clang-format on
 }
 

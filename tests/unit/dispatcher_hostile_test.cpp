@@ -168,6 +168,20 @@ TEST(DispatcherHostile, Rule7OfAnythingElseNobodyKnowsBetter) {
     EXPECT_NE(bench.broker.broken().find("type 22"), std::string::npos);
 }
 
+TEST(DispatcherHostile, ABatchThatTheCollectorHasNotSentMakesThePairBeginAnew) {
+    Bench bench;
+    const Seq seq = bench.start();
+    bench.say(wire::Backlog{1 << 30});  // a forgery: the collector does not know of it
+    const wire::Envelope envelope{wire::Kind::to_broker, 1, bench.collector, 0, 0};
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_TRUE(bench.broker.collector_synced());
+        bench.broker.receive(bench.now, frame_of(envelope, wire::CollectorPing{3, 77}));
+    }
+    EXPECT_FALSE(bench.broker.collector_synced());
+    EXPECT_EQ(bench.broker.backlog(), 0U);
+    EXPECT_TRUE(bench.in_flight(seq));
+}
+
 TEST(DispatcherHostile, ABadWorkerIsGoneAndWhatItHeldIsTriedElsewhere) {
     Bench bench;
     const Seq seq = bench.start();

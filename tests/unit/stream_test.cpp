@@ -113,8 +113,34 @@ TEST(StreamSender, AResetStartsAfresh) {
 /// A batch came, and was read to its end.
 bool take(StreamReceiver& receiver, std::uint64_t number) {
     if (!receiver.expects(number)) return false;
-    receiver.take(number);
+    receiver.take(number, "records");
     return true;
+}
+
+TEST(StreamReceiver, WhatWasNotSentAndWasTakenIsNoticedAtTheSecondPing) {
+    StreamSender sender;
+    StreamReceiver receiver;
+    const auto ping = [&] { return receiver.agrees(sender.next_number() - 1, sender.digest()); };
+    const auto send = [&](std::string_view records) {
+        sender.keep(kStart, Frame(std::string(wire::kEnvelopeSize, ' ').append(records)));
+    };
+    send("true");
+    receiver.take(1, "true");
+    EXPECT_TRUE(ping());
+    EXPECT_TRUE(ping());
+    receiver.take(2, "forged");
+    EXPECT_TRUE(ping()) << "its ping may have been overtaken by its batch";
+    EXPECT_TRUE(ping());
+    send("the true one, which is taken for a duplicate");
+    EXPECT_TRUE(ping()) << "an old one, perhaps";
+    EXPECT_FALSE(ping());
+}
+
+TEST(StreamReceiver, OneThatIsBehindIsNotSuspected) {
+    StreamSender sender;
+    StreamReceiver receiver;
+    sender.keep(kStart, Frame("a"));
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(receiver.agrees(1, sender.digest()));
 }
 
 TEST(StreamReceiver, ABatchThatCannotBeReadIsNotAcknowledgedAndTheSecondTimeIsSaid) {
