@@ -1,12 +1,13 @@
-"""A reader of stdout that stands still again and again: is memory bounded, does the intake wait, is nothing lost?
+"""A reader of stdout that stands still again and again: is memory bounded, does the intake wait, is
+nothing lost?
 
-Each time: the reader stands; the intake must come to a stand, with the backlog full and no work under way, and take no
-message until the reader goes on, for as long as the run says; then the intake must go on. The peaks of memory are the
-kernel's (VmHWM), so that none is missed between two looks. The bounds:
+Each time the reader stands, the intake must come to a stand, with the backlog full and no work
+under way, and take no message until the reader goes on; then it must go on too. The peaks of memory
+are the kernel's (VmHWM), so that none is missed between two looks. The bounds:
 
-    collector   the backlog, an eighth of it or 1 MiB (so much more may wait before the collector says so again), the
-                results in flight (the credits of all workers), twice, since the frame that brought one may be there
-                still, and a fixed part
+    collector   the backlog; an eighth of it or 1 MiB (so much more may wait before the collector
+                says so again); the results in flight (the credits of all workers) twice, since the
+                frame that brought one may still be there; and a fixed part
     worker      the same: it keeps each result until the sink has it, and may have made most of them
     broker      a message for each of those results, and a fixed part
 
@@ -25,7 +26,7 @@ DIGITS = 1000  # of a message; so that few are read ahead of the pipe
 MIB = 1 << 20
 FIXED = 32 * MIB
 OF_A_TASK = 400  # bytes in the broker, beside the message
-WINDOW = 4096  # of the broker; with smaller results it and not the backlog would stop the intake
+WINDOW = 4096  # of the broker: with small results it, and not the backlog, would stop the intake
 PATIENCE = 60.0  # for the intake to come to a stand, and to go on
 
 
@@ -163,7 +164,7 @@ def _start(options, home, sink, credit):
 
 
 def _run_group(options, home):
-    # Given, so that the results in flight are known. An adaptive credit is no larger where the work takes 5 ms.
+    # Given, so that the results in flight are known; one that adapts is no larger for work of 5 ms.
     credit = 2 * options.slots
     outcomes, sink = os.pipe()
     group = _start(options, home, sink, credit)
