@@ -30,29 +30,37 @@ class Feeder(threading.Thread):
         try:
             while not self._stopped:
                 block = range(self.count + 1, self.count + 1 + self.BLOCK)
-                self._pipe.write("".join(f"{n}\n" for n in block).encode())
+                self._pipe.write("".join(map(self.line, block)).encode())
                 self._pipe.flush()
                 self.count += self.BLOCK
             self._pipe.close()
         except BrokenPipeError:
             pass  # launch ended: its exit code says why
 
+    @staticmethod
+    def line(number):
+        return f"{number}\n"
+
     def stop(self):
         self._stopped = True
 
 
 class Group:
-    """Fed by a Feeder, its outcomes in the file `out`; or fed by and writing to the descriptors that are given."""
+    """Fed by a Feeder, its outcomes in the file `out`; or fed by and writing to the descriptors that are given.
 
-    def __init__(self, options, home, source=None, sink=None):
+    `flags` of launch, words of the `work` instead of options.handler, and `environment` come on top.
+    """
+
+    def __init__(self, options, home, source=None, sink=None, feeder=Feeder, flags=(), work=None, environment=None):
         self.run_dir = os.path.join(home, "run")
         self.out, self._err = os.path.join(home, "out"), os.path.join(home, "err")
         words = [os.path.join(ROOT, "scripts", "launch"), "--run-dir", self.run_dir, "--workers", str(options.workers),
                  "--fanout", str(options.fanout)]
         if sink is None:
             words += ["--output", self.out]
-        words += ["--", "cat"] if options.handler == "exec" else ["--handler", options.handler]
-        environment = dict(os.environ, CURFEW_POISON="0")
+        words += flags
+        words += work or (["--", "cat"] if options.handler == "exec" else ["--handler", options.handler])
+        environment = dict(os.environ, CURFEW_POISON="0") | (environment or {})
         self.proxies = []
         if any(fault.endswith("-links") for fault in options.faults):
             environment |= self._make_proxies(home, options.seed)
@@ -61,7 +69,7 @@ class Group:
                                             stderr=err, env=environment)
         self.feeder = None
         if source is None:
-            self.feeder = Feeder(self.process.stdin)
+            self.feeder = feeder(self.process.stdin)
             self.feeder.start()
 
     def _make_proxies(self, home, seed):
