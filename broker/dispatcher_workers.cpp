@@ -50,9 +50,8 @@ void add_recall(wire::Writer& writer, WorkerSession& worker) {
 
 void Dispatcher::receive(Instant now, std::string_view frame) {
     wire::Envelope envelope;
-    if (reader_.open(frame, envelope, {wire::Kind::life, wire::Kind::to_broker}) != wire::Error::none) {
-        ++counts_.malformed;
-    } else if (envelope.kind == wire::Kind::life && frame.size() > limits::kLifeFrameBytes) {
+    const bool opened = reader_.open(frame, envelope, {wire::Kind::life, wire::Kind::to_broker}) == wire::Error::none;
+    if (!opened || (envelope.kind == wire::Kind::life && frame.size() > limits::kLifeFrameBytes)) {
         ++counts_.malformed;
     } else if (envelope.kind == wire::Kind::life) {
         receive_from_worker(now, envelope);
