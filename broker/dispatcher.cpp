@@ -24,7 +24,8 @@ std::uint64_t micros(Duration duration) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(const Config& config) : config_(config), hedging_(config.hedging), shared_(config.incarnation) {}
+Dispatcher::Dispatcher(const Config& config)
+    : config_(config), hedging_(config.hedging), shared_(config.incarnation), sync_round_(config.first_sync) {}
 
 // ---- intake --------------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ public:
     struct Config {
         Incarnation incarnation = 1;
         Epoch epoch = 1;
+        std::uint64_t first_sync = 1;  ///< syncs are counted from here: where nobody guesses it
         std::uint32_t fanout = 2;
         std::uint32_t attempts = 2;                 ///< failures after which a task is given up
         std::uint32_t poison = 3;                   ///< deaths of workers after which a task is given up; 0: never
@@ -193,6 +194,11 @@ private:
         return envelope.peer == collector_ && envelope.broker == config_.incarnation;
     }
     void begin_sync(Instant now);
+    /// What was under way at the sync has come by now.
+    [[nodiscard]] bool settled_down(Instant now) const { return now - synced_at_ >= config_.heartbeat; }
+    void disown(Instant now, Session session);
+    void refuse(Instant now, WorkerSession& worker);
+    [[nodiscard]] bool is_refused(Instant now, std::string_view name) const;
     void write_sync();
     template <typename R>
     void say_to_collector(Instant now, const R& record);
@@ -288,6 +294,13 @@ private:
     Instant first_ready_at_ = kNever;  ///< of the workers
     bool gathered_ = false;
 
+    struct Refusal {
+        std::string name;
+        Instant until;
+    };
+    static constexpr std::size_t kMostRefused = 64;
+    std::deque<Refusal> refused_;  ///< workers whose hellos are put off
+
     std::vector<Session> standing_;   ///< sessions that stand, or did a moment ago
     std::vector<Session> recalling_;  ///< sessions with recalls under way
     bool recall_fruitless_ = true;    ///< nothing has changed since nothing was found to recall
@@ -296,6 +309,8 @@ private:
 
     Incarnation collector_ = 0;
     Instant collector_heard_at_{};
+    Instant synced_at_{};
+    Session suspect_ = 0;    ///< of the batch in hand: the collector has judged what this session was never given
     Instant heard_since_{};  ///< without a gap, and synced
     std::uint64_t sync_round_ = 0;
     wire::Reader::BadPlace bad_there_;  ///< what the collector could not read before this sync

@@ -47,7 +47,10 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
     }
     if (collector_state_ == CollectorState::unknown) return;
     if (now - std::exchange(collector_heard_at_, now) >= 2 * config_.heartbeat) heard_since_ = now;
-    sender_.acknowledge(now, envelope.acked);
+    if (!sender_.acknowledge(now, envelope.acked) && collector_synced() && settled_down(now)) {
+        complaint_ = "collector: it acknowledges what was not sent; who else sends there?";
+        return begin_sync(now);
+    }
     if (envelope.number == 0) return;
     // A turned bit makes a number of none; what has one and is no batch would take the place of one.
     const std::uint64_t first = reader_.first_type();
@@ -77,6 +80,33 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
     } else {
         on_unreadable(now, envelope.number);
     }
+    if (const Session session = std::exchange(suspect_, 0)) disown(now, session);
+}
+
+/// The collector has judged what this session was never given: its worker is wrong, or somebody speaks in its name.
+/// Numbers and tasks that are still to come would count as judged. So the session ends, and the collector's knowledge
+/// begins anew with ours.
+void Dispatcher::disown(Instant now, Session session) {
+    ++counts_.surprises;
+    WorkerSession* worker = roster_.find(session);
+    if (worker != nullptr && worker->state < SessionState::leaving) {
+        complaint_ = "worker " + worker->name + ", session " + std::to_string(session) +
+                     ", which has reported what it was not given";
+        refuse(now, *worker);
+    }
+    begin_sync(now);
+}
+
+/// It is of no use, and is not to come back at once.
+void Dispatcher::refuse(Instant now, WorkerSession& worker) {
+    ++counts_.workers_refused;
+    if (refused_.size() == kMostRefused) refused_.pop_front();
+    refused_.push_back({worker.name, now + 2 * config_.heartbeat});
+    leave(now, worker, false);
+}
+
+bool Dispatcher::is_refused(Instant now, std::string_view name) const {
+    return std::ranges::any_of(refused_, [&](const Refusal& one) { return one.name == name && now < one.until; });
 }
 
 // ---- what cannot be read -------------------------------------------------------------------------------------------
@@ -117,9 +147,9 @@ void Dispatcher::on_record(Instant, const wire::Backlog& backlog) {
 void Dispatcher::on_record(Instant now, const wire::Complaint& complaint) {
     WorkerSession* worker = roster_.find(complaint.session);
     if (worker == nullptr || worker->state >= SessionState::leaving) return;
-    ++counts_.workers_refused;
-    complaint_ = "worker " + worker->name + ", " + std::string(complaint.what.substr(0, wire::kErrorBytes));
-    leave(now, *worker, false);
+    complaint_ = "worker " + worker->name + ", session " + std::to_string(complaint.session) + ", " +
+                 std::string(complaint.what.substr(0, wire::kErrorBytes));
+    refuse(now, *worker);
 }
 
 // ---- sync ----------------------------------------------------------------------------------------------------------
@@ -135,8 +165,9 @@ void Dispatcher::on_collector_hello(Instant now, const wire::Envelope& envelope,
     if (collector == collector_) {
         // Once it is synced, a hello of the same incarnation is an old one that was under way, unless it wants another
         // sync than the one it has.
-        if (collector_state_ == CollectorState::synced && hello.round == sync_round_)
-            return on_unreadable_there(now, hello);
+        if (collector_synced() && hello.round == sync_round_) return on_unreadable_there(now, hello);
+        // It does not have our sync any more: somebody has spoken to it in our name.
+        if (collector_synced() && settled_down(now)) return begin_sync(now);
         send_sync_ = collector_state_ == CollectorState::syncing;
         return;
     }
@@ -151,12 +182,12 @@ void Dispatcher::begin_sync(Instant now) {
     collector_state_ = CollectorState::syncing;
     collector_heard_at_ = now;
     backlog_ = kUnknown;
-    receiver_.reset();
+    ++sync_round_;
+    receiver_.reset(stream_base(sync_round_));
     forget_old_collector(now);
     // What was about to be said, and verdicts of the moves above: all is said behind the sync.
-    sender_.reset();
+    sender_.reset(stream_base(sync_round_));
     to_collector_.clear();
-    ++sync_round_;
     write_sync();
     send_sync_ = true;
     for (const Seq seq : ledger_.tasks().sorted_keys()) {
@@ -217,7 +248,7 @@ void Dispatcher::write_sync() {
 void Dispatcher::on_record(Instant now, const wire::Synced&) {
     if (collector_state_ != CollectorState::syncing) return;
     collector_state_ = CollectorState::synced;
-    heard_since_ = now;
+    heard_since_ = synced_at_ = now;
     sync_frame_ = {};
     send_sync_ = false;
     for (const auto& [session, worker] : roster_.sessions()) {
@@ -236,6 +267,7 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
 void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
     const Seq last = ledger_.last_seq();
     if (decided.count == 0 || decided.step == 0 || decided.seq > last || decided.count > ledger_.tasks_in_flight()) {
+        suspect_ = decided.session;
         ++counts_.surprises;
         return;
     }
@@ -258,7 +290,8 @@ void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
 bool Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
     Task* task = ledger_.task(seq);
     const Attempt* won = winner.session == 0 ? nullptr : ledger_.attempt(winner);
-    if (task == nullptr || (winner.session != 0 && won == nullptr)) {
+    if (task == nullptr || (winner.session != 0 && (won == nullptr || won->seq != seq))) {
+        suspect_ = winner.session;
         ++counts_.surprises;
         return false;
     }
@@ -315,6 +348,7 @@ void Dispatcher::on_record(Instant now, const wire::Ended& ended) {
     if (worker == nullptr) return;
     std::uint32_t credits = 0;
     for (Interval range : ended.numbers) {
+        if (range.last > books->last_number) suspect_ = ended.session;
         range.last = std::min(range.last, books->last_number);
         books->open.for_each_within(range.first, range.last, [&](AttemptNumber number) {
             const bool held_credit = ended.returned != 0 ? end_returned(now, *worker, number)

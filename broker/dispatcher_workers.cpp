@@ -86,9 +86,7 @@ void Dispatcher::on_bad_record(Instant now, Session session, const std::string& 
     WorkerSession* worker = roster_.find(session);
     if (worker == nullptr || worker->state >= SessionState::leaving) return;
     complaint_ = "worker " + worker->name + ", session " + std::to_string(session) + ", " + what;
-    if (!worker->bad.add(now)) return;
-    ++counts_.workers_refused;
-    leave(now, *worker, false);
+    if (worker->bad.add(now)) refuse(now, *worker);
 }
 
 void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
@@ -118,7 +116,7 @@ void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
         if (died) ++counts_.workers_died;
         leave(now, *known, died);
     }
-    if (!has_room(now)) {
+    if (!has_room(now) || is_refused(now, hello.name)) {
         ++counts_.hellos_put_off;
         return;
     }

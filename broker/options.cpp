@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <random>
 #include <stdexcept>
 
 namespace curfew {
@@ -88,6 +89,7 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     Dispatcher::Config& d = config.dispatcher;
     d.incarnation = incarnation;
     d.epoch = incarnation;
+    d.first_sync = std::random_device{}();
     d.fanout = static_cast<std::uint32_t>(fanout_);
     d.attempts = static_cast<std::uint32_t>(attempts_.value_or(fanout_));
     d.poison = static_cast<std::uint32_t>(poison_);

@@ -189,10 +189,16 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
     const bool for_me = envelope.peer == incarnation_ || envelope.peer == 0;
     if (envelope.broker < broker_ || !for_me) {
         ++counts_.refused;
+        // Our broker speaks to somebody else, who may be a forgery: it lets us in again when that one is silent.
+        const bool left = synced_ && envelope.broker == broker_ && now - heard_at_ >= 2 * config_.patience;
+        if (left) want_sync({}, "broker: it has left us for collector " + std::to_string(envelope.peer));
         return;
     }
     heard_at_ = now;
-    if (synced_ && envelope.peer == incarnation_) sender_.acknowledge(now, envelope.acked);
+    if (synced_ && envelope.peer == incarnation_ && !sender_.acknowledge(now, envelope.acked) &&
+        now - synced_at_ >= config_.patience) {
+        return want_sync({.record = 1}, "broker: it acknowledges what was not sent; who else sends there?");
+    }
     if (envelope.number != 0) {
         // A turned bit makes a number of none; what has one and is no batch would take the place of one.
         const std::uint64_t first = reader.first_type();
@@ -212,7 +218,7 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
         if constexpr (in_stream) {
             if (envelope.number != 0) on_record(record);
         } else if constexpr (std::is_same_v<R, wire::Sync>) {
-            if (envelope.peer == incarnation_) on_record(record);
+            if (envelope.peer == incarnation_) take_sync(now, record);
         } else if constexpr (std::is_same_v<R, wire::BrokerPing>) {
             owes_ack_ = owes_ping_ = true;
             if (synced_ && envelope.peer == incarnation_ && record.digest != 0)
@@ -280,14 +286,17 @@ void Judge::meet_broker(Instant now, const wire::Envelope& envelope, wire::Reade
             heard_at_ = now;
             newcomer_ = 0;
             synced_ = false;
-            on_record(record);
+            take_sync(now, record);
         }
     });
     if (error != wire::Error::none) ++counts_.malformed;
 }
 
-void Judge::on_record(const wire::Sync& sync) {
-    if (synced_ && sync.round <= sync_round_) return;
+/// One that comes unasked may be a forgery: it is not taken, but asked for. The broker knows whether it means another.
+void Judge::take_sync(Instant now, const wire::Sync& sync) {
+    if (synced_ && sync.round == sync_round_) return;
+    if (synced_) return want_sync({.record = 1}, "broker: a sync that was not asked for");
+    synced_at_ = now;
     ++syncs_;
     sync_round_ = sync.round;
     unread_ = {};
@@ -295,8 +304,8 @@ void Judge::on_record(const wire::Sync& sync) {
     settled_.clear();
     epoch_ = sync.epoch;
     settled_.insert(sync.settled);
-    sender_.reset();
-    receiver_.reset();
+    sender_.reset(stream_base(sync.round));
+    receiver_.reset(stream_base(sync.round));
     sessions_.clear();
     decided_.clear();
     for_sink_.clear();

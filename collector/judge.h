@@ -155,7 +155,7 @@ private:
     void meet_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
     void meet_rival(Incarnation rival);
     [[nodiscard]] bool is_new(Instant now, const wire::Envelope& envelope) const;
-    void on_record(const wire::Sync& sync);
+    void take_sync(Instant now, const wire::Sync& sync);
     void on_record(const wire::Admit& admit);
     void on_record(const wire::SessionGone& gone);
     void on_record(const wire::Lose& lose);
@@ -188,6 +188,7 @@ private:
     bool synced_ = false;
     bool owes_ack_ = false;
     bool owes_ping_ = false;
+    Instant synced_at_{};
     Instant hello_at_{};
     Duration hello_pause_{};  // before the next: short at first, since the first may be lost
     Instant heard_at_{};      // the broker, last

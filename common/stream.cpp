@@ -15,21 +15,22 @@ void StreamSender::keep(Instant now, Frame frame) {
     kept_.push_back(std::move(frame));
 }
 
-void StreamSender::acknowledge(Instant now, std::uint64_t number) {
+bool StreamSender::acknowledge(Instant now, std::uint64_t number) {
     heard_ = true;
-    if (number > last_) return;
+    if (number > last_) return false;
     if (mutated(Mutant::event_dropped)) ++number;
     while (!kept_.empty() && oldest() <= number) {
         kept_.pop_front();
         progress(now);
     }
     next_ = std::max(next_, oldest());
+    return true;
 }
 
-void StreamSender::reset() {
+void StreamSender::reset(std::uint64_t base) {
     kept_.clear();
-    last_ = furthest_ = 0;
-    next_ = 1;
+    last_ = furthest_ = base;
+    next_ = base + 1;
     catching_up_ = heard_ = false;
     digest_ = kEmptyDigest;
 }

@@ -32,6 +32,11 @@ namespace curfew {
     for (const char byte : records) digest = (digest ^ static_cast<unsigned char>(byte)) * kPrime;
     return digest * kPrime;
 }
+/// The batches behind a sync begin above this: so what is still under way of an earlier round, batches and
+/// acknowledgements, means nothing to a later one.
+[[nodiscard]] constexpr std::uint64_t stream_base(std::uint64_t round) {
+    return (round & 0x3fffffff) << 32;
+}
 inline constexpr std::uint64_t kEmptyDigest = 0xcbf29ce484222325;
 
 class StreamSender {
@@ -43,8 +48,9 @@ public:
     /// Takes a frame that carries next_number(): send_due() will put it on the road.
     void keep(Instant now, Frame frame);
 
-    /// The other side was heard, and has all up to `number`. Hearsay beyond what was sent is ignored.
-    void acknowledge(Instant now, std::uint64_t number);
+    /// The other side was heard, and has all up to `number`. False: more than was sent; so it has taken what somebody
+    /// else sent, unless the frame is of an older pair.
+    [[nodiscard]] bool acknowledge(Instant now, std::uint64_t number);
 
     /// Sends what is new and, when nothing was acknowledged for `patience` although the other side was heard, what is
     /// kept once more, from the oldest on.
@@ -74,7 +80,7 @@ public:
     [[nodiscard]] bool all_sent() const { return next_ > last_; }
     [[nodiscard]] std::size_t unacknowledged() const { return kept_.size(); }
     [[nodiscard]] std::uint64_t resent() const { return resent_; }
-    void reset();
+    void reset(std::uint64_t base);
 
 private:
     static constexpr std::uint64_t kWindow = 64;  // not acknowledged while it catches up
@@ -120,7 +126,10 @@ public:
     [[nodiscard]] bool unreadable(std::uint64_t number) { return std::exchange(unreadable_, number) == number; }
     /// All up to here have been taken.
     [[nodiscard]] std::uint64_t received() const { return received_; }
-    void reset() { *this = {}; }
+    void reset(std::uint64_t base) {
+        *this = {};
+        received_ = base;
+    }
 
 private:
     std::uint64_t received_ = 0;

@@ -38,7 +38,7 @@ public:
         hear_collector_hellos();
         turn();
         syncs = control.all<wire::Sync>();
-        stream_ = 0;
+        restart_stream();
         say(wire::Synced{}, wire::Backlog{0});
         turn();
     }
@@ -52,7 +52,8 @@ public:
         broker.receive(now, frame_of(envelope, wire::CollectorHello{0, {}}));
     }
     /// The collector has taken over another sync.
-    void restart_stream() { stream_ = 0; }
+    [[nodiscard]] std::uint64_t base() const { return syncs.empty() ? 0 : stream_base(syncs.back().round); }
+    void restart_stream() { stream_ = acked = base(); }
     /// The collector's next batch.
     template <typename... Records>
     void say(const Records&... records) {

@@ -34,7 +34,7 @@ protected:
 
     void sync(wire::Sync sync = {}, Incarnation incarnation = 1) {
         broker = incarnation;
-        stream = 0;
+        stream = stream_base(sync.round);
         if (sync.epoch == 0) sync.epoch = 1;
         if (sync.sessions.empty()) sync.sessions = {{1, "a", "cats", {}}, {2, "b", "dogs", {}}};
         judge.receive(now, frame_of({wire::Kind::to_collector, broker, kMe, 0, 0}, sync));

@@ -27,6 +27,8 @@ TEST(DispatcherCollector, Rule2ASyncIsRepeatedUntilItIsAnswered) {
         EXPECT_EQ(bench.control.count<wire::Sync>(), 1U);
         EXPECT_FALSE(bench.broker.collector_synced());
     }
+    bench.syncs = bench.control.all<wire::Sync>();
+    bench.restart_stream();
     bench.say(wire::Synced{});
     EXPECT_TRUE(bench.broker.collector_synced());
     bench.hear_collector_hello();  // was under way
@@ -171,7 +173,7 @@ TEST(DispatcherCollector, Rule2EventsAreTakenOnceAndInOrder) {
     Bench bench;
     const Seq seq = bench.start();
     const AttemptId id = bench.tasks.at(0).id;
-    const std::uint64_t next = 4;  // Synced, two times Admitted
+    const std::uint64_t next = bench.base() + 4;  // Synced, two times Admitted
     const auto event = [&](std::uint64_t number, const auto& record) {
         const wire::Envelope envelope{wire::Kind::to_broker, 1, BrokerBench::kCollector, number, 0};
         bench.broker.receive(bench.now, support::frame_of(envelope, record));
@@ -190,8 +192,8 @@ TEST(DispatcherCollector, EventsAreAcknowledgedEvenWhenThereIsNothingToSay) {
     Bench bench;
     bench.turn();
     const auto acknowledged = [&] {
-        return std::ranges::any_of(bench.control.frames, [](const support::Frame& frame) {
-            return frame.envelope.kind == wire::Kind::to_collector && frame.envelope.acked == 4;
+        return std::ranges::any_of(bench.control.frames, [&](const support::Frame& frame) {
+            return frame.envelope.kind == wire::Kind::to_collector && frame.envelope.acked == bench.base() + 4;
         });
     };
     bench.say(wire::Admitted{99});
@@ -217,16 +219,65 @@ TEST(DispatcherCollector, ManyEventsAreAcknowledgedAtOnce) {
 TEST(DispatcherCollector, SurprisesAreCountedAndChangeNothing) {
     Bench bench;
     const Seq seq = bench.start();
-    bench.say(wire::Decided{77, 1, 1});
-    bench.say(wire::Decided{seq, 1, 55});
     bench.say(wire::Settled{Outcome::completed, {{seq, UINT64_MAX - 1}}});
     bench.say(wire::Ended{9, End::late, {{1, 1}}, {}});
     bench.say(wire::Ended{1, End::won, {{1, 1}}, {}});
-    EXPECT_EQ(bench.broker.counts().surprises, 5U);
+    EXPECT_EQ(bench.broker.counts().surprises, 3U);
     EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::open);
+    EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
+}
+
+TEST(DispatcherCollector, AHelloOfTheCollectorThatLastsMeansThatItHasLostItsSync) {
+    Bench bench;
+    bench.hear_collector_hello();
+    EXPECT_TRUE(bench.broker.collector_synced()) << "it may have been under way";
+    bench.pass(1s);
+    bench.hear_collector_hello();
+    EXPECT_FALSE(bench.broker.collector_synced());
+}
+
+TEST(DispatcherCollector, AnAcknowledgementOfWhatWasNotSentMakesThePairBeginAnew) {
+    Bench bench;
+    bench.hear_ack(bench.base() + 1000);
+    EXPECT_TRUE(bench.broker.collector_synced()) << "of an older pair, perhaps";
+    bench.pass(1s);
+    bench.hear_ack(bench.base() + 1000);
+    EXPECT_FALSE(bench.broker.collector_synced());
+}
+
+/// What a session can be said to have reported, that it was never given.
+const wire::Decided kTaskToCome{77, 1, 1}, kAttemptToCome{1, 1, 55}, kOtherTask{2, 1, 1}, kTooMany{1, 1, 1, 100, 1};
+
+TEST(DispatcherCollector, WhoReportsWhatItWasNotGivenIsGoneAndThePairBeginsAnew) {
+    for (const wire::Decided& decided : {kTaskToCome, kAttemptToCome, kOtherTask, kTooMany}) {
+        Bench bench;
+        bench.start();
+        bench.start();
+        bench.say(decided);
+        EXPECT_EQ(bench.broker.roster().find(1), nullptr);
+        EXPECT_EQ(bench.broker.counts().workers_refused, 1U);
+        EXPECT_FALSE(bench.broker.collector_synced()) << "what it has judged is no longer believed";
+        EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
+    }
+    Bench bench;
+    bench.start();
     bench.say(wire::Ended{1, End::late, {{1, UINT64_MAX - 1}}, {}});
     EXPECT_EQ(bench.books().of(End::late), 1U);
-    EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
+    EXPECT_EQ(bench.broker.roster().find(1), nullptr);
+}
+
+TEST(DispatcherCollector, ARefusedWorkerIsNotLetInAgainAtOnce) {
+    Bench bench;
+    bench.say(wire::Complaint{1, "what it sends cannot be read"});
+    bench.turn();
+    bench.say(wire::Refused{1, {}});
+    bench.turn();
+    const std::size_t sessions = bench.broker.roster().sessions().size();
+    bench.hello("w1", {}, 8);
+    EXPECT_EQ(bench.broker.roster().sessions().size(), sessions);
+    bench.pass(2s);
+    bench.hello("w1", {}, 8);
+    EXPECT_EQ(bench.broker.roster().sessions().size(), sessions + 1);
 }
 
 TEST(DispatcherCollector, JunkIsCountedAndDropped) {

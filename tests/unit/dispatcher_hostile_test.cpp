@@ -175,7 +175,7 @@ TEST(DispatcherHostile, ABatchThatTheCollectorHasNotSentMakesThePairBeginAnew) {
     const wire::Envelope envelope{wire::Kind::to_broker, 1, bench.collector, 0, 0};
     for (int i = 0; i < 2; ++i) {
         EXPECT_TRUE(bench.broker.collector_synced());
-        bench.broker.receive(bench.now, frame_of(envelope, wire::CollectorPing{3, 77}));
+        bench.broker.receive(bench.now, frame_of(envelope, wire::CollectorPing{bench.base() + 3, 77}));
     }
     EXPECT_FALSE(bench.broker.collector_synced());
     EXPECT_EQ(bench.broker.backlog(), 0U);

@@ -60,13 +60,15 @@ TEST_F(JudgeHostile, TheSecondTimeThePairBeginsAnewAndTheHelloNamesTheRecord) {
     wire::Sync first;
     first.round = 4;
     sync(first);
-    for (int i = 0; i < 2; ++i) judge.receive(now, raw({Kind::to_collector, 1, kMe, 1, 0}, "\x92\x16\x05"));
+    for (int i = 0; i < 2; ++i)
+        judge.receive(now, raw({Kind::to_collector, 1, kMe, stream_base(4) + 1, 0}, "\x92\x16\x05"));
     EXPECT_FALSE(judge.synced());
     const auto hello = flush().only<wire::CollectorHello>();
     EXPECT_EQ(hello.round, 4U);
     EXPECT_EQ(hello.bad_type, wire::Admit::kType);
     EXPECT_EQ(hello.bad_key, 5U);
-    EXPECT_EQ(judge.take_complaint(), "broker, batch 1, record 1 (type 22, of 5): it ends too early");
+    EXPECT_EQ(judge.take_complaint(),
+              "broker, batch " + std::to_string(stream_base(4) + 1) + ", record 1 (type 22, of 5): it ends too early");
     wire::Sync next;
     next.round = 5;
     sync(next);
@@ -81,6 +83,10 @@ TEST_F(JudgeHostile, ASyncOfALaterRoundBeginsThePairAnew) {
     sync(next);
     EXPECT_EQ(judge.decided(), 1U) << "the same sync once more is an old one";
     next.round = 1;
+    sync(next);
+    EXPECT_EQ(judge.decided(), 1U) << "nobody has asked for it";
+    EXPECT_FALSE(judge.synced());
+    EXPECT_EQ(news.only<wire::CollectorHello>().bad_type, 0U) << "now it is asked for";
     sync(next);
     EXPECT_EQ(judge.decided(), 0U);
     EXPECT_EQ(news.count<wire::Synced>(), 1U);

@@ -33,11 +33,11 @@ TEST(StreamSender, Rule2WhatIsNotAcknowledgedInTimeIsSentAgainInOrder) {
     sender.keep(kStart, Frame("a"));
     sender.keep(kStart + 500ms, Frame("b"));
     EXPECT_EQ(due(sender, kStart + 500ms), (Frames{"a", "b"})) << "the first time";
-    sender.acknowledge(kStart + 600ms, 0);
+    (void)sender.acknowledge(kStart + 600ms, 0);
     EXPECT_EQ(sender.next_deadline(1s), kStart + 1s);
     EXPECT_TRUE(due(sender, kStart + 1s - 1ns).empty());
     EXPECT_EQ(due(sender, kStart + 1s), (Frames{"a", "b"}));
-    sender.acknowledge(kStart + 1500ms, 0);
+    (void)sender.acknowledge(kStart + 1500ms, 0);
     EXPECT_TRUE(due(sender, kStart + 1500ms).empty()) << "not again before its time";
     EXPECT_EQ(due(sender, kStart + 2s).size(), 2U);
     EXPECT_EQ(sender.resent(), 4U);
@@ -51,7 +51,7 @@ TEST(StreamSender, NothingIsRepeatedToWhoIsNotHeard) {
     EXPECT_TRUE(due(sender, kStart + 1h).empty());
     sender.keep(kStart + 1h, Frame("b"));
     EXPECT_EQ(due(sender, kStart + 1h), Frames{"b"}) << "what is new goes";
-    sender.acknowledge(kStart + 2h, 0);
+    (void)sender.acknowledge(kStart + 2h, 0);
     EXPECT_EQ(due(sender, kStart + 2h), (Frames{"a", "b"})) << "it was heard, and had neither";
     EXPECT_TRUE(due(sender, kStart + 3h).empty()) << "and not since";
 }
@@ -60,23 +60,23 @@ TEST(StreamSender, AcknowledgedFramesAreForgotten) {
     StreamSender sender;
     for (const char* frame : {"a", "b", "c"}) sender.keep(kStart, Frame(frame));
     EXPECT_EQ(due(sender, kStart).size(), 3U);
-    sender.acknowledge(kStart + 900ms, 2);
+    (void)sender.acknowledge(kStart + 900ms, 2);
     EXPECT_EQ(sender.unacknowledged(), 1U);
     EXPECT_TRUE(due(sender, kStart + 1s).empty()) << "there was progress";
-    sender.acknowledge(kStart + 1s, 2);
+    (void)sender.acknowledge(kStart + 1s, 2);
     EXPECT_EQ(due(sender, kStart + 1900ms), Frames{"c"});
-    sender.acknowledge(kStart + 2s, 3);
+    (void)sender.acknowledge(kStart + 2s, 3);
     EXPECT_EQ(sender.next_deadline(1s), kNever);
 }
 
 TEST(StreamSender, OldAcknowledgementsAndHearsayAreIgnored) {
     StreamSender sender;
     for (const char* frame : {"a", "b", "c"}) sender.keep(kStart, Frame(frame));
-    sender.acknowledge(kStart, 2);
-    sender.acknowledge(kStart, 1);
-    sender.acknowledge(kStart, 0);
-    sender.acknowledge(kStart, 4);
-    sender.acknowledge(kStart, UINT64_MAX);
+    (void)sender.acknowledge(kStart, 2);
+    (void)sender.acknowledge(kStart, 1);
+    (void)sender.acknowledge(kStart, 0);
+    (void)sender.acknowledge(kStart, 4);
+    (void)sender.acknowledge(kStart, UINT64_MAX);
     EXPECT_EQ(sender.unacknowledged(), 1U);
 }
 
@@ -84,7 +84,7 @@ TEST(StreamSender, AfterALossItCatchesUpAWindowAtATimeHoweverMuchIsNew) {
     StreamSender sender;
     for (int i = 1; i <= 1000; ++i) sender.keep(kStart, Frame(std::to_string(i)));
     EXPECT_EQ(due(sender, kStart).size(), 1000U) << "without a loss there is no window";
-    sender.acknowledge(kStart + 1ms, 0);
+    (void)sender.acknowledge(kStart + 1ms, 0);
     EXPECT_EQ(due(sender, kStart + 1s).size(), 64U);
     sender.keep(kStart + 1s, Frame("1001"));
     EXPECT_TRUE(due(sender, kStart + 1s).empty()) << "the receiver could not take it yet";
@@ -92,7 +92,7 @@ TEST(StreamSender, AfterALossItCatchesUpAWindowAtATimeHoweverMuchIsNew) {
     std::uint64_t received = 64;
     for (int round = 1; !sender.all_sent(); ++round) {
         ASSERT_LT(round, 20);
-        sender.acknowledge(kStart + 1s, received);
+        (void)sender.acknowledge(kStart + 1s, received);
         for (const std::string& frame : due(sender, kStart + 1s)) ASSERT_EQ(frame, std::to_string(++received));
     }
     EXPECT_EQ(received, 1001U);
@@ -104,7 +104,7 @@ TEST(StreamSender, AfterALossItCatchesUpAWindowAtATimeHoweverMuchIsNew) {
 TEST(StreamSender, AResetStartsAfresh) {
     StreamSender sender;
     sender.keep(kStart, Frame("a"));
-    sender.reset();
+    sender.reset(0);
     EXPECT_EQ(sender.unacknowledged(), 0U);
     EXPECT_EQ(sender.next_number(), 1U);
     EXPECT_TRUE(due(sender, kStart + 1h).empty());
@@ -136,6 +136,23 @@ TEST(StreamReceiver, WhatWasNotSentAndWasTakenIsNoticedAtTheSecondPing) {
     EXPECT_FALSE(ping());
 }
 
+TEST(Stream, WhatIsUnderWayOfAnEarlierRoundMeansNothingToALaterOne) {
+    StreamSender sender;
+    StreamReceiver receiver;
+    sender.reset(stream_base(3));
+    receiver.reset(stream_base(3));
+    for (int i = 0; i < 5; ++i) sender.keep(kStart, Frame("a"));
+    const std::uint64_t old_ack = stream_base(3) + 4;
+    sender.reset(stream_base(4));
+    receiver.reset(stream_base(4));
+    for (int i = 0; i < 5; ++i) sender.keep(kStart, Frame("b"));
+    EXPECT_TRUE(sender.acknowledge(kStart, old_ack));
+    EXPECT_EQ(sender.unacknowledged(), 5U);
+    EXPECT_FALSE(receiver.expects(stream_base(3) + 1));
+    EXPECT_TRUE(receiver.expects(stream_base(4) + 1));
+    EXPECT_FALSE(sender.acknowledge(kStart, stream_base(4) + 6)) << "nobody has sent that";
+}
+
 TEST(StreamReceiver, OneThatIsBehindIsNotSuspected) {
     StreamSender sender;
     StreamReceiver receiver;
@@ -150,7 +167,7 @@ TEST(StreamReceiver, ABatchThatCannotBeReadIsNotAcknowledgedAndTheSecondTimeIsSa
     EXPECT_EQ(receiver.received(), 1U);
     EXPECT_TRUE(receiver.expects(2)) << "it comes again";
     EXPECT_TRUE(receiver.unreadable(2)) << "it was sent so";
-    receiver.reset();
+    receiver.reset(0);
     EXPECT_FALSE(receiver.unreadable(2));
 }
 
@@ -162,7 +179,7 @@ TEST(StreamReceiver, TakesEachBatchOnceAndInOrder) {
     EXPECT_TRUE(take(receiver, 2));
     EXPECT_FALSE(take(receiver, 0));
     EXPECT_EQ(receiver.received(), 2U);
-    receiver.reset();
+    receiver.reset(0);
     EXPECT_TRUE(take(receiver, 1));
 }
 
@@ -187,7 +204,7 @@ TEST(Stream, EverythingArrivesOnceAndInOrderOverALossyReorderingRoad) {
             if (random() % 4 == 0) continue;  // lost
             if (take(receiver, number)) got.push_back(frame);
         }
-        if (random() % 2 == 0) sender.acknowledge(now, receiver.received());
+        if (random() % 2 == 0) (void)sender.acknowledge(now, receiver.received());
     }
     ASSERT_EQ(got.size(), 500U);
     for (std::size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], std::to_string(i + 1));
