@@ -11,7 +11,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from peers import CONTROL, LIFE, REPORTS, TO_BROKER, TO_COLLECTOR, Peers, frame  # noqa: E402
+from peers import CONTROL, LIFE, REPORTS, TASKS, TO_BROKER, TO_COLLECTOR, Peers, frame  # noqa: E402
 from fake_worker import GONE, HELLO, OK, REPORT, FakeWorker  # noqa: E402
 import zmq  # noqa: E402
 from group import BIN_DIR, GroupTest, eventually, memory_peak_mib, numbers  # noqa: E402
@@ -81,6 +81,23 @@ class BadWorkers(GroupTest):
         self.assertEqual((stats["attempts"]["lost"], stats["attempts"]["started"], stats["balanced"]), (3, 3, True))
         self.ends_balanced()
 
+    def test_a_worker_that_reports_tasks_it_was_not_given_holds_no_outcome(self):
+        """Of numbers of its own; the tasks are to come."""
+        def other(_, number, seq, __):
+            return [(REPORT, number, seq + 100, OK, 1, 1, 5, None, b"", b"forged")]
+        self.group("--deadline", "1s")
+        wrong = FakeWorker(self, "wrong", answer=other)
+        self.workers_are_ready(1)
+        self.feed(10)
+        self.broker_until(lambda b: b["tasks"]["expired"] == 10, "ten to expire")
+        wrong.leave()
+        self.good_worker_alone()
+        self.feed(200)
+        def done(broker):
+            return (broker["tasks"]["in_flight"], broker["tasks"]["accepted"]) == (0, 210)
+        self.broker_until(done, lambda: f"all to have an outcome: {self.snapshot()['tasks']}")
+        self.ends_balanced()
+
 
 class ForeignFrames(GroupTest):
     """Frames that none of the group has sent, while it works. It heals by itself: no process ends,
@@ -142,9 +159,34 @@ class ForeignFrames(GroupTest):
     def collector_hello(self, incarnation, *more):
         return frame(TO_BROKER, self.broker, incarnation, (30, self.broker, [], *more))
 
+    def test_a_collector_of_the_greatest_incarnation(self):
+        self.send("events", *[self.collector_hello(GREATEST)] * 3)
+        self.heals()
+
     def test_a_collector_of_the_near_future(self):
         self.send("events", *[self.collector_hello(self.collector + 1)] * 3)
         self.heals(twice=True)
+
+    def test_a_collector_that_asks_for_one_sync_after_the_other(self):
+        """While outcomes are on their way to the sink, and what is settled to the broker."""
+        push = self.peers.socket(zmq.PUSH, connect=f"ipc://{self.run_dir}/events.sock")
+        self.launched.feed(numbers(self.MESSAGES // 2))
+        for round_ in range(1, 20):
+            push.send(self.collector_hello(self.collector, round_, 99, round_))
+            lines = len(self.launched.lines)
+            eventually(lambda: len(self.launched.lines) > lines or lines >= self.MESSAGES, "one more outcome")
+        self.launched.writes(self.MESSAGES)
+        self.launched.end_of_input()
+        self.assertEqual(self.ends_well(self.launched)[0]["completed"], self.MESSAGES)
+
+    def test_a_collector_that_says_twice_that_a_record_cannot_be_read(self):
+        for round_ in range(1, 6):
+            self.send("events", self.collector_hello(self.collector, round_, 22, 1))
+        self.heals()
+
+    def test_batches_of_a_stream_to_the_broker(self):
+        self.send("events", *(frame(TO_BROKER, self.broker, self.collector, (99,), number=n) for n in range(1, 5000)))
+        self.heals()
 
     def test_acknowledgements_to_the_broker(self):
         self.send("events", *(frame(TO_BROKER, self.broker, self.collector, acked=n) for n in range(1, 5000)))
@@ -168,8 +210,19 @@ class ForeignFrames(GroupTest):
         self.send("w1.control", frame(CONTROL, self.broker, self.session, (GONE,)))
         self.heals()
 
+    def test_cancels_said_to_a_worker(self):
+        for reason in (1, 2, 3):
+            self.send("w1.control", *(frame(CONTROL, self.broker, self.session, (5, reason, [n, n + 9]))
+                                      for n in range(1, 2000, 10)))
+        self.heals()
+
     def test_confirmations_said_to_a_worker(self):
         self.send("w1.control", *[frame(CONTROL, self.broker, self.session, (6, [1, 2**63]))] * 20)
+        self.heals()
+
+    def test_recalls_said_to_a_worker(self):
+        self.send("w1.control", *(frame(CONTROL, self.broker, self.session, (17, GREATEST, [n, n + 9]))
+                                  for n in range(1, 2000, 10)))
         self.heals()
 
     def test_a_ping_that_names_the_greatest_collector(self):
@@ -181,7 +234,32 @@ class ForeignFrames(GroupTest):
                   frame(CONTROL, GREATEST, 77, (3, self.w1["incarnation"], 2, 1, 1)))
         self.heals()
 
+    def test_tasks_said_to_a_worker_under_numbers_that_will_come(self):
+        self.send("w1.tasks", *(frame(TASKS, self.broker, self.session, (1, n, 10**6 + n, 1, 1, -1, 0, None, b"x"))
+                                for n in range(1, 1000)))
+        self.heals_with_more()
+
     # --- results ---
+
+    def test_a_sync_of_the_greatest_broker(self):
+        self.send("results", *[frame(TO_COLLECTOR, GREATEST, self.collector, (20, 1, [], [], [], 1))] * 3)
+        self.heals()
+
+    def test_a_sync_of_the_near_future(self):
+        self.send("results", *[frame(TO_COLLECTOR, self.broker + 1, self.collector, (20, 1, [], [], [], 1))] * 3)
+        self.heals()
+
+    def test_a_sync_under_the_name_of_the_broker(self):
+        self.send("results", frame(TO_COLLECTOR, self.broker, self.collector, (20, self.broker, [], [], [], 1000)))
+        self.heals()
+
+    def test_batches_of_a_stream_to_the_collector_before_a_worker_comes_again(self):
+        self.send("results", *(frame(TO_COLLECTOR, self.broker, self.collector, (99,), number=n)
+                               for n in range(1, 5000)))
+        self.send("w1.control", frame(CONTROL, self.broker, self.session, (GONE,)))
+        self.broker_until(lambda b: any(w["session"] > 2 and w["state"] == "ready" for w in b["workers"]),
+                          "a new session")
+        self.heals()
 
     def test_tokens_of_a_worker(self):
         self.send("results", *(frame(REPORTS, self.broker, self.session, (13, self.session, r, [], [], [], [], []))
@@ -204,6 +282,26 @@ class ForeignFrames(GroupTest):
     def test_a_bye_of_a_worker(self):
         self.send("results", frame(REPORTS, self.broker, self.session, (14, self.session)))
         self.heals()
+
+    def test_reports_of_numbers_that_will_come(self):
+        self.send("results", *(frame(REPORTS, self.broker, self.session, (12, n, 0, 5, 1, 1, 5, None, b"", b""))
+                               for n in range(200, 1000)))
+        self.heals()
+
+    def test_a_result_of_a_task_that_will_come(self):
+        self.send("results", frame(REPORTS, self.broker, self.session,
+                                   (12, 10**6, self.MESSAGES, OK, 1, 1, 5, None, b"", b"x")))
+        self.heals_with_more()
+
+    def heals_with_more(self):
+        """Outcomes that were forged are written: each message has one, and the group ends."""
+        self.launched.feed(numbers(self.MESSAGES // 2))
+        every = set(range(1, self.MESSAGES + 1))
+        eventually(lambda: {json.loads(line)["seq"] for line in self.launched.lines} >= every, "an outcome for each")
+        self.launched.end_of_input()
+        self.assertEqual(self.launched.code(), 0, self.launched.err)
+        tasks, attempts = self.books(self.launched)
+        self.assertEqual((tasks["completed"], attempts["in flight"]), (self.MESSAGES, 0))
 
 
 class LargeMessages(GroupTest):
