@@ -95,7 +95,9 @@ void World::check_standing() {
     std::map<AttemptId, Waiting> before;
     std::swap(before, waiting_);
     // What is returned comes by way of the collector.
-    if (!collector_process_.up || collector_process_.paused_until > now_) return disturb();
+    const bool heard = collector_process_.up && collector_process_.paused_until <= now_ && judge_->synced() &&
+                       broker_->collector() == judge_->incarnation();
+    if (!heard) return disturb();
     const Duration bound = 12ms + 60 * scenario_.latency;
     for (const auto& worker : workers_) {
         if (!worker->up || worker->paused_until > now_ || worker->core->held().empty()) continue;
