@@ -375,8 +375,12 @@ void Judge::on_record(const wire::Lose& lose) {
         return;
     }
     for (const Interval& range : lose.numbers) {
-        for (AttemptNumber n = range.first; n <= range.last; ++n) {
-            if (session->judged.insert(n)) end(lose.session, *session, n, End::lost);
+        for (const Interval& open : session->judged.missing(range)) {
+            session->judged.insert(open);
+            counts_.ends[index(End::lost)] += open.last - open.first + 1;
+            session->ends[index(End::lost)] += open.last - open.first + 1;
+            session->news[index(End::lost)].push_back(open);
+            if (!std::exchange(session->has_news, true)) news_sessions_.push_back(lose.session);
         }
     }
 }

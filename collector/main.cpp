@@ -1,5 +1,6 @@
 // curfew-collector: decides each task by the first acceptable report, writes outcomes to the sink, tells the broker.
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <stdexcept>
@@ -50,10 +51,25 @@ struct Flags {
             format);
     }
 
+    /// Two writers of one pipe (or terminal, or socket) tear each other's long lines; in a file they do not.
+    [[nodiscard]] bool shares_a_pipe() const {
+        struct stat one {
+        }, other{};
+        const bool known = sink == "stdout"            ? fstat(STDOUT_FILENO, &one) == 0
+                           : sink.starts_with("file:") ? stat(sink.c_str() + 5, &one) == 0
+                                                       : false;
+        if (!known || stat(dead_letters.c_str() + 5, &other) != 0 || S_ISREG(one.st_mode)) return false;
+        return one.st_dev == other.st_dev && one.st_ino == other.st_ino && !S_ISCHR(one.st_mode);
+    }
+
     std::unique_ptr<curfew::Sink> open_dead_letters(curfew::Daemon& daemon) const {
         if (dead_letters.empty()) return nullptr;
         if (!dead_letters.starts_with("file:"))
             throw std::invalid_argument(fmt::format("--dead-letters: '{}' is not file:PATH", dead_letters));
+        if (shares_a_pipe())
+            throw std::invalid_argument(
+                "--dead-letters: this is the pipe of --sink, where lines of both would run into each other; leave it "
+                "out and use --format json, which has all outcomes");
         return open_file(daemon, dead_letters.substr(5), "dead-letters", curfew::append_json);
     }
 

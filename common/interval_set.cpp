@@ -24,6 +24,17 @@ std::uint64_t IntervalSet::next_missing(std::uint64_t n) const {
     return i < intervals_.size() && intervals_[i].first <= n ? intervals_[i].last + 1 : n;
 }
 
+Intervals IntervalSet::missing(Interval range) const {
+    Intervals holes;
+    std::uint64_t from = range.first;
+    for (std::size_t i = lower_bound(range.first); i < intervals_.size() && intervals_[i].first <= range.last; ++i) {
+        if (intervals_[i].first > from) holes.push_back({from, intervals_[i].first - 1});
+        from = intervals_[i].last + 1;
+    }
+    if (from <= range.last && (from > range.first || !contains(range.first))) holes.push_back({from, range.last});
+    return holes;
+}
+
 bool IntervalSet::insert_inside(std::uint64_t n) {
     const std::size_t i = lower_bound(n);
     if (i < intervals_.size() && intervals_[i].first <= n) return false;

@@ -38,6 +38,8 @@ public:
     [[nodiscard]] bool contains(std::uint64_t n) const;
     /// The smallest number that is at least n and not in the set.
     [[nodiscard]] std::uint64_t next_missing(std::uint64_t n) const;
+    /// What of the range is not in the set.
+    [[nodiscard]] Intervals missing(Interval range) const;
     [[nodiscard]] std::uint64_t size() const;  ///< how many numbers; O(intervals)
     [[nodiscard]] bool empty() const { return intervals_.empty(); }
     [[nodiscard]] const Intervals& intervals() const { return intervals_; }

@@ -82,6 +82,7 @@ Scenario scenario_of(std::uint64_t seed) {
     shape_faults(dice, s);
     if (s.broker.deadline && dice.chance(0.1)) s.work.stuck = dice.upto(0.02);
     s.adapts = dice.chance(0.3);
+    if (dice.chance(0.2)) s.late_tasks = dice.upto(0.3);
     return s;
 }
 

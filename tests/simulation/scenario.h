@@ -24,9 +24,10 @@ struct Scenario {
     Duration between_messages{};  ///< mean
 
     Duration latency = std::chrono::microseconds(50);
-    double drop = 0;       ///< share of frames lost
-    double duplicate = 0;  ///< share of frames that come twice
-    double overtake = 0;   ///< share of frames that take much longer than those behind them
+    double drop = 0;        ///< share of frames lost
+    double duplicate = 0;   ///< share of frames that come twice
+    double late_tasks = 0;  ///< share of frames of tasks that are overtaken by what is said on control
+    double overtake = 0;    ///< share of frames that take much longer than those behind them
 
     Duration faults_last{};                 ///< after this the world is well
     Duration between_faults = kNeverFault;  ///< mean

@@ -396,6 +396,8 @@ void World::send(Node from, Node to, Road road, std::string bytes) {
     if (faulty && chance(scenario_.overtake)) {
         when += exponential(200 * scenario_.latency);
         disturb(mended_within);
+    } else if (faulty && road == Road::tasks && chance(scenario_.late_tasks)) {
+        when += exponential(50ms);
     } else {
         Instant& last = last_delivery_[{from * 100 + to, road}];
         when = std::max(when, last);

@@ -172,5 +172,24 @@ TEST(IntervalCursor, AnEmptySetHasNothing) {
     EXPECT_FALSE(IntervalCursor(set).contains(0));
 }
 
+TEST(IntervalSet, WhatIsMissingInARangeIsItsHoles) {
+    IntervalSet set;
+    set.insert(Intervals{{3, 5}, {8, 8}, {20, 30}});
+    EXPECT_EQ(set.missing({1, 10}), (Intervals{{1, 2}, {6, 7}, {9, 10}}));
+    EXPECT_EQ(set.missing({4, 5}), Intervals{});
+    EXPECT_EQ(set.missing({25, 40}), (Intervals{{31, 40}}));
+    EXPECT_EQ(set.missing({9, 19}), (Intervals{{9, 19}}));
+    EXPECT_EQ(IntervalSet().missing({7, 7}), (Intervals{{7, 7}}));
+}
+
+TEST(IntervalSet, WhatIsInBothIsFoundWhateverTheirOrder) {
+    IntervalSet a, b;
+    a.insert(Intervals{{20, 30}, {1, 5}, {8, 10}});  // in any order
+    b.insert(Intervals{{4, 9}, {25, 25}, {40, 50}});
+    EXPECT_EQ(common_to(a, b), (Intervals{{4, 5}, {8, 9}, {25, 25}}));
+    EXPECT_EQ(common_to(b, a), common_to(a, b));
+    EXPECT_TRUE(common_to(a, {}).empty());
+}
+
 }  // namespace
 }  // namespace curfew
