@@ -234,7 +234,12 @@ private:
         AttemptId id;
     };
     void list_standing(const WorkerSession& worker, std::vector<Standing>& list);
-    void recall(Instant now, const Standing& standing, WorkerSession& target);
+    /// Where what stands may go: free slots, and how much may be sent ahead to workers whose quick work moves.
+    struct Places {
+        std::vector<WorkerSession*> free;
+        std::vector<std::pair<WorkerSession*, std::uint32_t>> ahead;
+    };
+    void recall(Instant now, const Standing& standing, WorkerSession* target);
     void end_recall(WorkerSession& worker, AttemptNumber number);
     void end_recalls(Instant now, WorkerSession& worker, std::uint64_t upto_round, bool begun);
     void count_token(Instant now, WorkerSession& worker, std::uint64_t token_round);

@@ -355,9 +355,9 @@ void Dispatcher::on_record(Instant now, const wire::Ended& ended) {
                                                          : end_attempt(now, *worker, number, ended.end, ended.error);
             if (held_credit) ++credits;
         });
-        // What was called home may have waited behind others; what ended by itself has begun, and all before it.
+        // What was called home may have waited behind others, and frees no slot then; what ended by itself has begun.
         const bool by_itself = ended.end == End::late || ended.end == End::failed;
-        const bool ran = by_itself || range.first <= worker->begun_upto + worker->slots;
+        const bool ran = by_itself || range.first <= worker->begun_upto;
         if (ended.returned == 0 && ended.end != End::lost && ran)
             note_progress(now, *worker, by_itself ? range.last : range.first);
         tell(*worker).confirms.insert(range);

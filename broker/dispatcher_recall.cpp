@@ -10,6 +10,9 @@
 // have begun the worker alone knows: here it is a guess, by the numbers. Each recall names a free slot that may run the
 // attempt, and holds it against new messages for kHold: a worker that does not answer must not idle the others. From
 // then on the recall is repeated, and nothing more is recalled from there before it is answered.
+//
+// Where work is quick and the source has messages, slots are never free: each is given the next message before it is.
+// There a place ahead is as good, as long as work ends at that worker: it starts within milliseconds.
 #include <algorithm>
 
 #include "broker/dispatcher.h"
@@ -37,7 +40,9 @@ void Dispatcher::note_start(Instant now, WorkerSession& worker) {
 /// Work has ended at this worker; all up to `begun` has begun.
 void Dispatcher::note_progress(Instant now, WorkerSession& worker, AttemptNumber begun) {
     worker.begun_upto = std::max(worker.begun_upto, begun);
-    worker.quiet_since = now;
+    const Duration gap = std::min<Duration>(now - worker.progress_at, std::chrono::seconds(1));
+    worker.pace += (gap - worker.pace) / 4;
+    worker.quiet_since = worker.progress_at = now;
     if (!std::exchange(worker.standing, false)) return;
     roster_.changed(worker);
     something_changed();
@@ -69,29 +74,40 @@ void Dispatcher::recall_standing(Instant now) {
         const WorkerSession* worker = roster_.find(session);
         return worker == nullptr || !worker->standing;
     });
-    std::vector<WorkerSession*> free;
+    Places places;
     for (const auto& [session, worker] : roster_.sessions()) {
-        if (worker->has_free_slot()) free.push_back(worker.get());
+        if (worker->has_free_slot()) {
+            places.free.push_back(worker.get());
+        } else if (worker->moves()) {
+            places.ahead.emplace_back(worker.get(), worker->credit - worker->in_flight);
+        }
     }
-    if (free.empty()) return;
+    if (places.free.empty() && places.ahead.empty()) return;
     std::vector<Standing> list;
     for (const Session session : standing_) list_standing(*roster_.find(session), list);
     std::ranges::sort(list, {}, [](const Standing& one) { return std::pair(one.has_begun, one.seq); });
     for (const Standing& standing : list) {
-        if (free.empty()) return;
+        if (places.free.empty() && places.ahead.empty()) return;
         const Task& task = *ledger_.task(standing.seq);
-        const auto target = std::ranges::find_if(free, [&](const WorkerSession* worker) {
+        const auto may_run = [&](const WorkerSession* worker) {
             return std::ranges::none_of(task.alive, [&](AttemptId id) { return id.session == worker->session; });
-        });
-        if (target == free.end()) continue;
-        recall(now, standing, **target);
-        if (!(*target)->has_free_slot()) free.erase(target);
+        };
+        const auto slot = std::ranges::find_if(places.free, may_run);
+        if (slot != places.free.end()) {
+            recall(now, standing, *slot);
+            if (!(*slot)->has_free_slot()) places.free.erase(slot);
+            continue;
+        }
+        const auto place = std::ranges::find_if(places.ahead, [&](const auto& one) { return may_run(one.first); });
+        if (place == places.ahead.end()) continue;
+        recall(now, standing, nullptr);
+        if (--place->second == 0) places.ahead.erase(place);
     }
 }
 
 /// What waits at this worker for one of its slots, as far as that can be guessed.
 void Dispatcher::list_standing(const WorkerSession& worker, std::vector<Standing>& list) {
-    const auto unanswered = [](const RecallUnderWay& recall) { return recall.holds_at == 0; };
+    const auto unanswered = [](const RecallUnderWay& recall) { return recall.repeated; };
     const bool answers = worker.knows_recall && worker.state == SessionState::ready && !worker.control_blocked &&
                          std::ranges::none_of(worker.recalls, unanswered);
     if (!answers || !worker.holds_more_than_slots()) return;
@@ -113,16 +129,19 @@ void Dispatcher::list_standing(const WorkerSession& worker, std::vector<Standing
     });
 }
 
-void Dispatcher::recall(Instant now, const Standing& standing, WorkerSession& target) {
+/// `target`: whose free slot it holds; null: it is for a place ahead, which needs no holding.
+void Dispatcher::recall(Instant now, const Standing& standing, WorkerSession* target) {
     WorkerSession& worker = *roster_.find(standing.id.session);
     ledger_.attempt(standing.id)->recalled = true;
     if (worker.recalls.empty()) recalling_.push_back(worker.session);
     RecallUnderWay& recall = worker.recalls.emplace_back();
     recall.number = standing.id.number;
     recall.token_round = worker.round;
-    recall.holds_at = target.session;
-    ++target.reserved;
-    roster_.changed(target);
+    if (target != nullptr) {
+        recall.holds_at = target->session;
+        ++target->reserved;
+        roster_.changed(*target);
+    }
     send_recall(now, worker, recall);
 }
 
@@ -178,6 +197,7 @@ void Dispatcher::count_token(Instant now, WorkerSession& worker, std::uint64_t t
 }
 
 void Dispatcher::let_go(RecallUnderWay& recall) {
+    if (recall.holds_at == 0) return;
     WorkerSession* target = roster_.find(std::exchange(recall.holds_at, 0));
     if (target == nullptr || target->reserved == 0) return;
     --target->reserved;
@@ -194,6 +214,7 @@ void Dispatcher::repeat_recalls(Instant now) {
         for (RecallUnderWay& recall : worker->recalls) {
             if (now >= recall.repeat_at) {
                 let_go(recall);
+                recall.repeated = true;
                 send_recall(now, *worker, recall);
             }
             repeat_at_ = std::min(repeat_at_, recall.repeat_at);

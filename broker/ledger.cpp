@@ -77,9 +77,11 @@ AttemptId Ledger::start(Instant now, Seq seq, Session session) {
     attempt.seq = seq;
     attempt.ordinal = ++task.started;
     if (task.came_back()) {
-        attempt.ordinal = task.past->returned.back().ordinal;
-        attempt.hedge = task.past->returned.back().hedge;
-        task.past->returned.pop_back();
+        // The first of them, so that no ordinal is above the number of attempts.
+        const auto first = std::ranges::min_element(task.past->returned, {}, &Returned::ordinal);
+        attempt.ordinal = first->ordinal;
+        attempt.hedge = first->hedge;
+        task.past->returned.erase(first);
     }
     attempt.started_at = now;
     task.alive.push_back(id);

@@ -202,7 +202,7 @@ WorkerSession* Roster::choose_unmarked(const Task& task) {
     WorkerSession* best = nullptr;
     const auto consider = [&](WorkerSession* worker) {
         if (worker == nullptr || worker->load == kFull || worker->chosen_against == choice_) return;
-        if (task.came_back() && !worker->has_free_slot()) return;
+        if (task.came_back() && !worker->has_free_slot() && !worker->moves()) return;
         if (best == nullptr) {
             best = worker;
             return;

@@ -45,7 +45,8 @@ struct RecallUnderWay {
     AttemptNumber number = 0;
     std::uint64_t round = 0;        ///< of the session's recalls
     std::uint64_t token_round = 0;  ///< the last round of the token that went before it
-    Session holds_at = 0;           ///< 0: it holds no slot any more
+    Session holds_at = 0;           ///< 0: it holds no slot, or no more
+    bool repeated = false;          ///< its answer is overdue
     Instant repeat_at{};            ///< then it lets the slot go, and is said again
 };
 
@@ -78,10 +79,12 @@ struct WorkerSession {
 
     // Does what it holds move? (dispatcher_recall.cpp)
     bool knows_recall = false;
-    bool standing = false;           ///< it holds more than its slots, and nothing of it ends: its credit is its slots
-    Instant quiet_since{};           ///< when work ended here last, or when it got more than its slots
-    AttemptNumber begun_upto = 0;    ///< work starts in the order of the numbers: those up to here have begun
-    std::uint64_t recall_round = 0;  ///< last one that was sent
+    bool standing = false;  ///< it holds more than its slots, and nothing of it ends: its credit is its slots
+    Instant quiet_since{};  ///< when work ended here last, or when it got more than its slots
+    Instant progress_at{};  ///< when work ended here last
+    Duration pace = std::chrono::seconds(1);  ///< time between such ends, smoothed
+    AttemptNumber begun_upto = 0;             ///< work starts in the order of the numbers: those up to here have begun
+    std::uint64_t recall_round = 0;           ///< last one that was sent
     std::vector<RecallUnderWay> recalls;
 
     // What is to be said on the next flush: written by way of Dispatcher::tell() only.
@@ -116,6 +119,10 @@ struct WorkerSession {
         return state == SessionState::ready && !tasks_blocked && in_flight + held < most && slots_in_service > 0;
     }
     [[nodiscard]] bool has_free_slot() const { return can_take() && in_flight + reserved < usable_slots(); }
+    /// Its work is quick and ends: what is sent ahead there starts within milliseconds.
+    [[nodiscard]] bool moves() const {
+        return can_take() && !standing && reserved == 0 && credit > slots && pace <= std::chrono::milliseconds(10);
+    }
     [[nodiscard]] bool holds_more_than_slots() const { return in_flight > usable_slots(); }
     /// Its work is over before it would hear that it is called home: by a credit that adapts, 0.16 ms or less.
     [[nodiscard]] bool quick() const { return credit > 32ULL * slots; }
@@ -135,9 +142,9 @@ public:
     void remove(Session session);
 
     /// The worker for the next attempt of a task, null if none can take it now: never one that has an attempt of it
-    /// alive; if possible one with a free slot (what came back takes no other); then none where one failed; then a pool
-    /// that is not in use for it; then the least loaded for its size; then whoever was not chosen for the most turns.
-    /// Takes a credit there.
+    /// alive; if possible one with a free slot (what came back takes no other, but quick work that moves); then none
+    /// where one failed; then a pool that is not in use for it; then the least loaded for its size; then whoever was
+    /// not chosen for the most turns. Takes a credit there.
     [[nodiscard]] WorkerSession* choose(const Task& task);
     /// The same for one more attempt of the task of the last choice, which got `taken`.
     [[nodiscard]] WorkerSession* choose_another(const Task& task, WorkerSession& taken);

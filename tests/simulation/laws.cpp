@@ -84,7 +84,9 @@ bool World::has_free_slot_for(const Task& task) const {
         const WorkerCore& core = *worker->core;
         const WorkerSession* session =
             core.broker() == broker_process_.incarnation ? broker_->roster().find(core.session()) : nullptr;
-        if (session == nullptr || !session->has_free_slot() || core.busy_slots() >= core.slots().size()) return false;
+        if (session == nullptr) return false;
+        const bool free = session->has_free_slot() && core.busy_slots() < core.slots().size();
+        if (!free && !session->moves()) return false;  // quick work that moves is as good
         return std::ranges::none_of(task.alive, [&](AttemptId id) { return id.session == session->session; });
     });
 }

@@ -130,6 +130,53 @@ TEST(DispatcherRecall, TwoRoundsOfTheTokenWithoutAnAnswerEndIt) {
     EXPECT_EQ(bench.worker(bench.other).reserved, 1U);
 }
 
+TEST(DispatcherRecall, QuickWorkThatMovesTakesWhatStandsThoughItsSlotsAreNeverFree) {
+    Stuck bench;
+    bench.other = bench.add_worker("w2", {.credit = 100});
+    for (int i = 0; i < 90; ++i) bench.accept();  // the source goes on and on
+    bench.turn();
+    Numbers recalled;
+    for (Seq seq = 5; recalled.empty() && seq < 50; ++seq) {
+        bench.win({{bench.other, seq - 4}, seq, {}});
+        bench.later(1ms);
+        recalled = bench.recalled(1);
+    }
+    EXPECT_EQ(recalled, (Numbers{1, 2, 3, 4})) << "as many as may be sent ahead; which has begun the worker says";
+    EXPECT_EQ(bench.worker(bench.other).reserved, 0U) << "and new messages go on there";
+    bench.say_returned({1, 2});
+    bench.turn();
+    ASSERT_EQ(bench.tasks.size(), 1U);
+    EXPECT_EQ(bench.tasks[0].id.session, bench.other);
+}
+
+TEST(DispatcherRecall, SlowWorkOfALargeCreditIsNoPlaceForWhatStands) {
+    Stuck bench;
+    bench.other = bench.add_worker("w2", {.credit = 100});
+    for (int i = 0; i < 20; ++i) bench.accept();
+    bench.turn();
+    for (Seq seq = 5; seq < 15; ++seq) {
+        bench.win({{bench.other, seq - 4}, seq, {}});
+        bench.later(500ms);
+        bench.heartbeats();
+        EXPECT_EQ(bench.recalled(1), Numbers{});
+    }
+}
+
+TEST(DispatcherRecall, OfTwoThatCameBackTheFirstIsTheFirstAgain) {
+    Stuck bench(raced(2));
+    bench.add_free_worker();
+    const auto& open = bench.broker.ledger().task(1)->alive;
+    const std::vector<AttemptId> both(open.begin(), open.end());
+    ASSERT_EQ(both.size(), 2U);
+    for (const AttemptId id : both) bench.say_returned(id);
+    bench.broker.turn(bench.now);
+    EXPECT_LE(bench.broker.ledger().task(1)->started, 2U);
+    for (const AttemptId id : bench.broker.ledger().task(1)->alive) {
+        const Attempt& attempt = *bench.broker.ledger().session(id.session)->open.find(id.number);
+        EXPECT_LE(attempt.ordinal, bench.broker.ledger().task(1)->started);
+    }
+}
+
 TEST(DispatcherRecall, ItsSessionsEndLetsTheSlotGo) {
     Stuck bench;
     bench.add_free_worker();
