@@ -155,6 +155,14 @@ class APipe(SinkTest):
         self.assertEqual(self.every_outcome_is_whole(pipe.data, 3000), ([], 0))
         self.assertNotIn("torn_line", launch.err)
 
+    def test_dead_letters_in_the_same_pipe_are_refused(self):
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        launch = self.launch("--workers", "1", "--dead-letters", "/dev/stdout", "--handler", "fail", stdin=b"1\n", stdout=writer)
+        os.close(writer)
+        self.assertEqual(launch.code(), 64, launch.err)
+        self.assertIn("the pipe of --sink", launch.err)
+
     def test_a_reader_that_has_gone_is_an_error(self):
         launch, pipe = self.start("--json", "--", *LARGE_WORK, stdin=numbers(60))
         pipe.is_full()
