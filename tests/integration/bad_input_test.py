@@ -600,13 +600,17 @@ class Junk(BadInputTest):
         def shapes(type_):
             return [[type_], [type_, None], [type_, {}], [type_, [[[]]]], [type_, -1, -1], [type_, "x"] * 4,
                     [type_, 2**64 - 1, 1.5], [], [[]], ["x"], [None]]
-        for name, kind, peer, types in (("events", LIFE, 0, (10,)), ("results", REPORTS, session, (12, 13)),
-                                        ("w1.tasks", TASKS, session, (1,)), ("w1.control", CONTROL, session, (5, 6, 7))):
+        for name, kind, peer, types in (("events", LIFE, 0, (10,)), ("w1.tasks", TASKS, session, (1,)),
+                                        ("w1.control", CONTROL, session, (5, 6, 7))):
             with self.subTest(socket=name):
                 frames = [frame(kind, self.broker, peer, shape) for type_ in types for shape in shapes(type_)]
                 before = self.snapshot(self.PULLS[name])["malformed_frames"]
                 self.send_all(name, frames)
                 self.counted(self.PULLS[name], "malformed_frames", before + len(frames) // 2)
+        # In a worker's name: at the third it is gone, what comes then is of no session, and it is admitted again.
+        self.send_all("results", [frame(REPORTS, self.broker, session, shape) for type_ in (12, 13) for shape in shapes(type_)])
+        self.counted("collector", "malformed_frames", 3)
+        self.counted("broker", "workers_refused", 1)
         self.all_come_out()
 
     def test_raw_bytes_on_every_listener_do_no_harm(self):
