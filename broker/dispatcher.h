@@ -241,7 +241,9 @@ private:
     };
     void recall(Instant now, const Standing& standing, WorkerSession* target);
     void end_recall(WorkerSession& worker, AttemptNumber number);
-    void end_recalls(Instant now, WorkerSession& worker, std::uint64_t upto_round, bool begun);
+    template <typename Over>
+    void end_recalls(Instant now, WorkerSession& worker, bool begun, Over&& over);
+    void end_all_recalls(Instant now, WorkerSession& worker);
     void count_token(Instant now, WorkerSession& worker, std::uint64_t token_round);
     void let_go(RecallUnderWay& recall);
     void send_recall(Instant now, WorkerSession& worker, RecallUnderWay& recall);

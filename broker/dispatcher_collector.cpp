@@ -215,7 +215,7 @@ void Dispatcher::forget_old_collector(Instant now) {
         lose_all(now, worker);
         close_if_empty(worker);
     }
-    for (const auto& [session, worker] : roster_.sessions()) end_recalls(now, *worker, UINT64_MAX, false);
+    for (const auto& [session, worker] : roster_.sessions()) end_all_recalls(now, *worker);
     ledger_.sessions().for_each([](Session, const std::unique_ptr<SessionBooks>& books) {
         books->open.for_each([](AttemptNumber, Attempt& attempt) {
             attempt.doubt = 0;

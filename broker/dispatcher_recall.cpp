@@ -162,10 +162,11 @@ void Dispatcher::end_recall(WorkerSession& worker, AttemptNumber number) {
     worker.recalls.erase(recall);
 }
 
-/// Those of the rounds up to this one are over, and their attempts are still there: they have begun, or nobody knows.
-void Dispatcher::end_recalls(Instant now, WorkerSession& worker, std::uint64_t upto_round, bool begun) {
+/// Those that are `over` have their attempts still there: these have begun, or nobody knows.
+template <typename Over>
+void Dispatcher::end_recalls(Instant now, WorkerSession& worker, bool begun, Over&& over) {
     std::erase_if(worker.recalls, [&](RecallUnderWay& recall) {
-        if (recall.round > upto_round) return false;
+        if (!over(recall)) return false;
         let_go(recall);
         Attempt* attempt = ledger_.attempt({worker.session, recall.number});
         if (attempt == nullptr) return true;
@@ -178,21 +179,22 @@ void Dispatcher::end_recalls(Instant now, WorkerSession& worker, std::uint64_t u
     if (worker.recalls.empty()) worker.recall_due.clear();
 }
 
+void Dispatcher::end_all_recalls(Instant now, WorkerSession& worker) {
+    end_recalls(now, worker, false, [](const RecallUnderWay&) { return true; });
+}
+
 void Dispatcher::on_record(Instant now, const wire::Answered& answered) {
     WorkerSession* worker = roster_.find(answered.session);
     if (worker == nullptr) return;
-    end_recalls(now, *worker, std::min(answered.round, worker->recall_round), true);
+    end_recalls(now, *worker, true, [&](const RecallUnderWay& recall) { return recall.round == answered.round; });
     recall_fruitless_ = false;
 }
 
 /// A round of the token has come back that set out behind some recalls: their answer should have come before it.
 void Dispatcher::count_token(Instant now, WorkerSession& worker, std::uint64_t token_round) {
-    std::uint64_t lost_upto = 0;
-    for (const RecallUnderWay& recall : worker.recalls) {
-        if (token_round >= recall.token_round + kTokens) lost_upto = std::max(lost_upto, recall.round);
-    }
-    if (lost_upto == 0) return;
-    end_recalls(now, worker, lost_upto, false);
+    if (worker.recalls.empty()) return;
+    end_recalls(now, worker, false,
+                [&](const RecallUnderWay& recall) { return token_round >= recall.token_round + kTokens; });
     recall_fruitless_ = false;
 }
 

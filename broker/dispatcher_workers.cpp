@@ -233,7 +233,7 @@ void Dispatcher::leave(Instant now, WorkerSession& worker, bool died) {
     if (worker.state >= SessionState::leaving) return;
     worker.state = SessionState::leaving;
     roster_.changed(worker);
-    end_recalls(now, worker, UINT64_MAX, false);
+    end_all_recalls(now, worker);
     worker.died = died;
     worker.blames = died && collector_synced();  // else nobody knows what has ended meanwhile
     if (worker.blames && config_.what_ran) {

@@ -232,7 +232,7 @@ struct Answered {
     static constexpr std::uint8_t kType = 18;
     static constexpr std::size_t kRequired = 2;
     Session session = 0;
-    std::uint64_t round = 0;  ///< this recall and all before it
+    std::uint64_t round = 0;  ///< of the recall; one before it may have been lost
     auto fields() { return std::tie(session, round); }
 };
 

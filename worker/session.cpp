@@ -62,7 +62,7 @@ void WorkerCore::end_session(Instant now) {
     untimed_ = 0;
     kept_bytes_ = 0;
     token_round_.reset();
-    recall_round_.reset();
+    recall_rounds_.clear();
     ending_ = false;
     session_ = 0;
     ++hello_;
@@ -257,7 +257,7 @@ void WorkerCore::on_recall(Instant now, const wire::Recall& recall) {
             if (!begun || mistaken) report(now, number, *attempt, ReportKind::returned, {}, {});
         }
     }
-    recall_round_ = std::max(recall.round, recall_round_.value_or(0));
+    recall_rounds_.push_back(recall.round);
 }
 
 /// Reported, and somebody else has won: the report stays, its result goes.
@@ -337,8 +337,8 @@ void WorkerCore::write_reports(std::vector<Frame>& frames) {
         if (mutated(Mutant::report_not_kept)) forget(number);
         if (writer_.size() >= wire::kFrameBytes) frames.push_back(writer_.finish(envelope));
     }
-    if (recall_round_) writer_.add(wire::Answered{session_, *recall_round_});
-    recall_round_.reset();
+    for (const std::uint64_t round : recall_rounds_) writer_.add(wire::Answered{session_, round});
+    recall_rounds_.clear();
     // The token follows the reports that were made before it.
     if (token_round_) writer_.add(token_report());
     token_round_.reset();

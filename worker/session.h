@@ -218,7 +218,7 @@ private:
     TimerHeap deadlines_;                // of those that are older than a turn, or run
     std::size_t kept_bytes_ = 0;
     std::optional<std::uint64_t> token_round_;
-    std::optional<std::uint64_t> recall_round_;  // to be answered
+    std::vector<std::uint64_t> recall_rounds_;  // to be answered
 
     std::vector<SlotState> slots_;
     std::vector<Slot> free_slots_;

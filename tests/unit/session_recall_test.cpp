@@ -49,6 +49,17 @@ TEST(SessionRecall, SaidTwiceItIsAnsweredTwiceAndReturnedOnce) {
     EXPECT_EQ(bench.sent.only<wire::Answered>().round, 2U);
 }
 
+TEST(SessionRecall, EachHasItsAnswerSinceOneBeforeItMayHaveBeenLost) {
+    WorkerBench bench;
+    bench.control(wire::Recall{3, {{7, 7}}});
+    bench.control(wire::Recall{5, {{8, 8}}});
+    bench.turn();
+    const auto answers = bench.sent.all<wire::Answered>();
+    ASSERT_EQ(answers.size(), 2U);
+    EXPECT_EQ(answers[0].round, 3U);
+    EXPECT_EQ(answers[1].round, 5U);
+}
+
 TEST(SessionRecall, MoreNumbersThanItCanHoldAreRefused) {
     WorkerBench bench;
     bench.control(wire::Recall{1, {{1, 1'000'000'000}}});
