@@ -423,11 +423,13 @@ void Dispatcher::turn(Instant now) {
 
 Instant Dispatcher::next_deadline() const {
     if ((again_.hopeful() || waiting_.hopeful()) && roster_.has_credit()) return Instant::min();
+    const bool recalls = !standing_.empty() && !recall_fruitless_ && recall_again_at_ != Instant{};
     const bool gathering = !gathered_ && first_ready_at_ != kNever;
     const Instant withheld = hedging_.has_token() ? withheld_.next() : kNever;
     return std::min({deadlines_.next(), forced_.next(), hedges_.next(), withheld, ping_at_, token_at_, silence_at_,
                      ack_at_, quick_tick_at_, confirm_at_, stand_look_at_, repeat_at_,
-                     gathering ? first_ready_at_ + kGathering : kNever, sender_.next_deadline(config_.heartbeat)});
+                     recalls ? recall_again_at_ : kNever, gathering ? first_ready_at_ + kGathering : kNever,
+                     sender_.next_deadline(config_.heartbeat)});
 }
 
 }  // namespace curfew

@@ -311,6 +311,7 @@ private:
     std::vector<Session> standing_;   ///< sessions that stand, or did a moment ago
     std::vector<Session> recalling_;  ///< sessions with recalls under way
     bool recall_fruitless_ = true;    ///< nothing has changed since nothing was found to recall
+    Instant recall_again_at_{};       ///< not before: looking at all that stands takes its time
     Instant stand_look_at_ = kNever;
     Instant repeat_at_ = kNever;  ///< the first of the recalls under way
 

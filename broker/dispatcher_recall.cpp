@@ -24,6 +24,9 @@ namespace {
 /// Long enough for the way round of a busy machine.
 constexpr Duration kHold = std::chrono::milliseconds(50);
 
+/// Ten times what it takes to look at an attempt.
+constexpr Duration kLook = std::chrono::nanoseconds(500);
+
 /// Rounds of the token that may come back without the answer.
 constexpr std::uint64_t kTokens = 2;
 
@@ -68,7 +71,7 @@ void Dispatcher::look_who_stands(Instant now) {
 // ---- recalling -----------------------------------------------------------------------------------------------------
 
 void Dispatcher::recall_standing(Instant now) {
-    if (standing_.empty() || recall_fruitless_ || mutated(Mutant::standing_not_seen)) return;
+    if (standing_.empty() || recall_fruitless_ || now < recall_again_at_ || mutated(Mutant::standing_not_seen)) return;
     recall_fruitless_ = true;
     std::erase_if(standing_, [&](Session session) {
         const WorkerSession* worker = roster_.find(session);
@@ -84,7 +87,13 @@ void Dispatcher::recall_standing(Instant now) {
     }
     if (places.free.empty() && places.ahead.empty()) return;
     std::vector<Standing> list;
-    for (const Session session : standing_) list_standing(*roster_.find(session), list);
+    std::size_t looked = roster_.sessions().size();
+    for (const Session session : standing_) {
+        looked += ledger_.session(session)->open.size();
+        list_standing(*roster_.find(session), list);
+    }
+    // A tenth of the time at most, however much stands.
+    recall_again_at_ = now + static_cast<Duration::rep>(looked) * kLook;
     std::ranges::sort(list, {}, [](const Standing& one) { return std::pair(one.has_begun, one.seq); });
     for (const Standing& standing : list) {
         if (places.free.empty() && places.ahead.empty()) return;
