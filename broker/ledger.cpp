@@ -103,12 +103,12 @@ void Ledger::call_home(Instant now, AttemptId id, CancelReason reason) {
     attempt->reason = reason;
 }
 
-Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_view error) {
+Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_view error, bool told) {
     SessionBooks& books = *session(id.session);
     const Attempt attempt = *books.open.find(id.number);
     books.open.erase(id.number);
     Task* task = tasks_.find(attempt.seq);
-    if (end_log_.followed())
+    if (told && end_log_.followed())
         end_log_.note(id, attempt, end, worker, error, task == nullptr || task->id == nullptr ? "" : *task->id);
     if (task != nullptr) {
         task->alive.erase(std::ranges::find(task->alive, id));
@@ -127,7 +127,7 @@ Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_
 }
 
 Attempt Ledger::end_returned(AttemptId id, std::string_view worker) {
-    const Attempt attempt = end(id, End::cancelled, worker);
+    const Attempt attempt = end(id, End::cancelled, worker, {}, false);
     ++moved_;
     if (Task* task = tasks_.find(attempt.seq)) {
         --task->started;

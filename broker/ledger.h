@@ -143,9 +143,10 @@ public:
     void call_home(Instant now, AttemptId id, CancelReason reason);
     /// The one place where an attempt ends; it must be open. Returns what it was. `worker` and `error` go into the
     /// task's history where the end says something.
-    Attempt end(AttemptId id, End end, std::string_view worker = {}, std::string_view error = {});
+    /// `told`: to those who follow the ends.
+    Attempt end(AttemptId id, End end, std::string_view worker = {}, std::string_view error = {}, bool told = true);
     /// The same for one that had not begun: it ends `cancelled`, counts as moved, and the next start of its task takes
-    /// its place.
+    /// its place. Who follows the ends is not told: the attempt goes on.
     Attempt end_returned(AttemptId id, std::string_view worker);
 
     [[nodiscard]] SessionBooks* session(Session session);

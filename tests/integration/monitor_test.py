@@ -354,7 +354,8 @@ class Verbs(MonitorTest):
         self.assertEqual(self.ends_well(launch, code=1)[0]["cancelled"], 3)
 
     def test_drain_ends_the_intake_and_the_group_when_the_last_is_done(self):
-        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--", "sh", "-c", "sleep 0.3; cat", stdin="pipe")
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--slots", "2", "--", "sh", "-c", "sleep 0.3; cat",
+                             stdin="pipe")
         launch.feed(numbers(2))
         self.broker_until(lambda b: b["tasks"]["in_flight"] == 2, "both to be in flight")
         code, out, _ = self.monitor("drain")
