@@ -96,7 +96,7 @@ TEST(DispatcherRecall, ASlotThatIsHeldIsNotGivenToANewMessage) {
     bench.later(10ms);
     EXPECT_FALSE(bench.broker.wants_message());
     bench.say(wire::Answered{1, 1});
-    bench.turn();
+    bench.later(1ms);
     EXPECT_EQ(bench.recalled(1), Numbers{1}) << "2 has begun after all, so the slot is not that of 1";
 }
 
