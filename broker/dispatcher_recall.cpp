@@ -155,7 +155,7 @@ void Dispatcher::recall(Instant now, const Standing& standing, WorkerSession* ta
 }
 
 void Dispatcher::send_recall(Instant now, WorkerSession& worker, RecallUnderWay& recall) {
-    recall.round = worker.recall_round + 1;  // the one that the next flush makes of all that are due
+    recall.rounds.push_back(worker.recall_round + 1);  // the one that the next flush makes of all that are due
     recall.repeat_at = now + kHold;
     tell(worker).recall_due.push_back(recall.number);
     repeat_at_ = std::min(repeat_at_, recall.repeat_at);
@@ -195,7 +195,9 @@ void Dispatcher::end_all_recalls(Instant now, WorkerSession& worker) {
 void Dispatcher::on_record(Instant now, const wire::Answered& answered) {
     WorkerSession* worker = roster_.find(answered.session);
     if (worker == nullptr) return;
-    end_recalls(now, *worker, true, [&](const RecallUnderWay& recall) { return recall.round == answered.round; });
+    end_recalls(now, *worker, true, [&](const RecallUnderWay& recall) {
+        return std::ranges::find(recall.rounds, answered.round) != recall.rounds.end();
+    });
     recall_fruitless_ = false;
 }
 

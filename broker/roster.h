@@ -43,11 +43,11 @@ struct TokenRound {
 /// A recall of one attempt, which holds a free slot of another worker for some time.
 struct RecallUnderWay {
     AttemptNumber number = 0;
-    std::uint64_t round = 0;        ///< of the session's recalls
-    std::uint64_t token_round = 0;  ///< the last round of the token that went before it
-    Session holds_at = 0;           ///< 0: it holds no slot, or no more
-    bool repeated = false;          ///< its answer is overdue
-    Instant repeat_at{};            ///< then it lets the slot go, and is said again
+    std::vector<std::uint64_t> rounds;  ///< of the session's recalls: those that named it, any of which may be answered
+    std::uint64_t token_round = 0;      ///< the last round of the token that went before it
+    Session holds_at = 0;               ///< 0: it holds no slot, or no more
+    bool repeated = false;              ///< its answer is overdue
+    Instant repeat_at{};                ///< then it lets the slot go, and is said again
 };
 
 struct WorkerSession {
