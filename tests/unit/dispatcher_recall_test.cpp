@@ -112,6 +112,20 @@ TEST(DispatcherRecall, AWorkerThatDoesNotAnswerIdlesNobody) {
     EXPECT_EQ(bench.tasks.at(0).id.session, bench.other) << "it still comes back";
 }
 
+TEST(DispatcherRecall, WhereTheWayRoundIsLongAnAnswerToAnyOfItsRoundsEndsIt) {
+    Stuck bench;
+    bench.add_free_worker();
+    bench.later(10ms);
+    const std::uint64_t first = bench.to_session[1].all<wire::Recall>().at(0).round;
+    bench.later(50ms);
+    bench.later(50ms);
+    EXPECT_EQ(bench.to_session[1].all<wire::Recall>().at(0).round, first + 2);
+    bench.say(wire::Answered{1, first});
+    bench.later(1ms);
+    EXPECT_FALSE(bench.broker.ledger().session(1)->open.find(2)->recalled);
+    EXPECT_EQ(bench.recalled(1), Numbers{1}) << "2 has begun";
+}
+
 TEST(DispatcherRecall, TwoRoundsOfTheTokenWithoutAnAnswerEndIt) {
     Stuck bench;
     bench.add_free_worker();
