@@ -35,6 +35,7 @@ struct BooksPage {
         left,
         intake_ended,  ///< 1: no message is accepted any more
         workers_ready,
+        collector_synced,  ///< 1: there is one
         fields = 32
     };
     enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };

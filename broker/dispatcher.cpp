@@ -12,6 +12,7 @@ namespace {
 using std::chrono::microseconds;
 
 constexpr std::size_t kMostVain = 64;
+constexpr std::string_view kCancelled = "cancelled by a person";
 
 /// Quick work that has lost may come to its end by itself within one or two of these.
 constexpr Duration kQuickTick = std::chrono::milliseconds(1);
@@ -58,7 +59,9 @@ void Dispatcher::gather(Instant now) {
 bool Dispatcher::cancel_task(Instant now, Seq seq) {
     Task* task = ledger_.task(seq);
     if (task == nullptr || task->state != TaskState::open) return false;
-    give_up(now, seq, *task, Outcome::cancelled, "cancelled by a person");
+    task->cancelled = true;
+    give_up(now, seq, *task, Outcome::cancelled, kCancelled);
+    call_all_home(now, *task, CancelReason::decided);  // not only when the collector has heard: there may be none
     return true;
 }
 
@@ -66,6 +69,7 @@ bool Dispatcher::cancel_task(Instant now, Seq seq) {
 
 std::uint32_t Dispatcher::due(const Task& task) const {
     if (task.state != TaskState::open || task.expired) return 0;
+    if (task.cancelled && !mutated(Mutant::reopened_and_started)) return 0;
     const auto alive = static_cast<std::uint32_t>(task.alive.size());
     const std::uint32_t room = config_.fanout > alive ? config_.fanout - alive : 0;
     return std::min(task.released - task.started, room);
@@ -223,8 +227,16 @@ void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, st
         task.make_past().last_error = error;
     }
     if (task.state != TaskState::open) return;
+    if (task.cancelled && !mutated(Mutant::reopened_and_started)) {
+        give_up(now, seq, task, Outcome::cancelled, kCancelled);
+        return;
+    }
     if (task.expired) {
-        if (task.alive.empty()) give_up(now, seq, task, Outcome::expired, "deadline exceeded");
+        if (task.alive.empty()) {
+            give_up(now, seq, task, Outcome::expired, "deadline exceeded");
+        } else {
+            forced_.set(forced_at(now, task), seq);  // it may have been decided when the last timer fired
+        }
         return;
     }
     if (config_.poison > 0 && task.deaths >= config_.poison) {

@@ -304,8 +304,11 @@ private:
     struct Refusal {
         std::string name;
         Instant until;
+        Duration pause;
     };
     static constexpr std::size_t kMostRefused = 64;
+    static constexpr int kMostPause = 64;  ///< heartbeats
+    static constexpr int kForgiven = 2;    ///< pauses without a fault, and the next is short again
     std::deque<Refusal> refused_;  ///< workers whose hellos are put off
 
     std::vector<Session> standing_;   ///< sessions that stand, or did a moment ago

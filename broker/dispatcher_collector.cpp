@@ -54,7 +54,7 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
     if (envelope.number == 0) return;
     // A turned bit makes a number of none; what has one and is no batch would take the place of one.
     const std::uint64_t first = reader_.first_type();
-    if (first == 0 || first == wire::CollectorHello::kType) {
+    if (reader_.records().empty() || first == wire::CollectorHello::kType) {
         ++counts_.malformed;
         return;
     }
@@ -97,11 +97,18 @@ void Dispatcher::disown(Instant now, Session session) {
     begin_sync(now);
 }
 
-/// It is of no use, and is not to come back at once.
+/// It is of no use, and is not to come back at once; each time that it goes wrong again, after twice the time.
 void Dispatcher::refuse(Instant now, WorkerSession& worker) {
     ++counts_.workers_refused;
+    const auto before = std::ranges::find(refused_, worker.name, &Refusal::name);
+    Duration pause = 2 * config_.heartbeat;
+    if (before != refused_.end()) {
+        const bool again = now < before->until + kForgiven * before->pause;
+        if (again) pause = std::min(2 * before->pause, kMostPause * config_.heartbeat);
+        refused_.erase(before);
+    }
     if (refused_.size() == kMostRefused) refused_.pop_front();
-    refused_.push_back({worker.name, now + 2 * config_.heartbeat});
+    refused_.push_back({worker.name, now + pause, pause});
     leave(now, worker, false);
 }
 
@@ -266,18 +273,20 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
 
 void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
     const Seq last = ledger_.last_seq();
-    if (decided.count == 0 || decided.step == 0 || decided.seq > last || decided.count > ledger_.tasks_in_flight()) {
-        suspect_ = decided.session;
+    if (decided.count == 0 || decided.step == 0) {
+        ++counts_.surprises;
+        return;
+    }
+    const bool never_accepted = decided.seq > last || decided.count - 1 > (last - decided.seq) / decided.step;
+    if (never_accepted) suspect_ = decided.session;
+    if (never_accepted || decided.count > ledger_.tasks_in_flight()) {
         ++counts_.surprises;
         return;
     }
     std::uint32_t credits = 0;
-    Seq seq = decided.seq;
-    for (std::uint64_t i = 0; i < decided.count && decided.step > 0 && seq <= last; ++i) {
+    for (std::uint64_t i = 0; i < decided.count; ++i) {
         const AttemptId winner{decided.session, decided.session == 0 ? 0 : decided.number + i};
-        if (decide(now, seq, winner)) ++credits;
-        if (decided.step > last - seq) break;
-        seq += decided.step;
+        if (decide(now, decided.seq + i * decided.step, winner)) ++credits;
     }
     if (WorkerSession* worker = roster_.find(decided.session)) {
         note_progress(now, *worker, decided.number + decided.count - 1);
@@ -291,7 +300,9 @@ bool Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
     Task* task = ledger_.task(seq);
     const Attempt* won = winner.session == 0 ? nullptr : ledger_.attempt(winner);
     if (task == nullptr || (winner.session != 0 && (won == nullptr || won->seq != seq))) {
-        suspect_ = winner.session;
+        // Old news where the attempt has ended: of a batch that was read in part, and comes again.
+        const SessionBooks* books = ledger_.session(winner.session);
+        if (books == nullptr || !books->ended.contains(winner.number)) suspect_ = winner.session;
         ++counts_.surprises;
         return false;
     }
@@ -346,13 +357,14 @@ void Dispatcher::on_record(Instant now, const wire::Ended& ended) {
     }
     WorkerSession* worker = roster_.find(ended.session);
     if (worker == nullptr) return;
+    const std::string_view error = ended.error.substr(0, wire::kErrorBytes);
     std::uint32_t credits = 0;
     for (Interval range : ended.numbers) {
         if (range.last > books->last_number) suspect_ = ended.session;
         range.last = std::min(range.last, books->last_number);
         books->open.for_each_within(range.first, range.last, [&](AttemptNumber number) {
             const bool held_credit = ended.returned != 0 ? end_returned(now, *worker, number)
-                                                         : end_attempt(now, *worker, number, ended.end, ended.error);
+                                                         : end_attempt(now, *worker, number, ended.end, error);
             if (held_credit) ++credits;
         });
         // What was called home may have waited behind others, and frees no slot then; what ended by itself has begun.

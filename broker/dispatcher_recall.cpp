@@ -30,6 +30,13 @@ constexpr Duration kLook = std::chrono::nanoseconds(500);
 /// Rounds of the token that may come back without the answer.
 constexpr std::uint64_t kTokens = 2;
 
+/// A session may have left the list's condition and come back to it before anybody looked.
+void keep_one_of_each(std::vector<Session>& sessions) {
+    std::ranges::sort(sessions);
+    const auto rest = std::ranges::unique(sessions);
+    sessions.erase(rest.begin(), rest.end());
+}
+
 }  // namespace
 
 // ---- who stands ----------------------------------------------------------------------------------------------------
@@ -73,6 +80,7 @@ void Dispatcher::look_who_stands(Instant now) {
 void Dispatcher::recall_standing(Instant now) {
     if (standing_.empty() || recall_fruitless_ || now < recall_again_at_ || mutated(Mutant::standing_not_seen)) return;
     recall_fruitless_ = true;
+    keep_one_of_each(standing_);
     std::erase_if(standing_, [&](Session session) {
         const WorkerSession* worker = roster_.find(session);
         return worker == nullptr || !worker->standing;
@@ -123,15 +131,17 @@ void Dispatcher::list_standing(const WorkerSession& worker, std::vector<Standing
     const DenseTable<Attempt>& open = ledger_.session(worker.session)->open;
     std::uint32_t begun = 0;
     open.for_each([&](AttemptNumber, const Attempt& attempt) {
-        if (attempt.state == AttemptState::running || attempt.state == AttemptState::cancelling) ++begun;
+        if (attempt.state == AttemptState::running) ++begun;
     });
     // Of the others, the first are taken for those in the slots that are left, and asked for last. Work starts in the
-    // order in which it came, which is mostly that of the numbers; an answer says which have begun.
+    // order in which it came, which is mostly that of the numbers; an answer says which have begun. Those called home
+    // may be in a slot as well.
     std::uint32_t guessed = worker.usable_slots() - std::min(worker.usable_slots(), begun);
     open.for_each_in_order([&](AttemptNumber number, const Attempt& attempt) {
-        if (attempt.state != AttemptState::queued || attempt.recalled) return;
-        const bool has_begun = guessed > 0;
+        const bool may_have_begun = attempt.state == AttemptState::queued || attempt.state == AttemptState::cancelling;
+        const bool has_begun = may_have_begun && guessed > 0 && !attempt.recalled;
         if (has_begun) --guessed;
+        if (attempt.state != AttemptState::queued || attempt.recalled) return;
         const Task* task = ledger_.task(attempt.seq);
         if (task == nullptr || task->state != TaskState::open || task->expired) return;
         list.push_back({has_begun, attempt.seq, {worker.session, number}});
@@ -221,6 +231,7 @@ void Dispatcher::let_go(RecallUnderWay& recall) {
 void Dispatcher::repeat_recalls(Instant now) {
     if (now < repeat_at_) return;
     repeat_at_ = kNever;
+    keep_one_of_each(recalling_);
     std::erase_if(recalling_, [&](Session session) {
         WorkerSession* worker = roster_.find(session);
         if (worker == nullptr || worker->recalls.empty()) return true;

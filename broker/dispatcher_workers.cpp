@@ -38,6 +38,7 @@ void add_cancels(wire::Writer& writer, std::vector<AttemptNumber>&& noted, Cance
 void add_recall(wire::Writer& writer, WorkerSession& worker) {
     if (worker.recall_due.empty()) return;
     std::ranges::sort(worker.recall_due);
+    worker.recall_due.erase(std::unique(worker.recall_due.begin(), worker.recall_due.end()), worker.recall_due.end());
     wire::Recall recall{++worker.recall_round, {}};
     for (const AttemptNumber number : worker.recall_due) append_number(recall.numbers, number);
     writer.add(recall);
@@ -346,8 +347,9 @@ void Dispatcher::on_record(Instant now, const wire::TokenReport& token) {
     SessionBooks& books = *ledger_.session(token.session);
     books.open.for_each_in_order([&](AttemptNumber number, Attempt& attempt) {
         if (number > upto) return;
-        if (attempt.state == AttemptState::reported) {
-            // A winner. The collector that has decided by it has its result; a newer one may still need it.
+        const Task* task = attempt.state == AttemptState::reported ? ledger_.task(attempt.seq) : nullptr;
+        if (task != nullptr && task->winner == AttemptId{token.session, number}) {
+            // The collector that has decided by it has its result; a newer one may still need it.
             if (attempt.awaited && held.reported(number) && ++attempt.doubt >= kDoubtful) {
                 attempt.doubt = 0;
                 worker->resends.insert(number);

@@ -73,6 +73,7 @@ struct Task {
     TaskState state = TaskState::open;
     Outcome outcome = Outcome::completed;  ///< of the verdict, while giving_up or decided by one
     bool expired = false;                  ///< past its deadline: nothing is started any more
+    bool cancelled = false;                ///< given up by a person: so it stays, also when it is open again
     bool waiting = false;                  ///< stands in the dispatcher's queue of those that wait for a worker
     bool again = false;                    ///< stands in its queue of those that are tried again
     bool asked_for = false;                ///< its reports have been asked for before it is decided without them

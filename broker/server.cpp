@@ -200,6 +200,7 @@ void BrokerServer::write_books() {
     books_[BooksPage::left] = source_->left();
     books_[BooksPage::intake_ended] = intake_ended() ? 1 : 0;
     books_[BooksPage::workers_ready] = dispatcher_.roster().ready();
+    books_[BooksPage::collector_synced] = dispatcher_.collector_synced() ? 1 : 0;
     books_[BooksPage::state] = dispatcher_.drained() ? BooksPage::drained
                                : stopping_           ? BooksPage::stopped
                                                      : BooksPage::running;

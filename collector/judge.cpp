@@ -11,6 +11,11 @@ namespace {
 
 using wire::Kind;
 
+std::size_t intervals_in(const wire::TokenReport& token) {
+    return token.received.size() + token.queued.size() + token.running.size() + token.cancelling.size() +
+           token.reported.size();
+}
+
 End end_of(ReportKind kind) {
     switch (kind) {
         case ReportKind::ok: return End::won;
@@ -88,10 +93,20 @@ void Judge::receive_from_worker(Instant now, const wire::Envelope& envelope, wir
         return;
     }
     SessionBook& session = *known;
+    bool overfull = false;
+    std::size_t reports = 0, begin = 0, end = 0;
     const wire::Error error = reader.each([&](auto& record) {
         using R = std::decay_t<decltype(record)>;
+        if constexpr (std::is_same_v<R, wire::TokenReport>) {
+            if (intervals_in(record) > wire::kMostHeld)
+                return complain(now, envelope.peer, session, "a token report over the limit");
+        }
         if constexpr (std::is_same_v<R, wire::Report>) {
-            on_report(envelope.peer, session, record);
+            // No sender goes on behind a full frame, and each report may make a hole in a set.
+            if (end != reader.position()) begin = std::exchange(end, reader.position());
+            if (begin < wire::kFrameBytes && ++reports <= wire::kMostReports)
+                return on_report(envelope.peer, session, record);
+            overfull = true;
         } else if constexpr (std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Answered> ||
                              std::is_same_v<R, wire::Bye>) {
             record.session = envelope.peer;
@@ -101,6 +116,7 @@ void Judge::receive_from_worker(Instant now, const wire::Envelope& envelope, wir
         }
     });
     if (error != wire::Error::none) complain(now, envelope.peer, session, describe(reader.bad_place()));
+    if (overfull) complain(now, envelope.peer, session, "a frame with more reports than a full one has");
 }
 
 /// Its records cannot be read. What it still says is lost, so it is no use when that goes on.
@@ -136,9 +152,11 @@ void Judge::on_report(Session id, SessionBook& session, const wire::Report& repo
     const bool failed = report.kind == ReportKind::failed || report.kind == ReportKind::rejected;
     const End kind = failed ? End::failed : end_of(report.kind);
     if (failed || !report.error.empty()) {  // with a reason of its own
+        std::string error(report.error);
+        wire::cut_error(error);
         ++counts_.ends[index(kind)];
         ++session.ends[index(kind)];
-        say(wire::Ended{id, kind, {{report.number, report.number}}, report.error});
+        say(wire::Ended{id, kind, {{report.number, report.number}}, error});
     } else {
         end(id, session, report.number, kind, report.kind == ReportKind::returned);
     }
@@ -202,7 +220,7 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wir
     if (envelope.number != 0) {
         // A turned bit makes a number of none; what has one and is no batch would take the place of one.
         const std::uint64_t first = reader.first_type();
-        if (first == 0 || first == wire::BrokerPing::kType || first == wire::Sync::kType) {
+        if (reader.records().empty() || first == wire::BrokerPing::kType || first == wire::Sync::kType) {
             ++counts_.malformed;
             return;
         }

@@ -41,6 +41,7 @@ Instant CollectorServer::turn(Instant now) {
                   before, judge_.incarnation());
     }
     log::malformed(malformed_log_, now, judge_.counts().malformed);
+    if (std::exchange(syncs_, judge_.syncs()) != judge_.syncs()) forget_waiting();
     write_outcomes(now);
     if (const std::string complaint = judge_.take_complaint(); !complaint.empty() && complaint_log_.now(now))
         log::error("unreadable from={}", log::quoted(complaint));
@@ -51,6 +52,11 @@ Instant CollectorServer::turn(Instant now) {
     Instant next = std::min({judge_.next_deadline(), sink_->next_deadline(), broker_.next_deadline(now)});
     if (dead_letters_) next = std::min(next, dead_letters_->next_deadline());
     return next;
+}
+
+void CollectorServer::forget_waiting() {
+    sink_->forget_waiting();
+    if (dead_letters_) dead_letters_->forget_waiting();
 }
 
 void CollectorServer::write_outcomes(Instant now) {

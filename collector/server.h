@@ -36,6 +36,7 @@ public:
     std::string ready_members() const override;
 
 private:
+    void forget_waiting();
     void write_outcomes(Instant now);
     void say_failure(const OutcomeRecord& outcome) const;
 
@@ -46,6 +47,7 @@ private:
     Outbox broker_;
     std::vector<Frame> frames_;
     Sink::Written written_;
+    std::uint64_t syncs_ = 0;  ///< the judge's, at the last turn
     log::Growth malformed_log_;
     log::Seldom complaint_log_{std::chrono::seconds(1)};
     bool stopping_ = false;

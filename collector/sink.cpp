@@ -118,6 +118,19 @@ void DescriptorSink::taken(std::size_t size, Written& written) {
     mark_.after_write(size, written_ - whole_);
 }
 
+void DescriptorSink::forget_waiting() {
+    if (pending_.empty()) return;
+    const bool begun = whole_ != written_ || pending_.front().seq == 0;  // or the newline of an earlier life
+    pending_.resize(begun ? 1 : 0);
+    chunks_.resize(begun ? 1 : 0);
+    formatted_ = begun ? pending_.front().end : written_;
+    if (begun) {
+        chunks_.front().resize(begin_ + static_cast<std::size_t>(formatted_ - written_));
+    } else {
+        begin_ = 0;
+    }
+}
+
 void DescriptorSink::settle(Written& written) {
     for (; !pending_.empty() && pending_.front().end <= written_; pending_.pop_front()) {
         const Pending& next = pending_.front();
@@ -146,6 +159,11 @@ void ZmqSink::put(const OutcomeRecord& outcome) {
     waiting_bytes_ += next.bytes.size();
     next.sync = outcome.sync;
     next.seq = outcome.seq;
+}
+
+void ZmqSink::forget_waiting() {
+    pending_.clear();
+    waiting_bytes_ = 0;
 }
 
 void ZmqSink::flush(Instant now, Written& written) {

@@ -31,6 +31,9 @@ public:
     virtual void put(const OutcomeRecord& outcome) = 0;
     /// Writes what can be written now; appends the tasks whose outcome it has.
     virtual void flush(Instant now, Written& written) = 0;
+    /// Forgets the outcomes of which it has written nothing: the judge has begun anew with its broker, and is given
+    /// those results again.
+    virtual void forget_waiting() = 0;
     /// What wakes the loop when it can go on; nothing when there is nothing to write.
     virtual void wait_for(Poller& poller) { (void)poller; }
     [[nodiscard]] virtual Instant next_deadline() const { return kNever; }
@@ -55,6 +58,7 @@ public:
     ~DescriptorSink() override;
     void put(const OutcomeRecord& outcome) override;
     void flush(Instant now, Written& written) override;
+    void forget_waiting() override;
     void wait_for(Poller& poller) override;
     Instant next_deadline() const override { return retry_at_; }
     std::size_t waiting() const override { return pending_.size(); }
@@ -98,6 +102,7 @@ public:
     ZmqSink(Socket socket, Format format) : socket_(std::move(socket)), format_(format) {}
     void put(const OutcomeRecord& outcome) override;
     void flush(Instant now, Written& written) override;
+    void forget_waiting() override;
     Instant next_deadline() const override { return retry_at_; }
     std::size_t waiting() const override { return pending_.size(); }
     std::size_t waiting_bytes() const override { return waiting_bytes_; }

@@ -29,6 +29,7 @@ enum class Mutant {
     slot_to_intake,         ///< the slot that a recall holds is given to a new message
     returned_not_replaced,  ///< what came back is not placed anew
     standing_not_seen,      ///< what stands is never recalled
+    reopened_and_started,   ///< a task that a person cancelled is started again when its winner's result was lost
     innocent_blamed,        ///< a death blames the first that have no end, whatever ran
 };
 

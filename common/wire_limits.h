@@ -22,12 +22,19 @@ inline constexpr std::uint64_t kPayloadBytes = 64ULL << 20;
 /// Why an attempt failed.
 inline constexpr std::size_t kErrorBytes = 4096;
 
+/// Reports in a frame: each has a byte and more.
+inline constexpr std::size_t kMostReports = kFrameBytes;
+
+/// Intervals in the lists of a token report, in 20 bytes at most: a worker's credit is bounded.
+inline constexpr std::size_t kMostHeld = 4'000'000;
+
 /// Tasks in flight: a sync has an interval and a winner for each, in 45 bytes at most.
 inline constexpr std::uint64_t kMostWindow = 4'000'000;
 
 /// Receivers close a connection that sends a larger one.
 inline constexpr std::int64_t kLargestFrame = 256LL << 20;
 static_assert(2 * kPayloadBytes + kFrameBytes < static_cast<std::uint64_t>(kLargestFrame));
+static_assert(20 * kMostHeld + 2 * kFrameBytes < static_cast<std::uint64_t>(kLargestFrame));
 static_assert(45 * kMostWindow + kFrameBytes < static_cast<std::uint64_t>(kLargestFrame));
 
 /// Cuts what was said of a failure, at a character where it is UTF-8.

@@ -46,6 +46,8 @@ public:
     [[nodiscard]] std::string_view records() const { return frame_.substr(offset_); }
     /// Type of the first record, 0 where there is none or it is no record. Only right after open().
     [[nodiscard]] std::uint64_t first_type();
+    /// Bytes of the frame up to the end of the record in hand; of a run, up to the end of all of it.
+    [[nodiscard]] std::size_t position() const { return offset_; }
 
     /// Calls visit(record) for each record; records of a type that is not known are passed over. The view fields point
     /// into the frame.

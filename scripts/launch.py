@@ -123,5 +123,7 @@ def _say(text):
 
 if __name__ == "__main__":
     code = int(main(sys.argv[1:]))
-    sys.stderr.flush()
+    if sys.stderr is not None:  # it was closed
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
     os._exit(code)  # nothing else is buffered, and to take the interpreter apart takes as long as all of a good end

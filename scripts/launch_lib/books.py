@@ -35,6 +35,7 @@ class Books:
     left: int  # messages that were read ahead of a pipe, and never accepted
     intake_ended: bool  # no message is accepted any more
     workers_ready: int
+    collector_synced: bool  # there is one
 
     @property
     def settled(self):
@@ -81,7 +82,7 @@ def decode(page) -> Optional[Books]:
     return Books(accepted=word[1], tasks=tuple(word[2:6]), tasks_in_flight=word[6], started=word[7],
                  attempts=tuple(word[8:14]), attempts_in_flight=word[14], state=word[15], input_size=word[16],
                  input_read=word[17], refused=word[18], broker_pid=word[19], left=word[20],
-                 intake_ended=word[21] == 1, workers_ready=word[22])
+                 intake_ended=word[21] == 1, workers_ready=word[22], collector_synced=word[23] == 1)
 
 
 def read(path) -> Optional[Books]:

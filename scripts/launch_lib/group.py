@@ -68,10 +68,10 @@ class Signals:
         self._stops.append(number)
 
     def wait(self, seconds):
-        """Returns at a signal, or after so many seconds (None: only at a signal)."""
+        """Returns at a signal, or after so many seconds."""
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
-        poll.poll(None if seconds is None else max(0, int(seconds * 1000) + 1))
+        poll.poll(max(0, int(seconds * 1000) + 1))
         try:
             os.read(self._wake, 4096)
         except BlockingIOError:
@@ -140,7 +140,7 @@ class Group:
         else:
             instants += [self._progress_at] if self._console.shows_progress else []
             instants += [look_at] if (look_at := self._orphans.look_at) is not None else []
-        return max(0.0, min(instants) - now) if instants else None
+        return max(0.0, min(instants) - now)
 
     @property
     def _supervises(self):
@@ -274,7 +274,8 @@ class Group:
 
     def _end_if_lacking(self, now, books):
         lacking = next((role for role in _EXAMPLES if not self._may_have(role)), None)
-        if lacking is None or books.workers_ready or self._plan.open or not self._run_dir.private:
+        has_all = books.workers_ready > 0 if lacking is Role.WORKER else books.collector_synced
+        if lacking is None or has_all or self._plan.open or not self._run_dir.private:
             self._lacking_since = None
         elif self._lacking_since is None:
             self._lacking_since = now

@@ -52,7 +52,7 @@ def quick_plan(options, bin_dir):
     if options.command:
         worker += ["--", *options.command]
     broker = [binary(Role.BROKER), "--source", f"file:{os.path.abspath(source)}" if source else "stdin",
-              "--await-workers", str(options.workers), *options.passed_on("broker")]
+              "--await-workers", os.environ.get("CURFEW_AWAIT_WORKERS") or str(options.workers), *options.passed_on("broker")]
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True)]
     processes += [Process(f"w{number}", Role.WORKER, tuple(worker)) for number in range(1, options.workers + 1)]
     processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True)]

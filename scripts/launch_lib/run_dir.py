@@ -16,7 +16,7 @@ LONGEST_SOCKET_PATH = 107  # sun_path, without its NUL
 LONGEST_SOCKET_NAME = 40  # with the slash before it
 _LONGEST = LONGEST_SOCKET_PATH - LONGEST_SOCKET_NAME
 _PREFIX = "curfew-"
-_ENDINGS = (".sock", ".lock", ".running", ".running.before", ".mark")  # of what curfew makes, as in common/run_dir.cpp
+_ENDINGS = (".sock", ".lock", ".running", ".running.before", ".sink.mark", ".dead-letters.mark")  # of what curfew makes, as in common/run_dir.cpp
 _PRIVATE_NAME = len("/" + _PREFIX) + 8  # mkdtemp adds eight characters
 
 

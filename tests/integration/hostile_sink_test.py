@@ -182,6 +182,8 @@ class AFile(SinkTest):
                 launch = self.group("--json", "--max-output", "5m", "--", "sh", "-c", work, stdin=numbers(20),
                                     stdout=self.opened(path, append))
                 for _ in range(4):
+                    if not launch.alive:
+                        break
                     collector, size = self.pid_of("collector"), os.path.getsize(path)
                     until = time.monotonic() + 20
                     while os.path.getsize(path) == size and launch.alive and time.monotonic() < until:
@@ -221,7 +223,7 @@ class AFullDisk(SinkTest):
         os.mkdir(self.disk)
         if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", self.disk], stderr=subprocess.DEVNULL).returncode:
             self.skipTest("may not mount")
-        self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=True)
         self.out = os.path.join(self.disk, "out")
 
     def resize(self, size):

@@ -83,6 +83,8 @@ class SupervisorTest(GroupTest):
         launch.says("supervisor_stopped")
         launch.feed(b"good\ngood\ngood\n")
         launch.writes(4)
+        self.assertTrue(launch.alive)
+        self.assertEqual(sorted(launch.lines), ["bad", "good", "good", "good"])
         launch.signal(15)
         launch.signal(2)
         launch.code()

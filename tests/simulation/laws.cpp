@@ -91,6 +91,14 @@ bool World::has_free_slot_for(const Task& task) const {
     });
 }
 
+/// What a person has cancelled stays so, also when its task is open again.
+void World::check_cancelled() {
+    for (const auto& [seq, started] : cancelled_) {
+        const Task* task = broker_->ledger().task(seq);
+        if (task != nullptr && task->started > started) fail("a task that was cancelled was started again");
+    }
+}
+
 /// Edge rule 11: no attempt that has not begun and a free slot that may run it exist together for longer than the
 /// broker takes to see that it stands and to fetch it, while no work ends at its worker.
 void World::check_standing() {

@@ -36,6 +36,7 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::slot_to_intake, "slot_to_intake"},
     {Mutant::returned_not_replaced, "returned_not_replaced"},
     {Mutant::standing_not_seen, "standing_not_seen"},
+    {Mutant::reopened_and_started, "reopened_and_started"},
     {Mutant::innocent_blamed, "innocent_blamed"},
 };
 

@@ -255,6 +255,7 @@ void World::run_broker(std::vector<Frame> inbox) {
     }
     if (looked) check_losers();
     check_standing();
+    check_cancelled();
     wake(kBroker, std::max(broker_->next_deadline(), now_ + 1us));
     if (broker_->wants_message() && !to_hand_over_.empty()) wake(kBroker, std::max(next_message_at_, now_ + 1us));
 }
@@ -293,6 +294,7 @@ void World::write_outcomes() {
         auto written = std::make_shared<OutcomeRecord>(std::move(*outcome));
         at(last, [this, written, incarnation = collector_process_.incarnation] {
             if (!collector_process_.up || collector_process_.incarnation != incarnation) return;
+            if (written->sync != judge_->syncs()) return;  // what waited for the sink is forgotten at a sync
             on_written(*written, incarnation);
             wake(kCollector, now_);
         });
@@ -454,8 +456,8 @@ void World::strike() {
     if (broker_process_.up && broker_->ledger().tasks_in_flight() > 0) {
         const std::vector<Seq> seqs = broker_->ledger().tasks().sorted_keys();
         const Seq seq = seqs[std::uniform_int_distribution<std::size_t>(0, seqs.size() - 1)(random_)];
-        cancelled_.insert(seq);
-        (void)broker_->cancel_task(now_, seq);
+        const std::uint32_t started = broker_->ledger().task(seq)->started;
+        if (broker_->cancel_task(now_, seq)) cancelled_.emplace(seq, started);
         wake(kBroker, now_);
     }
 }

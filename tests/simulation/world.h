@@ -107,6 +107,7 @@ private:
     bool check_timers();
     void check_losers();
     void check_standing();
+    void check_cancelled();
     [[nodiscard]] bool has_free_slot_for(const Task& task) const;
     void disturb(Duration mended_within = {}) { calm_since_ = std::max(calm_since_, now_ + mended_within); }
     void check_lease(WorkerProcess& worker);
@@ -149,7 +150,7 @@ private:
     std::vector<std::uint32_t> to_hand_over_;
     std::map<Seq, std::uint32_t> handed_over_;
     Instant next_message_at_{};
-    std::set<Seq> cancelled_;
+    std::map<Seq, std::uint32_t> cancelled_;  // by a person: how many attempts the task had by then
     std::map<Incarnation, std::vector<AttemptId>> ran_;  // what each life of a worker ran as it crashed
     std::map<Seq, std::uint32_t> deaths_;                // of workers that ran the task as they crashed
     // The sink, as an outsider sees it.

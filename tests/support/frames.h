@@ -26,6 +26,15 @@ template <typename... Records>
     return writer.finish(envelope);
 }
 
+/// Records and bytes behind them, which need not be one; all in all less than 128 bytes.
+template <typename... Records>
+[[nodiscard]] std::string frame_with_tail(const wire::Envelope& envelope, std::string_view tail,
+                                          const Records&... records) {
+    std::string frame = frame_of(envelope, records...).append(tail);
+    frame[wire::kEnvelopeSize - 1] = static_cast<char>(frame.size() - wire::kEnvelopeSize);
+    return frame;
+}
+
 /// A frame that was read: its records, whose views live as long as any copy of this.
 struct Frame {
     std::shared_ptr<const std::string> bytes;

@@ -108,6 +108,19 @@ TEST(DispatcherHostile, Rule16ItsClockRunsOnlyWhileASyncedCollectorIsHeard) {
     EXPECT_EQ(bench.verdicts_within(3s), 1U);
 }
 
+TEST(DispatcherHostile, Rule16HoldsForATaskThatIsOpenAgainPastItsDeadline) {
+    BrokerBench::Config config = Bench::with_deadline();
+    config.fanout = 2;
+    Bench bench(config);
+    bench.add_worker("w2");
+    const Seq seq = bench.start();
+    bench.say_decided(seq, {1, 1});
+    EXPECT_EQ(bench.verdicts_within(5s), 0U) << "its winner waits for the sink, the other is being stopped";
+    bench.meet_collector(60);
+    bench.say_ended({1, 1}, End::late);  // without its result
+    EXPECT_EQ(bench.verdicts_within(6s), 1U);
+}
+
 // ---- what cannot be read -------------------------------------------------------------------------------------------
 
 TEST(DispatcherHostile, VerdictsWithTheirMessagesAreSplitIntoFramesOfABoundedSize) {
@@ -180,6 +193,71 @@ TEST(DispatcherHostile, ABatchThatTheCollectorHasNotSentMakesThePairBeginAnew) {
     EXPECT_FALSE(bench.broker.collector_synced());
     EXPECT_EQ(bench.broker.backlog(), 0U);
     EXPECT_TRUE(bench.in_flight(seq));
+}
+
+TEST(DispatcherHostile, ABatchThatWasReadInPartBlamesNobodyWhenItComesAgain) {
+    Bench bench;
+    const Seq seq = bench.start();
+    const wire::Envelope envelope{wire::Kind::to_broker, 1, bench.collector, bench.base() + 3, 0};
+    const wire::Decided decided{seq, 1, 1};
+    const wire::Settled settled{Outcome::completed, {{seq, seq}}};
+    bench.broker.receive(bench.now, support::frame_with_tail(envelope, "\x92\x16\x05", decided, settled));
+    EXPECT_FALSE(bench.in_flight(seq)) << "what could be read was taken";
+    bench.broker.receive(bench.now, frame_of(envelope, decided, settled, wire::Backlog{5}));
+    EXPECT_EQ(bench.broker.backlog(), 5U);
+    EXPECT_EQ(bench.worker(1).state, SessionState::ready);
+    EXPECT_TRUE(bench.broker.collector_synced());
+}
+
+TEST(DispatcherHostile, ABatchWhoseFirstRecordIsNoneIsUnreadableToo) {
+    Bench bench;
+    const wire::Envelope envelope{wire::Kind::to_broker, 1, bench.collector, bench.base() + 3, 0};
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_TRUE(bench.broker.collector_synced());
+        bench.broker.receive(bench.now, support::frame_with_tail(envelope, "\xc1\xc1"));
+    }
+    EXPECT_FALSE(bench.broker.collector_synced());
+}
+
+TEST(DispatcherHostile, AWorkerThatGoesWrongAgainIsPutOffForTwiceAsLong) {
+    Bench bench;
+    Session session = 1;
+    for (const Duration pause : {2s, 4s, 8s}) {
+        bench.say(wire::Complaint{session, "nonsense"});
+        bench.turn();
+        bench.say(wire::Refused{session, {}});
+        bench.turn();
+        const std::uint64_t before = bench.broker.counts().hellos_put_off;
+        bench.pass(pause - 1s);
+        bench.hello("w1", {}, 8);
+        EXPECT_EQ(bench.broker.counts().hellos_put_off, before + 1);
+        bench.pass(1s);
+        session = bench.add_worker("w1", {}, 8);
+        EXPECT_EQ(bench.worker(session).state, SessionState::ready);
+    }
+}
+
+TEST(DispatcherHostile, AWinnerThatAForgedDecisionHasReplacedIsAskedForAgain) {
+    BrokerBench::Config config = Bench::with_deadline();
+    config.fanout = 2;
+    Bench bench(config);
+    bench.add_worker("w2");
+    const Seq seq = bench.start();
+    bench.say_decided(seq, {1, 1});
+    bench.say_decided(seq, {2, 1});  // a forgery
+    bench.say_settled(seq);
+    wire::TokenReport token;
+    token.session = 1;
+    token.received = token.reported = {{1, 1}};
+    for (int i = 0; i < 2; ++i) {
+        bench.pass(1s);
+        bench.answer_token(token);
+        bench.turn();
+    }
+    EXPECT_EQ(bench.to_session[1].count<wire::Resend>(), 1U);
+    bench.say_ended({1, 1}, End::late);
+    EXPECT_EQ(bench.books().attempts_in_flight, 0U);
+    EXPECT_EQ(bench.worker(1).in_flight, 0U) << "its credit was given back once";
 }
 
 TEST(DispatcherHostile, ABadWorkerIsGoneAndWhatItHeldIsTriedElsewhere) {

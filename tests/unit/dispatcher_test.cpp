@@ -366,12 +366,34 @@ TEST(Dispatcher, APersonsCancelIsAVerdictAndTheTaskSettlesCancelled) {
     EXPECT_TRUE(bench.broker.cancel_task(bench.now, seq));
     bench.turn();
     EXPECT_EQ(bench.control.only<wire::Verdict>().outcome, Outcome::cancelled);
+    for (const auto& task : sent) {
+        EXPECT_EQ(bench.cancelled(task.id.session, CancelReason::decided), Numbers{1})
+            << "at once: there may be no collector that decides";
+    }
     EXPECT_FALSE(bench.broker.cancel_task(bench.now, seq)) << "it is given up already";
     bench.say(wire::Decided{seq, 0, 0}, wire::Settled{Outcome::cancelled, {{seq, seq}}});
     bench.turn();
-    for (const auto& task : sent) EXPECT_EQ(bench.cancelled(task.id.session, CancelReason::decided), Numbers{1});
     EXPECT_EQ(bench.books().of(Outcome::cancelled), 1U);
     EXPECT_FALSE(bench.broker.cancel_task(bench.now, 99));
+}
+
+TEST(Dispatcher, WhatAPersonCancelledStaysSoWhenItsWinnersResultIsLost) {
+    support::BrokerBench::Config config;
+    config.fanout = 1;
+    Bench bench(config);
+    const Seq seq = bench.start();
+    const AttemptId winner = bench.tasks.at(0).id;
+    EXPECT_TRUE(bench.broker.cancel_task(bench.now, seq));
+    bench.say_decided(seq, winner);  // its result was there first
+    bench.meet_collector(60);        // which never got it
+    bench.say_ended(winner, End::late);
+    bench.turn();
+    EXPECT_TRUE(bench.tasks.empty());
+    EXPECT_EQ(bench.control.only<wire::Verdict>().outcome, Outcome::cancelled);
+    bench.say_decided(seq, {});
+    bench.say_settled(seq, Outcome::cancelled);
+    EXPECT_TRUE(bench.books().balanced());
+    EXPECT_EQ(bench.books().of(Outcome::cancelled), 1U);
 }
 
 }  // namespace

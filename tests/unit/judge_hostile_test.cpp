@@ -14,11 +14,8 @@ using wire::Kind;
 using JudgeHostile = support::JudgeTest;
 
 /// A frame with this body, which need not be records.
-std::string raw(wire::Envelope envelope, std::string_view body) {
-    std::string frame = frame_of(envelope, wire::Synced{});
-    frame.resize(wire::kEnvelopeSize);
-    frame.back() = static_cast<char>(body.size());
-    return frame.append(body);
+std::string raw(const wire::Envelope& envelope, std::string_view body) {
+    return support::frame_with_tail(envelope, body);
 }
 
 /// A report whose error and payload are nil.
@@ -113,6 +110,47 @@ TEST_F(JudgeHostile, NewsAreSplitIntoFramesOfABoundedSize) {
         ended += sent.count<wire::Ended>();
     }
     EXPECT_EQ(ended, 1000U);
+}
+
+TEST_F(JudgeHostile, WhatAWorkerSaysOfAFailureIsCutBeforeTheBrokerHearsIt) {
+    sync();
+    wire::Report failed = report(1, 10, ReportKind::failed);
+    const std::string why(20 << 20, 'x');
+    failed.error = why;
+    hear(1, failed);
+    EXPECT_EQ(flush().only<wire::Ended>().error.size(), wire::kErrorBytes);
+}
+
+TEST_F(JudgeHostile, ATokenReportThatWouldNotFitIntoAFrameIsNotPassedOn) {
+    sync();
+    wire::TokenReport token;
+    for (std::uint64_t i = 0; i <= wire::kMostHeld; ++i) token.reported.push_back({2 * i + 1, 2 * i + 1});
+    hear(1, token);
+    EXPECT_EQ(flush().count<wire::TokenReport>(), 0U);
+    EXPECT_NE(judge.take_complaint().find("token report"), std::string::npos);
+}
+
+TEST_F(JudgeHostile, ReportsBehindAFullFrameAreNotJudged) {
+    sync();
+    wire::Writer writer;
+    const std::string large(wire::kFrameBytes, 'x');
+    for (AttemptNumber number = 30; number > 20; number -= 2) {
+        wire::Report one = report(number, number, ReportKind::failed);
+        one.payload = number == 28 ? std::string_view(large) : std::string_view();
+        writer.add(one);
+    }
+    judge.receive(now, std::string(writer.finish({Kind::reports, 1, 1, 0, 0})));
+    EXPECT_EQ(judge.counts().reports, 2U);
+    EXPECT_NE(judge.take_complaint().find("more reports than a full one"), std::string::npos);
+}
+
+TEST_F(JudgeHostile, ABatchWhoseFirstRecordIsNoneIsUnreadableToo) {
+    wire::Sync first;
+    first.round = 4;
+    sync(first);
+    for (int i = 0; i < 2; ++i)
+        judge.receive(now, raw({Kind::to_collector, 1, kMe, stream_base(4) + 1, 0}, "\xc1\xc1"));
+    EXPECT_FALSE(judge.synced());
 }
 
 TEST_F(JudgeHostile, WhatWaitsForTheSinkIsTold) {

@@ -81,6 +81,17 @@ TEST(SessionSlots, AreToldWhenTheyChangeAndThoseOfAnOlderSessionAreNotFree) {
     EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().slots, 2U);
 }
 
+TEST(SessionSlots, NoneIsToldByAWorkerThatLeaves) {
+    WorkerCore::Config config;
+    config.slots = 2;
+    WorkerBench bench(config);
+    bench.task(1);
+    bench.turn();
+    bench.worker.leave(bench.now);
+    bench.turn();
+    EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().slots, 0U) << "what came would only be returned";
+}
+
 TEST(SessionSlots, OverItsBudgetOfKeptResultsAWorkerHasOne) {
     WorkerCore::Config config;
     config.slots = 3;

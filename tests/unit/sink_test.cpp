@@ -275,6 +275,45 @@ TEST_F(DescriptorSinkTest, OneFlushHasABoundAndTheLoopIsWokenForTheRest) {
 
 /// A sink whose lives end by SIGKILL. Each life is a process of its own; what it shares with the next is the
 /// descriptor, as with a collector that launch has started, and the page of its mark.
+TEST_F(DescriptorSinkTest, WhatWaitsIsForgottenExceptForWhatHasBegun) {
+    Pipe pipe;
+    const int writer = pipe.give_writer();
+    ASSERT_EQ(fcntl(writer, F_SETPIPE_SZ, PIPE_BUF), PIPE_BUF);
+    DescriptorSink sink({.descriptor = writer}, append_raw);
+    const std::string large(2 * PIPE_BUF, 'x');
+    sink.put(completed(1, large));
+    sink.put(completed(2, "two"));
+    sink.put(completed(3, std::string(400 << 10, 'y')));
+    sink.put(completed(4, "four"));
+    EXPECT_TRUE(flush(sink).empty()) << "a piece of the first is in the pipe";
+    sink.forget_waiting();
+    EXPECT_EQ(sink.waiting(), 1U);
+    EXPECT_EQ(sink.waiting_bytes(), large.size() + 1 - PIPE_BUF);
+    sink.put(completed(5, "five"));
+    std::string all;
+    std::vector<Seq> written;
+    while (sink.waiting() > 0) {
+        all += pipe.take();
+        for (const Seq seq : flush(sink)) written.push_back(seq);
+    }
+    EXPECT_EQ(all + pipe.take(), large + "\nfive\n");
+    EXPECT_EQ(written, (std::vector<Seq>{1, 5}));
+}
+
+TEST_F(DescriptorSinkTest, AllThatWaitsIsForgottenBetweenTwoOutcomes) {
+    Pipe pipe;
+    DescriptorSink sink({.descriptor = pipe.give_writer()}, append_raw);
+    sink.put(completed(1, "one"));
+    EXPECT_EQ(flush(sink), std::vector<Seq>{1});
+    sink.put(completed(2, "two"));
+    sink.forget_waiting();
+    sink.forget_waiting();
+    EXPECT_EQ(sink.waiting() + sink.waiting_bytes(), 0U);
+    sink.put(completed(3, "three"));
+    EXPECT_EQ(flush(sink), std::vector<Seq>{3});
+    EXPECT_EQ(pipe.take(), "one\nthree\n");
+}
+
 class SinkLives : public SinkTest {
 protected:
     /// `body` is killed at its end.
@@ -659,6 +698,8 @@ TEST_F(SinkTest, ZmqWithoutAReaderNothingIsSettledAndItIsTriedAgainSoon) {
     EXPECT_EQ(sink.waiting_bytes(), 4U);
     EXPECT_GT(sink.next_deadline(), kStart);
     EXPECT_LT(sink.next_deadline(), kStart + 1s);
+    sink.forget_waiting();
+    EXPECT_EQ(sink.waiting() + sink.waiting_bytes(), 0U);
 }
 
 }  // namespace
