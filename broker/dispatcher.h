@@ -70,11 +70,11 @@ public:
         std::uint64_t workers_silent = 0, workers_died = 0, workers_left = 0;
         std::uint64_t workers_never_ready = 0;  ///< sessions that ended before they were
         std::uint64_t hellos_malformed = 0;     ///< of the malformed: see wrong_hello()
-        std::uint64_t hellos_put_off = 0;       ///< no room for a session: the worker says it again
+        std::uint64_t hellos_put_off = 0;       ///< no room for a session, or refused before: the worker says it again
         std::uint64_t resends_asked = 0;
-        std::uint64_t workers_refused = 0;  ///< sessions that ended since their records could not be read
-        std::uint64_t unreadable = 0;       ///< batches of the collector
-        std::uint64_t forced = 0;           ///< tasks decided as expired while attempts of theirs had no end
+        /// Sessions that ended since their records could not be read, or named what they were not given.
+        std::uint64_t workers_refused = 0;
+        std::uint64_t forced = 0;  ///< tasks decided as expired while attempts of theirs had no end
     };
 
     /// Most sessions that were never ready. A hello costs nothing to make up, a session has two
@@ -88,6 +88,7 @@ public:
     void receive(Instant now, std::string_view frame);
     /// True while another message may be taken from the source: a task never waits in here for a worker's credit.
     [[nodiscard]] bool wants_message() const;
+    /// How long the first messages wait for more workers than the first (Config::await_workers).
     static constexpr Duration kGathering = std::chrono::milliseconds(500);
     /// What has not begun stands when no work has ended at its worker for so long: twice what is sent ahead of quick
     /// work; less would recall at the end of each burst.
@@ -143,7 +144,7 @@ public:
     /// Bytes that wait for the sink, as far as the collector has said. It says so first when it has all results that a
     /// sync has told it to await; until then no message is taken.
     [[nodiscard]] std::uint64_t backlog() const { return backlog_ == kUnknown ? 0 : backlog_; }
-    /// The last record that could not be read, and whose it was; for the log. Empty: none since it was asked.
+    /// What a peer did wrong last, and which; for the log. Empty: nothing since it was asked.
     [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
     /// Broker and collector do not understand each other. Empty: they do; else the process is to end, and this says
     /// why.

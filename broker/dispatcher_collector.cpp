@@ -122,7 +122,6 @@ bool Dispatcher::is_refused(Instant now, std::string_view name) const {
 /// begins anew. What was read of it before is read again; each record says what is, so that does no harm.
 void Dispatcher::on_unreadable(Instant now, std::uint64_t number) {
     ++counts_.malformed;
-    ++counts_.unreadable;
     complaint_ = "collector, batch " + std::to_string(number) + ", " + describe(reader_.bad_place());
     if (receiver_.unreadable(number)) begin_sync(now);
 }
@@ -263,7 +262,7 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
             worker->state = SessionState::admitted;
             tell(*worker).welcome_due = true;
         } else if (worker->state < SessionState::leaving) {
-            tell(*worker).ping_due = true;  // with the new incarnation: the reports are sent again
+            tell(*worker).ping_due = true;  // where the collector is a new one, the reports are sent again
         }
     }
     token_at_ = now;

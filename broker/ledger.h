@@ -13,14 +13,14 @@
 //                 |    |                       |    |
 //                 |  decide --> reported <-- decide |      (the winner)
 //                 |                |                |
-//                 +--------------end----------------+--> gone, counted
+//                 +--------end, end_returned--------+--> gone, counted (returned: the next start takes its place)
 //
 // `giving_up`: a verdict is on its way to the collector; an ok report may still win. `decided`: by an attempt (the
 // winner) or by a verdict. An attempt may outlive its task (a loser that is still being stopped); a task never ends
 // before the collector settled it.
 //
 // Memory follows what is in flight. All counts but the totals of ends and outcomes are sizes of tables; the totals
-// change in end() and settle() alone.
+// change in start(), end(), end_returned() and settle() alone.
 #pragma once
 
 #include <array>

@@ -5,7 +5,8 @@
 //
 //     hello -> admitting --Admitted--> admitted --first heartbeat--> ready
 //                  |                       |                           |
-//                  +--------- silent, died, bye, a new hello ----------+--> leaving --Refused--> lingering -> gone
+//                  +-- silent, died, bye, a new hello, put off as a --+--> leaving --Refused--> lingering -> gone
+//                                  peer that is wrong, unreachable
 //
 // admitting: the collector has been told. admitted: it has answered, the worker is welcomed. ready: the worker has
 // shown that it knows; only now it gets tasks. leaving: the collector has been told to refuse it. lingering: refused,

@@ -210,7 +210,7 @@ void BrokerServer::say_who_is_refused(Instant now) {
     const Dispatcher::Counts& counts = dispatcher_.counts();
     log::malformed(malformed_log_, now, counts.malformed - counts.hellos_malformed);
     if (const std::string complaint = dispatcher_.take_complaint(); !complaint.empty() && complaint_log_.now(now))
-        log::error("unreadable from={} workers_refused={}", log::quoted(complaint), counts.workers_refused);
+        log::error("peer_wrong what={} workers_refused={}", log::quoted(complaint), counts.workers_refused);
     if (const std::uint64_t more = hello_log_.grown(now, counts.hellos_malformed))
         log::warn("hellos_refused count={} worker={} wrong={}", more, log::quoted(dispatcher_.wrong_hello().name),
                   log::quoted(dispatcher_.wrong_hello().what));

@@ -265,7 +265,6 @@ void Judge::want_sync(const wire::Reader::BadPlace& why, std::string complaint) 
 
 /// A batch that cannot be read is not acknowledged. The second time the pair begins anew: a hello that says why.
 void Judge::on_unreadable(std::uint64_t number, const wire::Reader::BadPlace& bad) {
-    ++counts_.unreadable;
     complaint_ = "broker, batch " + std::to_string(number) + ", " + describe(bad);
     if (receiver_.unreadable(number)) want_sync(bad, complaint_);
 }

@@ -79,7 +79,6 @@ public:
         std::uint64_t refused = 0;     ///< frames of unknown sessions, old brokers, or before the Sync
         std::uint64_t malformed = 0;
         std::uint64_t complaints = 0;  ///< about workers whose records cannot be read
-        std::uint64_t unreadable = 0;  ///< batches of the broker
     };
 
     explicit Judge(const Config& config) : config_(config), incarnation_(config.incarnation) {}

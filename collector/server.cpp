@@ -44,7 +44,7 @@ Instant CollectorServer::turn(Instant now) {
     if (std::exchange(syncs_, judge_.syncs()) != judge_.syncs()) forget_waiting();
     write_outcomes(now);
     if (const std::string complaint = judge_.take_complaint(); !complaint.empty() && complaint_log_.now(now))
-        log::error("unreadable from={}", log::quoted(complaint));
+        log::error("peer_wrong what={}", log::quoted(complaint));
     judge_.flush(now, frames_);
     broker_.flush();
     for (Frame& news : frames_) broker_.send(std::move(news));

@@ -6,6 +6,7 @@ Fails with one line on stderr and a code of launch_lib/exits.py; whatever happen
 directory stay behind. When launch itself is killed, the processes notice by their lifelines (see launch_lib/member.py).
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -65,9 +66,9 @@ def _run(options, console):
 
 
 def _guard(options, plan, console):
-    """Against the end of launch and all of its group at once. Most who cannot have it never need it: who asks hears."""
+    """Against the end of launch and all of its group at once. That there can be none is said with --log-level info."""
     if "CURFEW_TASK" in os.environ:
-        return  # we are somebody's work: his supervisor and his guard see to us
+        return  # this launch is the work of another curfew, which kills it with all it started
     lacking = guard.start(plan.grace)
     if lacking and options.given.get("log-level") in ("debug", "info"):
         console.notice(f"no cgroup ({lacking}): work may outlive a kill of launch and its whole group at once")

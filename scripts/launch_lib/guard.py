@@ -5,7 +5,7 @@ parents. The guard, a shell outside of it, waits for launch's end. It gives the 
 what is then left, and removes the cgroup; after a good end nothing is left, and it goes at once.
 
 This needs cgroup v2, the right to make a group below our own, and Linux 5.14 (cgroup.kill). Where it cannot be had,
-nothing fails: launch does without, and says why when it is asked to say much.
+nothing fails: launch does without, and says why with --log-level info.
 """
 
 import os

@@ -124,11 +124,15 @@ class Watch:
         return True
 
     def intake(self):
-        """(messages that were accepted, whether the backlog is full and no worker has work left)."""
-        stats = self._group.stats()
-        workers = [one for one in stats.values() if one["role"] == "worker"]
-        if "broker" not in stats or len(workers) != self._options.workers:
-            return 0, False
+        """(messages that were accepted, whether the backlog is full and no worker has work left), once all answer."""
+        while True:
+            stats = self._group.stats()
+            workers = [one for one in stats.values() if one["role"] == "worker"]
+            if "broker" in stats and len(workers) == self._options.workers:
+                break
+            if self.ended():
+                return 0, False
+            time.sleep(0.1)
         still = not any(one["held"][what] for one in workers for what in ("queued", "running", "cancelling"))
         return (stats["broker"]["tasks"]["accepted"],
                 still and stats["broker"]["backlog_bytes"] >= self._options.backlog)

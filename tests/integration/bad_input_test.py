@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import peers  # noqa: E402
 from peers import CONTROL, LIFE, REPORTS, TASKS, TO_BROKER, TO_COLLECTOR, Peers, frame, raw_frame  # noqa: E402
 import zmq  # noqa: E402
-from group import PYTHON, ROOT, GroupTest, eventually, memory_peak_mib, numbers  # noqa: E402
+from group import LAUNCH, PYTHON, ROOT, GroupTest, eventually, memory_peak_mib, numbers  # noqa: E402
 
 USAGE, INCOMPLETE, IO, NO_OUTCOME = 64, 1, 74, 75
 ROLES = {"broker": (), "worker": ("--handler", "echo"), "collector": (), "monitor": ()}
@@ -173,6 +173,12 @@ class Files(BadInputTest):
                     launch.signal(signal.SIGTERM)
                     launch.signal(signal.SIGINT)
                     launch.code()
+
+    def test_a_closed_stderr_costs_nothing_but_the_words(self):
+        for words, code in ((("--version",), 0), (("--no-such-flag",), 64)):
+            with self.subTest(words=words):
+                launch = self.run_words("sh", "-c", 'exec "$@" 2>&-', "sh", PYTHON, "-E", LAUNCH, *words)
+                self.assertEqual(launch.code(), code)
 
     def test_a_command_that_does_not_exist_is_one_error_and_not_one_a_message(self):
         self.refuses(self.launch("--workers", "2", "--", "no-such-command", stdin=numbers(1000)), saying="no-such-command")

@@ -75,7 +75,7 @@ class Floods(GroupTest):
 class OverlongLines(GroupTest):
     GRACE = 2.0
     MOST_MIB = 100
-    HEARTBEAT = "200ms"
+    HEARTBEAT = "500ms"
 
     def _sparse(self, size, tail):
         """A line of that many NULs, which takes no room on the disk, and `tail` behind it."""
@@ -121,7 +121,7 @@ class OverlongLines(GroupTest):
         self.ready("worker", "--handler", "echo", "--heartbeat", self.HEARTBEAT)
         self.ready("broker", "--source", "file:/dev/zero", "--heartbeat", self.HEARTBEAT)
         self.workers_are_ready(1)
-        stats = self.broker_until(lambda b: b["uptime_s"] > 2 and b["source"]["bytes_read"] > 1 << 30, "two seconds of it")
+        stats = self.broker_until(lambda b: b["uptime_s"] > 3 and b["source"]["bytes_read"] > 1 << 30, "three seconds of it")
         self.assertEqual([(worker["state"], worker["session"]) for worker in stats["workers"]], [("ready", 1)])
         self.assertEqual(stats["workers_silent"], 0)
 
@@ -134,7 +134,7 @@ class Hellos(GroupTest):
         self.peers = Peers()
         self.addCleanup(self.peers.close)
         self.ready("collector")
-        self.broker = self.ready("broker", "--source", "zmq:tcp://127.0.0.1:*", "--fanout", "1", "--heartbeat", "200ms")
+        self.broker = self.ready("broker", "--source", "zmq:tcp://127.0.0.1:*", "--fanout", "1", "--heartbeat", "500ms")
         self.events = self.peers.socket(zmq.PUSH, connect=self.broker.endpoints["events"])
         self.broker_until(lambda b: b["collector"]["synced"], "the collector")
         self.names = 0
@@ -150,7 +150,7 @@ class Hellos(GroupTest):
         self.events.send(frame(LIFE, 0, 0, self.record(**other)))
 
     def good_worker(self, name="good"):
-        return self.ready("worker", "--handler", "echo", "--heartbeat", "200ms", environment={"CURFEW_NAME": name})
+        return self.ready("worker", "--handler", "echo", "--heartbeat", "500ms", environment={"CURFEW_NAME": name})
 
     def is_ready(self, name="good"):
         return self.broker_until(lambda b: any(w["name"] == name and w["state"] == "ready" for w in b["workers"]),

@@ -162,15 +162,17 @@ class WorkerAndSupervisorKilledTogether(GroupTest):
     @unittest.skipUnless(CGROUP, "no cgroup can be made here")
     def test_with_launch_and_all_of_its_group_killed_too_nothing_is_left(self):
         work = f"{self.ESCAPES.format(self.sleep)}"
-        launch = self.launch("--workers", "1", "--fanout", "1", "--grace", "0ms", "--run-dir", self.run_dir, "--", "sh", "-c", work,
-                             stdin=b"one\n")
+        launch = self.launch("--workers", "1", "--fanout", "1", "--grace", "0ms", "--run-dir", self.run_dir,
+                             "--", "sh", "-c", work, stdin=b"one\n")
         eventually(lambda: len(self.work()) == 4, "the work and what it started")
         group = self.group_of(launch)
         self.assertIn(f"curfew-{launch.pid}", group)
         known = [pid for pid in processes_with(self.home) if "curfew" in command_of(pid) or pid == launch.pid]
+        known.sort(key=lambda pid: pid not in self.supervisors())  # theirs goes on when its worker dies
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in known:
-                os.kill(pid, number)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
         eventually(lambda: not self.work(), lambda: f"the end of {[(pid, command_of(pid)) for pid in self.work()]}")
         eventually(lambda: not os.path.exists(group), f"the removal of {group}")
         launch.code()
@@ -179,7 +181,9 @@ class WorkerAndSupervisorKilledTogether(GroupTest):
 
     @unittest.skipUnless(CGROUP, "no cgroup can be made here")
     def test_the_cgroup_goes_with_the_group_however_it_ends(self):
-        for code, end in ((0, lambda launch: launch.end_of_input()), (75, lambda launch: os.kill(self.pid_of("broker"), signal.SIGKILL))):
+        ends = ((0, lambda launch: launch.end_of_input()),
+                (75, lambda launch: os.kill(self.pid_of("broker"), signal.SIGKILL)))
+        for code, end in ends:
             launch = self.launch("--workers", "1", "--run-dir", self.run_dir, "--handler", "echo", stdin="pipe")
             group = self.group_of(launch)
             self.assertTrue(os.path.isdir(group))

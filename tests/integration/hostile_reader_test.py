@@ -72,7 +72,7 @@ class ReaderTest(GroupTest):
         launch = self.group("--fanout", "1", "--output", self.path("out"), "--keep-order",
                             stdout=subprocess.DEVNULL, work=f'if [ "$1" = 1 ]; then read -r word < {gate}; fi; {WORK}')
         self.keeps_no_more_than_is_promised(self.stands(running=1))
-        self.let_go(gate)
+        self.let_go("gate")
         self.ends_well(launch)
         with open(self.path("out"), encoding="ascii") as file:
             lines = file.read().splitlines()

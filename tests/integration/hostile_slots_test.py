@@ -24,22 +24,6 @@ class SlotsTest(GroupTest):
         for word in ("hang", "hang1", "hang2"):
             os.mkfifo(self.path(word))
 
-    def let_go(self, *words):
-        """What hangs in these comes to its end, in whatever order it begins."""
-        left = list(words)
-        while left:
-            word, gate = eventually(lambda: next(((w, gate) for w in left if (gate := self._gate_of(w))), None),
-                                    f"work at a gate of {left}")
-            with open(gate, "wb") as opened:
-                opened.write(b"go\n")
-            left.remove(word)
-
-    def _gate_of(self, word):
-        try:
-            return os.open(self.path(word), os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody reads
-            return None
-
     def results(self, running):
         return sorted(json.loads(line)["result"] for line in running.lines)
 
@@ -70,11 +54,14 @@ class UnderLaunch(SlotsTest):
     def test_they_do_so_too_when_messages_are_taken_from_the_first_worker_on(self):
         self._barrier(CURFEW_AWAIT_WORKERS="1")
 
-    def test_a_fanout_of_two_is_two_attempts_of_each_when_the_workers_were_awaited(self):
+    def test_a_fanout_of_two_is_two_attempts_of_each_when_the_workers_are_ready(self):
         for round_ in range(3):
             with self.subTest(round=round_):
-                launch = self.launch("--workers", "4", "--slots", "2", "--fanout", "2", "--handler", "sleep:20ms",
-                                     stdin=numbers(3), environment={"CURFEW_AWAIT_WORKERS": "4"})
+                launch = self.launch("--run-dir", self.run_dir, "--workers", "4", "--slots", "2", "--fanout", "2",
+                                     "--handler", "sleep:20ms", stdin="pipe")
+                self.workers_are_ready(4)
+                launch.feed(numbers(3))
+                launch.end_of_input()
                 tasks, attempts = self.ends_well(launch)
                 self.assertEqual((tasks["completed"], attempts["all"]), (3, 6))
 

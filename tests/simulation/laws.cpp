@@ -121,6 +121,9 @@ void World::check_standing() {
         core.held().for_each([&](AttemptNumber number, const HeldAttempt& held) {
             const Task* task = held.state == AttemptState::queued ? broker_->ledger().task(held.seq) : nullptr;
             const AttemptId id{core.session(), number};
+            // What was called home waits for its cancel; its task may be open again.
+            const Attempt* known_there = broker_->ledger().session(core.session())->open.find(number);
+            if (known_there == nullptr || known_there->state == AttemptState::cancelling) return;
             if (task == nullptr || task->state != TaskState::open || task->expired || !has_free_slot_for(*task)) return;
             const auto known = before.find(id);
             const bool goes_on = known != before.end() && known->second.ends == ends;
