@@ -310,7 +310,7 @@ private:
     static constexpr std::size_t kMostRefused = 64;
     static constexpr int kMostPause = 64;  ///< heartbeats
     static constexpr int kForgiven = 2;    ///< pauses without a fault, and the next is short again
-    std::deque<Refusal> refused_;  ///< workers whose hellos are put off
+    std::deque<Refusal> refused_;          ///< workers whose hellos are put off
 
     std::vector<Session> standing_;   ///< sessions that stand, or did a moment ago
     std::vector<Session> recalling_;  ///< sessions with recalls under way

@@ -150,7 +150,7 @@ private:
     std::vector<std::uint32_t> to_hand_over_;
     std::map<Seq, std::uint32_t> handed_over_;
     Instant next_message_at_{};
-    std::map<Seq, std::uint32_t> cancelled_;  // by a person: how many attempts the task had by then
+    std::map<Seq, std::uint32_t> cancelled_;             // by a person: how many attempts the task had by then
     std::map<Incarnation, std::vector<AttemptId>> ran_;  // what each life of a worker ran as it crashed
     std::map<Seq, std::uint32_t> deaths_;                // of workers that ran the task as they crashed
     // The sink, as an outsider sees it.
