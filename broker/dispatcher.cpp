@@ -231,6 +231,11 @@ void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, st
         give_up(now, seq, task, Outcome::cancelled, kCancelled);
         return;
     }
+    if (end == End::expired && !task.expired) {
+        // By the worker's clock. Ours stood for a while (common/clock.h), or is late by the way here.
+        expire(now, seq, task);
+        return;
+    }
     if (task.expired) {
         if (task.alive.empty()) {
             give_up(now, seq, task, Outcome::expired, "deadline exceeded");
@@ -320,13 +325,17 @@ void Dispatcher::give_up(Instant now, Seq seq, Task& task, Outcome outcome, std:
 void Dispatcher::on_deadline(Instant now, Seq seq) {
     Task* task = ledger_.task(seq);
     if (task == nullptr || task->expired || task->deadline_at > now || mutated(Mutant::deadline_forgotten)) return;
-    task->expired = true;
-    if (task->state != TaskState::open) return;
-    if (task->alive.empty()) {
-        give_up(now, seq, *task, Outcome::expired, "deadline exceeded");
+    expire(now, seq, *task);
+}
+
+void Dispatcher::expire(Instant now, Seq seq, Task& task) {
+    task.expired = true;
+    if (task.state != TaskState::open) return;
+    if (task.alive.empty()) {
+        give_up(now, seq, task, Outcome::expired, "deadline exceeded");
     } else {
-        call_all_home(now, *task, CancelReason::deadline);
-        forced_.set(forced_at(now, *task), seq);
+        call_all_home(now, task, CancelReason::deadline);
+        forced_.set(forced_at(now, task), seq);
     }
 }
 

@@ -259,6 +259,7 @@ private:
     void call_loser_home(Instant now, AttemptId id);
     void give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error);
     void on_deadline(Instant now, Seq seq);
+    void expire(Instant now, Seq seq, Task& task);
     [[nodiscard]] Instant forced_at(Instant now, const Task& task);
     void force_expiry(Instant now, Seq seq);
     [[nodiscard]] bool ask_for_reports(const Task& task);

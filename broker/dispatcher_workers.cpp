@@ -168,6 +168,8 @@ void Dispatcher::on_heartbeat(Instant now, Session session, const wire::Heartbea
         return;
     }
     worker->last_heard = now;
+    // It stood still, and starts nothing before it hears that it is still in.
+    if (std::exchange(worker->stood, heartbeat.stood) != heartbeat.stood) tell(*worker).ping_due = true;
     if (std::exchange(worker->slots_in_service, heartbeat.slots) < heartbeat.slots) something_changed();
     if (heartbeat.credit != 0) {
         if (heartbeat.credit > worker->credit) something_changed();
@@ -470,7 +472,7 @@ void Dispatcher::flush_control(Instant now, WorkerSession& worker, bool confirm,
     if (std::exchange(worker.welcome_due, false)) {
         control.add(wire::Welcome{worker.worker, worker.hello, config_.epoch, collector});
     }
-    if (std::exchange(worker.ping_due, false)) control.add(wire::Ping{collector, ending() ? 1U : 0U});
+    if (std::exchange(worker.ping_due, false)) control.add(wire::Ping{collector, ending() ? 1U : 0U, worker.stood});
     add_cancels(control, std::move(worker.cancels_decided), CancelReason::decided, books);
     add_cancels(control, std::move(worker.cancels_deadline), CancelReason::deadline, books);
     add_cancels(control, std::move(worker.cancels_lost), CancelReason::lost, books);

@@ -69,6 +69,7 @@ struct WorkerSession {
     std::string tasks_endpoint;
     std::string control_endpoint;
     Instant last_heard{};
+    std::uint64_t stood = 0;                        ///< the last that it said: see wire::Heartbeat
     BadRecords bad;                                 ///< heartbeats of it that cannot be read
     Histogram took;                                 ///< as in the hedging policy, of this session alone
     bool died = false;                              ///< it ended by itself, without a bye (it did not fall silent)

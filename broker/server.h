@@ -26,6 +26,7 @@ public:
     BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source);
 
     void wait_for(Poller& poller) override;
+    Duration heartbeat() const override { return dispatcher_.config().heartbeat; }
     Instant turn(Instant now) override;
     void stop(Instant now) override;
     void drain(Instant now) override;

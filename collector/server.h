@@ -27,6 +27,7 @@ public:
                     std::unique_ptr<Sink> dead_letters);
 
     void wait_for(Poller& poller) override;
+    Duration heartbeat() const override { return config_.heartbeat; }
     Instant turn(Instant now) override;
     void stop(Instant now) override;
     void over() override { over_ = true; }

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/poller.h"
 #include "common/reply.h"
 #include "common/socket.h"

@@ -211,7 +211,10 @@ int Daemon::loop(Shell& shell) {
     const auto ready = [&](std::size_t at) {
         return poller_.size() == 0 || poller_.ready(at);
     };  // before the first wait
+    // A turn and its sleep take no longer, and what is lost where they do is less than a lease by far.
+    standstill_.emplace(shell.heartbeat() / 4);
     for (;;) {
+        watch(shell);
         const Instant now = Clock::now();
         if (ready(kSignals)) read_signals(shell, now);
         if (lifeline_ >= 0 && ready(kLifeline)) read_lifeline(shell, now);
@@ -225,13 +228,23 @@ int Daemon::loop(Shell& shell) {
     }
 }
 
+void Daemon::watch(Shell& shell) {
+    const Duration gap = standstill_->look(Clock::now());
+    if (gap <= Duration::zero()) return;
+    Clock::stand(gap);
+    if (gap < 2 * shell.heartbeat()) return;
+    log::warn("stood_still for_s={:.3f} reason=\"the process was stopped, or got no time\"",
+              std::chrono::duration<double>(gap).count());
+    shell.stood_still(Clock::now(), gap);
+}
+
 void Daemon::wait(Shell& shell, Instant until) {
     poller_.clear();
     poller_.add(signals_);
     if (lifeline_ >= 0) poller_.add(lifeline_);
     shell.wait_for(poller_);
     answers_->wait_for(poller_, until);
-    poller_.wait(std::min(until, rest_at_));
+    poller_.wait(std::min({until, rest_at_, Clock::now() + shell.heartbeat() / 6}));
 }
 
 /// Of this thread, without what went into answers.
@@ -354,10 +367,11 @@ std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::strin
 }
 
 std::string Daemon::process_members(Instant now) const {
-    const double uptime = std::chrono::duration<double>(now - started_at_).count();
+    const auto seconds = [](Duration duration) { return std::chrono::duration<double>(duration).count(); };
+    const double stood = seconds(Clock::stood()), uptime = seconds(now - started_at_) + stood;
     return fmt::format(
-        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"connections":{},"stopping":{})",
-        role_, json_text(name_), getpid(), kVersionText, run_dir_->incarnation(), uptime, resident_kib(),
+        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"stood_still_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"connections":{},"stopping":{})",
+        role_, json_text(name_), getpid(), kVersionText, run_dir_->incarnation(), uptime, stood, resident_kib(),
         entries_of("/proc/self/fd"), entries_of("/proc/self/task"), processor_seconds(), connections_.json(),
         stop_at_.has_value());
 }

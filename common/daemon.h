@@ -18,6 +18,7 @@
 #include <zmq.hpp>
 
 #include "common/answers.h"
+#include "common/clock.h"
 #include "common/connection_events.h"
 #include "common/log.h"
 #include "common/options.h"
@@ -32,6 +33,10 @@ namespace curfew {
 class Shell {
 public:
     virtual ~Shell() = default;
+    /// What its peers expect to hear from it in; it judges their silence by the same.
+    [[nodiscard]] virtual Duration heartbeat() const = 0;
+    /// The process stood still for so long (common/clock.h). Before the turn that follows.
+    virtual void stood_still(Instant now, Duration gap) { (void)now, (void)gap; }
     /// What wakes the loop, asked anew before each wait. Appends.
     virtual void wait_for(Poller& poller) = 0;
     /// Reads everything there is, then acts, then sends. Returns when it wants its next turn at the latest.
@@ -97,6 +102,7 @@ private:
     void set_up_signals();
     void say_ready(const Shell& shell) const;
     int loop(Shell& shell);
+    void watch(Shell& shell);
     void wait(Shell& shell, Instant until);
     void read_signals(Shell& shell, Instant now);
     void read_lifeline(Shell& shell, Instant now);
@@ -129,6 +135,7 @@ private:
     bool orphaned_ = false;
     std::vector<std::string> socket_files_;
     Instant started_at_{};
+    std::optional<StandstillWatch> standstill_;
     std::optional<Instant> stop_at_;
     Poller poller_;
     bool quiet_ = false;  // the last second, and since then

@@ -30,6 +30,7 @@ enum class Mutant {
     returned_not_replaced,  ///< what came back is not placed anew
     standing_not_seen,      ///< what stands is never recalled
     reopened_and_started,   ///< a task that a person cancelled is started again when its winner's result was lost
+    standstill_forgotten,   ///< a worker that stood still starts work before it knows that its session lives
     innocent_blamed,        ///< a death blames the first that have no end, whatever ran
 };
 

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "common/clock.h"
+
 namespace curfew {
 
 void Poller::clear() {

@@ -8,6 +8,7 @@
 
 #include <string_view>
 
+#include "common/clock.h"
 #include "common/socket.h"
 #include "common/vocabulary.h"
 

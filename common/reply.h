@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/clock.h"
 #include "common/frame.h"
 #include "common/vocabulary.h"
 

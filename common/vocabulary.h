@@ -12,10 +12,10 @@
 
 namespace curfew {
 
-/// The one clock inside: monotonic. In the simulation it is virtual. No instant ever crosses a process.
-using Clock = std::chrono::steady_clock;
-using Instant = Clock::time_point;
-using Duration = Clock::duration;
+/// A time of the one clock inside (common/clock.h): monotonic, and it stands while the process does. In the simulation
+/// it is virtual. No instant ever crosses a process.
+using Instant = std::chrono::steady_clock::time_point;
+using Duration = std::chrono::steady_clock::duration;
 
 /// "No deadline": far enough that it is never reached, near enough that arithmetic on it does not overflow.
 inline constexpr Instant kNever = Instant::max();

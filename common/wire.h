@@ -122,7 +122,8 @@ struct Ping {
     static constexpr std::size_t kRequired = 1;
     Incarnation collector = 0;  ///< a new one: send all kept reports again
     std::uint32_t ending = 0;   ///< 1: no task is in flight and none will come; only work that was called home is left
-    auto fields() { return std::tie(collector, ending); }
+    std::uint64_t stood = 0;    ///< that of the last heartbeat: the session is still in, for a worker that stood still
+    auto fields() { return std::tie(collector, ending, stood); }
 };
 
 struct Cancel {
@@ -193,7 +194,8 @@ struct Heartbeat {
     /// Those that would start work of this session, or do it now; none: it gets no attempts for now.
     std::uint32_t slots = UINT32_MAX;
     std::uint32_t credit = 0;  ///< from now on; 0: as before
-    auto fields() { return std::tie(slots, credit); }
+    std::uint64_t stood = 0;   ///< how often this life has stood still for longer than its lease
+    auto fields() { return std::tie(slots, credit, stood); }
 };
 
 // ---- worker to collector, results ----------------------------------------------------------------------------------

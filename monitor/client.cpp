@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "common/clock.h"
 #include "common/poller.h"
 #include "common/socket.h"
 

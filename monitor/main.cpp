@@ -11,6 +11,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "common/clock.h"
 #include "common/exit_code.h"
 #include "common/options.h"
 #include "common/run_dir.h"

@@ -24,6 +24,8 @@
 #include <thread>
 #include <utility>
 
+#include "common/clock.h"
+
 namespace curfew {
 namespace {
 

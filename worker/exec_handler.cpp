@@ -19,6 +19,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/clock.h"
 #include "worker/process_tree.h"
 
 namespace curfew {

@@ -6,6 +6,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "worker/exec_handler.h"
 #include "worker/simple_handlers.h"

@@ -50,7 +50,6 @@ void WorkerServer::wait_for(Poller& poller) {
 }
 
 Instant WorkerServer::turn(Instant now) {
-    core_.wake(now);
     // Cancels first: they shorten what the tasks socket brings, and who is called home leaves before that is read.
     read_for_a_turn(control_, [&](std::string_view frame) { core_.receive_control(now, frame); });
     if (core_.has_ends()) work(now);

@@ -25,6 +25,8 @@ public:
     WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr<Handler> handler);
 
     void wait_for(Poller& poller) override;
+    Duration heartbeat() const override { return core_.config().heartbeat; }
+    void stood_still(Instant now, Duration) override { core_.stood_still(now); }
     Instant turn(Instant now) override;
     void stop(Instant now) override;
     void over() override;

@@ -28,9 +28,13 @@ WorkerCore::WorkerCore(const Config& config, Handler& handler, std::span<Attempt
 
 // ---- sessions ------------------------------------------------------------------------------------------------------
 
-void WorkerCore::wake(Instant now) {
-    if (woke_at_ && now - *woke_at_ >= 2 * config_.heartbeat && session_ != 0) end_session(now);
-    woke_at_ = now;
+void WorkerCore::stood_still(Instant now) {
+    if (session_ == 0) return;
+    ++stood_;
+    in_doubt_ = !mutated(Mutant::standstill_forgotten);
+    heard_at_ = now;  // from here on a lease
+    heartbeat_at_ = now;
+    pause_ = first_pause(config_);
 }
 
 void WorkerCore::on_welcome(Instant now, const wire::Envelope& envelope, const wire::Welcome& welcome) {
@@ -64,6 +68,7 @@ void WorkerCore::end_session(Instant now) {
     token_round_.reset();
     recall_rounds_.clear();
     ending_ = false;
+    in_doubt_ = false;
     session_ = 0;
     ++hello_;
     hello_at_ = now;
@@ -137,6 +142,8 @@ void WorkerCore::receive_control(Instant now, std::string_view frame) {
         } else if (!mine()) {
             ++counts_.refused;
         } else if constexpr (std::is_same_v<R, wire::Ping>) {
+            if (in_doubt_ && record.stood != stood_) return;  // said before, to whom we were then
+            in_doubt_ = false;
             heard_at_ = now;
             ending_ = record.ending != 0;
             on_collector(record.collector);
@@ -404,7 +411,7 @@ void WorkerCore::show_life(Instant now, std::vector<Frame>& for_broker) {
     heartbeat_at_ = now + pause_;
     pause_ = std::min(2 * pause_, config_.heartbeat);
     told_slots_ = slots;
-    writer_.add(wire::Heartbeat{slots, credit_});
+    writer_.add(wire::Heartbeat{slots, credit_, stood_});
     for_broker.push_back(writer_.finish({wire::Kind::life, broker_, session_, 0, 0}));
 }
 

@@ -116,8 +116,10 @@ public:
     WorkerCore(const Config& config, Handler& handler, std::span<AttemptId> running = {});
 
     // ---- in
-    /// First thing in a turn, before anything is read: notices that the loop stood still.
-    void wake(Instant now);
+    /// The loop stood still for longer than a lease (common/clock.h), and the broker may have given the session up:
+    /// until it says otherwise nothing is started, what runs goes on, and what is to be reported is kept. First thing
+    /// in a turn, before anything is read.
+    void stood_still(Instant now);
     void receive_tasks(Instant now, std::string_view frame);
     void receive_control(Instant now, std::string_view frame);
     /// Takes the ends of work, fires timers, starts what is queued. After everything was read.
@@ -207,7 +209,8 @@ private:
     Duration pause_;                // before the next hello or heartbeat: short at first, the first may be lost
     std::uint32_t told_slots_ = 0;  // in the last heartbeat
     Instant heard_at_{};
-    std::optional<Instant> woke_at_;
+    std::uint64_t stood_ = 0;  // how often, in this life
+    bool in_doubt_ = false;    // it stood still, and does not know yet whether its session lives
 
     ByteStore payloads_;
     IntervalSet received_;

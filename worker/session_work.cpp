@@ -18,7 +18,7 @@ void WorkerCore::start_queued(Instant now) {
     // Over its budget for kept results a worker starts one piece of work at a time: what is kept may wait for just
     // that.
     const auto affordable = [&] { return !over_budget() || busy_slots() == 0; };
-    while (!queue_.empty() && !free_slots_.empty() && !leaving_ && affordable()) {
+    while (!queue_.empty() && !free_slots_.empty() && !leaving_ && !in_doubt_ && affordable()) {
         const bool untimed = untimed_ == queue_.size();
         const AttemptNumber number = pop_queued();
         HeldAttempt* attempt = held_.find(number);

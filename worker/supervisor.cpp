@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "common/clock.h"
+
 namespace curfew {
 namespace {
 
@@ -109,10 +111,21 @@ void Supervisor::run() {
     while (link_ || phase_ != Phase::idle) turn();
 }
 
+/// While something is due it looks each second whether it stood still, so that the deadline moves by that.
+Instant Supervisor::next_look() {
+    const Instant due = next_deadline();
+    if (due == kNever) {
+        standstill_.forget();
+        return kNever;
+    }
+    Clock::stand(standstill_.look(Clock::now()));
+    return std::min(due, Clock::now() + kLookEvery);
+}
+
 void Supervisor::turn() {
     std::array<pollfd, kItems> items = poll_items();
     timespec patience{};
-    const Instant due = next_deadline();
+    const Instant due = next_look();
     if (due != kNever) {
         const auto left = std::max(Duration::zero(), due - Clock::now());
         patience.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
@@ -120,6 +133,7 @@ void Supervisor::turn() {
     }
     if (::ppoll(items.data(), items.size(), due == kNever ? nullptr : &patience, nullptr) < 0) return;
 
+    if (due != kNever) Clock::stand(standstill_.look(Clock::now()));
     const Instant now = Clock::now();
     if (items[kIn].revents != 0) feed_input();
     if (items[kOut].revents != 0) (void)take_output();

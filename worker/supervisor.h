@@ -29,6 +29,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/vocabulary.h"
 #include "worker/process_tree.h"
 #include "worker/supervisor_link.h"
@@ -97,9 +98,12 @@ private:
         Duration pause{};  ///< between two passes of killing
     };
 
+    static constexpr Duration kLookEvery = std::chrono::seconds(1);
+
     void turn();
     [[nodiscard]] std::array<pollfd, kItems> poll_items() const;
     [[nodiscard]] Instant next_deadline() const;
+    [[nodiscard]] Instant next_look();
     void read_link();
     void abandon();
 
@@ -126,6 +130,7 @@ private:
     std::optional<Link> link_;  ///< none: the worker is gone
     Phase phase_ = Phase::idle;
     Run run_;
+    StandstillWatch standstill_{kLookEvery + std::chrono::milliseconds(250)};
     StderrDigest::Emit emit_;
 };
 

@@ -9,6 +9,8 @@
 #include <string>
 #include <system_error>
 
+#include "common/clock.h"
+
 namespace curfew {
 namespace {
 
@@ -25,7 +27,7 @@ WorkEnd call(const Function& function, const Job& job, Slot slot, const std::sto
     end.slot = slot;
     try {
         Message message{job.payload, job.task, job.seq, job.attempt, {}};
-        if (job.deadline_at != kNever) message.deadline_at = job.deadline_at;
+        if (job.deadline_at != kNever) message.deadline_at = Clock::of_system(job.deadline_at);
         Answer answer = function(message, stop);
         if (answer.kind == Answer::Kind::ok) {
             end.result = std::move(answer.text);

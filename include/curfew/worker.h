@@ -28,6 +28,7 @@ struct Message {
     std::string_view task;  ///< a stable name, `epoch-seq`: the same for each attempt of the task
     std::uint64_t seq = 0;
     std::uint32_t attempt = 1;  ///< 1 for the task's first attempt
+    /// As it stands at the start; it moves when the process stands still meanwhile. `stop` is what counts.
     std::optional<std::chrono::steady_clock::time_point> deadline_at;
 };
 

@@ -204,7 +204,6 @@ private:
     }
 
     void run_worker(Worker& worker) {
-        worker.core->wake(now_);
         for (const Frame& frame : worker.control) worker.core->receive_control(now_, frame);
         for (const Frame& frame : worker.tasks) worker.core->receive_tasks(now_, frame);
         worker.control.clear();

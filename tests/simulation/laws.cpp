@@ -53,8 +53,8 @@ bool World::check_timers() {
         broker_turns_ + std::max<std::uint64_t>(16 * check_every_, broker_->ledger().tasks_in_flight() / 4);
     broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
         if (task.state != TaskState::open || task.expired) return;
-        if (task.deadline_at <= now_) fail("a deadline was missed");
-        if (task.hedge_at <= now_ && broker_->hedging().has_token()) fail("a hedge that is due was not started");
+        if (task.deadline_at <= here(broker_process_)) fail("a deadline was missed");
+        if (task.hedge_at <= here(broker_process_) && broker_->hedging().has_token()) fail("a hedge that is due was not started");
     });
     return true;
 }
@@ -70,8 +70,8 @@ void World::check_losers() {
             if (!lost || attempt.state >= AttemptState::cancelling) return;
             const AttemptId id{session, number};
             const auto known = before.find(id);
-            at_large_[id] = known == before.end() ? now_ : known->second;
-            if (now_ > at_large_[id] + 2ms) fail("a loser was not called home");
+            at_large_[id] = known == before.end() ? here(broker_process_) : known->second;
+            if (here(broker_process_) > at_large_[id] + 2ms) fail("a loser was not called home");
         });
     });
 }
@@ -174,6 +174,8 @@ void World::check_end() {
     const Scenario& s = scenario_;
     const bool nothing_can_be_lost = s.drop + s.overtake + s.cut + s.pause + s.crash_worker + s.crash_broker == 0;
     if (nothing_can_be_lost && broker_->ledger().books().of(End::lost) > 0) fail("an attempt was lost without a fault");
+    const bool one_session = std::ranges::all_of(workers_, [](const auto& w) { return w->core->counts().sessions == 1; });
+    if (nothing_can_be_lost && s.crash_collector == 0 && !one_session) fail("a worker that was never gone was admitted again");
     if (judge_->decided() > 0) fail("the collector still holds decided tasks");
     for (const std::uint32_t count : outcomes_) {
         if (count == 0) return fail("a message has no outcome");

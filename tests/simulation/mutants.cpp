@@ -37,6 +37,7 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::returned_not_replaced, "returned_not_replaced"},
     {Mutant::standing_not_seen, "standing_not_seen"},
     {Mutant::reopened_and_started, "reopened_and_started"},
+    {Mutant::standstill_forgotten, "standstill_forgotten"},
     {Mutant::innocent_blamed, "innocent_blamed"},
 };
 

@@ -63,6 +63,18 @@ void shape_faults(Dice& dice, Scenario& s) {
     s.cancel = dice.chance(0.3) ? dice.upto(1) : 0;
 }
 
+/// The whole group stands still now and then, in half of these worlds without any other fault: then nothing is lost.
+void shape_standstill(Dice& dice, Scenario& s) {
+    s.stand = 1;
+    if (s.faults_last == 0s) {
+        s.faults_last = 10s;
+        s.between_faults = 500ms;
+    }
+    if (dice.chance(0.5)) return;
+    s.drop = s.overtake = 0;
+    s.crash_worker = s.crash_collector = s.crash_broker = s.pause = s.cut = 0;
+}
+
 }  // namespace
 
 Scenario scenario_of(std::uint64_t seed) {
@@ -83,6 +95,7 @@ Scenario scenario_of(std::uint64_t seed) {
     if (s.broker.deadline && dice.chance(0.1)) s.work.stuck = dice.upto(0.02);
     s.adapts = dice.chance(0.3);
     if (dice.chance(0.2)) s.late_tasks = dice.upto(0.3);
+    if (dice.chance(0.2)) shape_standstill(dice, s);
     return s;
 }
 

@@ -32,6 +32,7 @@ struct Scenario {
     Duration faults_last{};                 ///< after this the world is well
     Duration between_faults = kNeverFault;  ///< mean
     double crash_worker = 0, crash_collector = 0, crash_broker = 0, pause = 0, cut = 0, cancel = 0;  ///< weights
+    double stand = 0;  ///< the same: all processes stand still at once
 
     static constexpr Duration kNeverFault = std::chrono::hours(1000);
 };

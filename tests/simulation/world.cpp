@@ -178,7 +178,7 @@ void World::crash(Node node) {
         if (chance(0.5) && broker_process_.up) {  // launch saw it
             at(now_ + 1ms, [this, name = worker.name, pid = static_cast<std::uint32_t>(worker.incarnation)] {
                 if (!broker_process_.up) return;
-                broker_->worker_died(now_, name, pid);
+                broker_->worker_died(here(kBroker), name, pid);
                 wake(kBroker, now_);
             });
         }
@@ -218,6 +218,11 @@ void World::wake(Node node, Instant when) {
     });
 }
 
+void World::wake_by_its_clock(Node node, Instant when) {
+    const Duration stood = process(node).stood;
+    wake(node, when >= kNever - stood ? kNever : std::max(when + stood, now_ + 1us));
+}
+
 void World::run_process(Node node) {
     std::vector<Frame> inbox = std::exchange(process(node).inbox, {});
     if (node == kBroker) {
@@ -231,14 +236,15 @@ void World::run_process(Node node) {
 }
 
 void World::run_broker(std::vector<Frame> inbox) {
+    const Instant now = here(kBroker);
     std::vector<Dispatcher::OutFrame> frames;
-    for (const Frame& frame : inbox) broker_->receive(now_, frame.bytes);
-    broker_->flush_cancels(now_, frames);
+    for (const Frame& frame : inbox) broker_->receive(now, frame.bytes);
+    broker_->flush_cancels(now, frames);
     take_messages();
-    broker_->turn(now_);
+    broker_->turn(now);
     const bool looked = check_timers();  // before new messages bring tokens for hedges that wait
     take_messages();
-    broker_->flush(now_, frames);
+    broker_->flush(now, frames);
     for (const auto& change : broker_->take_link_changes()) {
         if (!change.open) continue;  // frames that were handed over still arrive
         for (Node node = kFirstWorker; node < kFirstWorker + workers_.size(); ++node) {
@@ -256,7 +262,7 @@ void World::run_broker(std::vector<Frame> inbox) {
     if (looked) check_losers();
     check_standing();
     check_cancelled();
-    wake(kBroker, std::max(broker_->next_deadline(), now_ + 1us));
+    wake_by_its_clock(kBroker, broker_->next_deadline());
     if (broker_->wants_message() && !to_hand_over_.empty()) wake(kBroker, std::max(next_message_at_, now_ + 1us));
 }
 
@@ -264,7 +270,7 @@ void World::take_messages() {
     while (!to_hand_over_.empty() && next_message_at_ <= now_ && broker_->wants_message()) {
         const std::uint32_t message = to_hand_over_.back();
         to_hand_over_.pop_back();
-        const Seq seq = broker_->accept(now_, "message " + std::to_string(message));
+        const Seq seq = broker_->accept(here(kBroker), "message " + std::to_string(message));
         handed_over_[seq] = message;
         next_message_at_ = now_ + exponential(scenario_.between_messages);
     }
@@ -272,13 +278,13 @@ void World::take_messages() {
 
 void World::run_collector(std::vector<Frame> inbox) {
     const std::uint64_t syncs = judge_->syncs();
-    for (const Frame& frame : inbox) judge_->receive(now_, frame.bytes);
+    for (const Frame& frame : inbox) judge_->receive(here(kCollector), frame.bytes);
     if (syncs > 0) resyncs_ += judge_->syncs() - syncs;  // the pair has begun anew: as after a crash
     write_outcomes();
     std::vector<curfew::Frame> frames;
-    judge_->flush(now_, frames);
+    judge_->flush(here(kCollector), frames);
     for (const curfew::Frame& frame : frames) send(kCollector, kBroker, Road::events, frame);
-    wake(kCollector, std::max(judge_->next_deadline(), now_ + 1us));
+    wake_by_its_clock(kCollector, judge_->next_deadline());
 }
 
 void World::write_outcomes() {
@@ -355,27 +361,29 @@ void World::note_returns(WorkerProcess& worker, std::string_view frame) {
 }
 
 void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbox) {
-    worker.core->wake(now_);
+    const Instant now = here(worker);
+    const Duration gap = worker.stood - std::exchange(worker.told, worker.stood);
+    if (gap >= 2s) worker.core->stood_still(now);
     for (const Frame& frame : inbox) {
         if (frame.road != Road::control) continue;
         note_cancels(worker, frame);
-        worker.core->receive_control(now_, frame.bytes);
+        worker.core->receive_control(now, frame.bytes);
     }
     std::vector<curfew::Frame> for_collector, for_broker;
     if (worker.core->has_ends()) {
-        worker.core->turn(now_);
-        worker.core->flush(now_, for_collector, for_broker);
+        worker.core->turn(now);
+        worker.core->flush(now, for_collector, for_broker);
     }
     for (const Frame& frame : inbox) {
-        if (frame.road == Road::tasks) worker.core->receive_tasks(now_, frame.bytes);
+        if (frame.road == Road::tasks) worker.core->receive_tasks(now, frame.bytes);
     }
-    worker.core->turn(now_);
-    worker.core->flush(now_, for_collector, for_broker);
+    worker.core->turn(now);
+    worker.core->flush(now, for_collector, for_broker);
     for (const curfew::Frame& frame : for_collector) note_returns(worker, frame);
     for (const curfew::Frame& frame : for_collector) send(node, kCollector, Road::results, frame);
     for (const curfew::Frame& frame : for_broker) send(node, kBroker, Road::events, frame);
     if (worker.handler->broken() != nullptr) fail(worker.handler->broken());
-    wake(node, std::max(worker.core->next_deadline(), now_ + 1us));
+    wake_by_its_clock(node, worker.core->next_deadline());
 }
 
 // ---- channels ------------------------------------------------------------------------------------------------------
@@ -429,9 +437,18 @@ void World::plan_fault() {
     });
 }
 
+void World::pause(Node node, Duration length) {
+    constexpr Duration kCounted = 250ms;  // a quarter of a heartbeat: what a loop takes for the length of its turn
+    Process& paused = process(node);
+    if (now_ >= paused.paused_until) paused.stood_at = here(paused);
+    paused.paused_until = std::max(paused.paused_until, std::min(now_ + length, well_at_));
+    paused.stood = std::max(paused.stood, paused.paused_until - paused.stood_at - kCounted);
+    disturb(paused.paused_until - now_);
+}
+
 void World::strike() {
     const Scenario& s = scenario_;
-    const double all = s.crash_worker + s.crash_collector + s.crash_broker + s.pause + s.cut + s.cancel;
+    const double all = s.crash_worker + s.crash_collector + s.crash_broker + s.pause + s.cut + s.cancel + s.stand;
     if (all <= 0) return;
     double dice = std::uniform_real_distribution<>(0, all)(random_);
     const Node nodes = kFirstWorker + workers_.size();
@@ -442,10 +459,13 @@ void World::strike() {
     if ((dice -= s.crash_broker) < 0) return crash(kBroker);
     if ((dice -= s.pause) < 0) {
         const Duration length = chance(0.5) ? exponential(100ms) : exponential(4s);
-        Instant& until = process(any).paused_until;
-        until = std::max(until, std::min(now_ + length, well_at_));
-        disturb();
+        pause(any, length);
         return tell(any, "is paused");
+    }
+    if ((dice -= s.stand) < 0) {
+        const Duration length = exponential(4s);
+        for (Node node = 0; node < nodes; ++node) pause(node, length);
+        return tell(kBroker, "and all others stand still");
     }
     if ((dice -= s.cut) < 0) {
         const Node other = std::uniform_int_distribution<Node>(0, nodes - 1)(random_);
@@ -457,7 +477,7 @@ void World::strike() {
         const std::vector<Seq> seqs = broker_->ledger().tasks().sorted_keys();
         const Seq seq = seqs[std::uniform_int_distribution<std::size_t>(0, seqs.size() - 1)(random_)];
         const std::uint32_t started = broker_->ledger().task(seq)->started;
-        if (broker_->cancel_task(now_, seq)) cancelled_.emplace(seq, started);
+        if (broker_->cancel_task(here(kBroker), seq)) cancelled_.emplace(seq, started);
         wake(kBroker, now_);
     }
 }

@@ -51,6 +51,9 @@ private:
         std::vector<Frame> inbox;
         bool up = true;
         Instant paused_until{};
+        Instant stood_at{};  // its own time while it is paused
+        Duration stood{};    // how much later it is in the world than by its own clock, when it runs again
+        Duration told{};     // of that, what its core knows of
         Instant wake_at = kNever;  // the wake that counts; others in the queue are old
         Incarnation incarnation = 0;
     };
@@ -73,6 +76,12 @@ private:
     bool chance(double share);
     Duration exponential(Duration mean);
     bool well() const { return now_ >= well_at_; }
+    /// The time by the clock of a process, which stands while the process does (common/clock.h).
+    Instant here(Node node) { return here(process(node)); }
+    Instant here(const Process& process) const {
+        return now_ < process.paused_until ? process.stood_at : now_ - process.stood;
+    }
+    void pause(Node node, Duration length);
 
     // Processes.
     Process& process(Node node);
@@ -83,6 +92,7 @@ private:
     Incarnation new_incarnation();
     void note_death(const WorkerProcess& worker);
     void wake(Node node, Instant when);
+    void wake_by_its_clock(Node node, Instant when);
     void run_process(Node node);
     void run_broker(std::vector<Frame> inbox);
     void run_collector(std::vector<Frame> inbox);

@@ -17,7 +17,7 @@ void each_sample(Check&& check) {
     check(SharedTasks{{{1, 2, 1}, {3, 4, 2}}, 5, 2, -1, 7, "i"}, "9710929301020193030402" "0502ff07c40169");
     check(Token{7}, "920207");
     check(Welcome{1, 2, 3, 4}, "950301020304");
-    check(Ping{9, 1}, "93040901");
+    check(Ping{9, 1, 2}, "9404090102");
     check(Cancel{CancelReason::deadline, two}, "9305029401020909");
     check(Confirm{two}, "92069401020909");
     check(Resend{two}, "92079401020909");
@@ -25,7 +25,7 @@ void each_sample(Check&& check) {
     check(Gone{}, "9108");
     check(Hello{1, 2, "name", "pool", 3, 4, 5, "t", "c", 1, 6},
           "9c0a0102c4046e616d65c404706f6f6c030405c40174c401630106");
-    check(Heartbeat{3, 4}, "930b0304");
+    check(Heartbeat{3, 4, 5}, "940b030405");
     check(Report{1, 2, ReportKind::failed, 3, 4, 5, std::nullopt, "why", "res"},
           "9a0c010203030405c0c403776879c403726573");
     check(TokenReport{1, 2, two, {{1, 1}}, {{2, 2}}, {}, {{9, 9}}}, "980d0102940102090992010192020290920909");

@@ -107,7 +107,6 @@ public:
         const Duration step = config_.heartbeat / 2;
         for (Duration left = duration; left > Duration::zero(); left -= step) {
             now += std::min(left, step);
-            worker.wake(now);
             ping();
             turn();
         }

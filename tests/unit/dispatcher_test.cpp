@@ -357,6 +357,18 @@ TEST(Dispatcher, ARejectedAttemptSettlesItsTaskAtOnce) {
     EXPECT_EQ(bench.broker.counts().surprises, 0U);
 }
 
+TEST(Dispatcher, WhatExpiresByTheClockOfItsWorkerIsNotTriedAgain) {
+    support::BrokerBench::Config config;
+    config.fanout = 1;
+    Bench bench(config);
+    const Seq seq = bench.start();
+    bench.say_ended(bench.tasks.at(0).id, End::expired);
+    bench.turn();
+    EXPECT_TRUE(bench.tasks.empty());
+    EXPECT_EQ(bench.control.only<wire::Verdict>().outcome, Outcome::expired);
+    EXPECT_TRUE(bench.in_flight(seq)) << "until it is decided";
+}
+
 // ---- a person ------------------------------------------------------------------------------------------------------
 
 TEST(Dispatcher, APersonsCancelIsAVerdictAndTheTaskSettlesCancelled) {

@@ -329,6 +329,16 @@ TEST(DispatcherWorkers, AWorkerIsSilentAfterThreeHeartbeatsAndNotBefore) {
     EXPECT_EQ(bench.control.only<wire::SessionGone>().session, 1U);
 }
 
+TEST(DispatcherWorkers, AWorkerThatStoodStillHearsAtOnceThatItIsStillIn) {
+    Bench bench;
+    const Session session = bench.add_worker("w1");
+    bench.broker.receive(bench.now, support::frame_of({wire::Kind::life, 1, session, 0, 0}, wire::Heartbeat{1, 4, 7}));
+    bench.turn();
+    EXPECT_EQ(bench.to_session[session].only<wire::Ping>().stood, 7U);
+    bench.pass(500ms);
+    EXPECT_EQ(bench.to_session[session].all<wire::Ping>().back().stood, 0U) << "its last heartbeat said so";
+}
+
 TEST(DispatcherWorkers, PingsGoTwiceAHeartbeat) {
     Bench bench;
     bench.add_worker("w");

@@ -6,6 +6,7 @@
 #include <latch>
 #include <stdexcept>
 
+#include "common/clock.h"
 #include "tests/support/frames.h"
 #include "worker/simple_handlers.h"
 #include "worker/thread_handler.h"

@@ -1,4 +1,5 @@
 // A turn reads a socket to empty, but not for ever.
+#include "common/clock.h"
 #include "common/reading.h"
 
 #include <gtest/gtest.h>

@@ -20,7 +20,6 @@ public:
             task(++number_);
             turn();
             now += each;
-            worker.wake(now);
             ping();
             handler.end(0, Finish::ok);
             handler.end(1, Finish::ok);

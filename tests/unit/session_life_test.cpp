@@ -113,17 +113,67 @@ TEST(SessionLife, PingsKeepASessionAlive) {
     EXPECT_EQ(bench.worker.session(), 1U);
 }
 
-TEST(SessionLife, Rule3ALoopThatStoodStillEndsTheSessionBeforeAnythingIsRead) {
-    WorkerBench bench;
-    bench.task(1);
-    bench.turn();
-    bench.worker.wake(bench.now);
-    bench.now += 2s;
-    bench.worker.wake(bench.now);
+/// One attempt runs, one is queued, and the loop has stood still.
+struct StoodStill : WorkerBench {
+    StoodStill() {
+        task(1);
+        task(2);
+        turn();
+        worker.stood_still(now);
+    }
+    void ping_that_says(std::uint64_t stood) { control(wire::Ping{collector, 0, stood}); }
+    [[nodiscard]] std::size_t started() const { return handler.started.size(); }
+};
+
+TEST(SessionLife, AfterAStandstillNothingIsStartedBeforeTheBrokerSaysThatTheSessionLives) {
+    StoodStill bench;
     bench.ping();  // was in the socket
+    bench.end(0, Finish::ok, "answer");
+    EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().stood, 1U);
+    EXPECT_EQ(bench.report().kind, ReportKind::ok) << "what ran goes on";
+    EXPECT_EQ(bench.started(), 1U);
+    bench.ping_that_says(1);
+    bench.turn();
+    EXPECT_EQ(bench.started(), 2U);
+    EXPECT_EQ(bench.worker.session(), 1U);
+}
+
+TEST(SessionLife, AfterAStandstillGoneEndsTheSession) {
+    StoodStill bench;
+    bench.control(wire::Gone{});
     EXPECT_EQ(bench.worker.session(), 0U);
     EXPECT_EQ(bench.handler.stopped, Slots{0});
-    bench.worker.wake(bench.now + 2s - 1ns);
+}
+
+TEST(SessionLife, AfterAStandstillALeaseWithoutAWordEndsTheSession) {
+    StoodStill bench;
+    bench.now += 1s;
+    bench.ping();
+    bench.turn();
+    bench.now += 1s - 1ns;
+    bench.turn();
+    EXPECT_EQ(bench.worker.session(), 1U);
+    bench.now += 1ns;
+    bench.turn();
+    EXPECT_EQ(bench.worker.session(), 0U);
+    bench.worker.stood_still(bench.now);  // between two sessions: there is nothing to doubt
+    bench.meet_broker(1, 2);
+    bench.task(1);
+    bench.end(0, Finish::stopped);
+    EXPECT_EQ(bench.started(), 2U);
+}
+
+TEST(SessionLife, OnlyTheAnswerToTheLastStandstillCounts) {
+    StoodStill bench;
+    bench.worker.stood_still(bench.now);
+    bench.end(0, Finish::ok, "answer");
+    EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().stood, 2U);
+    bench.ping_that_says(1);
+    bench.turn();
+    EXPECT_EQ(bench.started(), 1U);
+    bench.ping_that_says(2);
+    bench.turn();
+    EXPECT_EQ(bench.started(), 2U);
 }
 
 TEST(SessionLife, Rule3AWorkerThatIsToldGoneDropsWhatItHasToSay) {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/clock.h"
 #include "tests/support/temp_dir.h"
 
 namespace curfew {

@@ -1,4 +1,5 @@
 // The line source: what counts as a message, what is refused, and that it never waits for more.
+#include "common/clock.h"
 #include "broker/source.h"
 
 #include <gtest/gtest.h>
