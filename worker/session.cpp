@@ -415,11 +415,11 @@ void WorkerCore::show_life(Instant now, std::vector<Frame>& for_broker) {
     for_broker.push_back(writer_.finish({wire::Kind::life, broker_, session_, 0, 0}));
 }
 
-/// Slots that do work of this session, or would start it now: none while it leaves. Those whose work is still being
-/// stopped for an older session would not, and over its budget of kept results a worker starts one piece of work at a
-/// time.
+/// Slots that do work of this session, or would start it now: none while the worker leaves, or does not know whether
+/// its session lives. Those whose work is still being stopped for an older session would not, and over its budget of
+/// kept results a worker starts one piece of work at a time.
 std::uint32_t WorkerCore::usable_slots() const {
-    if (leaving_) return 0;
+    if (leaving_ || in_doubt_) return 0;
     if (handler_.immediate()) return slot_count();
     std::uint32_t usable = 0, mine = 0;
     for (const SlotState& slot : slots_) {

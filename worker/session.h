@@ -146,6 +146,8 @@ public:
     [[nodiscard]] Incarnation broker() const { return broker_; }
     [[nodiscard]] const DenseTable<HeldAttempt>& held() const { return held_; }
     [[nodiscard]] const std::vector<SlotState>& slots() const { return slots_; }
+    /// It stood still, and does not know yet whether its session lives.
+    [[nodiscard]] bool in_doubt() const { return in_doubt_; }
     [[nodiscard]] std::size_t busy_slots() const { return slots_.size() - free_slots_.size(); }
     [[nodiscard]] const Counts& counts() const { return counts_; }
     [[nodiscard]] const Config& config() const { return config_; }

@@ -89,6 +89,7 @@ public:
         called_home_.insert({epoch, id});
     }
 
+    [[nodiscard]] std::size_t started() const { return started_.size(); }
     [[nodiscard]] std::size_t running() const { return running_.size(); }
     [[nodiscard]] const char* broken() const { return broken_; }
 

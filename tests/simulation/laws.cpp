@@ -54,7 +54,8 @@ bool World::check_timers() {
     broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
         if (task.state != TaskState::open || task.expired) return;
         if (task.deadline_at <= here(broker_process_)) fail("a deadline was missed");
-        if (task.hedge_at <= here(broker_process_) && broker_->hedging().has_token()) fail("a hedge that is due was not started");
+        if (task.hedge_at <= here(broker_process_) && broker_->hedging().has_token())
+            fail("a hedge that is due was not started");
     });
     return true;
 }
@@ -84,7 +85,7 @@ bool World::has_free_slot_for(const Task& task) const {
         const WorkerCore& core = *worker->core;
         const WorkerSession* session =
             core.broker() == broker_process_.incarnation ? broker_->roster().find(core.session()) : nullptr;
-        if (session == nullptr) return false;
+        if (session == nullptr || core.in_doubt()) return false;
         const bool free = session->has_free_slot() && core.busy_slots() < core.slots().size();
         if (!free && !session->moves()) return false;  // quick work that moves is as good
         return std::ranges::none_of(task.alive, [&](AttemptId id) { return id.session == session->session; });
@@ -113,7 +114,7 @@ void World::check_standing() {
     for (const auto& worker : workers_) {
         if (!worker->up || worker->paused_until > now_ || worker->core->held().empty()) continue;
         const WorkerCore& core = *worker->core;
-        if (core.broker() != broker_process_.incarnation) continue;
+        if (core.broker() != broker_process_.incarnation || core.in_doubt()) continue;
         const WorkerSession* session = broker_->roster().find(core.session());
         if (session == nullptr || session->state != SessionState::ready) continue;
         std::uint64_t ends = 0;
@@ -159,6 +160,20 @@ void World::check_lease(WorkerProcess& worker) {
     }
 }
 
+void World::note_given_up() {
+    for (const auto& [session, node] : links_) {
+        const WorkerSession* known = broker_->roster().find(session);
+        if (known == nullptr || known->state >= SessionState::leaving) given_up_.try_emplace(session, now_);
+    }
+}
+
+/// For longer than the lease and what a late ping may add to it, also by a worker that has stood still.
+bool World::was_given_up(const WorkerProcess& worker) const {
+    if (worker.core->broker() != broker_process_.incarnation) return false;
+    const auto at = given_up_.find(worker.core->session());
+    return at != given_up_.end() && now_ - at->second > 2500ms + 3000 * scenario_.latency;
+}
+
 bool World::drained() const {
     if (!well() || !to_hand_over_.empty() || broker_ == nullptr || judge_ == nullptr) return false;
     if (broker_->ledger().tasks_in_flight() > 0 || broker_->ledger().attempts_in_flight() > 0) return false;
@@ -174,8 +189,10 @@ void World::check_end() {
     const Scenario& s = scenario_;
     const bool nothing_can_be_lost = s.drop + s.overtake + s.cut + s.pause + s.crash_worker + s.crash_broker == 0;
     if (nothing_can_be_lost && broker_->ledger().books().of(End::lost) > 0) fail("an attempt was lost without a fault");
-    const bool one_session = std::ranges::all_of(workers_, [](const auto& w) { return w->core->counts().sessions == 1; });
-    if (nothing_can_be_lost && s.crash_collector == 0 && !one_session) fail("a worker that was never gone was admitted again");
+    const bool one_session =
+        std::ranges::all_of(workers_, [](const auto& w) { return w->core->counts().sessions == 1; });
+    if (nothing_can_be_lost && s.crash_collector == 0 && !one_session)
+        fail("a worker that was never gone was admitted again");
     if (judge_->decided() > 0) fail("the collector still holds decided tasks");
     for (const std::uint32_t count : outcomes_) {
         if (count == 0) return fail("a message has no outcome");

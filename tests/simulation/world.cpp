@@ -115,6 +115,7 @@ void World::start_broker() {
     config.what_ran = [this](const std::string&, Incarnation worker) { return std::optional(ran_[worker]); };
     broker_ = std::make_unique<Dispatcher>(config);
     links_.clear();
+    given_up_.clear();
     tell(kBroker, "starts");
     wake(kBroker, now_);
 }
@@ -262,6 +263,7 @@ void World::run_broker(std::vector<Frame> inbox) {
     if (looked) check_losers();
     check_standing();
     check_cancelled();
+    note_given_up();
     wake_by_its_clock(kBroker, broker_->next_deadline());
     if (broker_->wants_message() && !to_hand_over_.empty()) wake(kBroker, std::max(next_message_at_, now_ + 1us));
 }
@@ -377,7 +379,10 @@ void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbo
     for (const Frame& frame : inbox) {
         if (frame.road == Road::tasks) worker.core->receive_tasks(now, frame.bytes);
     }
+    const std::size_t started = worker.handler->started();
     worker.core->turn(now);
+    if (worker.handler->started() > started && was_given_up(worker))
+        fail("work was started for a session that had been given up for longer than a lease");
     worker.core->flush(now, for_collector, for_broker);
     for (const curfew::Frame& frame : for_collector) note_returns(worker, frame);
     for (const curfew::Frame& frame : for_collector) send(node, kCollector, Road::results, frame);

@@ -51,9 +51,9 @@ private:
         std::vector<Frame> inbox;
         bool up = true;
         Instant paused_until{};
-        Instant stood_at{};  // its own time while it is paused
-        Duration stood{};    // how much later it is in the world than by its own clock, when it runs again
-        Duration told{};     // of that, what its core knows of
+        Instant stood_at{};        // its own time while it is paused
+        Duration stood{};          // how much later it is in the world than by its own clock, when it runs again
+        Duration told{};           // of that, what its core knows of
         Instant wake_at = kNever;  // the wake that counts; others in the queue are old
         Incarnation incarnation = 0;
     };
@@ -118,6 +118,8 @@ private:
     void check_losers();
     void check_standing();
     void check_cancelled();
+    void note_given_up();
+    [[nodiscard]] bool was_given_up(const WorkerProcess& worker) const;
     [[nodiscard]] bool has_free_slot_for(const Task& task) const;
     void disturb(Duration mended_within = {}) { calm_since_ = std::max(calm_since_, now_ + mended_within); }
     void check_lease(WorkerProcess& worker);
@@ -152,6 +154,7 @@ private:
     std::unique_ptr<Dispatcher> broker_;
     std::unique_ptr<Judge> judge_;
     std::map<Session, Node> links_;
+    std::map<Session, Instant> given_up_;  // when the broker gave a session up
     Incarnation next_incarnation_ = 1'000'000'000;
     Incarnation set_back_ = 1'000'000'000;  // incarnations of those whose clock was set back
     std::uint64_t broker_crashes_ = 0, collector_crashes_ = 0, resyncs_ = 0, lossy_sessions_ = 0;

@@ -2,8 +2,8 @@
 // of work if its environment says so, and after an end there must be none.
 //
 // Each test has sequence numbers of its own and waits for conditions, with a deadline, never for time to pass.
-#include "common/clock.h"
 #include "worker/exec_handler.h"
+#include "common/clock.h"
 
 #include <dirent.h>
 #include <gtest/gtest.h>

@@ -130,11 +130,13 @@ TEST(SessionLife, AfterAStandstillNothingIsStartedBeforeTheBrokerSaysThatTheSess
     bench.ping();  // was in the socket
     bench.end(0, Finish::ok, "answer");
     EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().stood, 1U);
+    EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().slots, 0U) << "and nothing is to be sent here";
     EXPECT_EQ(bench.report().kind, ReportKind::ok) << "what ran goes on";
     EXPECT_EQ(bench.started(), 1U);
     bench.ping_that_says(1);
     bench.turn();
     EXPECT_EQ(bench.started(), 2U);
+    EXPECT_EQ(bench.sent_to_broker.only<wire::Heartbeat>().slots, 1U);
     EXPECT_EQ(bench.worker.session(), 1U);
 }
 

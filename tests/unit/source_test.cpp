@@ -1,6 +1,6 @@
 // The line source: what counts as a message, what is refused, and that it never waits for more.
-#include "common/clock.h"
 #include "broker/source.h"
+#include "common/clock.h"
 
 #include <gtest/gtest.h>
 
