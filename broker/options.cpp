@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cstring>
 #include <random>
 #include <stdexcept>
+#include <utility>
 
 namespace curfew {
 namespace {
@@ -31,11 +33,25 @@ Take take_hedge(const std::string& text, Hedging::Config& hedging) {
     return std::nullopt;
 }
 
+/// What is written to the file that is read would be read: that never ends. Launch looks at more than a process can
+/// see.
+void refuse_own_output(int source) {
+    struct stat read {
+    }, written{};
+    if (fstat(source, &read) != 0 || !S_ISREG(read.st_mode)) return;
+    for (const auto& [descriptor, name] : {std::pair(STDOUT_FILENO, "stdout"), std::pair(STDERR_FILENO, "stderr")}) {
+        if (fstat(descriptor, &written) == 0 && written.st_dev == read.st_dev && written.st_ino == read.st_ino)
+            throw std::invalid_argument(
+                fmt::format("--source: this is the file of {} too, so it would never end", name));
+    }
+}
+
 }  // namespace
 
 BrokerOptions::BrokerOptions(Options& options) {
     options.text("--source", source_,
-                 "Where messages come from: stdin, file:PATH, or zmq:ENDPOINT (a PULL, one message a frame)");
+                 "Where messages come from: stdin, file:PATH, or zmq:ENDPOINT (a PULL that binds; producers connect a "
+                 "PUSH, one message a frame)");
     options.flag("--null", null_, "Messages of stdin and file: end with NUL, not with a newline");
     options.size("--max-message", max_message_, 1, wire::kPayloadBytes, "Longer messages are refused and counted");
     options.count("--fanout", fanout_, 1, 1000, "Most attempts of one task alive together");
@@ -113,19 +129,24 @@ int BrokerOptions::frames_that_wait() const {
 
 std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     const char separator = null_ ? '\0' : '\n';
-    if (source_ == "stdin") return std::make_unique<LineSource>(dup(STDIN_FILENO), separator, max_message_);
+    if (source_ == "stdin") {
+        refuse_own_output(STDIN_FILENO);
+        return std::make_unique<LineSource>(dup(STDIN_FILENO), separator, max_message_);
+    }
     if (source_.starts_with("file:")) {
         const std::string path = source_.substr(5);
         const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
         if (descriptor < 0)
             throw std::invalid_argument(fmt::format("--source: cannot read '{}': {}", path, std::strerror(errno)));
+        refuse_own_output(descriptor);
         return std::make_unique<LineSource>(descriptor, separator, max_message_);
     }
     if (source_.starts_with("zmq:")) {
         // The one PULL that pushes back: producers are not under credit.
-        return std::make_unique<ZmqSource>(daemon.bind(zmq::socket_type::pull, source_.substr(4), "ingest",
-                                                       {.receive = frames_that_wait()}, Reach::this_machine),
-                                           max_message_);
+        Socket socket = daemon.bind(zmq::socket_type::pull, source_.substr(4), "ingest",
+                                    {.receive = frames_that_wait()}, Reach::this_machine);
+        log::info("source_binds endpoint={} producers=\"PUSH sockets that connect there\"", socket.endpoint());
+        return std::make_unique<ZmqSource>(std::move(socket), max_message_);
     }
     throw std::invalid_argument(fmt::format("--source: '{}' is not stdin, file:PATH or zmq:ENDPOINT", source_));
 }

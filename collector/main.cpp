@@ -3,9 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "collector/server.h"
+#include "collector/zmq_sink.h"
 #include "common/daemon.h"
 
 namespace {
@@ -17,12 +19,17 @@ struct Flags {
     explicit Flags(curfew::Options& options) {
         options.text("--results", config.results, "Endpoint to bind for reports");
         options.text("--broker", config.broker, "The broker's endpoint for events");
-        options.text("--sink", sink,
-                     "Where outcomes go: stdout, file:PATH (appended to), or zmq:ENDPOINT (a PUSH, one a frame)");
+        options.text(
+            "--sink", sink,
+            "Where outcomes go: stdout, file:PATH (never emptied, appended to; a FIFO is written when somebody "
+            "reads it), or zmq:ENDPOINT (a PUSH that connects to the PULL of a reader who binds; one a frame). "
+            "zmq: promises that an outcome was handed over while a reader was connected, no more: if the "
+            "reader goes, or has not taken all at the end, it is said how many may not have arrived (exit 74)");
         options.choice("--format", format, {"raw", "json"},
                        "raw: results, a line each; json: all outcomes, a line each");
         options.text("--dead-letters", dead_letters,
-                     "file:PATH: tasks that did not complete go there, as JSON lines, and not to the sink");
+                     "file:PATH (appended to): tasks that did not complete go there, as JSON lines, and not to the "
+                     "sink");
         options.flag("--keep-order", config.keep_order, "Write in the order of acceptance");
         options.duration("--heartbeat", config.heartbeat, std::chrono::milliseconds(50), std::chrono::minutes(1),
                          "As the broker's");
@@ -40,7 +47,9 @@ struct Flags {
             curfew::DescriptorSink::Place{.descriptor = curfew::open_sink_file(path),
                                           .name = path,
                                           .mark = mark_of(daemon, which),
-                                          .without_word = daemon.run_dir().crashed_before() ? cut : newline},
+                                          .without_word = curfew::is_open_already(path)       ? leave
+                                                          : daemon.run_dir().crashed_before() ? cut
+                                                                                              : newline},
             format);
     }
 
@@ -79,9 +88,16 @@ struct Flags {
         if (sink == "stdout") return open_stdout(daemon, as);
         if (sink.starts_with("file:")) return open_file(daemon, sink.substr(5), "sink", as);
         if (sink.starts_with("zmq:")) {
-            const Socket::Marks marks{.send = 1000, .linger = daemon.grace()};
-            return std::make_unique<ZmqSink>(
-                daemon.connect_to_peer(zmq::socket_type::push, sink.substr(4), marks, Reach::this_machine), as);
+            const Socket::Marks marks{.send = ZmqSink::kSendMark, .linger = Duration::zero(), .immediate = true};
+            auto watch = std::make_unique<PeerWatch>();
+            Socket socket = daemon.connect_outside(zmq::socket_type::push, sink.substr(4), marks, *watch);
+            if (daemon.run_dir().crashed_before()) {
+                log::warn(
+                    "sink_after_crash sink={} reason=\"up to {} outcomes that the life before had handed to ZeroMQ "
+                    "may not have arrived, and are not sent again\"",
+                    log::quoted(sink), ZmqSink::kSendMark);
+            }
+            return std::make_unique<ZmqSink>(std::move(watch), std::move(socket), as);
         }
         throw std::invalid_argument(fmt::format("--sink: '{}' is not stdout, file:PATH or zmq:ENDPOINT", sink));
     }
@@ -94,6 +110,7 @@ int main(int argc, char** argv) {
                           "Decides each task by its first acceptable report and writes the outcomes to a sink.");
     Flags flags(daemon.options());
     return daemon.run(argc, argv, [&] {
+        flags.config.grace = std::max<curfew::Duration>(daemon.grace(), std::chrono::milliseconds(100));
         flags.config.says_failures = flags.format == "raw" && flags.dead_letters.empty();
         return std::make_unique<curfew::CollectorServer>(daemon, flags.config, flags.open_sink(daemon),
                                                          flags.open_dead_letters(daemon));

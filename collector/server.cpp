@@ -28,12 +28,26 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
               Outbox::kRepeated) {}
 
 void CollectorServer::wait_for(Poller& poller) {
-    poller.add(results_);
+    if (!closing_) poller.add(results_);
     sink_->wait_for(poller);
     if (dead_letters_) dead_letters_->wait_for(poller);
 }
 
 Instant CollectorServer::turn(Instant now) {
+    if (!closing_) judge(now);
+    // What has been decided is still written, and the broker, if there is one, is told, within grace.
+    closing_ = closing_ || (stopping_ && has_said_all());
+    if (closing_) {
+        const bool dead_closed = !dead_letters_ || dead_letters_->close(now, stop_by_);
+        closed_ = sink_->close(now, stop_by_) && dead_closed;
+    }
+    Instant next = sink_->next_deadline();
+    if (dead_letters_) next = std::min(next, dead_letters_->next_deadline());
+    return closing_ ? next : std::min({next, judge_.next_deadline(), broker_.next_deadline(now)});
+}
+
+/// Reads, writes, tells the broker.
+void CollectorServer::judge(Instant now) {
     const Incarnation before = judge_.incarnation();
     read_for_a_turn(results_, [&](std::string_view frame) { judge_.receive(now, frame); });
     if (judge_.incarnation() != before) {
@@ -49,9 +63,6 @@ Instant CollectorServer::turn(Instant now) {
     broker_.flush();
     for (Frame& news : frames_) broker_.send(std::move(news));
     frames_.clear();
-    Instant next = std::min({judge_.next_deadline(), sink_->next_deadline(), broker_.next_deadline(now)});
-    if (dead_letters_) next = std::min(next, dead_letters_->next_deadline());
-    return next;
 }
 
 void CollectorServer::forget_waiting() {
@@ -77,15 +88,36 @@ void CollectorServer::say_failure(const OutcomeRecord& outcome) const {
               outcome.attempts, log::quoted(outcome.error));
 }
 
-void CollectorServer::stop(Instant) {
+void CollectorServer::stop(Instant now) {
     stopping_ = true;
+    stop_by_ = now + config_.grace;
+}
+
+std::size_t CollectorServer::waiting() const {
+    return sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0);
+}
+
+bool CollectorServer::has_said_all() const {
+    return waiting() == 0 && (over_ || judge_.unacknowledged() == 0);
 }
 
 std::optional<int> CollectorServer::finished() const {
-    // What has been decided is still written, and the broker, if there is one, is told, within grace.
-    const std::size_t waiting = sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0);
-    if (!stopping_ || waiting > 0 || (!over_ && judge_.unacknowledged() > 0)) return std::nullopt;
-    return kExitOk;
+    return closed_ ? std::optional<int>(kExitOk) : std::nullopt;
+}
+
+/// What still waits has not settled, and stands in the books; what a sink was given has.
+int CollectorServer::unfinished() const {
+    const std::uint64_t count = sink_->uncertain() + (dead_letters_ ? dead_letters_->uncertain() : 0);
+    if (count == 0) return kExitOk;
+    log::error("sink_unfinished reason=\"the end came before all was read: up to {} outcomes may not have arrived\"",
+               count);
+    return kExitIo;
+}
+
+std::string CollectorServer::sinks_wait_for() const {
+    std::string_view what = sink_->waits_for();
+    if (what.empty() && dead_letters_) what = dead_letters_->waits_for();
+    return what.empty() ? "null" : fmt::format(R"("{}")", what);
 }
 
 std::string CollectorServer::stats_members(Instant) const {
@@ -95,13 +127,13 @@ std::string CollectorServer::stats_members(Instant) const {
     return fmt::format(
         R"("settled":{{"completed":{},"failed":{},"expired":{},"cancelled":{}}},"ends":{{"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{}}},)"
         R"("reports":{},"duplicates":{},"refused_frames":{},"malformed_frames":{},"decided":{},"sink_waiting":{},"sessions":{},"unacknowledged":{},"outboxes":{{"parked":{},"marks_reached":{}}},)"
-        R"("settled_intervals":{},"sink":{{"waiting":{},"waiting_bytes":{},"bytes":{}}},"broker":{{"synced":{},"incarnation":{}}})",
+        R"("settled_intervals":{},"sink":{{"waiting":{},"waiting_bytes":{},"bytes":{},"waits_for":{}}},"broker":{{"synced":{},"incarnation":{}}})",
         outcome(Outcome::completed), outcome(Outcome::failed), outcome(Outcome::expired), outcome(Outcome::cancelled),
         end(End::won), end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost),
-        counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(),
-        sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0), judge_.sessions(), judge_.unacknowledged(),
-        broker_.parked(), broker_.marks_reached(), judge_.settled().intervals().size(), sink_->waiting(),
-        judge_.waiting_bytes(), sink_->bytes(), judge_.synced(), judge_.broker());
+        counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(), waiting(),
+        judge_.sessions(), judge_.unacknowledged(), broker_.parked(), broker_.marks_reached(),
+        judge_.settled().intervals().size(), sink_->waiting(), judge_.waiting_bytes(), sink_->bytes(), sinks_wait_for(),
+        judge_.synced(), judge_.broker());
 }
 
 std::unique_ptr<Reply> CollectorServer::dump(Instant, const DumpQuery&, std::string_view first_members) const {

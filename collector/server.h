@@ -20,6 +20,7 @@ public:
         bool keep_order = false;
         bool says_failures = true;  ///< tasks that did not complete go to the log: no sink has a place for them
         Duration heartbeat = std::chrono::seconds(1);
+        Duration grace = std::chrono::seconds(1);
         std::string results, broker;  ///< endpoints; empty: in the run directory
     };
     /// `dead_letters`, if there is one, gets the tasks that did not complete; else they go to `sink`, too.
@@ -32,14 +33,19 @@ public:
     void stop(Instant now) override;
     void over() override { over_ = true; }
     std::optional<int> finished() const override;
+    int unfinished() const override;
     std::string stats_members(Instant now) const override;
     std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query, std::string_view first_members) const override;
     std::string ready_members() const override;
 
 private:
+    void judge(Instant now);
     void forget_waiting();
     void write_outcomes(Instant now);
     void say_failure(const OutcomeRecord& outcome) const;
+    [[nodiscard]] std::size_t waiting() const;
+    [[nodiscard]] bool has_said_all() const;
+    [[nodiscard]] std::string sinks_wait_for() const;
 
     Config config_;
     Judge judge_;
@@ -51,7 +57,10 @@ private:
     std::uint64_t syncs_ = 0;  ///< the judge's, at the last turn
     log::Growth malformed_log_;
     log::Seldom complaint_log_{std::chrono::seconds(1)};
+    Instant stop_by_ = kNever;  ///< when the process ends at the latest, once it was told to
     bool stopping_ = false;
+    bool closing_ = false;  // the sinks are: nothing more is judged
+    bool closed_ = false;
     bool over_ = false;  // nobody is left to acknowledge what was said
 };
 

@@ -4,12 +4,18 @@
 #include <fmt/format.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
+#include <cstring>
+#include <filesystem>
 #include <system_error>
 
 #include "common/log.h"
+#include "common/options.h"
 
 namespace curfew {
 namespace {
@@ -23,28 +29,105 @@ void give_back_room(std::string& text) {
     if (text.capacity() - text.size() > kChunk / 8) text.shrink_to_fit();
 }
 
-[[noreturn]] void cannot_write(int error) {
-    throw std::system_error(error, std::generic_category(),
-                            error == EFBIG ? "cannot write to the sink, which is as large as a file may be here "
-                                             "(ulimit -f, or the most of its file system)"
-                                           : "cannot write to the sink");
+[[noreturn]] void cannot_write(const std::string& name, int error) {
+    const char* why = error == EFBIG ? ", which is as large as a file may be here (ulimit -f, or the most of its file "
+                                       "system)"
+                      : error == EPIPE ? ": its reader has gone"
+                                       : "";
+    throw std::system_error(error, std::generic_category(), fmt::format("cannot write to the sink {}{}", name, why));
+}
+
+/// The descriptor that /dev/stdout, /dev/fd/3 and their like are, also behind links; -1: an ordinary path.
+int named_descriptor(const std::string& path) {
+    std::error_code error;
+    std::filesystem::path at = std::filesystem::absolute(path, error);
+    for (int links = 0; links < 8; ++links) {
+        const std::string parent = std::filesystem::canonical(at.parent_path(), error).string();
+        if (error) return -1;
+        if (parent == fmt::format("/proc/{}/fd", getpid())) {
+            const auto number = parse_count(at.filename().string());
+            return number && *number < INT_MAX ? static_cast<int>(*number) : -1;
+        }
+        const std::filesystem::path next = std::filesystem::read_symlink(at, error);
+        if (error) return -1;
+        at = next.is_absolute() ? next : at.parent_path() / next;
+    }
+    return -1;
 }
 
 }  // namespace
 
+// ---- what it waits for ---------------------------------------------------------------------------------------------
+
+void SaidWait::waits(Instant now, std::string_view what, std::string_view advice) {
+    if (what_ != what) {
+        what_ = what;
+        since_ = now;
+        said_ = false;
+    }
+    if (said_ || now - since_ < kPatience) return;
+    said_ = true;
+    log::warn(
+        "sink_waits sink={} for={} why={} action=\"outcomes are kept until then; a second INT or TERM to launch "
+        "stops\"",
+        log::quoted(sink_), log::quoted(what), log::quoted(advice));
+}
+
+void SaidWait::over(Instant now) {
+    if (std::exchange(said_, false))
+        log::warn("sink_goes_on sink={} after_s={:.1f}", log::quoted(sink_),
+                  std::chrono::duration<double>(now - since_).count());
+    what_ = {};
+}
+
 // ---- descriptors ---------------------------------------------------------------------------------------------------
 
 DescriptorSink::DescriptorSink(const Place& place, Format format)
-    : descriptor_(place.descriptor), format_(format), mark_(place.mark) {
-    if (!mark_.begin(descriptor_, place.name, place.without_word)) return;
-    chunks_.emplace_back(1, '\n');
-    formatted_ = 1;
-    pending_.push_back({.end = formatted_, .sync = 0, .seq = 0});
+    : place_(place), descriptor_(place.descriptor), format_(format), mark_(place.mark), wait_(place.name) {
+    if (descriptor_ >= 0) begin_life();
 }
 
 DescriptorSink::~DescriptorSink() {
     mark_.end();
-    close(descriptor_);
+    if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+/// Nothing was put yet: the newline that ends a torn line of the life before comes first.
+void DescriptorSink::begin_life() {
+    if (!mark_.begin(descriptor_, place_.name, place_.without_word)) return;
+    chunks_.emplace_front(1, '\n');
+    ++formatted_;
+    for (Pending& next : pending_) ++next.end;
+    pending_.push_front({.end = 1, .sync = 0, .seq = 0});
+}
+
+/// For writing only, so that its reader is the only one, and his end is the end. Nobody tells when there is one.
+bool DescriptorSink::open_fifo(Instant now) {
+    constexpr auto kEvery = std::chrono::milliseconds(50);
+    descriptor_ = open(place_.name.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor_ >= 0) {
+        wait_.over(now);
+        begin_life();
+        return true;
+    }
+    if (errno != ENXIO && errno != EINTR) cannot_write(place_.name, errno);
+    wait_.waits(now, "a reader", "nobody has opened this FIFO for reading");
+    retry_at_ = now + kEvery;
+    return false;
+}
+
+/// What is left unread in a pipe when its last reader is gone has not arrived.
+bool DescriptorSink::close(Instant, Instant) {
+    if (descriptor_ < 0 || !mark_.is_pipe()) return true;
+    int unread = 0;
+    pollfd item{descriptor_, POLLOUT, 0};
+    const bool alone = poll(&item, 1, 0) > 0 && (item.revents & POLLERR) != 0;
+    if (alone && ioctl(descriptor_, FIONREAD, &unread) == 0 && unread > 0) {
+        throw std::system_error(
+            EPIPE, std::generic_category(),
+            fmt::format("the reader of the sink {} has gone, and left {} bytes unread", place_.name, unread));
+    }
+    return true;
 }
 
 void DescriptorSink::put(const OutcomeRecord& outcome) {
@@ -75,6 +158,7 @@ DescriptorSink::Piece DescriptorSink::next_piece() const {
 
 void DescriptorSink::flush(Instant now, Written& written) {
     retry_at_ = kNever;
+    if (descriptor_ < 0 && !open_fifo(now)) return settle(written);
     const std::uint64_t stop = written_ + kTurn;
     settle(written);  // what the form has nothing for
     while (waiting_bytes() > 0 && written_ < stop) {
@@ -86,7 +170,7 @@ void DescriptorSink::flush(Instant now, Written& written) {
         const int error = size < 0 ? errno : 0;
         taken(size > 0 ? static_cast<std::size_t>(size) : 0, written);
         if (error == 0 || error == EINTR) continue;
-        if (!can_wait(error, now)) cannot_write(error);
+        if (!can_wait(error, now)) cannot_write(place_.name, error);
         break;
     }
 }
@@ -95,7 +179,10 @@ void DescriptorSink::flush(Instant now, Written& written) {
 bool DescriptorSink::can_wait(int error, Instant now) {
     if (error == EAGAIN) return true;
     if (error != ENOSPC && error != EDQUOT) return false;
-    if (!std::exchange(full_, true)) log::error("sink_full action=\"waiting for space\"");
+    if (!std::exchange(full_, true)) {
+        log::error("sink_full sink={} error={} action=\"waiting for space; a second INT or TERM to launch stops\"",
+                   log::quoted(place_.name), log::quoted(std::strerror(error)));
+    }
     retry_at_ = now + std::chrono::milliseconds(500);
     return true;
 }
@@ -104,7 +191,7 @@ bool DescriptorSink::can_wait(int error, Instant now) {
 void DescriptorSink::taken(std::size_t size, Written& written) {
     begin_ += size;
     written_ += size;
-    if (size > 0) full_ = false;
+    if (size > 0 && std::exchange(full_, false)) log::warn("sink_goes_on sink={}", log::quoted(place_.name));
     if (begin_ == chunks_.front().size()) {
         // The last one is used again, unless it had to be large.
         if (chunks_.size() > 1 || chunks_.front().capacity() > 2 * kChunk) {
@@ -143,44 +230,19 @@ void DescriptorSink::wait_for(Poller& poller) {
     if (waiting_bytes() > 0 && !full_) poller.add(descriptor_, POLLOUT);
 }
 
+bool is_open_already(const std::string& path) {
+    return named_descriptor(path) >= 0;
+}
+
 int open_sink_file(const std::string& path) {
-    const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    const int named = named_descriptor(path);
+    struct stat found {};
+    if (named < 0 && stat(path.c_str(), &found) == 0 && S_ISFIFO(found.st_mode)) return -1;
+    const int descriptor = named >= 0 ? fcntl(named, F_DUPFD_CLOEXEC, 0)
+                                      : open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (descriptor < 0)
         throw std::system_error(errno, std::generic_category(), fmt::format("cannot write to '{}'", path));
     return descriptor;
-}
-
-// ---- ZeroMQ --------------------------------------------------------------------------------------------------------
-
-void ZmqSink::put(const OutcomeRecord& outcome) {
-    Pending& next = pending_.emplace_back();
-    format_(next.bytes, outcome);
-    give_back_room(next.bytes);
-    waiting_bytes_ += next.bytes.size();
-    next.sync = outcome.sync;
-    next.seq = outcome.seq;
-}
-
-void ZmqSink::forget_waiting() {
-    pending_.clear();
-    waiting_bytes_ = 0;
-}
-
-void ZmqSink::flush(Instant now, Written& written) {
-    retry_at_ = kNever;
-    for (; !pending_.empty(); pending_.pop_front()) {
-        const Pending& next = pending_.front();
-        // A frame of its own needs no newline behind it; no frame at all for what raw has nothing for.
-        std::string_view bytes = next.bytes;
-        if (!bytes.empty()) bytes.remove_suffix(1);
-        if (!next.bytes.empty() && !socket_.send(bytes)) {
-            retry_at_ = now + std::chrono::milliseconds(2);
-            return;
-        }
-        sent_ += bytes.size();
-        waiting_bytes_ -= next.bytes.size();
-        written.emplace_back(next.sync, next.seq);
-    }
 }
 
 }  // namespace curfew

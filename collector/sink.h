@@ -5,17 +5,17 @@
 // window bounds it. Errors are thrown as std::system_error and end the process (exit 74); a full disk is waited for.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
-#include <zmq.hpp>
 
 #include "collector/judge.h"
 #include "collector/sink_mark.h"
 #include "common/poller.h"
-#include "common/socket.h"
 
 namespace curfew {
 
@@ -41,6 +41,34 @@ public:
     /// The bytes of those: formatted, and not yet taken by the descriptor or the socket.
     [[nodiscard]] virtual std::size_t waiting_bytes() const = 0;
     [[nodiscard]] virtual std::uint64_t bytes() const = 0;  ///< it has got
+
+    /// Nothing waits, and nothing more will come. Called each turn until it says that all it has is out of its hands;
+    /// at `until` the process ends. Throws where some of that is known not to arrive.
+    [[nodiscard]] virtual bool close(Instant now, Instant until) {
+        (void)now, (void)until;
+        return true;
+    }
+    /// Outcomes that were said to be written, and may not have arrived if it ends now.
+    [[nodiscard]] virtual std::uint64_t uncertain() const { return 0; }
+    /// What it waits for, in a word or two; empty: nothing.
+    [[nodiscard]] virtual std::string_view waits_for() const { return {}; }
+};
+
+/// A sink waits for somebody: said after a second, once, and when it is over.
+class SaidWait {
+public:
+    explicit SaidWait(std::string sink) : sink_(std::move(sink)) {}
+    void waits(Instant now, std::string_view what, std::string_view advice);
+    void over(Instant now);
+    [[nodiscard]] std::string_view what() const { return what_; }
+    [[nodiscard]] Instant next_deadline() const { return what_.empty() || said_ ? kNever : since_ + kPatience; }
+
+private:
+    static constexpr auto kPatience = std::chrono::seconds(1);
+    std::string sink_;
+    std::string_view what_;  // a literal
+    Instant since_{};
+    bool said_ = false;
 };
 
 /// stdout, a pipe, a file. Whole outcomes at a time, so that in a pipe a crash tears none that fits into PIPE_BUF; what
@@ -49,7 +77,7 @@ class DescriptorSink : public Sink {
 public:
     /// Where the bytes go.
     struct Place {
-        int descriptor = -1;  ///< taken over
+        int descriptor = -1;  ///< taken over; -1: `name` is a FIFO, which is opened as soon as somebody reads it
         std::string name{};   ///< for the log
         std::string mark{};   ///< path of the page with the word to the next life; empty: none
         SinkMark::WithoutWord without_word = SinkMark::WithoutWord::leave;
@@ -60,7 +88,9 @@ public:
     void flush(Instant now, Written& written) override;
     void forget_waiting() override;
     void wait_for(Poller& poller) override;
-    Instant next_deadline() const override { return retry_at_; }
+    bool close(Instant now, Instant until) override;
+    std::string_view waits_for() const override { return full_ ? std::string_view("space") : wait_.what(); }
+    Instant next_deadline() const override { return std::min(retry_at_, wait_.next_deadline()); }
     std::size_t waiting() const override { return pending_.size(); }
     std::size_t waiting_bytes() const override { return formatted_ - written_; }
     std::uint64_t bytes() const override { return written_; }
@@ -75,14 +105,18 @@ private:
         std::size_t size;
         bool whole;  // it begins and ends with an outcome
     };
+    void begin_life();
+    [[nodiscard]] bool open_fifo(Instant now);
     [[nodiscard]] Piece next_piece() const;
     [[nodiscard]] bool can_wait(int error, Instant now);
     void taken(std::size_t size, Written& written);
     void settle(Written& written);
 
+    Place place_;
     int descriptor_;
     Format format_;
     SinkMark mark_;
+    SaidWait wait_;
     std::deque<std::string> chunks_;  // not written yet; an outcome lies within one of them
     std::size_t begin_ = 0;           // of what is left of the first
     std::uint64_t formatted_ = 0;     // bytes, ever
@@ -93,33 +127,10 @@ private:
     bool full_ = false;
 };
 
-/// Opens a file to append to.
+/// Opens a file to append to. What is open already (/dev/stdout, /dev/fd/N) is used as it is, so that who else writes
+/// to it shares its offset. -1 for a FIFO.
 [[nodiscard]] int open_sink_file(const std::string& path);
-
-/// A PUSH: an outcome is settled when ZeroMQ has taken it.
-class ZmqSink : public Sink {
-public:
-    ZmqSink(Socket socket, Format format) : socket_(std::move(socket)), format_(format) {}
-    void put(const OutcomeRecord& outcome) override;
-    void flush(Instant now, Written& written) override;
-    void forget_waiting() override;
-    Instant next_deadline() const override { return retry_at_; }
-    std::size_t waiting() const override { return pending_.size(); }
-    std::size_t waiting_bytes() const override { return waiting_bytes_; }
-    std::uint64_t bytes() const override { return sent_; }
-
-private:
-    struct Pending {
-        std::string bytes;
-        std::uint64_t sync = 0;
-        Seq seq = 0;
-    };
-    Socket socket_;
-    Format format_;
-    std::uint64_t sent_ = 0;  // bytes, ever
-    std::size_t waiting_bytes_ = 0;
-    std::deque<Pending> pending_;
-    Instant retry_at_ = kNever;
-};
+/// The path is that of a descriptor of this process, which somebody else has opened.
+[[nodiscard]] bool is_open_already(const std::string& path);
 
 }  // namespace curfew

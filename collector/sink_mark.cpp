@@ -83,7 +83,10 @@ bool SinkMark::begin(int descriptor, std::string name, WithoutWord without_word)
     is_file_ = S_ISREG(found.st_mode);
     is_pipe_ = S_ISFIFO(found.st_mode);
     appends_ = (fcntl(descriptor_, F_GETFL) & O_APPEND) != 0;
-    const bool known = page_->magic == kMagic && page_->device == found.st_dev && page_->inode == found.st_ino;
+    const bool has_word = page_->magic == kMagic;
+    // The word is about another sink: this one may be as its owner has left it.
+    if (has_word && without_word == WithoutWord::cut) without_word = WithoutWord::newline;
+    const bool known = has_word && page_->device == found.st_dev && page_->inode == found.st_ino;
     bool newline = false;
     if (is_file_) {
         newline = begin_file(static_cast<std::uint64_t>(found.st_size), known, without_word);

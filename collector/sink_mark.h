@@ -58,6 +58,7 @@ public:
     void end() noexcept;
 
     [[nodiscard]] bool is_file() const { return is_file_; }
+    [[nodiscard]] bool is_pipe() const { return is_pipe_; }
 
 private:
     struct Page {

@@ -129,6 +129,7 @@ int Daemon::run(int argc, const char* const* argv, const std::function<std::uniq
         answers_.emplace(
             bind(zmq::socket_type::rep, monitor_endpoint_, name_ + ".monitor", {.send = 100, .receive = 100}));
         const std::unique_ptr<Shell> shell = make();
+        began_ = true;
         say_ready(*shell);
         code = loop(*shell);
         answers_.reset();
@@ -143,6 +144,7 @@ int Daemon::run(int argc, const char* const* argv, const std::function<std::uniq
         code = kExitIo;
     }
     clean_up();
+    leave_word(code);
     return code;
 }
 
@@ -166,7 +168,7 @@ Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const st
                     Socket::Marks marks, Reach allowed) {
     const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
     check_endpoint(where, true, reach(allowed));
-    Socket socket = Socket::bound(*context_, type, where, marks, &connections_);
+    Socket socket = Socket::bound(*context_, type, with_address(where, true), marks, &connections_);
     if (where.starts_with("ipc://") && !where.starts_with("ipc://@")) socket_files_.push_back(where.substr(6));
     return socket;
 }
@@ -175,12 +177,18 @@ Socket Daemon::connect(zmq::socket_type type, const std::string& endpoint, const
                        Socket::Marks marks) {
     const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
     check_endpoint(where, false, reach(Reach::this_user));
-    return Socket::connected(*context_, type, where, marks, &connections_);
+    return Socket::connected(*context_, type, with_address(where, false), marks, &connections_);
 }
 
-Socket Daemon::connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks, Reach allowed) {
-    check_endpoint(endpoint, false, reach(allowed));
+Socket Daemon::connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks) {
+    check_endpoint(endpoint, false, reach(Reach::this_user));
     return Socket::connected(*context_, type, endpoint, marks);
+}
+
+Socket Daemon::connect_outside(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks,
+                               PeerWatch& watch) {
+    check_endpoint(endpoint, false, reach(Reach::this_machine));
+    return Socket::connected(*context_, type, with_address(endpoint, false), marks, watch);
 }
 
 void Daemon::say_ready(const Shell& shell) const {
@@ -198,11 +206,14 @@ void Daemon::clean_up() {
     context_.reset();
     // libzmq leaves the files of its ipc sockets behind.
     for (const std::string& file : socket_files_) unlink(file.c_str());
-    if (run_dir_ && orphaned_) {
-        run_dir_->leave_orphaned();
-    } else if (run_dir_) {
-        run_dir_->ended_well();
-    }
+}
+
+/// To the next life under this name: whether this one has ended well.
+void Daemon::leave_word(int code) {
+    if (!run_dir_) return;
+    if (orphaned_) return run_dir_->leave_orphaned();
+    if (!began_) return run_dir_->never_began();
+    if (code == kExitOk) run_dir_->ended_well();
 }
 
 // ---- the loop ------------------------------------------------------------------------------------------------------

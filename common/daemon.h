@@ -22,6 +22,7 @@
 #include "common/connection_events.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/peer_watch.h"
 #include "common/poller.h"
 #include "common/reply.h"
 #include "common/run_dir.h"
@@ -94,8 +95,10 @@ public:
     [[nodiscard]] Socket connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
                                  Socket::Marks marks);
     /// Connects to an endpoint that a peer has told; throws EndpointError.
-    [[nodiscard]] Socket connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks,
-                                         Reach allowed = Reach::this_user);
+    [[nodiscard]] Socket connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks);
+    /// Connects to where the user has said that somebody else binds; `watch` is told whether he is there.
+    [[nodiscard]] Socket connect_outside(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks,
+                                         PeerWatch& watch);
 
 private:
     [[nodiscard]] Reach reach(Reach allowed) const { return insecure_ ? Reach::anybody : allowed; }
@@ -113,6 +116,7 @@ private:
     [[nodiscard]] std::unique_ptr<Reply> begin_reply(Shell& shell, Instant now, std::string_view request) const;
     [[nodiscard]] std::string process_members(Instant now) const;
     void clean_up();
+    void leave_word(int code);
 
     std::string role_;
     std::string name_;
@@ -133,6 +137,7 @@ private:
     int signals_ = -1;
     std::string lifeline_buffer_;
     bool orphaned_ = false;
+    bool began_ = false;  // the shell was made
     std::vector<std::string> socket_files_;
     Instant started_at_{};
     std::optional<StandstillWatch> standstill_;

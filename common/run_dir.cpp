@@ -110,6 +110,10 @@ void RunDir::ended_well() {
     (void)rewrite(lock_, fmt::format("{} {} ended\n", incarnation_, getpid()));
 }
 
+void RunDir::never_began() {
+    if (!crashed_before_) ended_well();
+}
+
 void RunDir::leave_orphaned() {
     unlink(lock_file_.c_str());  // before the look at the others: of those that leave at once, the last sees none
     const std::string launch_file = path_ + "/launch.lock";

@@ -34,6 +34,8 @@ public:
     [[nodiscard]] bool crashed_before() const { return crashed_before_; }
     /// This life ends in an orderly way.
     void ended_well();
+    /// This life ends before it has begun: what the one before has left behind is as it was.
+    void never_began();
     /// The group's launch is gone, and this life ends: gives up its lock. The last of the group to do so removes what
     /// the group has made here; and the directory, if launch made it.
     void leave_orphaned();

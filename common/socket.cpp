@@ -1,21 +1,28 @@
 #include "common/socket.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <net/if.h>
+#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "common/connection_events.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/peer_watch.h"
 #include "common/wire_limits.h"
 
 namespace curfew {
@@ -79,6 +86,46 @@ Reserve reserve;
     std::abort();
 }
 
+/// `SOURCE;HOST`, as libzmq has it, is left to libzmq.
+void check_host(const std::string& endpoint, std::string_view host) {
+    if (host.find(';') != std::string_view::npos) return;
+    const bool bracketed = host.starts_with('[') && host.ends_with(']');
+    if (!bracketed && host.find_first_of("[]:") != std::string_view::npos) {
+        throw EndpointError(
+            fmt::format("endpoint '{}': an IPv6 address stands in brackets, like tcp://[::1]:5555", endpoint));
+    }
+    if (!bracketed) return;
+    std::string address(host.substr(1, host.size() - 2));
+    address.resize(std::min(address.find('%'), address.size()));  // of a scope
+    in6_addr found{};
+    if (inet_pton(AF_INET6, address.c_str(), &found) != 1)
+        throw EndpointError(fmt::format("endpoint '{}': '{}' is no IPv6 address", endpoint, address));
+}
+
+/// The first IPv4 address of a host, else the first of IPv6, in brackets; nothing where that cannot be said now. Throws
+/// where there is no such host.
+std::optional<std::string> address_of(const std::string& endpoint, const std::string& host) {
+    addrinfo* first = nullptr;
+    addrinfo wanted{};
+    wanted.ai_family = AF_UNSPEC;
+    wanted.ai_socktype = SOCK_STREAM;
+    const int error = getaddrinfo(host.c_str(), nullptr, &wanted, &first);
+    if (error == EAI_AGAIN) return std::nullopt;
+    if (error != 0) {
+        throw EndpointError(
+            fmt::format("endpoint '{}': there is no host '{}': {}", endpoint, host, gai_strerror(error)));
+    }
+    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> all(first, freeaddrinfo);
+    std::optional<std::string> address;
+    for (const addrinfo* one = first; one != nullptr; one = one->ai_next) {
+        char text[256] = {};
+        if (getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0) continue;
+        if (one->ai_family == AF_INET) return text;
+        if (one->ai_family == AF_INET6 && !address) address = fmt::format("[{}]", text);
+    }
+    return address;
+}
+
 zmq::context_t open_context() {
     try {
         return {};
@@ -95,12 +142,23 @@ zmq::socket_t open_socket(zmq::context_t& context, zmq::socket_type type) {
     }
 }
 
-zmq::socket_t make(zmq::context_t& context, zmq::socket_type type, const Socket::Marks& marks) {
+int in_ms(Duration duration) {
+    return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+}
+
+/// An IPv6 address, which stands in brackets. Only there: with the option on, libzmq would bind `*` by IPv6, too.
+bool is_ipv6(std::string_view endpoint) {
+    return endpoint.starts_with("tcp://[");
+}
+
+zmq::socket_t make(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint,
+                   const Socket::Marks& marks) {
     zmq::socket_t socket = open_socket(context, type);
-    const auto linger = std::chrono::duration_cast<std::chrono::milliseconds>(marks.linger).count();
-    socket.set(zmq::sockopt::linger, static_cast<int>(linger));
+    socket.set(zmq::sockopt::linger, in_ms(marks.linger));
     socket.set(zmq::sockopt::sndhwm, marks.send);
     socket.set(zmq::sockopt::rcvhwm, marks.receive);
+    if (marks.immediate) socket.set(zmq::sockopt::immediate, 1);
+    if (is_ipv6(endpoint)) socket.set(zmq::sockopt::ipv6, 1);
     socket.set(zmq::sockopt::maxmsgsize, wire::kLargestFrame);
     socket.set(zmq::sockopt::handshake_ivl, 5000);
     socket.set(zmq::sockopt::connect_timeout, 3000);
@@ -168,7 +226,26 @@ void check_endpoint(const std::string& endpoint, bool to_bind, Reach allowed) {
     if (colon == 0 || !port_is_fine) {
         throw EndpointError(fmt::format("endpoint '{}': use tcp://HOST:PORT, with a port from 1 to 65535", endpoint));
     }
-    check_reach(endpoint, is_loopback(address.substr(0, colon)) ? Reach::this_machine : Reach::anybody, allowed);
+    const std::string_view host = address.substr(0, colon);
+    check_host(endpoint, host);
+    check_reach(endpoint, is_loopback(host) ? Reach::this_machine : Reach::anybody, allowed);
+}
+
+std::string with_address(const std::string& endpoint, bool to_bind) {
+    const std::string_view view = endpoint;
+    if (!view.starts_with("tcp://") || is_ipv6(view)) return endpoint;
+    const std::size_t colon = view.rfind(':');
+    const std::string host(view.substr(6, colon - 6));
+    const bool is_address = host.find_first_not_of("0123456789.") == std::string::npos;
+    if (host == "*" && !to_bind)
+        throw EndpointError(fmt::format("endpoint '{}': * is for who binds; name the host to connect to", endpoint));
+    if (host == "*" || is_address || host.find(';') != std::string::npos ||
+        (to_bind && if_nametoindex(host.c_str()) != 0))
+        return endpoint;
+    const std::optional<std::string> address = address_of(endpoint, host);
+    // Who connects by name finds a host that moves; libzmq asks again at each try, for IPv4.
+    if (!address || (!to_bind && !address->starts_with('['))) return endpoint;
+    return fmt::format("tcp://{}{}", *address, view.substr(colon));
 }
 
 zmq::context_t make_context() {
@@ -181,11 +258,14 @@ zmq::context_t make_context() {
 
 Socket Socket::bound(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks,
                      ConnectionEvents* events) {
-    Socket socket(make(context, type, marks));
+    Socket socket(make(context, type, endpoint, marks));
     if (events != nullptr) events->watch(context, socket);
     if (zmq_bind(socket.socket_.handle(), endpoint.c_str()) != 0) {
-        const char* advice = zmq_errno() == EADDRINUSE ? "; another process has it" : "";
-        throw EndpointError(fmt::format("cannot bind '{}': {}{}", endpoint, zmq_strerror(zmq_errno()), advice));
+        const int error = zmq_errno();
+        const char* advice = error == EADDRINUSE                         ? "; another process has it"
+                             : error == ENODEV || error == EADDRNOTAVAIL ? "; this machine has no such address"
+                                                                         : "";
+        throw EndpointError(fmt::format("cannot bind '{}': {}{}", endpoint, zmq_strerror(error), advice));
     }
     socket.endpoint_ = socket.socket_.get(zmq::sockopt::last_endpoint);
     return socket;
@@ -193,13 +273,24 @@ Socket Socket::bound(zmq::context_t& context, zmq::socket_type type, const std::
 
 Socket Socket::connected(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks,
                          ConnectionEvents* events) {
-    Socket socket(make(context, type, marks));
+    Socket socket(make(context, type, endpoint, marks));
     if (events != nullptr) events->watch(context, socket);
-    if (zmq_connect(socket.socket_.handle(), endpoint.c_str()) != 0) {
-        throw EndpointError(fmt::format("cannot connect to '{}': {}", endpoint, zmq_strerror(zmq_errno())));
-    }
-    socket.endpoint_ = endpoint;
+    socket.connect(endpoint);
     return socket;
+}
+
+Socket Socket::connected(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks,
+                         PeerWatch& watch) {
+    Socket socket(make(context, type, endpoint, marks));
+    watch.watch(context, socket);
+    socket.connect(endpoint);
+    return socket;
+}
+
+void Socket::connect(const std::string& endpoint) {
+    if (zmq_connect(socket_.handle(), endpoint.c_str()) != 0)
+        throw EndpointError(fmt::format("cannot connect to '{}': {}", endpoint, zmq_strerror(zmq_errno())));
+    endpoint_ = endpoint;
 }
 
 bool Socket::send(std::string_view bytes) {
@@ -277,6 +368,14 @@ bool Socket::receive(std::string_view& bytes) {
 int Socket::news_descriptor() {
     if (news_descriptor_ < 0) news_descriptor_ = static_cast<int>(socket_.get(zmq::sockopt::fd));
     return news_descriptor_;
+}
+
+void Socket::linger_at_end(Duration linger) {
+    socket_.set(zmq::sockopt::linger, in_ms(linger));
+}
+
+void Socket::report_no_more() {
+    (void)zmq_socket_monitor(socket_.handle(), nullptr, 0);
 }
 
 void Socket::report_connections(const std::string& inproc) {

@@ -32,6 +32,11 @@ enum class Reach : std::uint8_t {
 /// Checks the form of an endpoint, and that nobody can be at its other end who may not. Throws EndpointError.
 void check_endpoint(const std::string& endpoint, bool to_bind, Reach allowed);
 
+/// The endpoint as libzmq can use it, which binds no host's name, and connects a name by IPv4 alone: the first address
+/// of the name in its place where that is needed. Asks the resolver, and waits for it: only for what the user has
+/// said, at the start. Throws EndpointError where there is no such host.
+[[nodiscard]] std::string with_address(const std::string& endpoint, bool to_bind);
+
 /// Whether so many descriptors could be opened now.
 [[nodiscard]] bool can_open(std::size_t descriptors);
 
@@ -53,6 +58,7 @@ private:
 };
 
 class ConnectionEvents;
+class PeerWatch;
 
 class Socket {
 public:
@@ -60,6 +66,7 @@ public:
         int send = 0;  ///< most messages that wait to be sent; 0: no mark
         int receive = 0;
         Duration linger = std::chrono::milliseconds(200);
+        bool immediate = false;  ///< nothing is taken while nobody is at the other end
     };
     /// `events`, where there are any, count what happens to its connections from the beginning.
     /// Binds; `endpoint()` says where (a tcp port `*` is chosen by the system).
@@ -67,6 +74,9 @@ public:
                                       Marks marks, ConnectionEvents* events = nullptr);
     [[nodiscard]] static Socket connected(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint,
                                           Marks marks, ConnectionEvents* events = nullptr);
+    /// The same; `watch` is told of who is at the other end.
+    [[nodiscard]] static Socket connected(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint,
+                                          Marks marks, PeerWatch& watch);
 
     /// True if libzmq has taken it. False: not now; it is not sent.
     [[nodiscard]] bool send(std::string_view bytes);
@@ -75,7 +85,8 @@ public:
     [[nodiscard]] bool send(SharedFrame& frame);
 
     /// Nobody will come for what waits to be sent: it goes with the socket, without lingering.
-    void drop_at_end() { socket_.set(zmq::sockopt::linger, 0); }
+    void drop_at_end() { linger_at_end(Duration::zero()); }
+    void linger_at_end(Duration linger);
 
     /// The next message, if one has come; valid until the next call.
     [[nodiscard]] bool receive(std::string_view& bytes);
@@ -91,11 +102,14 @@ public:
 
     /// Tells a PAIR socket that connects to this inproc endpoint what happens to its connections.
     void report_connections(const std::string& inproc);
+    /// To be called before that PAIR goes, unless it has told that it stopped: libzmq's thread would wait for another.
+    void report_no_more();
 
 private:
     [[nodiscard]] bool takes_more();
     [[nodiscard]] bool send(zmq::message_t& message);
     explicit Socket(zmq::socket_t socket) : socket_(std::move(socket)) {}
+    void connect(const std::string& endpoint);
 
     zmq::socket_t socket_;
     zmq::message_t message_;

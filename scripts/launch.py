@@ -13,7 +13,7 @@ import sys
 import traceback
 
 from launch_lib import books as page
-from launch_lib import guard
+from launch_lib import files, guard
 from launch_lib.console import Console, has_room_for_progress
 from launch_lib.exits import Exit, Refusal
 from launch_lib.group import Group, Signals
@@ -48,9 +48,7 @@ def _run(options, console):
     signals = Signals()  # before there is anything that a signal could leave behind
     run_dir = open_run_dir(options.given.get("run-dir"))
     try:
-        for flag in ("output", "dead-letters"):
-            if flag in options.given:
-                _make_anew(flag, options.given[flag])
+        files.make_anew(options)
         _guard(options, plan, console)
         if plan.remark:
             console.notice(plan.remark)
@@ -83,16 +81,6 @@ def _plan(options):
         if not os.access(binary, os.X_OK):
             raise Refusal(Exit.INTERNAL, f"there is no {binary}: scripts/bootstrap builds it")
     return plan
-
-
-def _make_anew(flag, name):
-    """Empties the file: the collector appends to it, also when it is started again."""
-    if os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name):
-        return  # a pipe or a device: there is nothing to empty, and opening could block
-    try:
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
-    except OSError as error:
-        raise Refusal(Exit.IO, f"--{flag}: cannot write {name}: {error.strerror}") from None
 
 
 def _hold_standard_descriptors():

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from . import values
+from . import files, values
 from .exits import Exit, Refusal, usage
 
 DEFAULT_FANOUT = "2"
@@ -40,8 +40,8 @@ FLAGS = (
     Flag("window", "N", values.whole(1, 4_000_000), "broker", "the most tasks in flight"),
     Flag("slots", "N", values.whole(1, 1024), "worker", "places where work runs, in each worker"),
     Flag("input", "FILE", values.path, "launch", "read messages from FILE, not from stdin"),
-    Flag("output", "FILE", values.path, "launch", "write outcomes to FILE (made anew), not to stdout"),
-    Flag("dead-letters", "FILE", values.path, "launch", "tasks that did not complete, a JSON line each (made anew)"),
+    Flag("output", "FILE", values.path, "launch", "write outcomes to FILE (emptied first), not to stdout"),
+    Flag("dead-letters", "FILE", values.path, "launch", "tasks that did not complete, as JSON lines (emptied first)"),
     Flag("json", "", None, "launch", "a JSON line for each outcome, whatever it was; else the bare results"),
     Flag("keep-order", "", None, "collector", "outcomes in the order of the messages"),
     Flag("null", "", None, "broker", "messages end with a NUL byte, not with a line's end"),
@@ -75,6 +75,10 @@ argument {} is replaced by the message. There is no shell: write -- sh -c '...' 
 options (defaults in parentheses; DUR needs its unit: 100us, 5ms, 1.5s, 2m, 1h; SIZE is in bytes, or 64k, 1m):
 """
 _TAIL = """
+--output and --dead-letters empty the file they name, or make it. What is open already is never emptied, but written on
+from where it is: stdout, /dev/stdout, /dev/stderr, /dev/fd/N. A FIFO is written when somebody reads it; if he goes
+away, that is an I/O error. The processes of a PROCFILE empty nothing: their file: sinks append.
+
 With a PROCFILE only --run-dir, --quiet and --log-level have a meaning: say the rest to the processes. PATH then begins
 with the folder of the curfew binaries, and CURFEW_PROCFILE_DIR names the folder of the PROCFILE.
 
@@ -138,11 +142,9 @@ class Options:
         """Refuses now what would otherwise fail N times, in N processes."""
         if self.command:
             _check_command(self.command[0])
-        source, sink = self.given.get("input"), self.given.get("output")
-        if source is not None:
-            _check_input(source)
-        if source is not None and sink is not None and os.path.exists(sink) and os.path.samefile(source, sink):
-            raise usage(f"--output: {sink} is the --input too, and would be emptied first")
+        if "input" in self.given:
+            _check_input(self.given["input"])
+        files.check(self)
 
 
 def parse(arguments):

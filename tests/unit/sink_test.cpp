@@ -667,40 +667,5 @@ TEST(OpenSinkFile, AFileThatCannotBeOpenedIsAnError) {
     EXPECT_THROW((void)open_sink_file(dir.file("no/such/dir")), std::system_error);
 }
 
-// ---- ZeroMQ --------------------------------------------------------------------------------------------------------
-
-TEST_F(SinkTest, ZmqAnOutcomeIsAFrameWithoutANewline) {
-    zmq::context_t context;
-    Socket pull = Socket::bound(context, zmq::socket_type::pull, "inproc://sink", {});
-    ZmqSink sink(Socket::connected(context, zmq::socket_type::push, "inproc://sink", {}), append_raw);
-    OutcomeRecord failed = completed(2, "");
-    failed.outcome = Outcome::failed;
-    sink.put(completed(1, "one"));
-    sink.put(failed);
-    sink.put(completed(3, ""));
-    EXPECT_EQ(flush(sink), (std::vector<Seq>{1, 2, 3}));
-    std::string_view bytes;
-    ASSERT_TRUE(pull.receive(bytes));
-    EXPECT_EQ(bytes, "one");
-    ASSERT_TRUE(pull.receive(bytes));
-    EXPECT_EQ(bytes, "") << "an empty result is a result";
-    EXPECT_FALSE(pull.receive(bytes)) << "raw has nothing for a failure";
-    EXPECT_EQ(sink.waiting_bytes(), 0U);
-}
-
-TEST_F(SinkTest, ZmqWithoutAReaderNothingIsSettledAndItIsTriedAgainSoon) {
-    zmq::context_t context;
-    ZmqSink sink(Socket::bound(context, zmq::socket_type::push, "inproc://nobody", {.send = 10, .linger = 0ms}),
-                 append_raw);
-    sink.put(completed(1, "one"));
-    EXPECT_TRUE(flush(sink).empty());
-    EXPECT_EQ(sink.waiting(), 1U);
-    EXPECT_EQ(sink.waiting_bytes(), 4U);
-    EXPECT_GT(sink.next_deadline(), kStart);
-    EXPECT_LT(sink.next_deadline(), kStart + 1s);
-    sink.forget_waiting();
-    EXPECT_EQ(sink.waiting() + sink.waiting_bytes(), 0U);
-}
-
 }  // namespace
 }  // namespace curfew

@@ -51,6 +51,51 @@ TEST(EndpointTest, WhatOnlyLooksLikeLoopbackIsNot) {
     }
 }
 
+std::string refusal(const std::string& endpoint) {
+    try {
+        check_endpoint(endpoint, true, Reach::anybody);
+    } catch (const EndpointError& error) {
+        return error.what();
+    }
+    return "none";
+}
+
+TEST(EndpointTest, AnIpv6AddressStandsInBrackets) {
+    for (const char* endpoint : {"tcp://::1:5555", "tcp://fe80::1:*", "tcp://[::1:5555", "tcp://::1]:5555"})
+        EXPECT_NE(refusal(endpoint).find("stands in brackets, like tcp://[::1]:5555"), std::string::npos) << endpoint;
+    EXPECT_NE(refusal("tcp://[::x]:5555").find("'::x' is no IPv6 address"), std::string::npos);
+    for (const char* endpoint : {"tcp://[::1]:5555", "tcp://[fe80::1%lo]:5555", "tcp://[::]:*"})
+        EXPECT_EQ(refusal(endpoint), "none") << endpoint;
+}
+
+TEST(EndpointTest, WhatLibzmqCannotBindIsGivenToItAsAnAddress) {
+    EXPECT_EQ(with_address("tcp://localhost:5555", true), "tcp://127.0.0.1:5555");
+    EXPECT_EQ(with_address("tcp://localhost:5555", false), "tcp://localhost:5555")
+        << "who connects asks again and again";
+    for (const char* endpoint : {"tcp://127.0.0.1:*", "tcp://*:5555", "tcp://[::1]:5555", "tcp://lo:5555", "ipc:///x"})
+        EXPECT_EQ(with_address(endpoint, true), endpoint);
+    for (const bool to_bind : {true, false})
+        EXPECT_THROW((void)with_address("tcp://no-such-host.invalid:5555", to_bind), EndpointError);
+    EXPECT_THROW((void)with_address("tcp://*:5555", false), EndpointError);
+}
+
+TEST(EndpointTest, NamesAndIpv6CarryMessages) {
+    zmq::context_t context = make_context();
+    for (const char* endpoint : {"tcp://localhost:*", "tcp://[::1]:*"}) {
+        Socket pull = Socket::bound(context, zmq::socket_type::pull, with_address(endpoint, true), {});
+        Socket push = Socket::connected(context, zmq::socket_type::push, pull.endpoint(), {});
+        ASSERT_TRUE(push.send("there"));
+        const Instant until = Clock::now() + 10s;
+        std::string_view bytes;
+        while (!pull.receive(bytes) && Clock::now() < until) {
+            Poller poller;
+            poller.add(pull);
+            poller.wait(until);
+        }
+        EXPECT_EQ(bytes, "there") << endpoint;
+    }
+}
+
 class SocketTest : public testing::Test {
 protected:
     void SetUp() override { ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0); }

@@ -1,0 +1,96 @@
+"""The files that launch reads and writes: no output is an input by another road, and only what may be emptied is.
+
+Looked at by device and inode, so that a link, /dev/fd/N and a redirection count as what they lead to. Nothing is opened
+for writing before all were compared.
+
+    --output, --dead-letters     empty the file they name (O_TRUNC), or make it
+    what is open already         stdout, stderr, and the names of launch's descriptors (/dev/stdout, /dev/stderr,
+                                 /dev/fd/N): never emptied; written on from where whoever opened them has put them
+"""
+
+import os
+import re
+import stat
+
+from .exits import Exit, Refusal, usage
+
+MADE_ANEW = ("output", "dead-letters")  # flags of files that are emptied
+_DESCRIPTORS = re.compile(r"/proc/(?:self|thread-self|\d+(?:/task/\d+)?)/fd/\d+")
+
+
+def check(options):
+    """Refuses what would read what it writes, or would empty what it is to read."""
+    inputs = [_named("input", options)] if "input" in options.given else [("stdin", _look(0))]
+    outputs = [_named(flag, options) for flag in MADE_ANEW if flag in options.given]
+    if "output" not in options.given:
+        outputs.append(("stdout", _look(1)))
+    logs = ("stderr", _look(2))
+    for source, read in inputs:
+        for sink, written in (*outputs, logs):
+            if _are_one(read, written) and (sink != "stderr" or stat.S_ISREG(read.st_mode)):
+                raise usage(_words(source, sink))
+    streams = [logs] + [output for output in outputs if output[0] == "stdout"]
+    for sink, written in outputs:
+        name = options.given.get(sink.removeprefix("--"))
+        if name is None or is_open_already(name):
+            continue
+        for stream, there in streams:  # each would have an offset of its own
+            if _are_one(written, there) and stat.S_ISREG(written.st_mode):
+                raise usage(f"{sink}: {name} is {stream} too, and each would overwrite the other: say {sink} /dev/{stream}")
+
+
+def make_anew(options):
+    """Empties the files of these flags: the collector appends to them, also when it is started again."""
+    for flag in MADE_ANEW:
+        if flag in options.given:
+            _make_anew(flag, options.given[flag])
+
+
+def is_open_already(name):
+    """Whether it is the name of a descriptor, as /dev/stdout is, also behind links."""
+    for _ in range(8):
+        folder, last = os.path.split(os.path.abspath(name))
+        name = os.path.join(os.path.realpath(folder), last)
+        if _DESCRIPTORS.fullmatch(name):
+            return True
+        try:
+            name = os.path.join(os.path.dirname(name), os.readlink(name))
+        except OSError:
+            return False
+    return False
+
+
+def _make_anew(flag, name):
+    if is_open_already(name):
+        return
+    if os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name):
+        return  # a pipe or a device: there is nothing to empty, and opening could block
+    try:
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
+    except OSError as error:
+        raise Refusal(Exit.IO, f"--{flag}: cannot write {name}: {error.strerror}") from None
+
+
+def _named(flag, options):
+    return f"--{flag}", _look(options.given[flag])
+
+
+def _look(file):
+    """Its stat, by name or descriptor; None where there is none (yet)."""
+    try:
+        return os.stat(file)
+    except OSError:
+        return None
+
+
+def _are_one(read, written):
+    """Files and pipes. A terminal, a socket or a device may well be both."""
+    return (read is not None and written is not None and os.path.samestat(read, written)
+            and (stat.S_ISREG(read.st_mode) or stat.S_ISFIFO(read.st_mode)))
+
+
+def _words(source, sink):
+    given = f"{sink}: this is the file of {source} too"
+    if sink.startswith("--"):
+        return f"{given}, and would be emptied or never end: write to another file, and move it when all is done"
+    return f"{given}: what is written would be read, or has emptied it: use another file, and move it when all is done"
