@@ -83,7 +83,7 @@ zmq::context_t open_context() {
     try {
         return {};
     } catch (const zmq::error_t& error) {
-        throw EndpointError(fmt::format("cannot begin with sockets: {}", error.what()));
+        throw EndpointError(fmt::format("cannot begin with sockets: {}", error.what()), error.num());
     }
 }
 
@@ -91,7 +91,7 @@ zmq::socket_t open_socket(zmq::context_t& context, zmq::socket_type type) {
     try {
         return {context, type};
     } catch (const zmq::error_t& error) {
-        throw EndpointError(fmt::format("cannot open a socket: {}", error.what()));
+        throw EndpointError(fmt::format("cannot open a socket: {}", error.what()), error.num());
     }
 }
 
@@ -184,8 +184,9 @@ Socket Socket::bound(zmq::context_t& context, zmq::socket_type type, const std::
     Socket socket(make(context, type, marks));
     if (events != nullptr) events->watch(context, socket);
     if (zmq_bind(socket.socket_.handle(), endpoint.c_str()) != 0) {
-        const char* advice = zmq_errno() == EADDRINUSE ? "; another process has it" : "";
-        throw EndpointError(fmt::format("cannot bind '{}': {}{}", endpoint, zmq_strerror(zmq_errno()), advice));
+        const int error = zmq_errno();
+        const char* advice = error == EADDRINUSE ? "; another process has it" : "";
+        throw EndpointError(fmt::format("cannot bind '{}': {}{}", endpoint, zmq_strerror(error), advice), error);
     }
     socket.endpoint_ = socket.socket_.get(zmq::sockopt::last_endpoint);
     return socket;
@@ -196,7 +197,8 @@ Socket Socket::connected(zmq::context_t& context, zmq::socket_type type, const s
     Socket socket(make(context, type, marks));
     if (events != nullptr) events->watch(context, socket);
     if (zmq_connect(socket.socket_.handle(), endpoint.c_str()) != 0) {
-        throw EndpointError(fmt::format("cannot connect to '{}': {}", endpoint, zmq_strerror(zmq_errno())));
+        const int error = zmq_errno();
+        throw EndpointError(fmt::format("cannot connect to '{}': {}", endpoint, zmq_strerror(error)), error);
     }
     socket.endpoint_ = endpoint;
     return socket;
