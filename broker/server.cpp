@@ -45,7 +45,7 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
       books_(daemon.run_dir().path() + "/books") {
     books_[BooksPage::input_total] = source_->bytes_total();
     if (!can_open(kDescriptorsOfFirstPeers + kSpareDescriptors + kDescriptorsOfLinks))
-        throw Unusable(kExitRefused, "not enough descriptors (ulimit -n) for even one worker: allow 64 or more");
+        throw Unusable(kExitIo, "not enough descriptors (ulimit -n) for even one worker: allow 64 or more");
 }
 
 void BrokerServer::wait_for(Poller& poller) {

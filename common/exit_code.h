@@ -12,8 +12,7 @@ enum ExitCode : int {
     kExitUsage = 64,       ///< wrong flags, config, endpoints; a run directory or an endpoint in use
     kExitWornOut = 69,     ///< a worker whose work ignores its stop: start it again
     kExitImbalance = 70,   ///< the books do not balance
-    kExitRefused = 71,     ///< the system refused what the process needs, such as descriptors
-    kExitIo = 74,          ///< a source or a sink failed
+    kExitIo = 74,          ///< a source or a sink failed, a disk is full, descriptors are used up
     kExitLeftBehind = 75,  ///< messages were left without an outcome
 };
 
@@ -23,10 +22,10 @@ enum ExitCode : int {
     switch (error) {
         case ENOSPC:
         case EDQUOT:
-        case EIO: return kExitIo;
+        case EIO:
         case EMFILE:
         case ENFILE:
-        case ENOMEM: return kExitRefused;
+        case ENOMEM: return kExitIo;
         default: return kExitUsage;
     }
 }

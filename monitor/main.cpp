@@ -58,7 +58,8 @@ struct Flags {
         options.duration("--older-than", older_than, Duration::zero(), std::chrono::hours(24 * 365),
                          "dump: only attempts at least as old");
         options.text("--worker", worker, "dump: only attempts of this worker");
-        options.text("--state", state, "dump: only attempts in this state: queued, running, cancelling or reported");
+        options.choice("--state", state, {"queued", "running", "cancelling", "reported"},
+                       "dump: only attempts in this state: queued, running, cancelling or reported");
         options.value("--max-in-flight", "any", "check: most attempts in flight", [this](const std::string& text) {
             max_in_flight = parse_count(text);
             return max_in_flight ? std::nullopt : std::optional<std::string>("say a number");

@@ -91,7 +91,7 @@ def _check_descriptors(processes):
     needed = len(os.listdir("/proc/self/fd")) + processes + _SPARE_DESCRIPTORS
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit < needed:
-        raise Refusal(Exit.REFUSED, f"ulimit -n is {limit}, and launch needs {needed} descriptors for {processes}"
+        raise Refusal(Exit.IO, f"ulimit -n is {limit}, and launch needs {needed} descriptors for {processes}"
                                     " processes: raise it, or start fewer")
 
 

@@ -11,8 +11,7 @@ class Exit(enum.IntEnum):
     INCOMPLETE = 1  # some task did not complete, or a message was refused
     USAGE = 64  # wrong usage, of launch or of a process it started
     INTERNAL = 70  # the books do not balance, or a process cannot be kept running
-    REFUSED = 71  # the system refused what a process needs, such as descriptors
-    IO = 74  # an I/O error
+    IO = 74  # an I/O error, a full disk, no descriptors
     NO_OUTCOME = 75  # messages were left without an outcome
     SIGNAL = 128  # + the number of the signal that stopped the group
 

@@ -37,7 +37,7 @@ STOP_MARGIN = 1.0  # on top of grace, before the KILL
 FINISH_MARGIN = 2.0  # the same after a good end
 SWEEP_MARGIN = 3.0  # the same for what the members leave behind, counted from the first TERM
 _EXAMPLES = {Role.WORKER: "'w1: curfew-worker -- COMMAND'", Role.COLLECTOR: "'collector: curfew-collector'"}
-_CODES_OF_THE_GROUP = (Exit.USAGE, Exit.REFUSED, Exit.IO)
+_CODES_OF_THE_GROUP = (Exit.USAGE, Exit.IO)
 
 
 class State(enum.Enum):

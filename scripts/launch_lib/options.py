@@ -85,8 +85,8 @@ processes at once; --log-level info says so where it may not.
 The first INT or TERM drains: what is in flight finishes, nothing new is taken. The second stops now.
 
 exit code: 0 every task completed; 1 some did not; 64 wrong usage; 70 the books do not balance, or a process cannot be
-kept running; 71 the system refused what a process needs, such as descriptors; 74 I/O error; 75 messages were left
-without an outcome; 128+n stopped by signal n.
+kept running; 74 I/O error, or no descriptors (ulimit -n); 75 messages were left without an outcome; 128+n stopped by
+signal n.
 """
 
 

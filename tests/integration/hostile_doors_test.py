@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from group import BIN_DIR, LAUNCH, PYTHON, ROOT, GroupTest, numbers  # noqa: E402
 
-USAGE, REFUSED, IO = 64, 71, 74
+USAGE, IO = 64, 74
 PROCESSES = {"broker": (), "worker": ("--handler", "echo"), "collector": ()}
 HINT = r"Try '\S+ --help'\."
 
@@ -313,6 +313,7 @@ class Words(DoorTest):
                                (self.binary("collector", "--keeporder"), "--keep-order"),
                                (self.binary("monitor", "statz"), "stats"),
                                (self.binary("monitor", "sevre"), "serve"),
+                               (self.binary("monitor", "--state", "runing", "dump"), "running"),
                                (self.binary("monitor", "--olderthan", "5s", "dump"), "--older-than"),
                                (self.binary("broker", "--config", self.write("config", "fan-out = 3\n")), "--fanout"),
                                (self.binary("broker", "--source", "file"), "file:PATH"),
@@ -373,6 +374,8 @@ class Fifos(DoorTest):
         launch = self.waiting()
         stats = self.broker_until(lambda broker: broker["source"]["waits_for"], "that the monitor shows it")
         self.assertIn(self.fifo, stats["source"]["waits_for"])
+        self.assertIn(f"waits for somebody who writes to the FIFO {self.fifo}",
+                      self.monitor("--run-dir", self.run_dir, "stats")[1])
         launch.says(rf"waiting for=.*{re.escape(self.fifo)}")
         self.assertEqual(self.monitor("--run-dir", self.run_dir, "drain")[0], 0)
         self.assertEqual(self.ends_well(launch)[0]["all"], 0)
@@ -400,7 +403,7 @@ class Fifos(DoorTest):
 
 class Descriptors(DoorTest):
     def test_more_processes_than_launch_has_descriptors_for_are_refused_before_any_starts(self):
-        self.refuses(self.limited(60, "--workers", "64", "--handler", "echo"), REFUSED, saying="ulimit -n is 60")
+        self.refuses(self.limited(60, "--workers", "64", "--handler", "echo"), IO, saying="ulimit -n is 60")
 
     def limited(self, limit, *words):
         return self.run_words("sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh", PYTHON, "-E", LAUNCH, *words,
@@ -415,7 +418,7 @@ class Descriptors(DoorTest):
                 self.assertNotIn("Traceback", launch.err)
                 if ends[limit] != 0:
                     self.assertRegex(launch.err, r"ulimit -n|[Tt]oo many open files|cannot open a socket")
-        self.assertEqual({end for limit, end in ends.items() if limit <= 40}, {REFUSED}, ends)
+        self.assertEqual({end for limit, end in ends.items() if limit <= 40}, {IO}, ends)
         self.assertEqual(ends[64], 0, "what the message asks for is enough")
 
 
