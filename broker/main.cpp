@@ -12,7 +12,8 @@
 int main(int argc, char** argv) {
     curfew::Daemon daemon("broker", "Takes messages off a source, races each on several workers, and keeps the books.");
     curfew::BrokerOptions options(daemon.options());
-    return daemon.run(argc, argv, [&] {
+    const auto check = [&] { options.check(daemon); };
+    return daemon.run(argc, argv, check, [&] {
         curfew::BrokerServer::Config config = options.config(daemon.run_dir().incarnation());
         return std::make_unique<curfew::BrokerServer>(daemon, config, options.open_source(daemon));
     });

@@ -12,6 +12,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/exit_code.h"
+#include "common/suggestion.h"
+
 namespace curfew {
 namespace {
 
@@ -44,6 +47,29 @@ void refuse_own_output(int source) {
             throw std::invalid_argument(
                 fmt::format("--source: this is the file of {} too, so it would never end", name));
     }
+}
+
+std::invalid_argument no_such_source(const std::string& source) {
+    return std::invalid_argument(fmt::format("--source: '{}' is not stdin, file:PATH or zmq:ENDPOINT{}", source,
+                                             did_you_mean(source, {"stdin", "file:PATH", "zmq:ENDPOINT"})));
+}
+
+Unusable cannot_read(const std::string& path, int error) {
+    const bool is_there = error != ENOENT && error != ENOTDIR && error != EISDIR;
+    return {is_there ? kExitIo : kExitUsage, fmt::format("--source: cannot read '{}': {}", path, std::strerror(error))};
+}
+
+bool is_folder(int descriptor) {
+    struct stat found {};
+    return fstat(descriptor, &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+/// Without opening it, which has effects where it is no file.
+void check_file(const std::string& path) {
+    struct stat found {};
+    if (stat(path.c_str(), &found) != 0) throw cannot_read(path, errno);
+    if (S_ISDIR(found.st_mode)) throw cannot_read(path, EISDIR);
+    if (faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) != 0) throw cannot_read(path, errno);
 }
 
 }  // namespace
@@ -135,11 +161,11 @@ std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     }
     if (source_.starts_with("file:")) {
         const std::string path = source_.substr(5);
-        const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-        if (descriptor < 0)
-            throw std::invalid_argument(fmt::format("--source: cannot read '{}': {}", path, std::strerror(errno)));
+        // A FIFO that nobody writes to opens too, and is waited for in the loop.
+        const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (descriptor < 0) throw cannot_read(path, errno);
         refuse_own_output(descriptor);
-        return std::make_unique<LineSource>(descriptor, separator, max_message_);
+        return std::make_unique<LineSource>(descriptor, separator, max_message_, path);
     }
     if (source_.starts_with("zmq:")) {
         // The one PULL that pushes back: producers are not under credit.
@@ -148,7 +174,22 @@ std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
         log::info("source_binds endpoint={} producers=\"PUSH sockets that connect there\"", socket.endpoint());
         return std::make_unique<ZmqSource>(std::move(socket), max_message_);
     }
-    throw std::invalid_argument(fmt::format("--source: '{}' is not stdin, file:PATH or zmq:ENDPOINT", source_));
+    throw no_such_source(source_);
+}
+
+void BrokerOptions::check(const Daemon& daemon) const {
+    daemon.check_to_bind(events_);
+    daemon.check_to_bind(admin_);
+    daemon.check_to_connect(collector_);
+    if (source_ == "stdin") {
+        if (is_folder(STDIN_FILENO)) throw Unusable(kExitUsage, "--source: stdin is a folder");
+    } else if (source_.starts_with("file:")) {
+        check_file(source_.substr(5));
+    } else if (source_.starts_with("zmq:")) {
+        daemon.check_to_bind(source_.substr(4), Reach::this_machine);
+    } else {
+        throw no_such_source(source_);
+    }
 }
 
 }  // namespace curfew

@@ -14,7 +14,9 @@ class BrokerOptions {
 public:
     explicit BrokerOptions(Options& options);
     [[nodiscard]] BrokerServer::Config config(Incarnation incarnation) const;
-    /// Throws std::invalid_argument (a missing file, no such kind of source), EndpointError.
+    /// Throws std::invalid_argument (no such kind of source), Unusable (a missing file), EndpointError.
+    void check(const Daemon& daemon) const;
+    /// Throws Unusable, EndpointError, std::system_error.
     [[nodiscard]] std::unique_ptr<Source> open_source(Daemon& daemon) const;
 
 private:

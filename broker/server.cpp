@@ -6,6 +6,7 @@
 
 #include "broker/snapshot.h"
 #include "common/exit_code.h"
+#include "common/json_text.h"
 #include "common/reading.h"
 #include "common/running_page.h"
 
@@ -19,6 +20,8 @@ constexpr int kSendMark = 1000;
 
 /// What the two sockets of a session take in descriptors: each its own, and a connection.
 constexpr std::size_t kDescriptorsOfLinks = 4;
+/// How collector and first worker come to us.
+constexpr std::size_t kDescriptorsOfFirstPeers = 4;
 /// Not for sessions: connections that come, a look at the process, the page of a worker that died.
 constexpr std::size_t kSpareDescriptors = 16;
 
@@ -41,6 +44,8 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
                  Outbox::kRepeated),
       books_(daemon.run_dir().path() + "/books") {
     books_[BooksPage::input_total] = source_->bytes_total();
+    if (!can_open(kDescriptorsOfFirstPeers + kSpareDescriptors + kDescriptorsOfLinks))
+        throw Unusable(kExitIo, "not enough descriptors (ulimit -n) for even one worker: allow 64 or more");
 }
 
 void BrokerServer::wait_for(Poller& poller) {
@@ -68,6 +73,7 @@ Instant BrokerServer::turn(Instant now) {
     rates_.sample(now, counts());
     say_who_is_refused(now);
     say_what_is_missing(now);
+    say_who_does_not_write(now);
     if (dispatcher_.wants_message() && source_->has_buffered()) return Instant::min();
     Instant next = std::min(dispatcher_.next_deadline(), collector_.next_deadline(now));
     for (auto& [session, links] : workers_)
@@ -231,6 +237,18 @@ void BrokerServer::say_what_is_missing(Instant now) {
               dispatcher_.ledger().tasks_in_flight());
 }
 
+/// Once: it may be meant so.
+void BrokerServer::say_who_does_not_write(Instant now) {
+    const std::string what = dispatcher_.wants_message() ? source_->waits_for() : std::string();
+    if (what.empty()) {
+        unwritten_since_ = kNever;
+        return;
+    }
+    if (unwritten_since_ == kNever) unwritten_since_ = now;
+    if (now - unwritten_since_ < std::chrono::seconds(2) || std::exchange(said_unwritten_, true)) return;
+    log::warn("waiting for={}", log::quoted(what));
+}
+
 // ---- admin ---------------------------------------------------------------------------------------------------------
 
 void BrokerServer::answer_admin(Instant now) {
@@ -274,10 +292,10 @@ std::string BrokerServer::stats_members(Instant now) const {
     }
     return broker_stats(dispatcher_, now) +
            fmt::format(
-               R"(,"source":{{"refused":{},"bytes_read":{},"ended":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},)"
+               R"(,"source":{{"refused":{},"bytes_read":{},"ended":{},"waits_for":{}}},"outboxes":{{"parked":{},"marks_reached":{}}},)"
                R"("rates":{{"accepted_per_s":{:.1f},"settled_per_s":{:.1f},"started_per_s":{:.1f}}},"draining":{},"paused":{},"settled_for_s":{})",
-               source_->refused(), source_->bytes_read(), source_->ended(), parked, marks, rates[0], rates[1], rates[2],
-               draining_, dispatcher_.paused(), settled_for);
+               source_->refused(), source_->bytes_read(), source_->ended(), json_text(source_->waits_for()), parked,
+               marks, rates[0], rates[1], rates[2], draining_, dispatcher_.paused(), settled_for);
 }
 
 std::unique_ptr<Reply> BrokerServer::dump(Instant now, const DumpQuery& query, std::string_view first_members) const {

@@ -58,6 +58,7 @@ private:
     void write_books();
     [[nodiscard]] Rates<3>::Counts counts() const;
     void say_what_is_missing(Instant now);
+    void say_who_does_not_write(Instant now);
 
     Daemon& daemon_;
     Dispatcher dispatcher_;
@@ -73,6 +74,8 @@ private:
     bool draining_ = false;
     bool stopping_ = false;
     Instant waiting_since_ = kNever;
+    Instant unwritten_since_ = kNever;  // what the source waits for, while messages are wanted
+    bool said_unwritten_ = false;
     log::Seldom missing_log_, peer_log_;
     log::Seldom complaint_log_{std::chrono::seconds(1)};
     log::Growth refused_log_, malformed_log_, hello_log_, put_off_log_;

@@ -19,12 +19,13 @@ constexpr std::size_t kChunk = 64 * 1024;
 
 }  // namespace
 
-LineSource::LineSource(int descriptor, char separator, std::size_t max_message)
-    : descriptor_(descriptor), separator_(separator), max_message_(max_message) {
+LineSource::LineSource(int descriptor, char separator, std::size_t max_message, std::string path)
+    : descriptor_(descriptor), separator_(separator), max_message_(max_message), path_(std::move(path)) {
     struct stat found {};
     if (fstat(descriptor_, &found) != 0) throw std::system_error(errno, std::generic_category(), "source");
     if (S_ISDIR(found.st_mode)) throw std::system_error(EISDIR, std::generic_category(), "source");
     regular_ = S_ISREG(found.st_mode);
+    unopened_ = S_ISFIFO(found.st_mode) && !path_.empty();
     if (regular_) {
         const off_t at = lseek(descriptor_, 0, SEEK_CUR);
         total_ = static_cast<std::uint64_t>(found.st_size - (at > 0 ? at : 0));
@@ -84,7 +85,8 @@ void LineSource::skip() {
 bool LineSource::fill() {
     if (!regular_) {
         pollfd item{descriptor_, POLLIN, 0};
-        if (poll(&item, 1, 0) <= 0) return false;
+        if (poll(&item, 1, 0) <= 0) return false;  // a FIFO has its end only behind somebody who wrote to it
+        unopened_ = false;
     }
     if (begin_ != 0) {
         std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
@@ -112,6 +114,10 @@ void LineSource::find_separators(std::size_t from) {
         separators_.push_back(static_cast<std::uint32_t>(at));
         from = at + 1;
     }
+}
+
+std::string LineSource::waits_for() const {
+    return unopened_ ? "somebody who writes to the FIFO " + path_ : std::string();
 }
 
 void LineSource::wait_for(Poller& poller) {

@@ -63,13 +63,16 @@ public:
     /// accepted nor refused.
     [[nodiscard]] virtual std::uint64_t left() const { return 0; }
     [[nodiscard]] virtual std::string endpoint() const { return {}; }
+    /// What has to come before there is anything to read at all; empty where nothing has.
+    [[nodiscard]] virtual std::string waits_for() const { return {}; }
 };
 
 /// Messages separated by a byte, from a descriptor: stdin or a file. Throws std::system_error on a read error.
 class LineSource : public Source {
 public:
-    /// Takes over the descriptor.
-    LineSource(int descriptor, char separator, std::size_t max_message);
+    /// Takes over the descriptor. `path`: where it was opened, for what is said of it. One of a FIFO must not block:
+    /// whoever writes to it may come later.
+    LineSource(int descriptor, char separator, std::size_t max_message, std::string path = {});
     ~LineSource() override;
 
     bool next(std::string_view& message) override;
@@ -79,6 +82,7 @@ public:
     std::uint64_t refused() const override { return refused_; }
     std::uint64_t bytes_total() const override { return total_; }
     std::uint64_t bytes_read() const override { return taken_; }
+    std::string waits_for() const override;
     std::uint64_t left() const override { return regular_ ? 0 : whole() + (has_part() && !skipping_ ? 1 : 0); }
 
 private:
@@ -94,7 +98,9 @@ private:
     int descriptor_;
     char separator_;
     std::size_t max_message_;
+    std::string path_;
     bool regular_ = false;      // a file: always readable
+    bool unopened_ = false;     // a FIFO, of whose other end we have heard nothing yet
     std::vector<char> buffer_;  // its size is room, what was read ends at end_
     std::size_t begin_ = 0;     // of what has not been handed over
     std::size_t end_ = 0;

@@ -9,6 +9,7 @@
 #include "collector/server.h"
 #include "collector/zmq_sink.h"
 #include "common/daemon.h"
+#include "common/suggestion.h"
 
 namespace {
 
@@ -33,6 +34,21 @@ struct Flags {
         options.flag("--keep-order", config.keep_order, "Write in the order of acceptance");
         options.duration("--heartbeat", config.heartbeat, std::chrono::milliseconds(50), std::chrono::minutes(1),
                          "As the broker's");
+    }
+
+    /// Throws std::invalid_argument (no such kind of sink), EndpointError.
+    void check(const curfew::Daemon& daemon) const {
+        daemon.check_to_bind(config.results);
+        daemon.check_to_connect(config.broker);
+        if (sink.starts_with("zmq:")) daemon.check_to_connect(sink.substr(4), curfew::Reach::this_machine);
+        const bool has_place =
+            (sink.starts_with("file:") && sink.size() > 5) || (sink.starts_with("zmq:") && sink.size() > 4);
+        if (sink != "stdout" && !has_place)
+            throw std::invalid_argument(
+                fmt::format("--sink: '{}' is not stdout, file:PATH or zmq:ENDPOINT{}", sink,
+                            curfew::did_you_mean(sink, {"stdout", "file:PATH", "zmq:ENDPOINT"})));
+        if (!dead_letters.empty() && (!dead_letters.starts_with("file:") || dead_letters.size() == 5))
+            throw std::invalid_argument(fmt::format("--dead-letters: '{}' is not file:PATH", dead_letters));
     }
 
     /// `which` of the collector's sinks: each has its own word to the next life.
@@ -73,8 +89,6 @@ struct Flags {
 
     std::unique_ptr<curfew::Sink> open_dead_letters(curfew::Daemon& daemon) const {
         if (dead_letters.empty()) return nullptr;
-        if (!dead_letters.starts_with("file:"))
-            throw std::invalid_argument(fmt::format("--dead-letters: '{}' is not file:PATH", dead_letters));
         if (shares_a_pipe())
             throw std::invalid_argument(
                 "--dead-letters: this is the pipe of --sink, where lines of both would run into each other; leave it "
@@ -87,19 +101,17 @@ struct Flags {
         const Format as = format == "json" ? append_json : append_raw;
         if (sink == "stdout") return open_stdout(daemon, as);
         if (sink.starts_with("file:")) return open_file(daemon, sink.substr(5), "sink", as);
-        if (sink.starts_with("zmq:")) {
-            const Socket::Marks marks{.send = ZmqSink::kSendMark, .linger = Duration::zero(), .immediate = true};
-            auto watch = std::make_unique<PeerWatch>();
-            Socket socket = daemon.connect_outside(zmq::socket_type::push, sink.substr(4), marks, *watch);
-            if (daemon.run_dir().crashed_before()) {
-                log::warn(
-                    "sink_after_crash sink={} reason=\"up to {} outcomes that the life before had handed to ZeroMQ "
-                    "may not have arrived, and are not sent again\"",
-                    log::quoted(sink), ZmqSink::kSendMark);
-            }
-            return std::make_unique<ZmqSink>(std::move(watch), std::move(socket), as);
+        // zmq:, since check() has let it pass
+        const Socket::Marks marks{.send = ZmqSink::kSendMark, .linger = Duration::zero(), .immediate = true};
+        auto watch = std::make_unique<PeerWatch>();
+        Socket socket = daemon.connect_outside(zmq::socket_type::push, sink.substr(4), marks, *watch);
+        if (daemon.run_dir().crashed_before()) {
+            log::warn(
+                "sink_after_crash sink={} reason=\"up to {} outcomes that the life before had handed to ZeroMQ "
+                "may not have arrived, and are not sent again\"",
+                log::quoted(sink), ZmqSink::kSendMark);
         }
-        throw std::invalid_argument(fmt::format("--sink: '{}' is not stdout, file:PATH or zmq:ENDPOINT", sink));
+        return std::make_unique<ZmqSink>(std::move(watch), std::move(socket), as);
     }
 };
 
@@ -109,7 +121,8 @@ int main(int argc, char** argv) {
     curfew::Daemon daemon("collector",
                           "Decides each task by its first acceptable report and writes the outcomes to a sink.");
     Flags flags(daemon.options());
-    return daemon.run(argc, argv, [&] {
+    const auto check = [&] { flags.check(daemon); };
+    return daemon.run(argc, argv, check, [&] {
         flags.config.grace = std::max<curfew::Duration>(daemon.grace(), std::chrono::milliseconds(100));
         flags.config.says_failures = flags.format == "raw" && flags.dead_letters.empty();
         return std::make_unique<curfew::CollectorServer>(daemon, flags.config, flags.open_sink(daemon),

@@ -107,17 +107,14 @@ Daemon::~Daemon() = default;
 
 // ---- set up --------------------------------------------------------------------------------------------------------
 
-int Daemon::run(int argc, const char* const* argv, const std::function<std::unique_ptr<Shell>()>& make) {
+int Daemon::run(int argc, const char* const* argv, const std::function<void()>& check,
+                const std::function<std::unique_ptr<Shell>()>& make) {
     hold_standard_descriptors();
     if (const auto code = options_.parse(argc, argv)) return *code;
+    if (const auto code = judge(check)) return *code;
+    if (options_.only_checks()) return kExitOk;
     log::set_level(log_level_);
     log::set_name(name_);
-    if (!limits::is_name(name_)) {
-        return options_.refuse(fmt::format("--name: use 1 to {} printable bytes without a slash", limits::kNameBytes));
-    }
-    if (ready_fd_ != 0 && fcntl(static_cast<int>(ready_fd_), F_GETFD) < 0) {
-        return options_.refuse(fmt::format("--ready-fd: descriptor {} is not open", ready_fd_));
-    }
     lifeline_ = lifeline_flag_ == 0 ? -1 : static_cast<int>(lifeline_flag_);
     started_at_ = Clock::now();
     int code = kExitUsage;
@@ -134,9 +131,11 @@ int Daemon::run(int argc, const char* const* argv, const std::function<std::uniq
         code = loop(*shell);
         answers_.reset();
     } catch (const EndpointError& error) {
-        options_.refuse(error.what());
+        code = options_.fail(exit_code_of(error.error), error.what());
     } catch (const RunDirError& error) {
-        options_.refuse(error.what());
+        code = options_.fail(exit_code_of(error.error), error.what());
+    } catch (const Unusable& error) {
+        code = options_.fail(error.code, error.what());
     } catch (const std::invalid_argument& error) {
         options_.refuse(error.what());
     } catch (const std::system_error& error) {
@@ -146,6 +145,34 @@ int Daemon::run(int argc, const char* const* argv, const std::function<std::uniq
     clean_up();
     leave_word(code);
     return code;
+}
+
+/// An exit code, and a line on stderr, if what was said cannot be.
+std::optional<int> Daemon::judge(const std::function<void()>& check) const {
+    try {
+        if (!limits::is_name(name_))
+            throw std::invalid_argument(
+                fmt::format("--name: use 1 to {} printable bytes without a slash", limits::kNameBytes));
+        if (ready_fd_ != 0 && fcntl(static_cast<int>(ready_fd_), F_GETFD) < 0)
+            throw std::invalid_argument(fmt::format("--ready-fd: descriptor {} is not open", ready_fd_));
+        check_to_bind(monitor_endpoint_);
+        check();
+        return std::nullopt;
+    } catch (const EndpointError& error) {
+        return options_.refuse(error.what());
+    } catch (const std::invalid_argument& error) {
+        return options_.refuse(error.what());
+    } catch (const Unusable& error) {
+        return options_.fail(error.code, error.what());
+    }
+}
+
+void Daemon::check_to_bind(const std::string& endpoint, Reach allowed) const {
+    if (!endpoint.empty()) check_endpoint(endpoint, true, reach(allowed));
+}
+
+void Daemon::check_to_connect(const std::string& endpoint, Reach allowed) const {
+    if (!endpoint.empty()) check_endpoint(endpoint, false, reach(allowed));
 }
 
 void Daemon::set_up_signals() {

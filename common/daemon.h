@@ -76,9 +76,15 @@ public:
 
     [[nodiscard]] Options& options() { return options_; }
 
-    /// Parses, sets up, runs the loop, cleans up; the exit code. `make` builds the shell; what it throws
-    /// (EndpointError, RunDirError, std::system_error) becomes a clear line and an exit code.
-    int run(int argc, const char* const* argv, const std::function<std::unique_ptr<Shell>()>& make);
+    /// Parses, checks, sets up, runs the loop, cleans up; the exit code. `check` judges what was said, and opens
+    /// nothing; with --check that is all. `make` builds the shell. What they throw (std::invalid_argument, Unusable,
+    /// EndpointError, RunDirError, std::system_error) becomes a clear line and an exit code.
+    int run(int argc, const char* const* argv, const std::function<void()>& check,
+            const std::function<std::unique_ptr<Shell>()>& make);
+
+    // For check(): the form of an endpoint that was said (none: the default is fine), and who may be at its other end.
+    void check_to_bind(const std::string& endpoint, Reach allowed = Reach::this_user) const;
+    void check_to_connect(const std::string& endpoint, Reach allowed = Reach::this_user) const;
 
     // For make():
     [[nodiscard]] const std::string& name() const { return name_; }
@@ -102,6 +108,7 @@ public:
 
 private:
     [[nodiscard]] Reach reach(Reach allowed) const { return insecure_ ? Reach::anybody : allowed; }
+    [[nodiscard]] std::optional<int> judge(const std::function<void()>& check) const;
     void set_up_signals();
     void say_ready(const Shell& shell) const;
     int loop(Shell& shell);

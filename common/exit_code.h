@@ -2,6 +2,8 @@
 // those of all programs is in docs/architecture.md.
 #pragma once
 
+#include <cerrno>
+
 namespace curfew {
 
 enum ExitCode : int {
@@ -10,8 +12,22 @@ enum ExitCode : int {
     kExitUsage = 64,       ///< wrong flags, config, endpoints; a run directory or an endpoint in use
     kExitWornOut = 69,     ///< a worker whose work ignores its stop: start it again
     kExitImbalance = 70,   ///< the books do not balance
-    kExitIo = 74,          ///< a source or a sink failed
+    kExitIo = 74,          ///< a source or a sink failed, a disk is full, descriptors are used up
     kExitLeftBehind = 75,  ///< messages were left without an outcome
 };
+
+/// Of what the system says of a place that somebody has chosen, such as the run directory: that it cannot be there is
+/// wrong usage (0 too: the system was not asked), but a full or broken disk, or no descriptors, are not.
+[[nodiscard]] constexpr int exit_code_of(int error) {
+    switch (error) {
+        case ENOSPC:
+        case EDQUOT:
+        case EIO:
+        case EMFILE:
+        case ENFILE:
+        case ENOMEM: return kExitIo;
+        default: return kExitUsage;
+    }
+}
 
 }  // namespace curfew

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "common/exit_code.h"
+#include "common/suggestion.h"
 #include "common/version.h"
 
 namespace curfew {
@@ -104,16 +105,56 @@ std::string text_of(Duration duration) {
 
 // ---- options -------------------------------------------------------------------------------------------------------
 
+namespace {
+
+std::vector<std::string> flags_of(const CLI::App& app) {
+    std::vector<std::string> names;
+    for (const CLI::Option* option : app.get_options()) {
+        for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+    return names;
+}
+
+/// Lines of `flag = value`, of flags that there are.
+class ConfigFile : public CLI::ConfigINI {
+public:
+    explicit ConfigFile(const CLI::App& app) : app_(app) {}
+
+    std::vector<CLI::ConfigItem> from_config(std::istream& lines) const override {
+        auto found = CLI::ConfigINI::from_config(lines);
+        for (const CLI::ConfigItem& item : found) {
+            if (!item.parents.empty() || app_.get_option_no_throw("--" + item.name) != nullptr) continue;
+            throw CLI::ConfigError(
+                fmt::format("--config: there is no flag '{}'{}", item.name, did_you_mean(item.name, flags_of(app_))));
+        }
+        return found;
+    }
+
+private:
+    const CLI::App& app_;
+};
+
+}  // namespace
+
 struct Options::Inside {
     std::string program;
     CLI::App app;
-    std::string config;
+    bool only_checks = false;
 
     Inside(std::string name, std::string what) : program(std::move(name)), app(std::move(what), program) {
+        app.add_flag("--check", only_checks, "Check the command line and the --config, say what is wrong, and end")
+            ->configurable(false);
         app.set_version_flag("--version", program + " " + kVersionText);
         app.set_config("--config", "", "Lines of `flag = value`; unknown flags are errors")->type_name("FILE");
         app.allow_config_extras(CLI::config_extras_mode::error);
+        app.config_formatter(std::make_shared<ConfigFile>(app));
         app.get_formatter()->column_width(34);
+    }
+
+    /// What is wrong with a word that no flag takes.
+    [[nodiscard]] std::string unknown(const std::string& word) const {
+        if (!word.starts_with('-')) return fmt::format("unexpected word '{}'", word);
+        return fmt::format("unknown option {}{}", word, did_you_mean(word, flags_of(app)));
     }
 };
 
@@ -145,7 +186,8 @@ void Options::choice(const std::string& name, std::string& value, std::vector<st
     this->value(name, value, help,
                 [&value, words = std::move(words)](const std::string& text) -> std::optional<std::string> {
                     if (std::find(words.begin(), words.end(), text) == words.end()) {
-                        return fmt::format("'{}' is not one of: {}", text, CLI::detail::join(words, ", "));
+                        return fmt::format("'{}' is not one of: {}{}", text, CLI::detail::join(words, ", "),
+                                           did_you_mean(text, words));
                     }
                     value = text;
                     return std::nullopt;
@@ -224,16 +266,27 @@ std::optional<int> Options::parse(int argc, const char* const* argv) {
         inside_->app.parse(argc, argv);
     } catch (const CLI::Success& success) {
         return inside_->app.exit(success);
+    } catch (const CLI::ExtrasError&) {
+        return refuse(inside_->unknown(inside_->app.remaining().front()));
     } catch (const CLI::ParseError& error) {
         return refuse(error.what());
     }
     return std::nullopt;
 }
 
+bool Options::only_checks() const {
+    return inside_->only_checks;
+}
+
 int Options::refuse(const std::string& message) const {
-    std::fprintf(stderr, "%s: %s\nTry '%s --help'.\n", inside_->program.c_str(), message.c_str(),
-                 inside_->program.c_str());
+    fail(kExitUsage, message);
+    std::fprintf(stderr, "Try '%s --help'.\n", inside_->program.c_str());
     return kExitUsage;
+}
+
+int Options::fail(int code, const std::string& message) const {
+    std::fprintf(stderr, "%s: %s\n", inside_->program.c_str(), message.c_str());
+    return code;
 }
 
 }  // namespace curfew

@@ -3,12 +3,16 @@
 // Precedence: command line, then --config FILE (lines of `flag = value`), then the environment (CURFEW_ and the flag in
 // capitals: --run-dir is CURFEW_RUN_DIR), then the default. Numbers are plain decimal: `010`, `0x10`, `-1` and `1e3`
 // are refused. Durations need a unit (us, ms, s, m, h), sizes may have one (k, m, g: powers of 1024).
+//
+// Every program has --check: it judges what was said and ends, before anything is opened. That is how others ask what a
+// value may be, so that nobody keeps a copy of limits. Errors go to stderr; stdout stays empty, kept for a description.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -51,12 +55,23 @@ public:
     /// An exit code if the process is to end now (help, version, or an error, which has been printed); none to go on.
     [[nodiscard]] std::optional<int> parse(int argc, const char* const* argv);
 
-    /// Prints `program: message` and returns the code for wrong usage.
+    /// --check was said: the process is to judge the rest of what was said, and to end.
+    [[nodiscard]] bool only_checks() const;
+
+    /// Prints `program: message` and where help is, and returns the code for wrong usage.
     int refuse(const std::string& message) const;
+    /// Prints `program: message` and returns the code: nothing in the help would change it.
+    int fail(int code, const std::string& message) const;
 
 private:
     struct Inside;
     std::unique_ptr<Inside> inside_;
+};
+
+/// What was said is well formed, and cannot be: a file that is not there. Help would not help.
+struct Unusable : std::runtime_error {
+    Unusable(int exit_code, const std::string& message) : std::runtime_error(message), code(exit_code) {}
+    int code;
 };
 
 }  // namespace curfew

@@ -22,17 +22,19 @@ namespace {
 
 void make_private_directory(const std::string& path) {
     if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-        throw RunDirError(fmt::format("cannot make run directory '{}': {}", path, std::strerror(errno)));
+        const int error = errno;
+        throw RunDirError(fmt::format("cannot make run directory '{}': {}", path, std::strerror(error)), error);
     }
     struct stat found {};
     if (stat(path.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) {
         throw RunDirError(fmt::format("run directory '{}' is not a directory", path));
     }
     if (found.st_uid != geteuid()) throw RunDirError(fmt::format("run directory '{}' belongs to somebody else", path));
-    // Whoever can write here can feed and read our sockets.
-    if ((found.st_mode & 0077) != 0 && chmod(path.c_str(), 0700) != 0) {
-        throw RunDirError(
-            fmt::format("run directory '{}' is open to others, and cannot be closed: {}", path, std::strerror(errno)));
+    // Whoever can write here can feed and read our sockets. But others may need the folder as it is.
+    if ((found.st_mode & 0077) != 0) {
+        throw RunDirError(fmt::format(
+            "run directory '{0}' is open to others (mode {1:04o}): use --run-dir {0}{2}curfew, which is made", path,
+            found.st_mode & 07777, path.ends_with('/') ? "" : "/"));
     }
 }
 
@@ -83,7 +85,10 @@ RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path
     make_private_directory(path_);
     lock_file_ = path_ + "/" + name + ".lock";
     lock_ = open(lock_file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lock_ < 0) throw RunDirError(fmt::format("cannot open lock file '{}': {}", lock_file_, std::strerror(errno)));
+    if (lock_ < 0) {
+        const int error = errno;
+        throw RunDirError(fmt::format("cannot open lock file '{}': {}", lock_file_, std::strerror(error)), error);
+    }
     char text[64] = {};
     const ssize_t size = pread(lock_, text, sizeof(text) - 1, 0);
     unsigned long long last = 0;
@@ -102,7 +107,8 @@ RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path
     incarnation_ = std::max<Incarnation>(last + 1, now);
     const std::string line = fmt::format("{} {} running\n", incarnation_, getpid());
     if (!rewrite(lock_, line)) {
-        throw RunDirError(fmt::format("cannot write lock file '{}': {}", lock_file_, std::strerror(errno)));
+        const int error = errno;
+        throw RunDirError(fmt::format("cannot write lock file '{}': {}", lock_file_, std::strerror(error)), error);
     }
 }
 

@@ -1,4 +1,5 @@
-// The run directory of a group: the sockets, a lock file for each process in it, the books. Mode 0700, owned by us.
+// The run directory of a group: the sockets, a lock file for each process in it, the books. Mode 0700, owned by us: one
+// that is not there is made so, one that is there and open to others is refused, since it is not ours to change.
 //
 // A lock file holds the incarnation of its process, so that the newer of two lives is known: it is the time of the
 // start in milliseconds, or one more than the last, whichever is greater; it is never compared with a clock elsewhere.
@@ -13,7 +14,9 @@
 namespace curfew {
 
 struct RunDirError : std::runtime_error {
-    using std::runtime_error::runtime_error;
+    explicit RunDirError(const std::string& message, int error_number = 0)
+        : std::runtime_error(message), error(error_number) {}
+    int error;  ///< errno where the system refused; 0: the folder is none that we may use
 };
 
 /// The directory used when nobody says another.

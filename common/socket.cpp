@@ -130,7 +130,7 @@ zmq::context_t open_context() {
     try {
         return {};
     } catch (const zmq::error_t& error) {
-        throw EndpointError(fmt::format("cannot begin with sockets: {}", error.what()));
+        throw EndpointError(fmt::format("cannot begin with sockets: {}", error.what()), error.num());
     }
 }
 
@@ -138,7 +138,7 @@ zmq::socket_t open_socket(zmq::context_t& context, zmq::socket_type type) {
     try {
         return {context, type};
     } catch (const zmq::error_t& error) {
-        throw EndpointError(fmt::format("cannot open a socket: {}", error.what()));
+        throw EndpointError(fmt::format("cannot open a socket: {}", error.what()), error.num());
     }
 }
 
@@ -265,7 +265,7 @@ Socket Socket::bound(zmq::context_t& context, zmq::socket_type type, const std::
         const char* advice = error == EADDRINUSE                         ? "; another process has it"
                              : error == ENODEV || error == EADDRNOTAVAIL ? "; this machine has no such address"
                                                                          : "";
-        throw EndpointError(fmt::format("cannot bind '{}': {}{}", endpoint, zmq_strerror(error), advice));
+        throw EndpointError(fmt::format("cannot bind '{}': {}{}", endpoint, zmq_strerror(error), advice), error);
     }
     socket.endpoint_ = socket.socket_.get(zmq::sockopt::last_endpoint);
     return socket;
@@ -288,8 +288,10 @@ Socket Socket::connected(zmq::context_t& context, zmq::socket_type type, const s
 }
 
 void Socket::connect(const std::string& endpoint) {
-    if (zmq_connect(socket_.handle(), endpoint.c_str()) != 0)
-        throw EndpointError(fmt::format("cannot connect to '{}': {}", endpoint, zmq_strerror(zmq_errno())));
+    if (zmq_connect(socket_.handle(), endpoint.c_str()) != 0) {
+        const int error = zmq_errno();
+        throw EndpointError(fmt::format("cannot connect to '{}': {}", endpoint, zmq_strerror(error)), error);
+    }
     endpoint_ = endpoint;
 }
 

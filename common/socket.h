@@ -18,7 +18,9 @@
 namespace curfew {
 
 struct EndpointError : std::runtime_error {
-    using std::runtime_error::runtime_error;
+    explicit EndpointError(const std::string& message, int error_number = 0)
+        : std::runtime_error(message), error(error_number) {}
+    int error;  ///< errno where the system refused; 0: the endpoint is none, or must not be
 };
 
 /// Who may stand at the other end of a socket. An ipc socket with a path is guarded by the folder and file it is in;

@@ -2,8 +2,10 @@
 // (drain, pause, resume, cancel).
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -16,6 +18,7 @@
 #include "common/options.h"
 #include "common/run_dir.h"
 #include "common/socket.h"
+#include "common/suggestion.h"
 #include "monitor/check.h"
 #include "monitor/client.h"
 #include "monitor/events.h"
@@ -56,7 +59,8 @@ struct Flags {
         options.duration("--older-than", older_than, Duration::zero(), std::chrono::hours(24 * 365),
                          "dump: only attempts at least as old");
         options.text("--worker", worker, "dump: only attempts of this worker");
-        options.text("--state", state, "dump: only attempts in this state: queued, running, cancelling or reported");
+        options.choice("--state", state, {"queued", "running", "cancelling", "reported"},
+                       "dump: only attempts in this state: queued, running, cancelling or reported");
         options.value("--max-in-flight", "any", "check: most attempts in flight", [this](const std::string& text) {
             max_in_flight = parse_count(text);
             return max_in_flight ? std::nullopt : std::optional<std::string>("say a number");
@@ -184,30 +188,31 @@ int top_group(Client& client, const Flags& flags) {
     return run_top(top, look, cancel);
 }
 
-int serve_group(const Flags& flags, const Options& options) {
+/// What --http and --token-file say. Throws std::invalid_argument.
+ServeOptions serve_options(const Flags& flags) {
     ServeOptions serving;
     const std::size_t colon = flags.http.rfind(':');
     const auto port =
         colon == std::string::npos ? std::nullopt : parse_count(std::string_view(flags.http).substr(colon + 1));
     if (!port || *port > 65535 || colon == 0) {
-        return options.refuse(fmt::format("--http: '{}' is no ADDRESS:PORT, like 127.0.0.1:9464", flags.http));
+        throw std::invalid_argument(fmt::format("--http: '{}' is no ADDRESS:PORT, like 127.0.0.1:9464", flags.http));
     }
     serving.host = flags.http.substr(0, colon);
     serving.port = static_cast<std::uint16_t>(*port);
     if (!flags.token_file.empty()) {
         std::ifstream file(flags.token_file);
         if (!(file >> serving.token))
-            return options.refuse(fmt::format("--token-file: there is no token in '{}'", flags.token_file));
+            throw Unusable(kExitUsage, fmt::format("--token-file: there is no token in '{}'", flags.token_file));
     }
     const bool is_address =
         serving.host.find_first_not_of("0123456789.") == std::string::npos;  // 127.example.org is not
     const bool loopback =
         (is_address && serving.host.starts_with("127.")) || serving.host == "localhost" || serving.host == "::1";
     if (!loopback && serving.token.empty()) {
-        return options.refuse(
+        throw std::invalid_argument(
             fmt::format("--http: others can reach {}: give a --token-file, or listen at 127.0.0.1", serving.host));
     }
-    return serve(serving, Group(flags.run_dir, flags.connect), Group(flags.run_dir, flags.connect));
+    return serving;
 }
 
 int command_admin(Client& client, const Flags& flags, const std::string& request) {
@@ -222,34 +227,51 @@ int command_admin(Client& client, const Flags& flags, const std::string& request
     return said.is_object() && said.value("ok", false) ? kExitOk : kExitIncomplete;
 }
 
-int run(const Flags& flags, const Options& options) {
+/// Judges the command and what goes with it. Throws std::invalid_argument, EndpointError.
+void check_words(const Flags& flags) {
+    const std::vector<std::string> verbs = {"stats", "dump",  "events", "top",    "check",
+                                            "serve", "drain", "pause",  "resume", "cancel"};
     const std::string verb = flags.words.empty() ? "" : flags.words.front();
-    const bool alone = flags.words.size() == 1;
+    const std::string all = fmt::format("say one of: {} SEQ...", fmt::join(verbs, ", "));
+    if (verb.empty()) throw std::invalid_argument(all);
+    if (std::ranges::find(verbs, verb) == verbs.end())
+        throw std::invalid_argument(fmt::format("unknown command '{}'{}; {}", verb, did_you_mean(verb, verbs), all));
+    if (verb == "cancel" && flags.words.size() == 1)
+        throw std::invalid_argument("cancel: the number of a task is missing; " + all);
+    if (verb != "cancel" && flags.words.size() > 1)
+        throw std::invalid_argument(fmt::format("{}: '{}' is one word too many; {}", verb, flags.words[1], all));
+    for (std::size_t i = 1; i < flags.words.size(); ++i) {
+        if (!parse_count(flags.words[i]))
+            throw std::invalid_argument(fmt::format("cancel: '{}' is not the number of a task", flags.words[i]));
+    }
+    if (!flags.connect.empty()) check_endpoint(flags.connect, false, Reach::anybody);
+    if (verb == "serve") (void)serve_options(flags);
+}
+
+/// What check_words() has let pass.
+int run(const Flags& flags) {
+    const std::string& verb = flags.words.front();
     Client client;
     const auto targets = [&] {
         return flags.connect.empty() ? targets_in(flags.run_dir) : std::vector<Target>{{"the process", flags.connect}};
     };
-    if (verb == "stats" && alone) {
+    if (verb == "stats") {
         if (flags.watch > Duration::zero()) return watch(client, targets().front(), flags);
         return each(client, targets(), "stats", flags, stats_text) ? kExitOk : kUnanswered;
     }
-    if (verb == "dump" && alone) return dump(client, flags.group ? std::vector<Target>() : targets(), flags);
-    if (verb == "events" && alone) return follow_ends(client, targets().front(), kPatience);
-    if (verb == "check" && alone) return check_group(flags);
-    if (verb == "top" && alone) return top_group(client, flags);
-    if (verb == "serve" && alone) return serve_group(flags, options);
-    if ((verb == "drain" || verb == "pause" || verb == "resume") && alone)
-        return command_admin(client, flags, json{{"do", verb}}.dump());
-    if (verb == "cancel" && flags.words.size() > 1) {
-        int code = kExitOk;
-        for (std::size_t i = 1; i < flags.words.size(); ++i) {
-            const auto seq = parse_count(flags.words[i]);
-            if (!seq) return options.refuse(fmt::format("cancel: '{}' is not the number of a task", flags.words[i]));
-            code = std::max(code, command_admin(client, flags, json{{"do", "cancel"}, {"seq", *seq}}.dump()));
-        }
-        return code;
+    if (verb == "dump") return dump(client, flags.group ? std::vector<Target>() : targets(), flags);
+    if (verb == "events") return follow_ends(client, targets().front(), kPatience);
+    if (verb == "check") return check_group(flags);
+    if (verb == "top") return top_group(client, flags);
+    if (verb == "serve")
+        return serve(serve_options(flags), Group(flags.run_dir, flags.connect), Group(flags.run_dir, flags.connect));
+    if (verb != "cancel") return command_admin(client, flags, json{{"do", verb}}.dump());
+    int code = kExitOk;
+    for (std::size_t i = 1; i < flags.words.size(); ++i) {
+        const json request = {{"do", "cancel"}, {"seq", parse_count(flags.words[i]).value()}};
+        code = std::max(code, command_admin(client, flags, request.dump()));
     }
-    return options.refuse("say one of: stats, dump, events, top, check, serve, drain, pause, resume, cancel SEQ...");
+    return code;
 }
 
 }  // namespace
@@ -260,8 +282,16 @@ int main(int argc, char** argv) {
     Flags flags(options);
     if (const auto code = options.parse(argc, argv)) return *code;
     try {
-        return run(flags, options);
+        check_words(flags);
+    } catch (const Unusable& error) {
+        return options.fail(error.code, error.what());
     } catch (const std::exception& error) {
         return options.refuse(error.what());
+    }
+    if (options.only_checks()) return kExitOk;
+    try {
+        return run(flags);
+    } catch (const std::exception& error) {
+        return options.fail(kExitUsage, error.what());
     }
 }

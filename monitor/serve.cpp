@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -158,16 +160,22 @@ public:
         server_.set_read_timeout(std::chrono::seconds(5));
         server_.set_write_timeout(std::chrono::seconds(5));
         server_.set_keep_alive_max_count(1000);
+        // Without SO_REUSEPORT, which is the library's default: two of us would share a port, each asked now and then.
+        server_.set_socket_options([](socket_t socket) {
+            const int yes = 1;
+            setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+        });
         server_.new_task_queue = [] { return new httplib::ThreadPool(16); };
         add_pages();
         add_answers();
     }
 
     int run() {
+        errno = 0;
         const int port = options_.port == 0 ? server_.bind_to_any_port(options_.host) : options_.port;
         if (port < 0 || (options_.port != 0 && !server_.bind_to_port(options_.host, port))) {
-            throw std::runtime_error(
-                fmt::format("serve: cannot listen at {}:{}; is it in use?", options_.host, options_.port));
+            throw std::runtime_error(fmt::format("serve: cannot listen at {}:{}: {}", options_.host, options_.port,
+                                                 errno != 0 ? std::strerror(errno) : "no such address"));
         }
         fmt::print(stderr, "curfew-monitor: http://{}:{}/\n", options_.host, port);
         return server_.listen_after_bind() ? 0 : 1;

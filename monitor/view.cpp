@@ -61,6 +61,8 @@ std::string broker_text(const Json& s) {
                        percentiles(field(s, "cancel_time")));
     if (const double settled = real(s, "settled_for_s").value_or(0); settled >= 1 && count(a, "in_flight") > 0)
         out += fmt::format("  {}\n", words_of_waiting(count(a, "in_flight"), settled));
+    if (const std::string what = word(field(s, "source"), "waits_for"); what != "-" && !what.empty())
+        out += fmt::format("  waits for {}\n", what);
     const Json& c = field(s, "collector");
     out += fmt::format(
         "  collector {}   hedges {} sent, {} won, {} withheld   workers {} died, {} silent, {} left   frames {} "

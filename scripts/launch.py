@@ -6,20 +6,29 @@ Fails with one line on stderr and a code of launch_lib/exits.py; whatever happen
 directory stay behind. When launch itself is killed, the processes notice by their lifelines (see launch_lib/member.py).
 """
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is a group to drain: no traceback
+
 import contextlib
 import os
 import re
+import resource
 import sys
 import traceback
 
 from launch_lib import books as page
 from launch_lib import files, guard
+from launch_lib.checks import Checks
 from launch_lib.console import Console, has_room_for_progress
 from launch_lib.exits import Exit, Refusal
 from launch_lib.group import Group, Signals
-from launch_lib.options import help_text, parse, read_procfile
+from launch_lib.options import ARGUMENTS_OF_PARALLEL, foreign_arguments, help_text, parse, read_procfile
 from launch_lib.plan import procfile_plan, quick_plan
 from launch_lib.run_dir import open_run_dir
+
+_SPARE_DESCRIPTORS = 10  # to start a process, to look into /proc
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -36,6 +45,10 @@ def main(arguments):
     except Refusal as refusal:
         console.error(str(refusal))
         return refusal.code
+    except OSError as error:
+        where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        console.error(f"cannot go on: {where}{error.strerror or error}")
+        return Exit.IO
     except Exception as error:
         console.error(f"a fault of launch itself: {error!r}")
         traceback.print_exc()
@@ -46,12 +59,20 @@ def _run(options, console):
     options.check_files()
     plan = _plan(options)
     signals = Signals()  # before there is anything that a signal could leave behind
-    run_dir = open_run_dir(options.given.get("run-dir"))
+    _check_descriptors(len(plan.processes))
+    checks = Checks(plan.asked, options.given)
     try:
+        run_dir = open_run_dir(options.given.get("run-dir"))
+    except BaseException:
+        checks.give_up()
+        raise
+    try:
+        checks.settle()
         files.make_anew(options)
         _guard(options, plan, console)
-        if plan.remark:
-            console.notice(plan.remark)
+        for remark in (plan.remark, _on_foreign_arguments(options.command)):
+            if remark:
+                console.notice(remark)
         group = Group(plan, run_dir, console, signals)
         ending = group.run()
         books = page.last_books(ending, group.books(), plan.books_expected)
@@ -61,6 +82,21 @@ def _run(options, console):
         console.error(words)
     console.books(books.lines() if books else [])
     return page.exit_code(ending, books, plan.books_expected)
+
+
+def _check_descriptors(processes):
+    """Each process has a pipe to us. Without them it would be started, and fail, again and again."""
+    needed = len(os.listdir("/proc/self/fd")) + processes + _SPARE_DESCRIPTORS
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit < needed:
+        raise Refusal(Exit.IO, f"ulimit -n is {limit}, and launch needs {needed} descriptors for {processes}"
+                                    " processes: raise it, or start fewer")
+
+
+def _on_foreign_arguments(command):
+    """COMMAND is given on as it stands; but whoever knows GNU parallel may have meant something else."""
+    foreign = next((word for word in command or () if word in ARGUMENTS_OF_PARALLEL), None)
+    return f"{foreign_arguments(foreign)}; COMMAND gets it as it stands" if foreign else ""
 
 
 def _guard(options, plan, console):

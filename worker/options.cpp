@@ -7,7 +7,9 @@
 #include <stdexcept>
 
 #include "common/clock.h"
+#include "common/exit_code.h"
 #include "common/limits.h"
+#include "common/suggestion.h"
 #include "worker/exec_handler.h"
 #include "worker/simple_handlers.h"
 #include "worker/thread_handler.h"
@@ -91,37 +93,54 @@ WorkerServer::Config WorkerOptions::config() const {
 std::unique_ptr<Handler> WorkerOptions::make_handler(const Daemon& daemon, Function function) const {
     if (function) return std::make_unique<ThreadHandler>(slots(), std::move(function));
     if (handler_ == "exec") return make_exec(daemon);
-    if (!command_.empty())
-        throw std::invalid_argument(fmt::format("a COMMAND goes with --handler exec, not with '{}'", handler_));
-    return make_named();
+    return named()();
 }
 
-std::unique_ptr<Handler> WorkerOptions::make_named() const {
-    if (handler_ == "echo" || handler_ == "fail") return std::make_unique<ImmediateHandler>(handler_ == "fail");
+void WorkerOptions::check(const Daemon& daemon) const {
+    daemon.check_to_connect(endpoints_.broker);
+    daemon.check_to_connect(endpoints_.collector);
+    daemon.check_to_bind(endpoints_.tasks);
+    daemon.check_to_bind(endpoints_.control);
+    if (handler_ == "function") return;
+    if (handler_ != "exec") {
+        (void)named();
+        if (!command_.empty())
+            throw std::invalid_argument(fmt::format("--handler {} takes no COMMAND: that goes with exec", handler_));
+    } else if (command_.empty()) {
+        throw std::invalid_argument("--handler exec needs a command: give it after '--'");
+    } else if (const auto wrong = ExecHandler::check_command(command_)) {
+        const bool is_sought = command_.front().find('/') == std::string::npos;
+        throw Unusable(kExitUsage, *wrong + (is_sought ? " (looked for in PATH)" : ""));
+    }
+}
+
+std::function<std::unique_ptr<Handler>()> WorkerOptions::named() const {
+    if (handler_ == "echo" || handler_ == "fail")
+        return [this] { return std::make_unique<ImmediateHandler>(handler_ == "fail"); };
     if (handler_.starts_with("sleep:")) {
         const auto shape = SleepShape::parse(std::string_view(handler_).substr(6));
         if (!shape)
             throw std::invalid_argument(
                 fmt::format("--handler: '{}': after sleep: comes 5ms, exp:5ms or tail:1ms:100ms:1%", handler_));
-        return std::make_unique<SleepHandler>(*shape, std::random_device{}());
+        return [shape = *shape] { return std::make_unique<SleepHandler>(shape, std::random_device{}()); };
     }
     if (handler_.starts_with("spin:")) {
         const auto length = parse_duration(std::string_view(handler_).substr(5));
         if (!length)
             throw std::invalid_argument(
                 fmt::format("--handler: '{}': after spin: comes a duration like 10ms", handler_));
-        return std::make_unique<ThreadHandler>(
-            slots(),
-            [length = *length](const Message& message, std::stop_token stop) { return spin(message, stop, length); });
+        return [this, length = *length] {
+            return std::make_unique<ThreadHandler>(slots(), [length](const Message& message, std::stop_token stop) {
+                return spin(message, stop, length);
+            });
+        };
     }
     throw std::invalid_argument(
-        fmt::format("--handler: '{}' is not exec, echo, sleep:DIST, spin:DUR or fail", handler_));
+        fmt::format("--handler: '{}' is not exec, echo, sleep:DIST, spin:DUR or fail{}", handler_,
+                    did_you_mean(handler_, {"exec", "echo", "sleep:DIST", "spin:DUR", "fail"})));
 }
 
 std::unique_ptr<Handler> WorkerOptions::make_exec(const Daemon& daemon) const {
-    if (command_.empty())
-        throw std::invalid_argument("--handler exec needs a command: curfew-worker [OPTIONS] -- COMMAND ARG...");
-    if (const auto wrong = ExecHandler::check_command(command_)) throw std::invalid_argument(*wrong);
     ExecOptions options;
     options.supervisor_path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "curfew-supervisor";
     options.command = command_;

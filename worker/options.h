@@ -1,6 +1,7 @@
 // The worker's flags, and the handler they ask for.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,12 +16,15 @@ public:
     /// `own_function`: the program brings its work; there is no --handler.
     WorkerOptions(Options& options, bool own_function);
     [[nodiscard]] WorkerServer::Config config() const;
-    /// Throws std::invalid_argument (no such handler, a command that cannot run), std::system_error.
+    /// Throws std::invalid_argument (no such handler), Unusable (a command that cannot run), EndpointError.
+    void check(const Daemon& daemon) const;
+    /// Throws std::invalid_argument, std::system_error.
     [[nodiscard]] std::unique_ptr<Handler> make_handler(const Daemon& daemon, Function function) const;
 
 private:
     [[nodiscard]] std::unique_ptr<Handler> make_exec(const Daemon& daemon) const;
-    [[nodiscard]] std::unique_ptr<Handler> make_named() const;
+    /// Throws std::invalid_argument where --handler has no meaning.
+    [[nodiscard]] std::function<std::unique_ptr<Handler>()> named() const;
     [[nodiscard]] Slot slots() const;
 
     std::string handler_ = "exec";

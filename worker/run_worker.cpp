@@ -12,7 +12,8 @@ int run_worker(int argc, char** argv, Function function) {
     Daemon daemon("worker", "Does the work: takes attempts from the broker, obeys cancels, reports to the collector.");
     daemon.set_default_name(fmt::format("worker-{}", getpid()));
     WorkerOptions options(daemon.options(), function != nullptr);
-    return daemon.run(argc, argv, [&] {
+    const auto check = [&] { options.check(daemon); };
+    return daemon.run(argc, argv, check, [&] {
         auto handler = options.make_handler(daemon, std::move(function));
         return std::make_unique<WorkerServer>(daemon, options.config(), std::move(handler));
     });

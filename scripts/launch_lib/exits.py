@@ -11,7 +11,7 @@ class Exit(enum.IntEnum):
     INCOMPLETE = 1  # some task did not complete, or a message was refused
     USAGE = 64  # wrong usage, of launch or of a process it started
     INTERNAL = 70  # the books do not balance, or a process cannot be kept running
-    IO = 74  # an I/O error
+    IO = 74  # an I/O error, a full disk, no descriptors
     NO_OUTCOME = 75  # messages were left without an outcome
     SIGNAL = 128  # + the number of the signal that stopped the group
 

@@ -1,4 +1,4 @@
-"""The command line of launch: one table of flags, from which parsing, checking, passing on and the help are made.
+"""The command line of launch: one table of flags, from which parsing, passing on and the help are made.
 
 Pure but for Options.check_files and read_procfile. Fails with a Refusal of one line. Flags are never abbreviated,
 and none is accepted twice: a line that was misread would run work that nobody asked for.
@@ -15,14 +15,13 @@ from .exits import Exit, Refusal, usage
 
 DEFAULT_FANOUT = "2"
 _GRACE = 1.0  # seconds; the binaries have the same default
-HANDLERS_WITH_COMMAND = ("exec", "coprocess")
 
 
 @dataclass(frozen=True)
 class Flag:
     name: str
     metavar: str  # empty: a switch
-    check: Optional[Callable[[str], str]]
+    check: Optional[Callable[[str], str]]  # None: whoever it is passed on to judges it (checks.py)
     to: str  # which process it is passed on to; 'launch': to none as it stands
     help: str
     procfile: bool = False  # whether it has a meaning with a PROCFILE
@@ -30,34 +29,36 @@ class Flag:
 
 FLAGS = (
     Flag("workers", "N", values.whole(1, 1024), "launch", "worker processes (as many as there are cores)"),
-    Flag("fanout", "K", values.whole(1, 1000), "broker", "the most attempts of one task alive together (2)"),
-    Flag("hedge", "0|DUR|pNN", values.hedge, "broker",
+    Flag("fanout", "K", None, "broker", "the most attempts of one task alive together (2)"),
+    Flag("hedge", "0|DUR|pNN", None, "broker",
          "when the next attempt starts: 0 at once (a race), 20ms after the last, p95 as measured"),
-    Flag("hedge-budget", "PCT", values.percent, "broker", "extra attempts as a share of tasks, such as 5%"),
-    Flag("deadline", "DUR|none", values.deadline, "broker", "how long a task may take (30s)"),
-    Flag("grace", "DUR", values.grace, "worker", "how long a cancelled attempt may take until it is killed (1s)"),
-    Flag("attempts", "N", values.whole(1, 1000), "broker", "how many attempts may fail before the task fails (fanout)"),
-    Flag("window", "N", values.whole(1, 4_000_000), "broker", "the most tasks in flight"),
-    Flag("slots", "N", values.whole(1, 1024), "worker", "places where work runs, in each worker"),
+    Flag("hedge-budget", "PCT", None, "broker", "extra attempts as a share of tasks, such as 5%"),
+    Flag("deadline", "DUR|none", None, "broker", "how long a task may take (30s)"),
+    Flag("grace", "DUR", None, "worker", "how long a cancelled attempt may take until it is killed (1s)"),
+    Flag("attempts", "N", None, "broker", "how many attempts may fail before the task fails (fanout)"),
+    Flag("window", "N", None, "broker", "the most tasks in flight"),
+    Flag("slots", "N", None, "worker", "places where work runs, in each worker"),
     Flag("input", "FILE", values.path, "launch", "read messages from FILE, not from stdin"),
     Flag("output", "FILE", values.path, "launch", "write outcomes to FILE (emptied first), not to stdout"),
     Flag("dead-letters", "FILE", values.path, "launch", "tasks that did not complete, as JSON lines (emptied first)"),
     Flag("json", "", None, "launch", "a JSON line for each outcome, whatever it was; else the bare results"),
     Flag("keep-order", "", None, "collector", "outcomes in the order of the messages"),
     Flag("null", "", None, "broker", "messages end with a NUL byte, not with a line's end"),
-    Flag("max-message", "SIZE", values.size, "broker", "larger messages are refused, and counted (1m)"),
-    Flag("max-output", "SIZE", values.size, "worker", "an attempt that writes more has failed (1m)"),
-    Flag("ok-exit", "LIST", values.exit_list, "worker", "exit codes of COMMAND that mean a result (0)"),
-    Flag("reject-exit", "LIST", values.exit_list, "worker", "exit codes that mean: no other attempt will do better"),
-    Flag("handler", "NAME", values.word, "launch", "in place of a COMMAND: echo, sleep:DIST, spin:DUR, fail"),
+    Flag("max-message", "SIZE", None, "broker", "larger messages are refused, and counted (1m)"),
+    Flag("max-output", "SIZE", None, "worker", "an attempt that writes more has failed (1m)"),
+    Flag("ok-exit", "LIST", None, "worker", "exit codes of COMMAND that mean a result (0)"),
+    Flag("reject-exit", "LIST", None, "worker", "exit codes that mean: no other attempt will do better"),
+    Flag("handler", "NAME", None, "launch", "in place of a COMMAND: echo, sleep:DIST, spin:DUR, fail"),
     Flag("run-dir", "DIR", values.path, "launch", "where the sockets are (a private one, removed at the end)",
          procfile=True),
     Flag("quiet", "", None, "launch", "no progress, no notices, no books on stderr; errors only", procfile=True),
-    Flag("log-level", "L", values.word, "all", "how much the processes log", procfile=True),
+    Flag("log-level", "L", None, "all", "how much the processes log", procfile=True),
     Flag("version", "", None, "launch", "say which curfew this is", procfile=True),
     Flag("help", "", None, "launch", "show this", procfile=True),
 )
 _BY_NAME = {flag.name: flag for flag in FLAGS}
+
+ARGUMENTS_OF_PARALLEL = (":::", ":::+", "::::", "::::+")
 
 _HEAD = """\
 usage: launch [OPTIONS] -- COMMAND [ARG...]    run COMMAND for each message
@@ -88,7 +89,8 @@ processes at once; --log-level info says so where it may not.
 The first INT or TERM drains: what is in flight finishes, nothing new is taken. The second stops now.
 
 exit code: 0 every task completed; 1 some did not; 64 wrong usage; 70 the books do not balance, or a process cannot be
-kept running; 74 I/O error; 75 messages were left without an outcome; 128+n stopped by signal n.
+kept running; 74 I/O error, or no descriptors (ulimit -n); 75 messages were left without an outcome; 128+n stopped by
+signal n.
 """
 
 
@@ -103,12 +105,42 @@ def asked_fanout(text):
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
+def did_you_mean(word):
+    """For a message: the option that was meant, where one is near. Dashes and capitals make no difference."""
+    import difflib  # takes longer to load than most of launch
+
+    bare = {name.replace("-", ""): name for name in _BY_NAME}
+    said = word.lower().replace("-", "").replace("_", "")
+    near = difflib.get_close_matches(said, bare, n=1, cutoff=0.7) if len(said) > 2 else []
+    return f"; did you mean --{bare[near[0]]}?" if near else ""
+
+
+def foreign_arguments(word):
+    """What GNU parallel takes for the beginning of a list of messages is an argument like any other here."""
+    return (f"'{word}' has no meaning here: messages come from stdin, a line each, or from --input FILE, as in"
+            r" printf '%s\n' a b c | launch -- echo {}")
+
+
 def help_text():
     lines = []
     for flag in FLAGS:
         name = f"--{flag.name} {flag.metavar}".rstrip()
         lines.append(f"  {name:<22}{flag.help}")
     return _HEAD + "\n".join(lines) + "\n" + _TAIL
+
+
+def absolute(what, name):
+    """The path from the root, as every process needs it."""
+    try:
+        return os.path.abspath(name)
+    except FileNotFoundError:
+        raise usage(f"{what}: {name}: the working folder is gone: give a path from /") from None
+
+
+def _words(flag, value):
+    if not flag.metavar:
+        return [f"--{flag.name}"]
+    return [f"--{flag.name}={value}"] if value.startswith("-") else [f"--{flag.name}", value]
 
 
 @dataclass
@@ -128,22 +160,27 @@ class Options:
 
     @property
     def grace(self):
-        return values.seconds(self.given["grace"]) if "grace" in self.given else default_grace()
+        said = values.seconds(self.given.get("grace", ""))  # what is none, the worker refuses
+        return default_grace() if said is None else said
 
     def passed_on(self, role):
         """The arguments for a process of that role: what was said, nothing else (the binaries have the defaults)."""
         arguments = []
         for flag in FLAGS:
             if flag.to in (role, "all") and flag.name in self.given:
-                arguments += [f"--{flag.name}"] if not flag.metavar else [f"--{flag.name}", self.given[flag.name]]
+                arguments += _words(flag, self.given[flag.name])
         return arguments
 
+    def says_to(self, role):
+        """Whether a value was said that a process of that role has to judge."""
+        said = {**self.given, "fanout": None} if self.given.get("fanout") == DEFAULT_FANOUT else self.given
+        return any(flag.metavar and flag.to in (role, "all") and said.get(flag.name) is not None for flag in FLAGS)
+
+    def finds_command(self):
+        return not self.command or shutil.which(self.command[0]) is not None
+
     def check_files(self):
-        """Refuses now what would otherwise fail N times, in N processes."""
-        if self.command:
-            _check_command(self.command[0])
-        if "input" in self.given:
-            _check_input(self.given["input"])
+        """What no process can know: it sees one of the two."""
         files.check(self)
 
 
@@ -171,7 +208,7 @@ def _take_flag(options, argument, rest):
     text, equals, value = argument.partition("=")
     flag = _BY_NAME.get(text[2:]) if text.startswith("--") else _BY_NAME["help"] if argument == "-h" else None
     if flag is None:
-        raise usage(f"unknown option {text} (--help lists them)")
+        raise usage(f"unknown option {text}{did_you_mean(text)} (--help lists them)")
     if flag.name in options.given:
         raise usage(f"--{flag.name} is given twice")
     if not flag.metavar:
@@ -184,7 +221,7 @@ def _take_flag(options, argument, rest):
             raise usage(f"--{flag.name} needs a value: {flag.metavar}")
         value = rest.pop(0)
     try:
-        options.given[flag.name] = flag.check(value)
+        options.given[flag.name] = flag.check(value) if flag.check else value
     except ValueError as error:
         raise usage(f"--{flag.name}: '{value}' is not {error}") from None
     return flag.name
@@ -198,16 +235,17 @@ def _check_form(options, positional):
     handler = options.given.get("handler")
     if options.command is None and handler is None:
         raise usage("nothing to run: give -- COMMAND, or --handler NAME, or a PROCFILE (see --help)")
-    if options.command == [] or (handler in HANDLERS_WITH_COMMAND and options.command is None):
+    if options.command == []:
         raise usage("no command: give it after '--'")
-    if handler is not None and handler not in HANDLERS_WITH_COMMAND and options.command is not None:
-        raise usage(f"--handler {handler} takes no COMMAND")
     options.asked_fanout = asked_fanout(options.given.get("fanout") or os.environ.get("CURFEW_FANOUT", ""))
     if not os.environ.get("CURFEW_FANOUT"):  # the processes look into the environment too
         options.given.setdefault("fanout", DEFAULT_FANOUT)
 
 
 def _check_procfile_form(options, positional):
+    foreign = next((word for word in positional if word in ARGUMENTS_OF_PARALLEL), None)
+    if foreign is not None:
+        raise usage(foreign_arguments(foreign))
     if options.command is not None:
         raise usage(f"both a PROCFILE ({positional[0]}) and a COMMAND: give one")
     if "handler" in options.given:
@@ -218,24 +256,6 @@ def _check_procfile_form(options, positional):
         if not _BY_NAME[name].procfile:
             raise usage(f"--{name} has no meaning with a PROCFILE: say it to the processes in it")
     options.procfile = positional[0]
-
-
-def _check_command(name):
-    if shutil.which(name):
-        return
-    if "/" not in name:
-        raise usage(f"cannot run '{name}': not found in PATH")
-    why = "no such file" if not os.path.exists(name) else "a folder" if os.path.isdir(name) else "not executable"
-    raise usage(f"cannot run '{name}': {why}")
-
-
-def _check_input(name):
-    if not os.path.exists(name):
-        raise usage(f"--input: no such file: {name}")
-    if os.path.isdir(name):
-        raise usage(f"--input: a folder: {name}")
-    if not os.access(name, os.R_OK):
-        raise Refusal(Exit.IO, f"--input: cannot read {name}: permission denied")
 
 
 _PROCFILE_LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 
 from . import values
 from .books import counted
-from .options import asked_fanout, default_grace
+from .options import absolute, asked_fanout, default_grace
+
+
+_OF_LAUNCH = ("CURFEW_BIN_DIR",)  # no process judges it
 
 
 class Role(enum.Enum):
@@ -38,33 +41,50 @@ class Plan:
     open: bool  # somebody outside may know how to join: by endpoints of its own, or by a config that we do not read
     books_expected: bool  # a broker that ends well must have left books in our run directory
     remark: str = ""  # what is to be said before it starts
+    asked: tuple = ()  # of the processes, those that are asked before (checks.py): one of each kind
 
 
 def quick_plan(options, bin_dir):
     """Collector, workers, broker: the broker last, so that what it reads finds somebody at home."""
     binary = lambda role: os.path.join(bin_dir, role.value)
     source, sink = options.given.get("input"), options.given.get("output")
-    collector = [binary(Role.COLLECTOR), "--sink", f"file:{os.path.abspath(sink)}" if sink else "stdout",
+    collector = [binary(Role.COLLECTOR), "--sink", f"file:{absolute('--output', sink)}" if sink else "stdout",
                  "--format", "json" if "json" in options.given else "raw", *options.passed_on("collector")]
     if "dead-letters" in options.given:
-        collector += ["--dead-letters", f"file:{os.path.abspath(options.given['dead-letters'])}"]
+        collector += ["--dead-letters", f"file:{absolute('--dead-letters', options.given['dead-letters'])}"]
     worker = [binary(Role.WORKER), *options.passed_on("worker"), "--handler", options.given.get("handler", "exec")]
     if options.command:
         worker += ["--", *options.command]
-    broker = [binary(Role.BROKER), "--source", f"file:{os.path.abspath(source)}" if source else "stdin",
+    broker = [binary(Role.BROKER), "--source", f"file:{absolute('--input', source)}" if source else "stdin",
               "--await-workers", os.environ.get("CURFEW_AWAIT_WORKERS") or str(options.workers), *options.passed_on("broker")]
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True)]
     processes += [Process(f"w{number}", Role.WORKER, tuple(worker)) for number in range(1, options.workers + 1)]
     processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True)]
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
-                remark=_on_fanout(options.asked_fanout, options.workers))
+                remark=_on_fanout(options.asked_fanout, options.workers),
+                asked=_asked(options, processes))
+
+
+def _asked(options, processes):
+    """Who is asked before the start: of each kind one, where anything was said that only it can judge.
+
+    To ask costs more than a tenth of a short run. What launch says by itself is right, and a COMMAND that is found may
+    well run; so there is no doubt in the plainest run, `launch -- COMMAND`.
+    """
+    kinds = {process.role: process for process in reversed(processes)}
+    if any(name.startswith("CURFEW_") and name not in _OF_LAUNCH for name in os.environ):
+        return tuple(kinds.values())
+    doubted = {Role.BROKER: options.says_to("broker") or "input" in options.given,
+               Role.WORKER: options.says_to("worker") or "handler" in options.given or not options.finds_command(),
+               Role.COLLECTOR: options.says_to("collector")}
+    return tuple(process for role, process in kinds.items() if doubted[role])
 
 
 def procfile_plan(options, commands, bin_dir):
     """A Procfile's processes in its order. Only the first broker is the broker: there is one stdin."""
     environment = {
         "PATH": bin_dir + os.pathsep + os.environ.get("PATH", os.defpath),
-        "CURFEW_PROCFILE_DIR": os.path.dirname(os.path.abspath(options.procfile)),
+        "CURFEW_PROCFILE_DIR": os.path.dirname(absolute("PROCFILE", options.procfile)),
     }
     if "log-level" in options.given:
         environment["CURFEW_LOG_LEVEL"] = options.given["log-level"]
@@ -82,7 +102,16 @@ def procfile_plan(options, commands, bin_dir):
     workers = sum(process.role in (Role.WORKER, Role.OTHER) for process in processes)  # OTHER may be one
     is_open = _is_open(commands)
     return Plan(tuple(processes), _longest_grace(commands), brokers, is_open, books_expected=False,
-                remark="" if is_open else _on_fanout(_fanout_of(commands), workers))
+                remark="" if is_open else _on_fanout(_fanout_of(commands), workers),
+                asked=_asked_for_all(options, bin_dir))
+
+
+def _asked_for_all(options, bin_dir):
+    """Of a Procfile only what launch says to all: the rest may be a shell's."""
+    broker = os.path.join(bin_dir, Role.BROKER.value)
+    if "log-level" not in options.given or not os.access(broker, os.X_OK):
+        return ()
+    return (Process("broker", Role.BROKER, (broker, f"--log-level={options.given['log-level']}")),)
 
 
 def _role_of(command):

@@ -5,17 +5,20 @@ it; a given one only loses what curfew made. Fails with a Refusal before anythin
 what cannot be removed stays.
 """
 
+import errno
 import fcntl
 import os
 import shutil
 import tempfile
 
-from .exits import usage
+from .exits import Exit, Refusal, usage
+from .options import absolute
 
 LONGEST_SOCKET_PATH = 107  # sun_path, without its NUL
 LONGEST_SOCKET_NAME = 40  # with the slash before it
 _LONGEST = LONGEST_SOCKET_PATH - LONGEST_SOCKET_NAME
 _PREFIX = "curfew-"
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _ENDINGS = (".sock", ".lock", ".running", ".running.before", ".sink.mark", ".dead-letters.mark")  # of what curfew makes, as in common/run_dir.cpp
 _PRIVATE_NAME = len("/" + _PREFIX) + 8  # mkdtemp adds eight characters
 
@@ -56,7 +59,7 @@ def open_run_dir(given):
     """The given directory (made if need be), or a private one where `given` is None."""
     if given is None:
         return _open_private()
-    path = os.path.abspath(given)
+    path = absolute("--run-dir", given)
     _check_length(path)
     made = _make(path)
     try:
@@ -68,20 +71,23 @@ def open_run_dir(given):
 
 
 def _open_private():
-    path = None
+    refusal = usage("cannot make a private run directory in XDG_RUNTIME_DIR, TMPDIR or /tmp: give --run-dir")
     for parent in _private_parents():
         try:
             path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
-            break
-        except OSError:
+        except OSError as error:
+            if error.errno in _OF_THE_DISK:
+                refusal = _refusal(f"cannot make a run directory in {parent}", error)
             continue
-    if path is None:
-        raise usage("cannot make a private run directory in XDG_RUNTIME_DIR, TMPDIR or /tmp: give --run-dir")
-    try:
-        return RunDir(path, private=True, made=True)
-    except BaseException:
-        shutil.rmtree(path, ignore_errors=True)
-        raise
+        try:
+            return RunDir(path, private=True, made=True)
+        except Refusal as error:  # its disk is full: perhaps the next is on another
+            shutil.rmtree(path, ignore_errors=True)
+            refusal = error
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    raise refusal
 
 
 def _private_parents():
@@ -102,11 +108,27 @@ def _make(path):
         os.mkdir(path, 0o700)
         return True
     except FileExistsError:
-        if not os.path.isdir(path):
-            raise usage(f"--run-dir: {path} is not a folder") from None
+        _check_there(path)
         return False
     except OSError as error:
-        raise usage(f"--run-dir: cannot make {path}: {error.strerror}") from None
+        raise _refusal(f"--run-dir: cannot make {path}", error) from None
+
+
+def _check_there(path):
+    """It is somebody's, and stays as it is; so it is taken only where nobody else can reach our sockets in it."""
+    if not os.path.isdir(path):
+        raise usage(f"--run-dir: {path} is not a folder")
+    found = os.stat(path)
+    if found.st_uid != os.geteuid():
+        raise usage(f"--run-dir: {path} belongs to somebody else: use a folder of your own")
+    if found.st_mode & 0o077:
+        raise usage(f"--run-dir: {path} is open to others (mode {found.st_mode & 0o7777:04o}), and they could reach the"
+                    f" sockets in it: use --run-dir {os.path.join(path, 'curfew')}, which launch makes")
+
+
+def _refusal(what, error):
+    """A place that cannot be is wrong usage; a full or broken disk is not."""
+    return Refusal(Exit.IO if error.errno in _OF_THE_DISK else Exit.USAGE, f"{what}: {error.strerror}")
 
 
 def _take_lock(path, whose):
@@ -116,7 +138,7 @@ def _take_lock(path, whose):
         try:
             lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise usage(f"--run-dir: cannot write in {path}: {error.strerror}") from None
+            raise _refusal(f"--run-dir: cannot write in {path}", error) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -128,11 +150,15 @@ def _take_lock(path, whose):
         os.close(lock)  # its holder removed it between our open and our lock: take the new one
     try:
         _check_other_locks(path)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()} {whose}\n".encode(), 0)
+    except OSError as error:
+        _remove(lock_path)  # while it is ours: nobody clears a run that never was
+        os.close(lock)
+        raise _refusal(f"--run-dir: cannot use {path}", error) from None
     except BaseException:
         os.close(lock)
         raise
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()} {whose}\n".encode(), 0)
     return lock
 
 

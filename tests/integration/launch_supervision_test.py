@@ -37,6 +37,8 @@ Some hundred are started, so it imports only what is built in: no signal (which 
 """
 import _signal as signal, os, select, sys
 
+if sys.argv[1:2] == ["--check"]:  # launch asks first; the real ones are asked in hostile_doors_test.py
+    os._exit(0)
 home, name = os.environ["FAKE_HOME"], os.environ["CURFEW_NAME"]
 lifeline = int(os.environ["CURFEW_LIFELINE"])
 role = os.path.basename(sys.argv[0])
@@ -438,9 +440,9 @@ class WhatProcessesGet(LaunchTest):
         self.assertEqual(self.code(launch), 0)
         self.assertEqual(self.started("broker")["argv"], [
             "--source", f"file:{self.path('in')}", "--await-workers", "3", "--fanout", "3", "--hedge", "p95",
-            "--hedge-budget", "5%", "--deadline", "1.5s", "--attempts", "4", "--window", "100", "--null", "--max-message", "65536", "--log-level", "debug"])
+            "--hedge-budget", "5%", "--deadline", "1.5s", "--attempts", "4", "--window", "100", "--null", "--max-message", "64k", "--log-level", "debug"])
         self.assertEqual(self.started("w3")["argv"], [
-            "--grace", "200ms", "--slots", "2", "--max-output", "2097152", "--ok-exit", "0,1", "--reject-exit", "3",
+            "--grace", "200ms", "--slots", "2", "--max-output", "2m", "--ok-exit", "0,1", "--reject-exit", "3",
             "--log-level", "debug", "--handler", "exec", "--", "cat"])
         self.assertEqual(self.started("collector")["argv"], [
             "--sink", f"file:{self.path('out')}", "--format", "json", "--keep-order", "--log-level", "debug"])
@@ -700,7 +702,7 @@ class RunDirectory(LaunchTest):
         self.assertFalse(os.path.exists(self.path("run")), "launch made it, launch removes it")
 
     def test_a_given_one_is_left_without_what_curfew_made(self):
-        os.mkdir(self.path("run"))
+        os.mkdir(self.path("run"), 0o700)
         for name in ("mine", "tasks.sock", "broker.lock"):
             open(self.path("run", name), "w").close()
         self.broker_ends_with(0)
@@ -708,7 +710,7 @@ class RunDirectory(LaunchTest):
         self.assertEqual(os.listdir(self.path("run")), ["mine"])
 
     def test_books_of_an_earlier_run_do_not_pass_for_ours(self):
-        os.mkdir(self.path("run"))
+        os.mkdir(self.path("run"), 0o700)
         with open(self.path("run", "books"), "wb") as file:
             file.write(ExitCodesAndBooks._page(page((9, 9, 9, 9))))
         self.script("broker", [["exit", 0]])
@@ -720,7 +722,7 @@ class RunDirectory(LaunchTest):
         self.assertIn("cannot make", self.refuses("--run-dir", "no/such", "--handler", "echo"))
 
     def test_one_where_another_lock_is_held_is_refused(self):
-        os.mkdir(self.path("run"))
+        os.mkdir(self.path("run"), 0o700)
         with open(self.path("run", "broker.lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.assertIn("broker.lock is held", self.refuses("--run-dir", "run", "--handler", "echo"))
@@ -886,39 +888,26 @@ class Progress(LaunchTest):
 class CommandLine(LaunchTest):
     def test_wrong_usage_is_one_line_and_64(self):
         for arguments, text in (
-                ([], "nothing to run"), (["--", "no-such-command"], "cannot run 'no-such-command': not found in PATH"),
-                (["--", "./bin"], "a folder"), (["--input", "missing", "--", "cat"], "--input: no such file: missing"),
+                ([], "nothing to run"),
                 (["--input", "x", "--output", "./x", "--", "cat"], "would be emptied"),
                 (["--workers", "-1", "--", "cat"], "whole number")):
             open(self.path("x"), "w").close()
             self.assertIn(text, self.refuses(*arguments))
         self.assertEqual(self.read("start.broker.0"), "")
 
-    def test_values_that_are_not_what_they_should_be_are_refused(self):
+    def test_values_of_launch_itself_that_are_not_what_they_should_be_are_refused(self):
+        """Those of the processes are theirs to judge: hostile_doors_test.py."""
         numbers = ("", "-1", "0", "010", "1.5", "0x10", "1e3", "99999999999", " 1", "+1", "one", "\u0663", "1_0")
-        durations = ("", "5", "5 ms", "ms", "-5ms", "1.ms", ".5s", "05ms", "1h30m", "5MS", "99999999h", "1e3s", "nan s", "infs")
-        wrong = {"workers": numbers, "fanout": numbers, "attempts": numbers, "window": numbers, "slots": numbers,
-                 "deadline": (*durations, "0s", "0", "NONE"), "grace": (*durations, "2h", "none"),
-                 "hedge": (*durations, "p0", "p100", "p", "95", "p9.5"), "hedge-budget": ("", "%", "5", "-5%", "5%%", "05%", "1001%"),
-                 "max-message": ("", "0", "-1", "1MB", "1 m", "01", "65m", "1g", "1.5m", "k"), "max-output": ("0", "x"),
-                 "ok-exit": ("", "256", "-1", "1,", "1, 2", "01", "1-3"), "reject-exit": ("x",), "handler": ("", "-x"),
-                 "input": ("", "--json"), "output": ("",), "run-dir": ("",), "log-level": ("",)}
+        wrong = {"workers": numbers, "input": ("", "--json"), "output": ("",), "run-dir": ("",)}
         for name, texts in wrong.items():
             for text in texts:
                 with self.subTest(flag=name, value=text), self.assertRaises(Refusal) as refused:
                     options.parse([f"--{name}", text, "--", "cat"])
                 self.assertEqual(refused.exception.code, 64)
 
-    def test_values_that_are_right_are_taken(self):
-        right = {"hedge": ("0", "20ms", "p95", "p1", "100us"), "deadline": ("none", "1.5s", "2m", "1h", "100us"), "grace": ("0ms", "1h"),
-                 "hedge-budget": ("0%", "2.5%", "200%"), "ok-exit": ("0", "0,255"), "max-message": ("1", "64m", "10k", "64K")}
-        for name, texts in right.items():
-            for text in texts:
-                self.assertIn(name, options.parse([f"--{name}={text}", "--", "cat"]).given)
-
     def test_forms_do_not_mix(self):
         for line, text in (("P -- cat", "both a PROCFILE"), ("--handler echo P", "both a PROCFILE"), ("P Q", "one too many"),
-                           ("--handler echo -- cat", "takes no COMMAND"), ("--", "no command"), ("--handler exec", "no command"),
+                           ("--", "no command"),
                            ("--json --json -- cat", "given twice"), ("--json=yes -- cat", "takes no value"),
                            ("--workers", "needs a value"), ("--work 2 -- cat", "unknown option --work"), ("-x -- cat", "unknown option -x")):
             with self.subTest(line=line), self.assertRaisesRegex(Refusal, text):

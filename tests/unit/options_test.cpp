@@ -147,6 +147,22 @@ TEST(Options, WrongUsageIsExit64AndNamesTheFlag) {
     }
 }
 
+TEST(Options, CheckJudgesAndIsAsked) {
+    Program program;
+    EXPECT_EQ(program.parse({"--check", "--fan-out", "3"}), std::nullopt);
+    EXPECT_TRUE(program.options.only_checks());
+    EXPECT_EQ(Program().parse({"--check", "--fan-out", "many"}), int{kExitUsage});
+    Program other;
+    EXPECT_EQ(other.parse({"--fan-out", "3"}), std::nullopt);
+    EXPECT_FALSE(other.options.only_checks());
+}
+
+TEST(Options, WhatIsMistypedGetsASuggestion) {
+    Program program;
+    EXPECT_EQ(program.parse({"--fanout", "3"}), int{kExitUsage});
+    EXPECT_NE(program.said.find("unknown option --fanout; did you mean --fan-out?"), std::string::npos) << program.said;
+}
+
 TEST(Options, HelpAndVersionEndWell) {
     EXPECT_EQ(Program().parse({"--help"}), 0);
     Program program;

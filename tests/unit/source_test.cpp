@@ -2,7 +2,10 @@
 #include "broker/source.h"
 #include "common/clock.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <system_error>
 
@@ -383,6 +386,24 @@ TEST(LineSource, ADirectoryIsNoSource) {
     const int descriptor = open(dir.file("").c_str(), O_RDONLY);
     EXPECT_THROW(LineSource(descriptor, '\n', 10), std::system_error);
     close(descriptor);
+}
+
+TEST(LineSource, AFifoThatNobodyWritesToHasNoEndYetAndIsWaitedFor) {
+    const TempDir dir;
+    const std::string fifo = dir.file("fifo");
+    ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+    LineSource source(open(fifo.c_str(), O_RDONLY | O_NONBLOCK), '\n', 100, fifo);
+    EXPECT_EQ(drain(source), Messages());
+    EXPECT_FALSE(source.ended());
+    EXPECT_EQ(source.waits_for(), "somebody who writes to the FIFO " + fifo);
+    const int writer = open(fifo.c_str(), O_WRONLY | O_NONBLOCK);
+    ASSERT_EQ(write(writer, "one\ntwo", 7), 7);
+    EXPECT_EQ(drain(source), Messages{"one"});
+    EXPECT_EQ(source.waits_for(), "");
+    EXPECT_FALSE(source.ended()) << "its writer is there";
+    close(writer);
+    EXPECT_EQ(drain(source), Messages{"two"});
+    EXPECT_TRUE(source.ended());
 }
 
 TEST(LineSource, AReadErrorIsThrown) {
