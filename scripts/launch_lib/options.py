@@ -10,12 +10,13 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from . import values
+from . import descriptors, values
 from .exits import Exit, Refusal, usage
 
 DEFAULT_FANOUT = "2"
 _GRACE = 1.0  # seconds; the binaries have the same default
 HANDLERS_WITH_COMMAND = ("exec", "coprocess")
+_FALSE = ("", "0", "false", "off", "no", "disable")  # what the processes take for it in the environment
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Flag:
     to: str  # which process it is passed on to; 'launch': to none as it stands
     help: str
     procfile: bool = False  # whether it has a meaning with a PROCFILE
+    letter: str = ""  # the short way to write it: -I TOKEN
 
 
 FLAGS = (
@@ -49,15 +51,20 @@ FLAGS = (
     Flag("max-output", "SIZE", values.size, "worker", "an attempt that writes more has failed (1m)"),
     Flag("ok-exit", "LIST", values.exit_list, "worker", "exit codes of COMMAND that mean a result (0)"),
     Flag("reject-exit", "LIST", values.exit_list, "worker", "exit codes that mean: no other attempt will do better"),
+    Flag("stdin", "line|exact", values.word, "worker",
+         "COMMAND reads the message with a newline, or as it is (line; exact with --null)"),
+    Flag("placeholder", "TOKEN", values.token, "worker", "what the message replaces in arguments of COMMAND ({})",
+         letter="I"),
     Flag("handler", "NAME", values.word, "launch", "in place of a COMMAND: echo, sleep:DIST, spin:DUR, fail"),
     Flag("run-dir", "DIR", values.path, "launch", "where the sockets are (a private one, removed at the end)",
          procfile=True),
     Flag("quiet", "", None, "launch", "no progress, no notices, no books on stderr; errors only", procfile=True),
     Flag("log-level", "L", values.word, "all", "how much the processes log", procfile=True),
     Flag("version", "", None, "launch", "say which curfew this is", procfile=True),
-    Flag("help", "", None, "launch", "show this", procfile=True),
+    Flag("help", "", None, "launch", "show this", procfile=True, letter="h"),
 )
 _BY_NAME = {flag.name: flag for flag in FLAGS}
+_BY_LETTER = {f"-{flag.letter}": flag for flag in FLAGS if flag.letter}
 
 _HEAD = """\
 usage: launch [OPTIONS] -- COMMAND [ARG...]    run COMMAND for each message
@@ -65,18 +72,25 @@ usage: launch [OPTIONS] -- COMMAND [ARG...]    run COMMAND for each message
        launch [OPTIONS] PROCFILE               a process group of your own, lines of 'name: command'
 
 Reads messages from stdin, a line each; races each one on up to K workers; writes the first result to stdout, a line
-each, and calls the other attempts home. COMMAND gets the message on its stdin and writes the result to its stdout; an
-argument {} is replaced by the message. There is no shell: write -- sh -c '...' for one.
+each, and calls the other attempts home. COMMAND gets the message on its stdin, as a line, and writes the result to its
+stdout; {} in an argument is replaced by the message. COMMAND is taken byte for byte as it stands behind --. There is no
+shell: write -- sh -c '...' for one.
 
     seq 10 | launch --handler echo
     launch --fanout 3 --hedge 0 --input puzzles --output answers -- ./solve
     launch --hedge p95 --hedge-budget 5% --deadline 2s -- curl -sf https://example.org/{}
+    launch -I @ --input <(ls) -- awk 'BEGIN { print length(ARGV[1]) }' @
 
 options (defaults in parentheses; DUR needs its unit: 100us, 5ms, 1.5s, 2m, 1h; SIZE is in bytes, or 64k, 1m):
 """
 _TAIL = """
-With a PROCFILE only --run-dir, --quiet and --log-level have a meaning: say the rest to the processes. PATH then begins
-with the folder of the curfew binaries, and CURFEW_PROCFILE_DIR names the folder of the PROCFILE.
+The environment of COMMAND says what it works on: CURFEW_TASK, CURFEW_SEQ, CURFEW_ATTEMPT, CURFEW_DEADLINE_MS,
+CURFEW_WORKER, CURFEW_POOL. Its limits (ulimit) are those of launch. FILE may be /dev/fd/N, which is what <(...) and
+>(...) are. Where COMMAND names a /dev/fd/N that is a file, each attempt has it for itself; a pipe is refused there.
+
+Each line of a PROCFILE is run by /bin/sh. With one only --run-dir, --quiet and --log-level have a meaning: say the rest
+to the processes. PATH then begins with the folder of the curfew binaries, and CURFEW_PROCFILE_DIR names the folder of
+the PROCFILE.
 
 Where it may, launch runs its group in a cgroup (v2) of its own, so that nothing of it outlives even a kill of all its
 processes at once; --log-level info says so where it may not.
@@ -102,8 +116,8 @@ def asked_fanout(text):
 def help_text():
     lines = []
     for flag in FLAGS:
-        name = f"--{flag.name} {flag.metavar}".rstrip()
-        lines.append(f"  {name:<22}{flag.help}")
+        name = f"{f'-{flag.letter}, ' if flag.letter else ''}--{flag.name} {flag.metavar}".rstrip()
+        lines.append(f"  {name:<26}{flag.help}")
     return _HEAD + "\n".join(lines) + "\n" + _TAIL
 
 
@@ -131,18 +145,33 @@ class Options:
         arguments = []
         for flag in FLAGS:
             if flag.to in (role, "all") and flag.name in self.given:
-                arguments += [f"--{flag.name}"] if not flag.metavar else [f"--{flag.name}", self.given[flag.name]]
+                arguments += _words_of(flag, self.given[flag.name])
         return arguments
+
+    @property
+    def stdin_form(self):
+        """What the workers are told of the separator, which the broker has taken off: a line is read as a line."""
+        if "stdin" in self.given or os.environ.get("CURFEW_STDIN"):
+            return []
+        null = "null" in self.given or os.environ.get("CURFEW_NULL", "").lower() not in _FALSE
+        return ["--stdin", "exact" if null else "line"]
 
     def check_files(self):
         """Refuses now what would otherwise fail N times, in N processes."""
         if self.command:
             _check_command(self.command[0])
+            _check_descriptors(self.command)
         source, sink = self.given.get("input"), self.given.get("output")
         if source is not None:
             _check_input(source)
         if source is not None and sink is not None and os.path.exists(sink) and os.path.samefile(source, sink):
             raise usage(f"--output: {sink} is the --input too, and would be emptied first")
+
+
+def _words_of(flag, value):
+    if not flag.metavar:
+        return [f"--{flag.name}"]
+    return [f"--{flag.name}={value}"] if value.startswith("-") else [f"--{flag.name}", value]
 
 
 def parse(arguments):
@@ -167,14 +196,17 @@ def parse(arguments):
 
 def _take_flag(options, argument, rest):
     text, equals, value = argument.partition("=")
-    flag = _BY_NAME.get(text[2:]) if text.startswith("--") else _BY_NAME["help"] if argument == "-h" else None
+    flag = _BY_NAME.get(text[2:]) if text.startswith("--") else _BY_LETTER.get(argument[:2])
+    if flag is not None and not text.startswith("--"):
+        text, equals, value = argument[:2], argument[2:], argument[2:]  # -ITOKEN
     if flag is None:
         raise usage(f"unknown option {text} (--help lists them)")
     if flag.name in options.given:
         raise usage(f"--{flag.name} is given twice")
     if not flag.metavar:
         if equals:
-            raise usage(f"--{flag.name} takes no value")
+            raise usage(f"--{flag.name} takes no value" if text.startswith("--") else
+                        f"unknown option {argument} (--help lists them)")
         options.given[flag.name] = True
         return flag.name
     if not equals:
@@ -227,6 +259,13 @@ def _check_command(name):
     raise usage(f"cannot run '{name}': {why}")
 
 
+def _check_descriptors(command):
+    for number in descriptors.named_in(command):
+        if why := descriptors.why_not_for_attempts(number):
+            raise usage(f"COMMAND names /dev/fd/{number}, which is {why}; use a file, or close the descriptor"
+                        f" ({number}<&-) if the command opens its own")
+
+
 def _check_input(name):
     if not os.path.exists(name):
         raise usage(f"--input: no such file: {name}")
@@ -236,7 +275,7 @@ def _check_input(name):
         raise Refusal(Exit.IO, f"--input: cannot read {name}: permission denied")
 
 
-_PROCFILE_LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
+_PROCFILE_LINE = re.compile(r"[ \t]*([A-Za-z0-9_-]+):[ \t]*([^ \t].*)")
 
 
 def parse_procfile(name, text):
@@ -244,8 +283,8 @@ def parse_procfile(name, text):
     first_seen = {}
     commands = []
     for number, line in enumerate(text.split("\n"), start=1):
-        line = line.strip()
-        if not line or line.startswith("#"):
+        line = line.removesuffix("\r")  # and nothing else: the end of a line may be an escaped space
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _PROCFILE_LINE.fullmatch(line)
         if not match or "\0" in line:
@@ -261,8 +300,8 @@ def parse_procfile(name, text):
 
 def read_procfile(name):
     try:
-        with open(name, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return parse_procfile(name, file.read())
+        with open(name, "rb") as file:
+            return parse_procfile(name, os.fsdecode(file.read()))  # what os.fsencode makes the same bytes of again
     except FileNotFoundError:
         raise usage(f"no such Procfile: {name} (a COMMAND goes after '--')") from None
     except IsADirectoryError:
