@@ -253,7 +253,8 @@ std::optional<int> Options::parse(int argc, const char* const* argv) {
         return inside_->app.exit(success);
     } catch (const CLI::ParseError& error) {
         const auto is_flag = [](const std::string& word) { return word.starts_with('-'); };
-        if (inside_->stray.empty() || std::ranges::any_of(inside_->app.remaining(), is_flag)) return refuse(error.what());
+        const bool only_words = std::ranges::none_of(inside_->app.remaining(), is_flag);
+        if (inside_->stray.empty() || !only_words) return refuse(error.what());
     }
     if (inside_->stray.empty()) return std::nullopt;
     return refuse(fmt::format("'{}' stands where no word may; a COMMAND goes behind --: {} [OPTIONS] -- COMMAND ARG...",

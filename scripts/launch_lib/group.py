@@ -122,7 +122,7 @@ class Group:
             self._on_signal(number, now)
         left = self._reap(now)
         for member in self._members:
-            if member.restart_at is not None and now >= member.restart_at and self._supervises and not member.outlived_by:
+            if self._supervises and member.may_start(now):
                 self._start(member, now)
         self._kill_orphans(now)
         self._watch(now)

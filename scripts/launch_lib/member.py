@@ -68,6 +68,10 @@ class Member:
     def running(self):
         return self.pid != 0
 
+    def may_start(self, now):
+        """Whether it is time for its next life, and nothing of the last is left."""
+        return self.restart_at is not None and now >= self.restart_at and not self.outlived_by
+
     def start(self, run_dir):
         """Starts the process with a lifeline of its own. Raises OSError."""
         self.restart_at = None
@@ -119,7 +123,7 @@ class Member:
 
 
 def _lifeline_pipe():
-    """Its reader has a number of two digits or more: the others are what a shell line may use as it likes (`exec 3<x`)."""
+    """Its reader has a number of two digits or more: the others a shell line may use as it likes (`exec 3<x`)."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(writer, False)
     try:

@@ -56,9 +56,7 @@ def quick_plan(options, bin_dir):
     worker = [binary(Role.WORKER), *options.passed_on("worker"), "--handler", options.given.get("handler", "exec")]
     if options.command:
         worker += [*options.stdin_form, "--", *options.command]
-    piped = descriptors.named_by(source)  # it becomes the broker's stdin: launch must not keep it, nor the broker a second
-    if piped is not None and descriptors.is_file(piped):
-        piped = None  # opened anew by its name, as any program would
+    piped = _piped(source)
     from_file = source and piped is None
     broker = [binary(Role.BROKER), "--source", f"file:{os.path.abspath(source)}" if from_file else "stdin",
               "--await-workers", os.environ.get("CURFEW_AWAIT_WORKERS") or str(options.workers), *options.passed_on("broker")]
@@ -72,6 +70,13 @@ def quick_plan(options, bin_dir):
                           descriptors=named(source) if piped is None else ())]
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
                 remark=_on_fanout(options.asked_fanout, options.workers))
+
+
+def _piped(source):
+    """The descriptor of a pipe that is the input. It becomes the broker's stdin: so launch does not keep it, and the
+    broker has no second one. A file is opened anew by its name, as any program would."""
+    number = descriptors.named_by(source)
+    return None if number is None or descriptors.is_file(number) else number
 
 
 def procfile_plan(options, commands, bin_dir):
@@ -90,7 +95,8 @@ def procfile_plan(options, commands, bin_dir):
         if role is Role.BROKER and any(process.role is Role.BROKER for process in processes):
             role = Role.OTHER
         own = gathers if role is Role.BROKER else {}
-        processes.append(Process(name, role, ("/bin/sh", "-c", _shell_line(command, environment["PATH"])), {**environment, **own},
+        line = _shell_line(command, environment["PATH"])
+        processes.append(Process(name, role, ("/bin/sh", "-c", line), {**environment, **own},
                                  gets_stdin=role is Role.BROKER, gets_stdout=True,
                                  descriptors=descriptors.named_in([command])))
     brokers = sum(_role_of(command) is Role.BROKER for _, command in commands)
