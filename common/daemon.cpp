@@ -55,12 +55,13 @@ void trim_memory() {
 constexpr std::size_t kDumpLimit = 1000;
 constexpr std::size_t kMostDumped = 1'000'000;
 
-/// More descriptors: three for each peer.
-void raise_descriptor_limit() {
+/// More descriptors: three for each peer. Returns the soft limit before.
+rlim_t raise_descriptor_limit() {
     rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return RLIM_INFINITY;
+    const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
+    if (before != limit.rlim_max) (void)setrlimit(RLIMIT_NOFILE, &limit);
+    return before;
 }
 
 /// A closed stdin, stdout or stderr would be given to the next thing that is opened. What takes its place fails when it
@@ -115,11 +116,14 @@ int Daemon::run(int argc, const char* const* argv, const std::function<void()>& 
     if (options_.only_checks()) return kExitOk;
     log::set_level(log_level_);
     log::set_name(name_);
+    if (ready_fd_ != 0 && fcntl(static_cast<int>(ready_fd_), F_SETFD, FD_CLOEXEC) != 0) {
+        return options_.refuse(fmt::format("--ready-fd: descriptor {} is not open", ready_fd_));
+    }
     lifeline_ = lifeline_flag_ == 0 ? -1 : static_cast<int>(lifeline_flag_);
     started_at_ = Clock::now();
     int code = kExitUsage;
     try {
-        raise_descriptor_limit();
+        descriptors_allowed_ = raise_descriptor_limit();
         set_up_signals();
         run_dir_ = std::make_unique<RunDir>(run_dir_path_, name_);
         context_ = std::make_unique<zmq::context_t>(make_context());

@@ -9,6 +9,8 @@
 // the books, nobody is left to hear this process) come over it, and when it closes, launch is gone: stop.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -92,6 +94,9 @@ public:
     [[nodiscard]] RunDir& run_dir() { return *run_dir_; }
     [[nodiscard]] zmq::context_t& context() { return *context_; }
     [[nodiscard]] Duration grace() const { return grace_; }
+    /// The soft limit of descriptors that this process was started with, and its own before it raised it: for what it
+    /// starts.
+    [[nodiscard]] rlim_t descriptors_allowed() const { return descriptors_allowed_; }
     [[nodiscard]] bool has_lifeline() const { return lifeline_ >= 0; }
     /// A socket bound at `endpoint`, or at the default in the run directory when that is empty. Ends up in the
     /// clean-up.
@@ -140,6 +145,7 @@ private:
     std::unique_ptr<zmq::context_t> context_;
     ConnectionEvents connections_;
     std::optional<Answers> answers_;
+    rlim_t descriptors_allowed_ = RLIM_INFINITY;
     int lifeline_ = -1;
     int signals_ = -1;
     std::string lifeline_buffer_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -140,6 +141,9 @@ struct Options::Inside {
     std::string program;
     CLI::App app;
     bool only_checks = false;
+    std::string config;
+    std::vector<std::string>* command = nullptr;  // what stands behind `--` goes there
+    std::vector<std::string> stray;               // words before it
 
     Inside(std::string name, std::string what) : program(std::move(name)), app(std::move(what), program) {
         app.add_flag("--check", only_checks, "Check the command line and the --config, say what is wrong, and end")
@@ -257,21 +261,49 @@ void Options::exit_codes(const std::string& name, std::vector<int>& value, const
     });
 }
 
+void Options::lettered(char letter, const std::string& name, std::string& value, const std::string& help) {
+    auto* option = inside_->app.add_option_function<std::string>(
+        std::string{'-', letter, ','} + name,
+        [name, &value](const std::string& text) {
+            if (text.empty()) throw CLI::ValidationError(name, "is empty");
+            value = text;
+        },
+        help);
+    option->envname(environment_name(name))->default_str(value);
+}
+
+/// CLI11 takes an argument in brackets for a list, so it never sees a COMMAND. What it knows of it is for the help, and
+/// to find words that stand where none may.
+void Options::command(std::vector<std::string>& value, const std::string& help) {
+    inside_->command = &value;
+    auto* stray = inside_->app.add_option("command", inside_->stray, help)->type_name("COMMAND ARG...");
+    stray->allow_extra_args(false);  // `[]` is a word too
+}
+
 void Options::rest(std::vector<std::string>& value, const std::string& help) {
     inside_->app.add_option("command", value, help)->type_name("COMMAND ARG...");
 }
 
 std::optional<int> Options::parse(int argc, const char* const* argv) {
+    int own = argc;
+    if (inside_->command != nullptr && argc > 1) {
+        own = static_cast<int>(std::find(argv + 1, argv + argc, std::string_view("--")) - argv);
+        if (own < argc) inside_->command->assign(argv + own + 1, argv + argc);
+    }
     try {
-        inside_->app.parse(argc, argv);
+        inside_->app.parse(own, argv);
     } catch (const CLI::Success& success) {
         return inside_->app.exit(success);
     } catch (const CLI::ExtrasError&) {
         return refuse(inside_->unknown(inside_->app.remaining().front()));
     } catch (const CLI::ParseError& error) {
-        return refuse(error.what());
+        const auto is_flag = [](const std::string& word) { return word.starts_with('-'); };
+        const bool only_words = std::ranges::none_of(inside_->app.remaining(), is_flag);
+        if (inside_->stray.empty() || !only_words) return refuse(error.what());
     }
-    return std::nullopt;
+    if (inside_->stray.empty()) return std::nullopt;
+    return refuse(fmt::format("'{}' stands where no word may; a COMMAND goes behind --: {} [OPTIONS] -- COMMAND ARG...",
+                              inside_->stray.front(), inside_->program));
 }
 
 bool Options::only_checks() const {

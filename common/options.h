@@ -44,12 +44,17 @@ public:
               const std::string& help);
     void duration(const std::string& name, Duration& value, Duration least, Duration most, const std::string& help);
     void flag(const std::string& name, bool& value, const std::string& help);
+    /// With a letter beside its name: `-I TOKEN`. Any text but an empty one.
+    void lettered(char letter, const std::string& name, std::string& value, const std::string& help);
     /// Numbers from 0 to 255, by commas.
     void exit_codes(const std::string& name, std::vector<int>& value, const std::string& help);
     /// Any other value: `take` returns what is wrong with it, or nothing.
     void value(const std::string& name, const std::string& shown_default, const std::string& help,
                std::function<std::optional<std::string>(const std::string&)> take);
-    /// What stands behind the options: COMMAND ARG...
+    /// COMMAND ARG... behind the first `--`: taken as it stands, byte for byte, and never parsed. A word before the
+    /// `--` is refused, not taken for a command.
+    void command(std::vector<std::string>& value, const std::string& help);
+    /// Words between the options, as curfew-monitor has them. Not for what a user may write as he likes.
     void rest(std::vector<std::string>& value, const std::string& help);
 
     /// An exit code if the process is to end now (help, version, or an error, which has been printed); none to go on.

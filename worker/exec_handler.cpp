@@ -7,7 +7,6 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 
 #include "common/clock.h"
 #include "worker/process_tree.h"
+#include "worker/program_file.h"
 
 namespace curfew {
 namespace {
@@ -111,9 +111,14 @@ ExecHandler::ExecHandler(ExecOptions options) : options_(std::move(options)), sl
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     const std::vector<std::string>& command = options_.command;
     if (const auto error = check_command(command); command.empty()) throw std::invalid_argument(*error);
-    message_in_arguments_ = std::any_of(command.begin() + 1, command.end(), [](const std::string& argument) {
-        return argument.find("{}") != std::string::npos;
+    message_in_arguments_ = std::any_of(command.begin() + 1, command.end(), [this](const std::string& argument) {
+        return argument.find(options_.placeholder) != std::string::npos;
     });
+    handed_on_ = take_handed_on(command);
+    setup_ = {.stdin_form = options_.stdin_form,
+              .placeholder = options_.placeholder,
+              .descriptors = options_.descriptors,
+              .handed_on = handed_on_.numbers};
     sigset_t children;
     ::sigemptyset(&children);
     ::sigaddset(&children, SIGCHLD);
@@ -159,19 +164,20 @@ void ExecHandler::wait_for_supervisors(Instant until) {
 
 std::optional<std::string> ExecHandler::check_command(const std::vector<std::string>& command) {
     if (command.empty()) return "no command was given: put it behind --";
-    int error = ENOENT;
-    for (const std::string& path : paths_of(command.front())) {
-        struct stat status {};
-        if (::stat(path.c_str(), &status) != 0) continue;
-        if (S_ISREG(status.st_mode) && ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0) return std::nullopt;
-        error = EACCES;
-    }
-    return "cannot run '" + command.front() + "': " + text_of(error);
+    const std::vector<std::string> paths = paths_of(command.front());
+    const std::string path = executable_of(paths);
+    const std::string missing = path.empty() ? "" : missing_interpreter(path);
+    if (!path.empty() && missing.empty()) return std::nullopt;
+    const bool is_there = path.empty() && std::ranges::any_of(paths, [](const std::string& tried) {
+                              return ::access(tried.c_str(), F_OK) == 0;
+                          });
+    return "cannot run '" + command.front() + "': " + (missing.empty() ? text_of(is_there ? EACCES : ENOENT) : missing);
 }
 
 void ExecHandler::start(Instant now, Slot slot, const Work& work) {
     if (message_in_arguments_ && work.payload.find('\0') != std::string_view::npos) {
-        early_ends_.push_back(failed(slot, "the message holds a NUL byte, which no argument can ('{}')"));
+        early_ends_.push_back(
+            failed(slot, "the message holds a NUL byte, which no argument can ('" + options_.placeholder + "')"));
         wake_at_ = now;
         return;
     }
@@ -323,9 +329,13 @@ int ExecHandler::spawn_supervisor(SlotEntry& entry) {
     OwnedDescriptor ours(ends[0]);
     const OwnedDescriptor theirs(ends[1]);
     pid_t pid = 0;
-    const int failed = start_supervisor_process(
-        {.path = options_.supervisor_path, .grace = options_.grace, .max_output = options_.max_output},
-        options_.command, theirs, pid);
+    const int failed = start_supervisor_process({.path = options_.supervisor_path,
+                                                 .grace = options_.grace,
+                                                 .max_output = options_.max_output,
+                                                 .setup = setup_,
+                                                 .handed_on = handed_on_.descriptors,
+                                                 .environment = options_.environment},
+                                                options_.command, theirs, pid);
     if (failed != 0) return failed;
     entry.death.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!entry.death) {

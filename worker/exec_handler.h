@@ -29,6 +29,7 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/handed_on.h"
 #include "worker/handler.h"
 #include "worker/standstill.h"
 #include "worker/supervisor_link.h"
@@ -37,7 +38,11 @@ namespace curfew {
 
 struct ExecOptions {
     std::string supervisor_path;       ///< of curfew-supervisor
-    std::vector<std::string> command;  ///< not empty; `{}` in the arguments is replaced by the message
+    std::vector<std::string> command;  ///< not empty
+    StdinForm stdin_form = StdinForm::exact;
+    std::string placeholder = "{}";        ///< replaced by the message in the arguments; not empty
+    std::vector<std::string> environment;  ///< NAME=value, for all work
+    rlim_t descriptors = RLIM_INFINITY;    ///< soft limit of all work
     Slot slots = 1;
     std::chrono::milliseconds grace{1000};
     std::size_t max_output = 1024 * 1024;  ///< bytes of a result
@@ -52,7 +57,8 @@ struct ExecOptions {
 
 class ExecHandler final : public Handler {
 public:
-    /// Starts the supervisors. Throws std::system_error if not even one can be started.
+    /// Starts the supervisors. Throws std::system_error if not even one can be started, std::invalid_argument for a
+    /// command that cannot be run again and again.
     explicit ExecHandler(ExecOptions options);
     /// Kills all work, and waits for that, but not for longer than grace + 2 s.
     ~ExecHandler() override;
@@ -122,6 +128,8 @@ private:
     [[nodiscard]] bool clear_orphans();
 
     ExecOptions options_;
+    RunSetup setup_;
+    HandedOn handed_on_;
     bool message_in_arguments_ = false;
     sigset_t signals_before_{};  ///< the mask that is restored at the end
     OwnedDescriptor child_signals_;

@@ -70,7 +70,13 @@ WorkerOptions::WorkerOptions(Options& options, bool own_function) {
     options.exit_codes("--ok-exit", ok_exit_, "exec: exit codes that mean that stdout is the result");
     options.exit_codes("--reject-exit", reject_exit_,
                        "exec: exit codes that mean that no other attempt will do better");
-    options.rest(command_, "exec: what to run for each attempt; {} is the message, which is also on its stdin");
+    options.choice("--stdin", stdin_form_, {"exact", "line"},
+                   "exec: what the work reads: the message as it is, or with a newline at its end");
+    options.lettered('I', "--placeholder", placeholder_, "exec: what the message replaces in arguments of COMMAND");
+    options.command(
+        command_,
+        "exec: what to run for each attempt, as it stands behind --; {} is the message, which is also on its "
+        "stdin");
 }
 
 Slot WorkerOptions::slots() const {
@@ -144,6 +150,10 @@ std::unique_ptr<Handler> WorkerOptions::make_exec(const Daemon& daemon) const {
     ExecOptions options;
     options.supervisor_path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "curfew-supervisor";
     options.command = command_;
+    options.stdin_form = stdin_form_ == "line" ? StdinForm::line : StdinForm::exact;
+    options.placeholder = placeholder_;
+    options.environment = {"CURFEW_WORKER=" + daemon.name(), "CURFEW_POOL=" + pool_};
+    options.descriptors = daemon.descriptors_allowed();
     options.slots = slots();
     options.grace = std::chrono::duration_cast<std::chrono::milliseconds>(daemon.grace());
     options.max_output = max_output_;

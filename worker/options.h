@@ -35,6 +35,8 @@ private:
     std::uint64_t max_output_ = 1 << 20;
     std::vector<int> ok_exit_{0};
     std::vector<int> reject_exit_;
+    std::string stdin_form_ = "exact";
+    std::string placeholder_ = "{}";
     std::vector<std::string> command_;
     WorkerServer::Config endpoints_;
 };

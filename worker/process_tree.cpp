@@ -22,6 +22,7 @@
 #include <unordered_set>
 
 #include "common/clock.h"
+#include "worker/program_file.h"
 #include "worker/supervisor_link.h"
 
 namespace curfew {
@@ -120,6 +121,23 @@ struct Handover {
     std::size_t path = 0;
 };
 
+/// Returns errno.
+int exec_file(const Launch& what, const char* path) {
+    ::execve(path, what.argv, what.envp);
+    if (errno != ENOEXEC || what.shell_argv == nullptr) return errno;
+    if (!may_be_a_script(path)) return ENOEXEC;
+    what.shell_argv[1] = const_cast<char*>(path);
+    ::execve(what.shell_argv[0], what.shell_argv, what.envp);
+    return errno;
+}
+
+void limit_descriptors(rlim_t soft) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = std::min(soft, limit.rlim_max);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /// Tries every path as execvp() does. EACCES is remembered, as it says more than the ENOENT of the last path. The
 /// parent takes an error for a failure, so it is written when all have failed.
 void exec_any(Handover& handover) {
@@ -130,8 +148,7 @@ void exec_any(Handover& handover) {
         const std::size_t path = i == 0 ? what.first : i - 1;
         if (path >= what.paths.size() || (i > 0 && path == what.first)) continue;
         handover.path = path;
-        ::execve(what.paths[path].c_str(), what.argv, what.envp);
-        error = errno;
+        error = exec_file(what, what.paths[path].c_str());
         denied = denied || error == EACCES;
         if (!try_next_path(error)) break;
     }
@@ -147,6 +164,8 @@ int become(void* argument) {
     ::dup2(handover.what.in, STDIN_FILENO);
     ::dup2(handover.what.out, STDOUT_FILENO);
     ::dup2(handover.what.err, STDERR_FILENO);
+    for (const DescriptorPlace& place : handover.what.handed_on) ::dup2(place.from, place.number);
+    limit_descriptors(handover.what.descriptors);
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);

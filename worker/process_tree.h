@@ -7,6 +7,7 @@
 // truth.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <span>
@@ -20,15 +21,25 @@ namespace curfew {
 /// The paths execvp() would try for `command`, in that order, less those in folders that are closed to us.
 [[nodiscard]] std::vector<std::string> paths_of(const std::string& command);
 
+/// A descriptor that a program inherits, and the number that it has there; `from` is above all numbers.
+struct DescriptorPlace {
+    int from = -1;
+    int number = -1;
+};
+
 /// All that a program is started with, laid out beforehand: between fork and exec nothing may be allocated.
 struct Launch {
     std::span<const std::string> paths;
     std::size_t first = 0;  ///< which of them to try before all the others: the one that ran last time
     char* const* argv = nullptr;
+    /// The same for a file that the kernel does not know: "/bin/sh", room for the path, then the arguments.
+    char** shell_argv = nullptr;
     char* const* envp = nullptr;
     int in = -1;
     int out = -1;
     int err = -1;
+    std::span<const DescriptorPlace> handed_on;
+    rlim_t descriptors = RLIM_INFINITY;  ///< soft limit, as far as the hard one allows
 };
 
 struct Launched {
@@ -38,8 +49,8 @@ struct Launched {
 };
 
 /// Starts a program in its own process group, to be killed when this thread dies, no signal blocked. The dispositions
-/// of this process must be the default ones, its descriptors close-on-exec, and all its signals blocked. A file that is
-/// neither a binary nor begins with #! is not given to a shell.
+/// of this process must be the default ones, its descriptors close-on-exec, and all its signals blocked. A file that
+/// the kernel does not know, neither a binary nor one that begins with #!, is run by /bin/sh, as execvp() does.
 [[nodiscard]] Launched launch(const Launch& what);
 
 struct Process {

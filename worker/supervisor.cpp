@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "worker/handed_on.h"
+#include "worker/program_file.h"
 
 namespace curfew {
 namespace {
@@ -41,10 +44,10 @@ bool set_nonblocking(const OwnedDescriptor& end) {
     return ::fcntl(end.get(), F_SETFL, O_NONBLOCK) == 0;
 }
 
-std::string replace_all(const std::string& argument, std::string_view message) {
+std::string replace_all(const std::string& argument, const std::string& placeholder, std::string_view message) {
     std::string result;
     std::size_t from = 0;
-    for (std::size_t at; (at = argument.find("{}", from)) != std::string::npos; from = at + 2) {
+    for (std::size_t at; (at = argument.find(placeholder, from)) != std::string::npos; from = at + placeholder.size()) {
         result.append(argument, from, at - from).append(message);
     }
     return result.append(argument, from);
@@ -217,8 +220,10 @@ void Supervisor::begin(std::uint32_t number, const StartBody& body, std::string_
     run_.number = number;
     if (body.left_us >= 0) run_.deadline_at = now + std::chrono::microseconds(body.left_us);
     if (!open_pipes()) return not_started(errno, "pipe");
+    if (!open_handed_on()) return not_started(errno, "/dev/fd");
 
     const Launched launched = launch_command(body, message);
+    run_.handed_on.clear();
     if (launched.pid == 0) return not_started(launched.error, "fork");
     run_.pid = launched.pid;
     if (launched.error != 0) {  // a child that could only exit: it is reaped as any other
@@ -229,10 +234,30 @@ void Supervisor::begin(std::uint32_t number, const StartBody& body, std::string_
     path_ = launched.path;
     run_.tell_at = now + kTellAfter;
     run_.in.read_end.reset();
-    const ssize_t n = ::write(run_.in.write_end.get(), message.data(), message.size());
+    write_input(message);
+}
+
+/// What does not fit into the pipe waits in the run.
+void Supervisor::write_input(std::string_view message) {
+    const std::string_view end = options_.setup.stdin_form == StdinForm::line ? "\n" : "";
+    const std::array<iovec, 2> parts{iovec{const_cast<char*>(message.data()), message.size()},
+                                     iovec{const_cast<char*>(end.data()), end.size()}};
+    const ssize_t n = ::writev(run_.in.write_end.get(), parts.data(), parts.size());
     const std::size_t written = n > 0 ? static_cast<std::size_t>(n) : 0;
-    if (written == message.size() || (n < 0 && errno != EAGAIN)) return run_.in.write_end.reset();
-    run_.input = message.substr(written);
+    if (written == message.size() + end.size() || (n < 0 && errno != EAGAIN)) return run_.in.write_end.reset();
+    run_.input = message.substr(std::min(written, message.size()));
+    run_.input += end;
+}
+
+/// Above all their numbers, so that none is overwritten before it has its place.
+bool Supervisor::open_handed_on() {
+    const std::vector<int>& numbers = options_.setup.handed_on;
+    const int above = numbers.empty() ? 0 : *std::ranges::max_element(numbers);
+    for (const OwnedDescriptor& file : options_.handed_on) {
+        run_.handed_on.emplace_back(open_for_attempt(file.get(), above));
+        if (!run_.handed_on.back()) return false;
+    }
+    return true;
 }
 
 bool Supervisor::open_pipes() {
@@ -258,22 +283,34 @@ Launched Supervisor::launch_command(const StartBody& body, std::string_view mess
     for (std::string& variable : own) environment.push_back(variable.data());
     environment.push_back(nullptr);
 
-    // The message never chooses the command: {} is replaced in the arguments behind it.
+    // The message never chooses the command: it replaces {} in the arguments behind it.
     std::vector<std::string> arguments = options_.command;
     for (std::size_t i = 1; i < arguments.size(); ++i) {
-        if (arguments[i].find("{}") != std::string::npos) arguments[i] = replace_all(arguments[i], message);
+        const std::string& placeholder = options_.setup.placeholder;
+        if (arguments[i].find(placeholder) != std::string::npos)
+            arguments[i] = replace_all(arguments[i], placeholder, message);
     }
-    std::vector<char*> argv;
+    std::string shell = "/bin/sh";
+    std::vector<char*> shell_argv{shell.data()}, argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
+    shell_argv.insert(shell_argv.end(), argv.begin(), argv.end());  // in the place of its name goes its path
+
+    std::vector<DescriptorPlace> handed_on;
+    for (std::size_t i = 0; i < run_.handed_on.size(); ++i) {
+        handed_on.push_back({.from = run_.handed_on[i].get(), .number = options_.setup.handed_on[i]});
+    }
 
     return launch({.paths = paths_,
                    .first = path_,
                    .argv = argv.data(),
+                   .shell_argv = shell_argv.data(),
                    .envp = environment.data(),
                    .in = run_.in.read_end.get(),
                    .out = run_.out.write_end.get(),
-                   .err = run_.err.write_end.get()});
+                   .err = run_.err.write_end.get(),
+                   .handed_on = handed_on,
+                   .descriptors = options_.setup.descriptors});
 }
 
 void Supervisor::not_started(int error, std::string_view step) {
@@ -325,12 +362,19 @@ void Supervisor::finish() {
     for (std::size_t left = 0; left < kMaxLeftInPipe && take_errors(); left += kChunk) {
     }
     run_.digest.finish(emit_);
-    const std::string_view note = run_.digest.last_line();
+    const std::string note = this->note();
     const bool has_result = run_.done.cause == Cause::finished && run_.done.signal == 0;
     run_.done.note_size = static_cast<std::uint32_t>(note.size());
     if (link_) link_->queue(LinkRecordKind::done, run_.number, run_.done, note, has_result ? run_.output : "");
     run_ = Run{};
     phase_ = Phase::idle;
+}
+
+/// The last line of stderr; of what did not run, what there is to say beyond the errno.
+std::string Supervisor::note() const {
+    if (run_.done.cause != Cause::not_started) return run_.digest.last_line();
+    const bool is_known = run_.done.error != ENOENT && run_.done.error != EACCES;
+    return is_known ? std::string() : missing_interpreter(executable_of(paths_));
 }
 
 void Supervisor::feed_input() {

@@ -60,6 +60,8 @@ private:
 struct SupervisorOptions {
     Duration grace{};
     std::size_t max_output = 0;
+    RunSetup setup;
+    std::vector<OwnedDescriptor> handed_on;  ///< one for each of setup.handed_on
     std::vector<std::string> command;
 };
 
@@ -87,7 +89,8 @@ private:
         bool reaped = false;
         DoneBody done;
         Pipe in, out, err;
-        std::string input;  ///< what is not written yet
+        std::vector<OwnedDescriptor> handed_on;  ///< until it is launched
+        std::string input;                       ///< what is not written yet
         std::size_t written = 0;
         std::string output;
         StderrDigest digest;
@@ -108,7 +111,9 @@ private:
     void abandon();
 
     void begin(std::uint32_t number, const StartBody& body, std::string_view message);
+    void write_input(std::string_view message);
     [[nodiscard]] bool open_pipes();
+    [[nodiscard]] bool open_handed_on();
     [[nodiscard]] Launched launch_command(const StartBody& body, std::string_view message);
     void not_started(int error, std::string_view step);
     void begin_stop(Instant now);
@@ -116,6 +121,7 @@ private:
     void fire_timers(Instant now);
     void reap(Instant now);
     void finish();
+    [[nodiscard]] std::string note() const;
 
     void feed_input();
     bool take_output();

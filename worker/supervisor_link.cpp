@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -23,6 +24,35 @@ void empty(std::string& buffer, std::size_t& offset) {
     offset = 0;
     buffer.clear();
     if (buffer.capacity() > kKeptCapacity) std::string().swap(buffer);
+}
+
+std::string by_commas(const std::vector<int>& numbers) {
+    std::string text;
+    for (const int number : numbers) text += (text.empty() ? "" : ",") + std::to_string(number);
+    return text;
+}
+
+/// As exec wants them.
+std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+    std::vector<char*> pointers;
+    for (std::string& text : texts) pointers.push_back(text.data());
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+/// These variables, and all of ours that have other names.
+std::vector<char*> with_environ(std::vector<std::string>& own) {
+    std::vector<char*> variables;
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+        const std::string_view text = *variable;
+        const std::string_view name = text.substr(0, text.find('=') + 1);
+        if (std::ranges::none_of(own, [&](const std::string& mine) { return mine.starts_with(name); })) {
+            variables.push_back(*variable);
+        }
+    }
+    for (std::string& variable : own) variables.push_back(variable.data());
+    variables.push_back(nullptr);
+    return variables;
 }
 
 }  // namespace
@@ -84,18 +114,27 @@ std::optional<LinkRecord> Link::next() {
 
 int start_supervisor_process(const SupervisorStart& how, const std::vector<std::string>& command,
                              const OwnedDescriptor& link, pid_t& pid) {
-    std::vector<std::string> arguments{how.path, std::to_string(kLinkVersion), std::to_string(how.grace.count()),
-                                       std::to_string(how.max_output)};
+    std::vector<std::string> arguments{how.path,
+                                       std::to_string(kLinkVersion),
+                                       std::to_string(how.grace.count()),
+                                       std::to_string(how.max_output),
+                                       how.setup.stdin_form == StdinForm::line ? "line" : "exact",
+                                       how.setup.placeholder,
+                                       std::to_string(how.setup.descriptors),
+                                       by_commas(how.setup.handed_on)};
     arguments.insert(arguments.end(), command.begin(), command.end());
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
+    std::vector<std::string> own = how.environment;
+    std::vector<char*> argv = pointers_to(arguments), envp = with_environ(own);
 
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawnattr_init(&attributes);
     ::posix_spawn_file_actions_adddup2(&actions, link.get(), kLinkDescriptor);
+    for (std::size_t i = 0; i < how.handed_on.size(); ++i) {
+        const int number = kLinkDescriptor + 1 + static_cast<int>(i);
+        ::posix_spawn_file_actions_adddup2(&actions, how.handed_on[i].get(), number);
+    }
     ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDWR, 0);
     ::posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
     // No signal reaches it from its first moment on, so a terminal's cannot end it before it has said so itself.
@@ -103,7 +142,7 @@ int start_supervisor_process(const SupervisorStart& how, const std::vector<std::
     ::sigfillset(&all);
     ::posix_spawnattr_setsigmask(&attributes, &all);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-    const int error = ::posix_spawn(&pid, how.path.c_str(), &actions, &attributes, argv.data(), environ);
+    const int error = ::posix_spawn(&pid, how.path.c_str(), &actions, &attributes, argv.data(), envp.data());
     ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&actions);
     return error;

@@ -14,6 +14,7 @@
 //                           <- done(run, ...)         exactly one for each start, when no process of the run is left
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -29,7 +30,7 @@
 
 namespace curfew {
 
-inline constexpr std::uint32_t kLinkVersion = 1;
+inline constexpr std::uint32_t kLinkVersion = 2;
 /// The descriptor on which a supervisor finds its end of the link.
 inline constexpr int kLinkDescriptor = 3;
 
@@ -144,11 +145,27 @@ private:
     std::size_t sent_ = 0;  ///< bytes of out_ that are on their way
 };
 
-/// How a supervisor is started. Its command line: PATH VERSION GRACE_US MAX_OUTPUT COMMAND [ARG...]
+/// Whether what the work reads on its stdin ends with a newline that the message has not.
+enum class StdinForm : std::uint8_t { exact, line };
+
+/// How each run is started, the same for all of them.
+struct RunSetup {
+    StdinForm stdin_form = StdinForm::exact;
+    std::string placeholder = "{}";      ///< not empty; stands for the message in arguments
+    rlim_t descriptors = RLIM_INFINITY;  ///< soft limit, as far as the hard one allows
+    std::vector<int> handed_on;          ///< numbers of the descriptors that a run inherits, beyond 0 to 2
+};
+
+/// How a supervisor is started. Its command line:
+///     PATH VERSION GRACE_US MAX_OUTPUT exact|line PLACEHOLDER DESCRIPTORS N,N... COMMAND [ARG...]
+/// The descriptors to be handed on are on those behind the link's, in the order of their numbers there.
 struct SupervisorStart {
     const std::string& path;
     std::chrono::microseconds grace;
     std::size_t max_output;
+    const RunSetup& setup;
+    const std::vector<OwnedDescriptor>& handed_on;  ///< one for each of the numbers, above where they go
+    const std::vector<std::string>& environment;    ///< NAME=value, in place of our own of that name
 };
 
 /// Starts the process at the other end of a link, our child `pid`, in a session of its own. Returns errno.

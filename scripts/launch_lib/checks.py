@@ -64,5 +64,6 @@ def _ask(process):
     environment.pop("CURFEW_LIFELINE", None)
     environment.pop("CURFEW_READY_FD", None)
     return subprocess.Popen([process.argv[0], "--check", *process.argv[1:]], env=environment,
-                            stdin=None if process.gets_stdin else subprocess.DEVNULL,
+                            stdin=process.stdin_descriptor if process.gets_stdin else subprocess.DEVNULL,
+                            pass_fds=process.descriptors,
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -24,7 +24,7 @@ import time
 from . import books as page
 from .books import Ending
 from .exits import Exit
-from .member import QUICK_DEATHS, Member, become_subreaper, descendants, signal_all
+from .member import QUICK_DEATHS, Member, become_subreaper, descendants, parent_of, signal_all
 from .orphans import Orphans
 from .plan import Role
 from .waiting import GIVE_UP, Patience, for_end, for_members, for_worker
@@ -122,7 +122,7 @@ class Group:
             self._on_signal(number, now)
         left = self._reap(now)
         for member in self._members:
-            if member.restart_at is not None and now >= member.restart_at and self._supervises:
+            if self._supervises and member.may_start(now):
                 self._start(member, now)
         self._kill_orphans(now)
         self._watch(now)
@@ -133,7 +133,8 @@ class Group:
             self._console.progress(now, self.books())
 
     def _time_to_next(self, now):
-        instants = [member.restart_at for member in self._members if member.restart_at is not None]
+        instants = [member.restart_at for member in self._members
+                    if member.restart_at is not None and not member.outlived_by]
         instants.append(self._watch_at)
         if not self._supervises:
             instants.append(self._kill_at)
@@ -161,7 +162,7 @@ class Group:
             self._on_death(member, now, f"cannot be started: {error.strerror or error}", f"{member.name}")
             return
         if member.process.gets_stdin:
-            _let_go_of_stdin()
+            _let_go_of(member.process.stdin_descriptor or 0)
 
     def _reap(self, now):
         """Takes every end there is. Returns whether any child is left."""
@@ -174,8 +175,10 @@ class Group:
                 return True
             self._orphans.suspect()
             member = next((member for member in self._members if member.pid == pid), None)
-            if member is not None:  # else: what a member left behind
+            if member is not None:
                 self._on_end(member, pid, os.waitstatus_to_exitcode(status), now)
+            else:
+                self._on_end_of_left_behind(pid, os.waitstatus_to_exitcode(status))
 
     def _kill_orphans(self, now):
         """As long as the group lives: at its end all that is left goes."""
@@ -186,9 +189,13 @@ class Group:
 
     def _on_end(self, member, pid, code, now):
         is_broker = self._is_broker(member)
+        shell, pid = pid, self._own_pid(member)
         member.reaped()
-        for other in self._members:
-            other.say(f"{'left' if code == 0 else 'died'} {member.name} {pid}")
+        if pid != shell and self._is_left_behind(pid):  # its shell is gone, it is not, and ends with its lifeline
+            member.outlived_by = pid
+            os.kill(pid, signal.SIGCONT)
+        else:
+            self._say_end(member, pid, code)
         role = member.process.role
         if code in _CODES_OF_THE_GROUP and (is_broker or role is not Role.OTHER):
             self._ending.process_code = self._ending.process_code or code
@@ -201,6 +208,24 @@ class Group:
             self._on_good_end(member, pid, now)
         else:
             self._on_death(member, now, f"died ({_describe(code)})", f"{member.name} (pid {pid})", code == 0)
+
+    def _own_pid(self, member):
+        """What its hello says: not the pid of a shell that a Procfile's line has left in between."""
+        return self._run_dir.process(member.name, member.started_on) or member.pid
+
+    def _is_left_behind(self, pid):
+        """Whether it is a child of ours, alive or not reaped yet, that came to us when its parent died."""
+        return parent_of(pid) == os.getpid() and all(member.pid != pid for member in self._members)
+
+    def _on_end_of_left_behind(self, pid, code):
+        member = next((member for member in self._members if member.outlived_by == pid), None)
+        if member is not None:
+            member.outlived_by = 0
+            self._say_end(member, pid, code)
+
+    def _say_end(self, member, pid, code):
+        for other in self._members:
+            other.say(f"{'left' if code == 0 else 'died'} {member.name} {pid}")
 
     def _on_broker_end(self, pid, code, now):
         if code == 0:
@@ -239,7 +264,7 @@ class Group:
         if member.process.role is not Role.OTHER:
             return False
         books = self.books()
-        return books is not None and books.broker_pid == member.pid
+        return books is not None and books.broker_pid in (member.pid, self._own_pid(member))
 
     def _has_broker(self):
         return any(self._is_broker(member) for member in self._members) or self.books() is not None
@@ -375,8 +400,8 @@ def _describe(code):
         return f"signal {-code}"
 
 
-def _let_go_of_stdin():
+def _let_go_of(source):
     """The broker alone holds it from here: who feeds us must notice when the broker has closed it."""
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    os.dup2(null, 0)
+    os.dup2(null, source, inheritable=source == 0)
     os.close(null)

@@ -5,6 +5,7 @@ lines, and a process in that state is hung anyhow. Starting fails with an OSErro
 """
 
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ QUICK_DEATH = 1.0  # seconds: who dies sooner after its start died quickly
 QUICK_DEATHS = 5  # so many in a row, and it cannot be kept running
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
+_FIRST_OF_OURS = 10
 STEADY = 10.0  # who lived so long starts from the first back-off again
 
 
@@ -52,7 +54,9 @@ class Member:
         self.pid = 0  # 0: not running
         self.restart_at = None  # while it waits for its next start
         self.started_at = 0.0
+        self.started_on = 0.0  # the same by the wall clock, which files have
         self.deaths = Deaths()
+        self.outlived_by = 0  # a process of its last life that is not over, though what launch watches is
         self._lifeline = -1
         self._child = None
 
@@ -64,18 +68,22 @@ class Member:
     def running(self):
         return self.pid != 0
 
+    def may_start(self, now):
+        """Whether it is time for its next life, and nothing of the last is left."""
+        return self.restart_at is not None and now >= self.restart_at and not self.outlived_by
+
     def start(self, run_dir):
         """Starts the process with a lifeline of its own. Raises OSError."""
         self.restart_at = None
         self.started_at = time.monotonic()
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(writer, False)
+        self.started_on = time.time()
+        reader, writer = _lifeline_pipe()
         environment = {**os.environ, **self.process.environment, "CURFEW_RUN_DIR": run_dir,
                        "CURFEW_NAME": self.name, "CURFEW_LIFELINE": str(reader)}
         try:
             self._child = subprocess.Popen(
-                self.process.argv, env=environment, pass_fds=(reader,),
-                stdin=None if self.process.gets_stdin else subprocess.DEVNULL,
+                self.process.argv, env=environment, pass_fds=(reader, *self.process.descriptors),
+                stdin=self._stdin(),
                 stdout=None if self.process.gets_stdout else subprocess.DEVNULL,
                 preexec_fn=_between_fork_and_exec(os.getpid()))
         except subprocess.SubprocessError as error:  # the part between fork and exec failed
@@ -88,6 +96,11 @@ class Member:
             os.close(reader)
         self._lifeline = writer
         self.pid = self._child.pid
+
+    def _stdin(self):
+        if not self.process.gets_stdin:
+            return subprocess.DEVNULL
+        return self.process.stdin_descriptor  # None: launch's own
 
     def say(self, line):
         if self.running:
@@ -107,6 +120,18 @@ class Member:
         self.pid = 0
         os.close(self._lifeline)
         self._lifeline = -1
+
+
+def _lifeline_pipe():
+    """Its reader has a number of two digits or more: the others a shell line may use as it likes (`exec 3<x`)."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(writer, False)
+    try:
+        high = fcntl.fcntl(reader, fcntl.F_DUPFD_CLOEXEC, _FIRST_OF_OURS)
+    except OSError:
+        return reader, writer  # so few are allowed
+    os.close(reader)
+    return high, writer
 
 
 def _between_fork_and_exec(launch_pid):

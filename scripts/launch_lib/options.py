@@ -10,11 +10,12 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from . import files, values
+from . import descriptors, files, values
 from .exits import Exit, Refusal, usage
 
 DEFAULT_FANOUT = "2"
 _GRACE = 1.0  # seconds; the binaries have the same default
+_FALSE = ("", "0", "false", "off", "no", "disable")  # what the processes take for it in the environment
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Flag:
     to: str  # which process it is passed on to; 'launch': to none as it stands
     help: str
     procfile: bool = False  # whether it has a meaning with a PROCFILE
+    letter: str = ""  # the short way to write it: -I TOKEN
 
 
 FLAGS = (
@@ -48,15 +50,20 @@ FLAGS = (
     Flag("max-output", "SIZE", None, "worker", "an attempt that writes more has failed (1m)"),
     Flag("ok-exit", "LIST", None, "worker", "exit codes of COMMAND that mean a result (0)"),
     Flag("reject-exit", "LIST", None, "worker", "exit codes that mean: no other attempt will do better"),
+    Flag("stdin", "line|exact", None, "worker",
+         "COMMAND reads the message with a newline, or as it is (line; exact with --null)"),
+    Flag("placeholder", "TOKEN", values.token, "worker", "what the message replaces in arguments of COMMAND ({})",
+         letter="I"),
     Flag("handler", "NAME", None, "launch", "in place of a COMMAND: echo, sleep:DIST, spin:DUR, fail"),
     Flag("run-dir", "DIR", values.path, "launch", "where the sockets are (a private one, removed at the end)",
          procfile=True),
     Flag("quiet", "", None, "launch", "no progress, no notices, no books on stderr; errors only", procfile=True),
     Flag("log-level", "L", None, "all", "how much the processes log", procfile=True),
     Flag("version", "", None, "launch", "say which curfew this is", procfile=True),
-    Flag("help", "", None, "launch", "show this", procfile=True),
+    Flag("help", "", None, "launch", "show this", procfile=True, letter="h"),
 )
 _BY_NAME = {flag.name: flag for flag in FLAGS}
+_BY_LETTER = {f"-{flag.letter}": flag for flag in FLAGS if flag.letter}
 
 ARGUMENTS_OF_PARALLEL = (":::", ":::+", "::::", "::::+")
 
@@ -66,22 +73,29 @@ usage: launch [OPTIONS] -- COMMAND [ARG...]    run COMMAND for each message
        launch [OPTIONS] PROCFILE               a process group of your own, lines of 'name: command'
 
 Reads messages from stdin, a line each; races each one on up to K workers; writes the first result to stdout, a line
-each, and calls the other attempts home. COMMAND gets the message on its stdin and writes the result to its stdout; an
-argument {} is replaced by the message. There is no shell: write -- sh -c '...' for one.
+each, and calls the other attempts home. COMMAND gets the message on its stdin, as a line, and writes the result to its
+stdout; {} in an argument is replaced by the message. COMMAND is taken byte for byte as it stands behind --. There is no
+shell: write -- sh -c '...' for one.
 
     seq 10 | launch --handler echo
     launch --fanout 3 --hedge 0 --input puzzles --output answers -- ./solve
     launch --hedge p95 --hedge-budget 5% --deadline 2s -- curl -sf https://example.org/{}
+    launch -I @ --input <(ls) -- awk 'BEGIN { print length(ARGV[1]) }' @
 
 options (defaults in parentheses; DUR needs its unit: 100us, 5ms, 1.5s, 2m, 1h; SIZE is in bytes, or 64k, 1m):
 """
 _TAIL = """
 --output and --dead-letters empty the file they name, or make it. What is open already is never emptied, but written on
-from where it is: stdout, /dev/stdout, /dev/stderr, /dev/fd/N. A FIFO is written when somebody reads it; if he goes
-away, that is an I/O error. The processes of a PROCFILE empty nothing: their file: sinks append.
+from where it is: stdout, /dev/stdout, /dev/stderr, /dev/fd/N. A FIFO is written when somebody reads it; if the reader
+goes away, that is an I/O error. The processes of a PROCFILE empty nothing: their file: sinks append.
 
-With a PROCFILE only --run-dir, --quiet and --log-level have a meaning: say the rest to the processes. PATH then begins
-with the folder of the curfew binaries, and CURFEW_PROCFILE_DIR names the folder of the PROCFILE.
+The environment of COMMAND says what it works on: CURFEW_TASK, CURFEW_SEQ, CURFEW_ATTEMPT, CURFEW_DEADLINE_MS,
+CURFEW_WORKER, CURFEW_POOL. Its limits (ulimit) are those of launch. FILE may be /dev/fd/N, which is what <(...) and
+>(...) are. Where COMMAND names a /dev/fd/N that is a file, each attempt has it for itself; a pipe is refused there.
+
+Each line of a PROCFILE is run by /bin/sh. With one only --run-dir, --quiet and --log-level have a meaning: say the rest
+to the processes. PATH then begins with the folder of the curfew binaries, and CURFEW_PROCFILE_DIR names the folder of
+the PROCFILE.
 
 Where it may, launch runs its group in a cgroup (v2) of its own, so that nothing of it outlives even a kill of all its
 processes at once; --log-level info says so where it may not.
@@ -124,8 +138,8 @@ def foreign_arguments(word):
 def help_text():
     lines = []
     for flag in FLAGS:
-        name = f"--{flag.name} {flag.metavar}".rstrip()
-        lines.append(f"  {name:<22}{flag.help}")
+        name = f"{f'-{flag.letter}, ' if flag.letter else ''}--{flag.name} {flag.metavar}".rstrip()
+        lines.append(f"  {name:<26}{flag.help}")
     return _HEAD + "\n".join(lines) + "\n" + _TAIL
 
 
@@ -179,9 +193,19 @@ class Options:
     def finds_command(self):
         return not self.command or shutil.which(self.command[0]) is not None
 
+    @property
+    def stdin_form(self):
+        """What the workers are told of the separator, which the broker has taken off: a line is read as a line."""
+        if "stdin" in self.given or os.environ.get("CURFEW_STDIN"):
+            return []
+        null = "null" in self.given or os.environ.get("CURFEW_NULL", "").lower() not in _FALSE
+        return ["--stdin", "exact" if null else "line"]
+
     def check_files(self):
-        """What no process can know: it sees one of the two."""
+        """What no process can know: it sees one of the two, and other descriptors."""
         files.check(self)
+        if self.command:
+            _check_descriptors(self.command)
 
 
 def parse(arguments):
@@ -206,14 +230,17 @@ def parse(arguments):
 
 def _take_flag(options, argument, rest):
     text, equals, value = argument.partition("=")
-    flag = _BY_NAME.get(text[2:]) if text.startswith("--") else _BY_NAME["help"] if argument == "-h" else None
+    flag = _BY_NAME.get(text[2:]) if text.startswith("--") else _BY_LETTER.get(argument[:2])
+    if flag is not None and not text.startswith("--"):
+        text, equals, value = argument[:2], argument[2:], argument[2:]  # -ITOKEN
     if flag is None:
         raise usage(f"unknown option {text}{did_you_mean(text)} (--help lists them)")
     if flag.name in options.given:
         raise usage(f"--{flag.name} is given twice")
     if not flag.metavar:
         if equals:
-            raise usage(f"--{flag.name} takes no value")
+            raise usage(f"--{flag.name} takes no value" if text.startswith("--") else
+                        f"unknown option {argument} (--help lists them)")
         options.given[flag.name] = True
         return flag.name
     if not equals:
@@ -258,7 +285,14 @@ def _check_procfile_form(options, positional):
     options.procfile = positional[0]
 
 
-_PROCFILE_LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
+def _check_descriptors(command):
+    for number in descriptors.named_in(command):
+        if why := descriptors.why_not_for_attempts(number):
+            raise usage(f"COMMAND names /dev/fd/{number}, which is {why}; use a file, or close the descriptor"
+                        f" ({number}<&-) if the command opens its own")
+
+
+_PROCFILE_LINE = re.compile(r"[ \t]*([A-Za-z0-9_-]+):[ \t]*([^ \t].*)")
 
 
 def parse_procfile(name, text):
@@ -266,8 +300,8 @@ def parse_procfile(name, text):
     first_seen = {}
     commands = []
     for number, line in enumerate(text.split("\n"), start=1):
-        line = line.strip()
-        if not line or line.startswith("#"):
+        line = line.removesuffix("\r")  # and nothing else: the end of a line may be an escaped space
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _PROCFILE_LINE.fullmatch(line)
         if not match or "\0" in line:
@@ -283,8 +317,8 @@ def parse_procfile(name, text):
 
 def read_procfile(name):
     try:
-        with open(name, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return parse_procfile(name, file.read())
+        with open(name, "rb") as file:
+            return parse_procfile(name, os.fsdecode(file.read()))  # what os.fsencode makes the same bytes of again
     except FileNotFoundError:
         raise usage(f"no such Procfile: {name} (a COMMAND goes after '--')") from None
     except IsADirectoryError:

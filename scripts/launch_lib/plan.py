@@ -6,9 +6,12 @@ Pure: made from options and a Procfile's lines before anything is started.
 import enum
 import os
 import re
+import shlex
+import shutil
 from dataclasses import dataclass, field
+from typing import Optional
 
-from . import values
+from . import descriptors, values
 from .books import counted
 from .options import absolute, asked_fanout, default_grace
 
@@ -31,6 +34,8 @@ class Process:
     environment: dict = field(default_factory=dict)  # on top of launch's own
     gets_stdin: bool = False
     gets_stdout: bool = False
+    stdin_descriptor: Optional[int] = None  # of launch, in place of its stdin; launch lets go of it
+    descriptors: tuple = ()  # of launch, which the process has under the same numbers
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,19 @@ def quick_plan(options, bin_dir):
         collector += ["--dead-letters", f"file:{absolute('--dead-letters', options.given['dead-letters'])}"]
     worker = [binary(Role.WORKER), *options.passed_on("worker"), "--handler", options.given.get("handler", "exec")]
     if options.command:
-        worker += ["--", *options.command]
-    broker = [binary(Role.BROKER), "--source", f"file:{absolute('--input', source)}" if source else "stdin",
+        worker += [*options.stdin_form, "--", *options.command]
+    piped = _piped(source)
+    from_file = source and piped is None
+    broker = [binary(Role.BROKER), "--source", f"file:{absolute('--input', source)}" if from_file else "stdin",
               "--await-workers", os.environ.get("CURFEW_AWAIT_WORKERS") or str(options.workers), *options.passed_on("broker")]
-    processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True)]
-    processes += [Process(f"w{number}", Role.WORKER, tuple(worker)) for number in range(1, options.workers + 1)]
-    processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True)]
+    named = lambda path: descriptors.named_in([path or ""])
+    for_sinks = named(sink) + named(options.given.get("dead-letters"))
+    for_work = descriptors.named_in(options.command or ())
+    processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True, descriptors=for_sinks)]
+    processes += [Process(f"w{number}", Role.WORKER, tuple(worker), descriptors=for_work)
+                  for number in range(1, options.workers + 1)]
+    processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True, stdin_descriptor=piped,
+                          descriptors=named(source) if piped is None else ())]
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
                 remark=_on_fanout(options.asked_fanout, options.workers),
                 asked=_asked(options, processes))
@@ -80,6 +92,13 @@ def _asked(options, processes):
     return tuple(process for role, process in kinds.items() if doubted[role])
 
 
+def _piped(source):
+    """The descriptor of a pipe that is the input. It becomes the broker's stdin: so launch does not keep it, and the
+    broker has no second one. A file is opened anew by its name, as any program would."""
+    number = descriptors.named_by(source)
+    return None if number is None or descriptors.is_file(number) else number
+
+
 def procfile_plan(options, commands, bin_dir):
     """A Procfile's processes in its order. Only the first broker is the broker: there is one stdin."""
     environment = {
@@ -96,8 +115,10 @@ def procfile_plan(options, commands, bin_dir):
         if role is Role.BROKER and any(process.role is Role.BROKER for process in processes):
             role = Role.OTHER
         own = gathers if role is Role.BROKER else {}
-        processes.append(Process(name, role, ("/bin/sh", "-c", _exec_line(command)), {**environment, **own},
-                                 gets_stdin=role is Role.BROKER, gets_stdout=True))
+        line = _shell_line(command, environment["PATH"])
+        processes.append(Process(name, role, ("/bin/sh", "-c", line), {**environment, **own},
+                                 gets_stdin=role is Role.BROKER, gets_stdout=True,
+                                 descriptors=descriptors.named_in([command])))
     brokers = sum(_role_of(command) is Role.BROKER for _, command in commands)
     workers = sum(process.role in (Role.WORKER, Role.OTHER) for process in processes)  # OTHER may be one
     is_open = _is_open(commands)
@@ -140,10 +161,27 @@ def _is_open(commands):
     return "CURFEW_CONFIG" in os.environ or any(map(joinable.search, said))
 
 
-def _exec_line(command):
-    """`exec`, so that the process that launch knows is the command and not a shell before it."""
-    assigns_first = re.match(r"[A-Za-z_][A-Za-z0-9_]*=", command)  # 'NAME=value command' is no word for exec
-    return f"exec env {command}" if assigns_first else f"exec {command}"
+_ASSIGNMENTS = re.compile(r"""(?:[A-Za-z_][A-Za-z0-9_]*=(?:[^\s'"\\`$;&|()<>]|\\.|'[^']*'|"[^"]*"|\$\w+)*[ \t]+)*""")
+_COPIED_DESCRIPTOR = re.compile(r"[0-9]*[<>]&[0-9-]")
+
+
+def _shell_line(command, path):
+    """The line as a shell is to run it. Where that is one program and no more, with an `exec`: so the process that
+    launch knows is the program, and not a shell that waits for it. All else is the user's as he wrote it."""
+    begin = _ASSIGNMENTS.match(command).end()
+    lexer = shlex.shlex(_COPIED_DESCRIPTOR.sub("", command[begin:]), posix=True, punctuation_chars=";&|()")
+    lexer.commenters = ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        return command  # a quote without its end: the shell says so
+    if not words or any(word and set(word) <= set(";&|()") for word in words):
+        return command
+    word = re.match(r"\S+", command[begin:])[0]
+    if re.match(r"[A-Za-z_][A-Za-z0-9_]*=", word):
+        return command  # an assignment that we do not understand
+    is_program = re.search(r"[$`~'\"\\]", word) or shutil.which(word, path=path)
+    return f"{command[:begin]}exec {command[begin:]}" if is_program else command
 
 
 def _longest_grace(commands):

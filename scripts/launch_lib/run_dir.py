@@ -20,6 +20,7 @@ _LONGEST = LONGEST_SOCKET_PATH - LONGEST_SOCKET_NAME
 _PREFIX = "curfew-"
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _ENDINGS = (".sock", ".lock", ".running", ".running.before", ".sink.mark", ".dead-letters.mark")  # of what curfew makes, as in common/run_dir.cpp
+_TICK = 0.02  # seconds: the time of a file may lag behind the clock by a tick of the kernel
 _PRIVATE_NAME = len("/" + _PREFIX) + 8  # mkdtemp adds eight characters
 
 
@@ -35,6 +36,15 @@ class RunDir:
 
     def file(self, name):
         return os.path.join(self.path, name)
+
+    def process(self, name, since):
+        """The id of the process that took this name in the group after an instant of time.time(); 0: none did."""
+        try:
+            with open(self.file(f"{name}.lock"), "rb") as file:
+                taken = os.fstat(file.fileno()).st_mtime > since - _TICK
+                return int(file.read(64).split()[1]) if taken else 0
+        except (OSError, IndexError, ValueError):
+            return 0
 
     def clear(self):
         if self.private:

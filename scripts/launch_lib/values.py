@@ -31,6 +31,13 @@ def whole(least, most):
     return check
 
 
+def token(text):
+    """Anything: the processes see the same bytes."""
+    if not text or "\0" in text:
+        raise ValueError("a text of one byte or more")
+    return text
+
+
 def path(text):
     if not text or text.startswith("--"):
         raise ValueError("a path (write ./--name for a file of such a name)")

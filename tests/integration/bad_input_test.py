@@ -186,13 +186,9 @@ class Files(BadInputTest):
         self.refuses(self.binary("worker", "--", self.write("not-executable", "")), saying="not-executable")
         self.refuses(self.binary("worker", "--", self.private), saying=self.private)
         self.refuses(self.binary("worker"), saying="command")
-
-    def test_an_interpreter_that_does_not_exist_fails_the_tasks_and_says_why(self):
         script = self.write("script", "#!/nonexistent/interpreter\n")
         os.chmod(script, 0o755)
-        launch = self.launch("--workers", "1", "--fanout", "1", "--json", "--", script, stdin=numbers(3))
-        self.assertEqual(self.ends_well(launch, code=INCOMPLETE)[0]["failed"], 3)
-        self.assertIn("cannot run", json.loads(launch.lines[0])["error"])
+        self.refuses(self.binary("worker", "--", script), saying="/nonexistent/interpreter")
 
 
 class Endpoints(BadInputTest):

@@ -419,7 +419,7 @@ class WhatProcessesGet(LaunchTest):
         self.script("broker", [["file", "start.w1.0"], ["file", "start.collector.0"], ["books", page()], ["exit", 0]])
         self.assertEqual(self.code(self.start("--workers", "1", "--", "cat", "{}", "--x")), 0)
         self.assertEqual(self.started("broker")["argv"], ["--source", "stdin", "--await-workers", "1", "--fanout", "2"])
-        self.assertEqual(self.started("w1")["argv"], ["--handler", "exec", "--", "cat", "{}", "--x"])
+        self.assertEqual(self.started("w1")["argv"], ["--handler", "exec", "--stdin", "line", "--", "cat", "{}", "--x"])
         self.assertEqual(self.started("collector")["argv"], ["--sink", "stdout", "--format", "raw"])
 
     def test_a_fanout_in_the_environment_is_left_to_the_broker(self):
@@ -443,7 +443,7 @@ class WhatProcessesGet(LaunchTest):
             "--hedge-budget", "5%", "--deadline", "1.5s", "--attempts", "4", "--window", "100", "--null", "--max-message", "64k", "--log-level", "debug"])
         self.assertEqual(self.started("w3")["argv"], [
             "--grace", "200ms", "--slots", "2", "--max-output", "2m", "--ok-exit", "0,1", "--reject-exit", "3",
-            "--log-level", "debug", "--handler", "exec", "--", "cat"])
+            "--log-level", "debug", "--handler", "exec", "--stdin", "exact", "--", "cat"])
         self.assertEqual(self.started("collector")["argv"], [
             "--sink", f"file:{self.path('out')}", "--format", "json", "--keep-order", "--log-level", "debug"])
 

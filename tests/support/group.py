@@ -66,6 +66,12 @@ def environment_of(pid):
     return {name.decode(errors="replace"): value.decode(errors="replace") for name, _, value in words}
 
 
+def parent_of(pid):
+    """0 where it is gone."""
+    fields = _read(pid, "stat").rpartition(b") ")[2].split()
+    return int(fields[1]) if fields else 0
+
+
 def program_of(pid):
     try:
         return os.path.basename(os.readlink(f"/proc/{pid}/exe"))

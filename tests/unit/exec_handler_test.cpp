@@ -213,6 +213,48 @@ TEST_F(ExecHandlerTest, AMessageWithANulByteCannotBeAnArgument) {
     EXPECT_EQ(next_end().result, "fine");
 }
 
+TEST_F(ExecHandlerTest, ALineHasItsNewlineOnStdinAndNowhereElse) {
+    ExecOptions lines = options({"sh", "-c", "cat >&2; printf %s \"$1\"", "sh", "{}"});
+    lines.stdin_form = StdinForm::line;
+    EXPECT_EQ(run(lines, "word").result, "word");
+    lines.command = {"wc", "-c"};
+    for (const std::size_t size : {0U, 1U, 4096U, 65535U, 65536U, 65537U, 1'000'000U}) {
+        const std::string message(size, 'x');
+        lines.stdin_form = StdinForm::line;
+        EXPECT_EQ(run(lines, message).result, std::to_string(size + 1)) << "whatever fits into the pipe at once";
+        lines.stdin_form = StdinForm::exact;
+        EXPECT_EQ(run(lines, message).result, std::to_string(size));
+    }
+}
+
+TEST_F(ExecHandlerTest, AnotherPlaceholderLeavesTheBraces) {
+    ExecOptions other = options({"printf", "%s|", "{}", "@@", "<@@@@@>"});
+    other.placeholder = "@@";
+    EXPECT_EQ(run(other, "{}@@").result, "{}|{}@@|<{}@@{}@@@>|");
+}
+
+TEST_F(ExecHandlerTest, VariablesOfTheOptionsStandInPlaceOfOurs) {
+    ::setenv("CURFEW_WORKER", "of somebody else", 1);
+    ExecOptions named = options({"sh", "-c", "env | grep -c ^CURFEW_WORKER=; echo $CURFEW_WORKER, $CURFEW_POOL"});
+    named.environment = {"CURFEW_WORKER=w 1", "CURFEW_POOL=a=b"};
+    EXPECT_EQ(run(named).result, "1\nw 1, a=b");
+    ::unsetenv("CURFEW_WORKER");
+}
+
+TEST_F(ExecHandlerTest, TheLimitOfDescriptorsIsTheOneOfTheOptions) {
+    ExecOptions limited = options({"sh", "-c", "ulimit -Sn"});
+    limited.descriptors = 77;
+    EXPECT_EQ(run(limited).result, "77");
+}
+
+TEST(DescriptorsNamed, AreFoundWhereverTheyStandAndOnce) {
+    EXPECT_EQ(descriptors_named({"cat", "/dev/fd/63", "--file=/dev/fd/7", "/dev/fd/63"}), (std::vector<int>{63, 7}));
+    EXPECT_EQ(descriptors_named({"sh", "-c", "cat /dev/fd/3 /proc/self/fd/11"}), (std::vector<int>{3, 11}));
+    const Strings none{"/dev/fd/",  "/dev/fd/0",           "/dev/fd/2", "/dev/fd/-4",
+                       "/dev/fd/x", "/dev/fd/99999999999", "/dev/fd"};
+    EXPECT_EQ(descriptors_named(none), std::vector<int>{});
+}
+
 TEST_F(ExecHandlerTest, TheEnvironmentNamesTheAttempt) {
     const WorkEnd end =
         run(options({"sh", "-c", "echo $CURFEW_TASK $CURFEW_SEQ $CURFEW_ATTEMPT ${CURFEW_DEADLINE_MS-none}"}));

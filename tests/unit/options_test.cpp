@@ -88,6 +88,7 @@ struct Program {
     std::string word = "raw";
     bool flag = false;
     std::vector<int> codes{0};
+    std::string token = "{}";
     std::vector<std::string> command;
     std::string said;
 
@@ -99,7 +100,8 @@ struct Program {
         options.choice("--format", word, {"raw", "json"}, "");
         options.flag("--quiet", flag, "");
         options.exit_codes("--ok-exit", codes, "");
-        options.rest(command, "");
+        options.lettered('I', "--token", token, "");
+        options.command(command, "");
     }
     std::optional<int> parse(std::vector<const char*> arguments) {
         arguments.insert(arguments.begin(), "program");
@@ -175,6 +177,40 @@ TEST(Options, WhatStandsBehindTheDashesIsTheCommandWhateverItLooksLike) {
     EXPECT_EQ(program.parse({"--fan-out", "3", "--", "sh", "-c", "--fan-out", "9"}), std::nullopt);
     EXPECT_EQ(program.count, 3U);
     EXPECT_EQ(program.command, (std::vector<std::string>{"sh", "-c", "--fan-out", "9"}));
+}
+
+TEST(Options, ACommandIsNeverParsed) {
+    const std::vector<const char*> words{"[a,b]", "[]", "", "--", "-x", "--fan-out=9", "a\nb", "\xff\xfe", "{a}", "'"};
+    std::vector<const char*> arguments{"--fan-out", "3", "--"};
+    arguments.insert(arguments.end(), words.begin(), words.end());
+    Program program;
+    EXPECT_EQ(program.parse(arguments), std::nullopt);
+    EXPECT_EQ(program.command, std::vector<std::string>(words.begin(), words.end()));
+    EXPECT_EQ(program.count, 3U);
+}
+
+TEST(Options, AWordBeforeTheDashesIsNoCommandAndTheDashesAreNoValue) {
+    for (const std::vector<const char*>& arguments : {std::vector<const char*>{"sh", "-c", "x"},
+                                                      {"[a,b]", "--", "sh"},
+                                                      {"[]", "--", "sh"},
+                                                      {"--name", "--", "sh"}}) {
+        Program program;
+        EXPECT_EQ(program.parse(arguments), int{kExitUsage}) << arguments[0];
+    }
+}
+
+TEST(Options, ALetterTakesAnyTextButAnEmptyOne) {
+    for (const char* token : {"[]", "[a,b]", "-x", "=", "\xff", "{}"}) {
+        for (const std::vector<std::string>& words :
+             {std::vector<std::string>{"-I", token}, {std::string("--token=") + token}}) {
+            std::vector<const char*> arguments;
+            for (const std::string& word : words) arguments.push_back(word.c_str());
+            Program program;
+            EXPECT_EQ(program.parse(arguments), std::nullopt) << program.said;
+            EXPECT_EQ(program.token, token);
+        }
+    }
+    EXPECT_EQ(Program().parse({"-I", ""}), int{kExitUsage});
 }
 
 class OptionsPrecedence : public testing::Test {
