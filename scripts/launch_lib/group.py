@@ -358,7 +358,7 @@ class Group:
             if names:
                 self._console.notice(f"did not stop in time, killed: {', '.join(names)}")
         elif now >= self._give_up_at:
-            self._console.error(f"cannot be killed, left behind: {', '.join(map(str, remaining))}")
+            self._console.error(f"cannot be killed, left behind: {', '.join(str(seen.pid) for seen in remaining)}")
             self._state = State.OVER
             return
         signal_all(remaining, signal.SIGKILL)
