@@ -391,6 +391,7 @@ void WorkerCore::say_hello(Instant now, std::vector<Frame>& for_broker) {
                       config_.tasks_endpoint,
                       config_.control_endpoint};
     hello.knows_recall = 1;
+    hello.lifeline = config_.lifeline;
     hello.patience_us =
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(patience()).count());
     writer_.add(hello);
@@ -408,8 +409,9 @@ void WorkerCore::show_life(Instant now, std::vector<Frame>& for_broker) {
     for_broker.push_back(writer_.finish({wire::Kind::life, broker_, session_, 0, 0}));
 }
 
-/// Slots that do work of this session, or would start it now: none while it leaves. Those whose work is still being stopped for an older
-/// session would not, and over its budget of kept results a worker starts one piece of work at a time.
+/// Slots that do work of this session, or would start it now: none while it leaves. Those whose work is still being
+/// stopped for an older session would not, and over its budget of kept results a worker starts one piece of work at a
+/// time.
 std::uint32_t WorkerCore::usable_slots() const {
     if (leaving_) return 0;
     if (handler_.immediate()) return slot_count();

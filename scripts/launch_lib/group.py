@@ -185,10 +185,10 @@ class Group:
             self._console.notice(f"killed work whose worker and supervisor died: {words}")
 
     def _on_end(self, member, pid, code, now):
-        is_broker = self._is_broker(member)
+        is_broker, lifeline = self._is_broker(member), member.lifeline
         member.reaped()
         for other in self._members:
-            other.say(f"{'left' if code == 0 else 'died'} {member.name} {pid}")
+            other.say(f"{'left' if code == 0 else 'died'} {member.name} {pid} {lifeline}")
         role = member.process.role
         if code in _CODES_OF_THE_GROUP and (is_broker or role is not Role.OTHER):
             self._ending.process_code = self._ending.process_code or code
@@ -200,7 +200,8 @@ class Group:
         elif code == 0 and role is Role.OTHER:
             self._on_good_end(member, pid, now)
         else:
-            self._on_death(member, now, f"died ({_describe(code)})", f"{member.name} (pid {pid})", code == 0)
+            how = "left" if code == 0 else "died"
+            self._on_death(member, now, f"{how} ({_describe(code)})", f"{member.name} (pid {pid})", code == 0)
 
     def _on_broker_end(self, pid, code, now):
         if code == 0:
