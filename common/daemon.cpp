@@ -363,10 +363,10 @@ std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::strin
 std::string Daemon::process_members(Instant now) const {
     const double uptime = std::chrono::duration<double>(now - started_at_).count();
     return fmt::format(
-        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"connections":{},"stopping":{})",
+        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"connections":{},"turned_away":{},"stopping":{})",
         role_, json_text(name_), getpid(), kVersionText, run_dir_->incarnation(), uptime, resident_kib(),
         entries_of("/proc/self/fd"), entries_of("/proc/self/task"), processor_seconds(), connections_.json(),
-        stop_at_.has_value());
+        turned_away(), stop_at_.has_value());
 }
 
 }  // namespace curfew
