@@ -344,7 +344,7 @@ class Scarcity(FaultTest):
             root = f"/sys/fs/cgroup/{controller}" + own[controller] if controller in own else "/sys/fs/cgroup" + own[""]
             group = tempfile.mkdtemp(prefix="curfew-test-", dir=root)
         except (OSError, KeyError) as error:
-            self.skipTest(f"no cgroup can be had: {error}")
+            self.skipTest(f"needs a cgroup of its own: {error.strerror if isinstance(error, OSError) else error}")
         home = os.path.join(root, "cgroup.procs")
 
         def move(to):
@@ -361,7 +361,7 @@ class Scarcity(FaultTest):
         self.addCleanup(undo)
         there = [setting for setting in settings if os.path.exists(os.path.join(group, setting))]
         if not there:
-            self.skipTest(f"cgroups here do not limit {controller}")
+            self.skipTest(f"needs cgroups that limit {controller}")
         with open(os.path.join(group, there[0]), "w", encoding="utf-8") as file:
             file.write(value)
         move(os.path.join(group, "cgroup.procs"))
@@ -504,11 +504,8 @@ def _removal_fails(folder):
     return False
 
 
-def _loop_mounts_work():
-    return os.geteuid() == 0 and all(map(shutil.which, ("mkfs.ext4", "mount", "fsfreeze")))
-
-
-@unittest.skipUnless(_loop_mounts_work(), "needs root, mkfs.ext4 and fsfreeze")
+@unittest.skipUnless(all(map(shutil.which, ("mkfs.ext4", "mount", "fsfreeze"))), "needs a file system to freeze (install: e2fsprogs mount)")
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
 class Unkillable(FaultTest):
     """Work that writes to a frozen file system sleeps in the kernel, where no signal reaches it."""
 
@@ -520,7 +517,7 @@ class Unkillable(FaultTest):
             file.truncate(8 << 20)
         subprocess.run(["mkfs.ext4", "-q", image], check=True)
         if subprocess.run(["mount", "-o", "loop", image, self.disk], stderr=subprocess.DEVNULL).returncode != 0:
-            self.skipTest("no loop devices here")
+            self.skipTest("needs loop devices, and the right to mount one")
         self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
         # Thaws it however this test ends: nobody must be stuck for ever.
         self.guard = subprocess.Popen(["setsid", "-w", "sh", "-c", f"cat >/dev/null; fsfreeze -u {self.disk}"],
@@ -584,7 +581,7 @@ class Floods(FaultTest):
         self.nothing_runs(self.sleep)
 
 
-@unittest.skipUnless(os.geteuid() == 0 and shutil.which("unshare"), "needs root")
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
 class Clocks(FaultTest):
     """Monotonic clocks that differ, by time namespaces. No running process sees its clock jump there: it jumps when the
     process is started again. Nothing is decided by the wall clock."""
@@ -597,7 +594,7 @@ class Clocks(FaultTest):
     def setUp(self):
         super().setUp()
         if subprocess.run([*self.SHIFTED.format(1).split(), "true"], stderr=subprocess.DEVNULL).returncode != 0:
-            self.skipTest("no time namespaces here")
+            self.skipTest("needs time namespaces")
         self.off = self.write("off.sh", self.OFF)
         self.back = -int(time.clock_gettime(time.CLOCK_MONOTONIC) / 2)  # no clock is before the start of the machine
 

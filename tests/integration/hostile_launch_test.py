@@ -159,7 +159,7 @@ class WorkerAndSupervisorKilledTogether(GroupTest):
         eventually(lambda: self.snapshot(), "the broker, which is started later")
         return find()
 
-    @unittest.skipUnless(CGROUP, "no cgroup can be made here")
+    @unittest.skipUnless(CGROUP, "needs cgroup v2, Linux 5.14, and the right to make a group")
     def test_with_launch_and_all_of_its_group_killed_too_nothing_is_left(self):
         work = f"{self.ESCAPES.format(self.sleep)}"
         launch = self.launch("--workers", "1", "--fanout", "1", "--grace", "0ms", "--run-dir", self.run_dir,
@@ -179,7 +179,7 @@ class WorkerAndSupervisorKilledTogether(GroupTest):
         for name in os.listdir(self.run_dir):  # nobody was left to do it
             os.unlink(os.path.join(self.run_dir, name))
 
-    @unittest.skipUnless(CGROUP, "no cgroup can be made here")
+    @unittest.skipUnless(CGROUP, "needs cgroup v2, Linux 5.14, and the right to make a group")
     def test_the_cgroup_goes_with_the_group_however_it_ends(self):
         ends = ((0, lambda launch: launch.end_of_input()),
                 (75, lambda launch: os.kill(self.pid_of("broker"), signal.SIGKILL)))
