@@ -56,6 +56,21 @@ def processes_with(text):
     return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and text in _read(pid, "environ")]
 
 
+def kill_if_it_has(pid, text):
+    """Kills the process if it has the text in its environment; it is held while that is looked at."""
+    try:
+        held = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        if text.encode() in _read(pid, "environ"):
+            signal.pidfd_send_signal(held, signal.SIGKILL)
+    except OSError:
+        pass  # gone meanwhile
+    finally:
+        os.close(held)
+
+
 def command_of(pid):
     """Its arguments, as one text."""
     return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
@@ -295,7 +310,8 @@ class GroupTest(unittest.TestCase):
                 if environment_of(pid).get("CURFEW_NAME") == name and program_of(pid) in (
                         "curfew-broker", "curfew-worker", "curfew-collector", "curfew-example-worker"):
                     return pid
-        return eventually(find, f"process {name}")
+        return eventually(find, lambda: f"process {name} among {[command_of(pid) for pid in processes_with(self.home)]};"
+                                        f" {[running.err[-500:] for running in self._running]}")
 
     def supervisors(self):
         return [pid for pid in processes_with(self.home) if program_of(pid) == "curfew-supervisor"]
@@ -362,8 +378,7 @@ class GroupTest(unittest.TestCase):
         while (pids := processes_with(self.home)) and time.monotonic() < until:
             for pid in pids:
                 found.append(f"{pid} {command_of(pid)}")
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+                kill_if_it_has(pid, self.home)
             time.sleep(0.01)
         for running in self._running:
             if running.alive:
