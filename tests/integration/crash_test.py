@@ -66,7 +66,7 @@ class Workers(CrashTest):
         work = f'if [ "$CURFEW_ATTEMPT" = 1 ]; then setsid --fork sleep {self.sleep}; exec sleep {self.sleep}; fi; cat'
         launch = self.group("--workers", "2", "--fanout", "1", "--json", "--", "sh", "-c", work, stdin=b"hello\n")
         eventually(lambda: len(processes_running(self.sleep)) == 2, "the work and what it left in the background")
-        worker = self.snapshot(verb="dump")["attempts"][0]["worker"]
+        worker = self.answer(verb="dump")["attempts"][0]["worker"]
         self.kill(worker)
         eventually(lambda: not processes_running(self.sleep), "the end of the work of the killed worker", 3.0)
         tasks, attempts = self.ends_well(launch)
@@ -89,7 +89,7 @@ class Workers(CrashTest):
         for fed in (0, 500, 1000):
             launch.feed(b"".join(b"%d\n" % n for n in range(fed + 1, fed + 501)))
             launch.writes(fed + 100)
-            before = self.snapshot()["workers_silent"]
+            before = self.answer()["workers_silent"]
             pid = self.kill("w1", signal.SIGSTOP)
             self.broker_until(lambda b: b["workers_silent"] > before, "the broker to notice the silence")
             os.kill(pid, signal.SIGCONT)
@@ -109,7 +109,7 @@ class Workers(CrashTest):
         launch.writes(300)
         os.kill(pid, signal.SIGCONT)
         launch.writes(1000)
-        stats = self.snapshot()
+        stats = self.answer()
         launch.end_of_input()
         self.assertEqual((stats["workers_silent"], stats["workers_left"], stats["workers_died"]), (0, 0, 0))
         tasks, attempts = self.ends_well(launch)

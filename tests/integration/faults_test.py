@@ -282,7 +282,7 @@ class Scarcity(FaultTest):
         for name in pids:
             launch.says(rf"warning {name} connections_refused count=\d+ .*descriptors")
         eventually(lambda: all(descriptors_of(pid) <= before[name] + 3 for name, pid in pids.items()), "the descriptors to be back")
-        self.assertEqual(self.snapshots().keys(), pids.keys(), "who asks is let in again")
+        eventually(lambda: self.snapshots().keys() == pids.keys(), "those who ask to be let in again")
         launch.feed(b"".join(b"%d\n" % n for n in range(1001, 1501)))
         launch.end_of_input()
         self.ends_well(launch)
@@ -404,7 +404,7 @@ class Scarcity(FaultTest):
             self.workers_are_ready(1)
             launch.feed(numbers(100))
             launch.writes(100)
-            pid = self.snapshot(name)["pid"]
+            pid = self.answer(name)["pid"]
             used = processor_seconds(pid)
             resource.prlimit(pid, resource.RLIMIT_AS, (address_space(pid) + (4 << 20), resource.RLIM_INFINITY))
             launch.feed(b"x" * (16 << 20) + b"\n")
@@ -540,8 +540,8 @@ class Unkillable(FaultTest):
             outcome = json.loads(line)
             self.assertEqual(outcome["outcome"], "expired")
             self.assertIn("does not end", outcome["history"][0]["error"])
-        eventually(lambda: self.snapshot("w1", "dump")["in_flight"] == 0, "the confirmation of both")
-        worker = self.snapshot("w1", "dump")
+        eventually(lambda: self.answer("w1", "dump")["in_flight"] == 0, "the confirmation of both")
+        worker = self.answer("w1", "dump")
         self.assertEqual(len(worker["out_of_service"]), 2)
         stuck = [slot["pid"] for slot in worker["out_of_service"]]
         self.assertFalse(any(map(is_over, stuck)), "shown while it is there")
@@ -549,7 +549,7 @@ class Unkillable(FaultTest):
         launch.writes(52)
         self.thaw()
         eventually(lambda: all(map(is_over, stuck)), "the end of what was stuck")
-        eventually(lambda: self.snapshot("w1")["slots"]["out_of_service"] == 0, "the slots to come back")
+        eventually(lambda: self.answer("w1")["slots"]["out_of_service"] == 0, "the slots to come back")
         launch.end_of_input()
         tasks, attempts = self.ends_well(launch, code=1)
         self.assertEqual((tasks["completed"], tasks["expired"], attempts["expired"]), (50, 2, 2), "one end each")
@@ -671,7 +671,7 @@ class Restarts(FaultTest):
         self.ready("worker", "--name", "w1", "--handler", "echo")
         broker = self.ready("broker", "--source", "stdin", stdin=numbers(50))
         broker.says("waiting for=collector")
-        self.assertEqual(self.snapshot()["tasks"]["in_flight"], 0)
+        self.assertEqual(self.answer()["tasks"]["in_flight"], 0)
         collector = self.ready("collector")
         self.assertEqual(broker.code(), 0, broker.err)
         self.each_has_one_outcome(collector.lines, 50)

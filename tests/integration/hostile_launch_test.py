@@ -214,7 +214,7 @@ class UselessMembers(GroupTest):
     def test_a_worker_that_ends_with_0_again_and_again_ends_the_group(self):
         launch = self.private_group(self.BROKER, self.COLLECTOR, "w: curfew-worker --version")
         self.assertEqual(launch.code(), 70, launch.err)
-        launch.says(r"w \(pid \d+\) died \(exit 0\), 5 times in a row .*: stopping the group; it is to run until it is told to stop")
+        launch.says(r"w \(pid \d+\) left \(exit 0\), 5 times in a row .*: stopping the group; it is to run until it is told to stop")
 
     def test_a_group_that_somebody_may_join_waits_and_says_for_what(self):
         launch = self.launch_procfile(self.BROKER, self.COLLECTOR, "x: true", stdin=b"one\n")
@@ -241,7 +241,7 @@ class DeafWork(GroupTest):
         launch.writes(1)
         said = r"launch: waiting for 1 attempt in flight, for \d+ s: all outcomes are written\n"
         launch.says(f"(?s){said}.*{said}")
-        self.assertGreaterEqual(self.snapshot()["settled_for_s"], 2)
+        self.assertGreaterEqual(self.answer()["settled_for_s"], 2)
         self.assertIn("waiting for 1 attempt in flight", self.monitor("stats")[1])
         self.write("listen", "")
         self.ends_well(launch)

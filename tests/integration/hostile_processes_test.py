@@ -107,7 +107,7 @@ class Names(GroupTest):
         outcome = json.loads(launch.lines[0])
         self.assertEqual(outcome["outcome"], "failed")
         self.assertEqual([(past["end"], past["error"]) for past in outcome["history"]], [("lost", "its worker left")])
-        self.assertEqual(self.snapshot()["workers_left"], 1)
+        self.assertEqual(self.answer()["workers_left"], 1)
         eventually(lambda: is_over(pid), "its end")
 
 

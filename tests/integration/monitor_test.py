@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from group import GroupTest, command_of, eventually, is_over, numbers, processes_running  # noqa: E402
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STATES = ("queued", "running", "cancelling", "reported")
 
 
@@ -48,7 +49,7 @@ class Dump(MonitorTest):
 
         def all_there():
             dumps.update(self.snapshots("dump"))
-            return all(len(dumps[name]["attempts"]) == n for name, n in (("broker", 6), ("w1", 3), ("w2", 3)))
+            return all(len(dumps.get(name, {"attempts": ()})["attempts"]) == n for name, n in (("broker", 6), ("w1", 3), ("w2", 3)))
         eventually(all_there, lambda: f"6 attempts at the broker, 3 at each worker, not {dumps}")
         at_broker = {(a["session"], a["number"]): a for a in dumps["broker"]["attempts"]}
         at_workers = {(a["session"], a["number"]): a for name in ("w1", "w2") for a in dumps[name]["attempts"]}
@@ -158,11 +159,11 @@ class Pause(MonitorTest):
         launch.feed(b"one\n")
         launch.writes(1)
         self.assertEqual(self.monitor("pause")[0], 0)
-        self.assertTrue(self.snapshot()["paused"])
+        self.assertTrue(self.answer()["paused"])
         self.assertIn("PAUSED", self.monitor("stats")[1])
         launch.feed(b"two\n")
         for _ in range(3):  # between two answers lies a turn, in which it would have been taken
-            self.assertEqual(self.snapshot()["tasks"]["accepted"], 1)
+            self.assertEqual(self.answer()["tasks"]["accepted"], 1)
         self.assertEqual(self.monitor("resume")[0], 0)
         launch.writes(2)
         launch.end_of_input()
@@ -236,6 +237,19 @@ class Stats(MonitorTest):
         broker = snapshots[0]
         self.assertEqual(broker["tasks"]["accepted"], sum(broker["tasks"].values()) - broker["tasks"]["accepted"])
         self.assertEqual(broker["attempts"]["started"], sum(broker["attempts"].values()) - broker["attempts"]["started"])
+        self.stop_now(launch)
+
+    def test_each_field_of_stats_is_in_the_documentation(self):
+        launch = self.long_work(1)
+        with open(os.path.join(ROOT, "docs", "monitor.md"), encoding="utf-8") as file:
+            said = set(re.findall(r"\w+", file.read()))
+
+        def names(value):
+            for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+                yield from names(inner)
+            yield from value if isinstance(value, dict) else ()
+        for name, snapshot in self.answers("broker", "collector", "w1", "w2").items():
+            self.assertEqual(set(names(snapshot)) - said, set(), f"stats of {name}")
         self.stop_now(launch)
 
     def test_in_flight_stays_within_the_window_and_the_credits_and_the_books_always_balance(self):

@@ -275,12 +275,30 @@ class GroupTest(unittest.TestCase):
         code, out, _ = self.monitor("--connect", f"ipc://{socket}", "--json", verb) if os.path.exists(socket) else (1, "", "")
         return json.loads(out) if code == 0 else {}
 
+    def answer(self, name="broker", verb="stats"):
+        """The same of one that is there: asked again where the machine is too busy for an answer in time."""
+        return eventually(lambda: self.snapshot(name, verb), f"an answer of {name}")
+
+    def answers(self, *names, verb="stats"):
+        """{process name: its JSON} once all of these answer together."""
+        def all_of_them():
+            found = self.snapshots(verb)
+            return found if found.keys() >= set(names) else None
+        return eventually(all_of_them, f"answers of {names}")
+
     def broker_until(self, condition, what):
         """The broker's first snapshot for which condition(snapshot) is true."""
+        looks = answered = 0
+        snapshot = {}
+
         def look():
-            snapshot = self.snapshot()
-            return snapshot if snapshot and condition(snapshot) else None
-        return eventually(look, what)
+            nonlocal looks, answered, snapshot
+            looks += 1
+            if found := self.snapshot():
+                answered, snapshot = answered + 1, found
+            return snapshot if found and condition(snapshot) else None
+        return eventually(look, lambda: f"{what() if callable(what) else what}; the last of {answered} answers to {looks}"
+                                        f" questions: {json.dumps(snapshot)[:4000]}")
 
     def let_go(self, *words):
         """Work that reads from the FIFOs of these names, in whatever order it begins, reads a line."""
