@@ -100,10 +100,10 @@ public:
     [[nodiscard]] bool paused() const { return paused_; }
     /// A person gives up a task. False if it is not in flight or already decided.
     bool cancel_task(Instant now, Seq seq);
-    /// Launch saw this worker die.
-    void worker_died(Instant now, std::string_view name, std::uint32_t pid);
+    /// Launch saw this worker die. It is known by its lifeline, or, where either side knows none, by name and pid.
+    void worker_died(Instant now, std::string_view name, std::uint32_t pid, std::uint64_t lifeline = 0);
     /// Launch saw it end with code 0. Its bye may still be on the way, or may have been lost.
-    void worker_left(Instant now, std::string_view name, std::uint32_t pid);
+    void worker_left(Instant now, std::string_view name, std::uint32_t pid, std::uint64_t lifeline = 0);
     /// Fires timers, judges silence, starts what waits. Call it when everything has been read, before accept().
     void turn(Instant now);
     /// The session's sockets could not be opened: it ends, and a later hello of its worker is a new
@@ -171,7 +171,7 @@ private:
     [[nodiscard]] bool has_room(Instant now) const;
     void on_bad_record(Instant now, Session session, const std::string& what);
     void on_heartbeat(Instant now, Session session, const wire::Heartbeat& heartbeat);
-    void leave(Instant now, WorkerSession& worker, bool died);
+    void leave(Instant now, WorkerSession& worker, Departure how, bool blames = false);
     void close_if_empty(WorkerSession& worker);
     /// Whether confirmations go now, whatever else does; calls up the sessions for which some wait.
     bool release_confirmations(Instant now);

@@ -109,7 +109,7 @@ void Dispatcher::refuse(Instant now, WorkerSession& worker) {
     }
     if (refused_.size() == kMostRefused) refused_.pop_front();
     refused_.push_back({worker.name, now + pause, pause});
-    leave(now, worker, false);
+    leave(now, worker, Departure::gone);
 }
 
 bool Dispatcher::is_refused(Instant now, std::string_view name) const {

@@ -115,7 +115,7 @@ void Dispatcher::on_hello(Instant now, const wire::Hello& hello) {
         // It has started anew, or it has given its session up: either way nobody is in the old one.
         const bool died = hello.worker != known->worker;
         if (died) ++counts_.workers_died;
-        leave(now, *known, died);
+        leave(now, *known, died ? Departure::died : Departure::gone, died);
     }
     if (!has_room(now) || is_refused(now, hello.name)) {
         ++counts_.hellos_put_off;
@@ -146,7 +146,7 @@ void Dispatcher::unreachable(Instant now, Session session) {
     if (worker == nullptr || worker->state >= SessionState::leaving) return;
     room_at_ = now + config_.heartbeat / 4;  // what one lacked, the next would lack too
     ++counts_.workers_never_ready;
-    leave(now, *worker, false);
+    leave(now, *worker, Departure::gone);
 }
 
 void Dispatcher::on_record(Instant now, const wire::Admitted& admitted) {
@@ -197,7 +197,7 @@ void Dispatcher::judge_silence(Instant now) {
                 silence_at_ = std::min(silence_at_, silent_at);
             } else {
                 ++(worker->state == SessionState::ready ? counts_.workers_silent : counts_.workers_never_ready);
-                leave(now, *worker, false);
+                leave(now, *worker, Departure::gone);
             }
         }
     }
@@ -210,35 +210,35 @@ void Dispatcher::judge_silence(Instant now) {
     for (const Session session : empty) close_if_empty(*roster_.find(session));
 }
 
-void Dispatcher::worker_died(Instant now, std::string_view name, std::uint32_t pid) {
-    WorkerSession* worker = roster_.by_name(name);
-    if (worker == nullptr || worker->pid != pid || worker->state >= SessionState::leaving) return;
-    ++counts_.workers_died;
-    leave(now, *worker, true);
+void Dispatcher::worker_died(Instant now, std::string_view name, std::uint32_t pid, std::uint64_t lifeline) {
+    for (WorkerSession* worker : roster_.of_process(name, pid, lifeline)) {
+        ++counts_.workers_died;
+        leave(now, *worker, Departure::died, true);
+    }
 }
 
-void Dispatcher::worker_left(Instant now, std::string_view name, std::uint32_t pid) {
-    WorkerSession* worker = roster_.by_name(name);
-    if (worker == nullptr || worker->pid != pid || worker->state >= SessionState::leaving) return;
-    ++counts_.workers_left;
-    leave(now, *worker,
-          true);  // a worker that means to leave ends its work first: what is still open when it goes may be why
+/// A worker that means to leave ends its work first: what is still open when it goes may be why.
+void Dispatcher::worker_left(Instant now, std::string_view name, std::uint32_t pid, std::uint64_t lifeline) {
+    for (WorkerSession* worker : roster_.of_process(name, pid, lifeline)) {
+        ++counts_.workers_left;
+        leave(now, *worker, Departure::left, true);
+    }
 }
 
 void Dispatcher::on_record(Instant now, const wire::Bye& bye) {
     WorkerSession* worker = roster_.find(bye.session);
     if (worker == nullptr || worker->state >= SessionState::leaving) return;
     ++counts_.workers_left;
-    leave(now, *worker, false);
+    leave(now, *worker, Departure::left);
 }
 
-void Dispatcher::leave(Instant now, WorkerSession& worker, bool died) {
+void Dispatcher::leave(Instant now, WorkerSession& worker, Departure how, bool blames) {
     if (worker.state >= SessionState::leaving) return;
     worker.state = SessionState::leaving;
     roster_.changed(worker);
     end_all_recalls(now, worker);
-    worker.died = died;
-    worker.blames = died && collector_synced();  // else nobody knows what has ended meanwhile
+    worker.departure = how;
+    worker.blames = blames && collector_synced();  // else nobody knows what has ended meanwhile
     if (worker.blames && config_.what_ran) {
         if (const auto ids = config_.what_ran(worker.name, worker.worker)) {
             worker.ran.emplace();
@@ -267,6 +267,19 @@ void Dispatcher::on_record(Instant now, const wire::Refused& refused) {
     close_if_empty(*worker);
 }
 
+namespace {
+
+const char* words_of(Departure how) {
+    switch (how) {
+        case Departure::gone: return "its worker is gone";
+        case Departure::left: return "its worker left";
+        case Departure::died: return "its worker died";
+    }
+    return "?";
+}
+
+}  // namespace
+
 /// A death blames what was in the worker's slots. If nobody can say what that was: work starts in the order of the
 /// numbers, so the first `slots` of what has no end are taken for it.
 void Dispatcher::lose_all(Instant now, WorkerSession& worker) {
@@ -281,8 +294,7 @@ void Dispatcher::lose_all(Instant now, WorkerSession& worker) {
         Task* task = ledger_.task(attempt.seq);
         if (task != nullptr && task->state == TaskState::decided && task->winner == id) continue;
         if (task != nullptr && worker.blames && ran) ++task->deaths;
-        const char* why = worker.died ? "its worker died" : "its worker is gone";
-        if (end_attempt(now, worker, number, End::lost, why)) --worker.in_flight;
+        if (end_attempt(now, worker, number, End::lost, words_of(worker.departure))) --worker.in_flight;
     }
 }
 
@@ -344,6 +356,7 @@ void Dispatcher::on_record(Instant now, const wire::TokenReport& token) {
     worker->rounds.erase(worker->rounds.begin(), round + 1);
 
     tell(*worker);
+    const std::size_t asked_before = worker->resends.size();
     Held held(token);
     wire::Lose lose{token.session, {}};
     SessionBooks& books = *ledger_.session(token.session);
@@ -379,7 +392,7 @@ void Dispatcher::on_record(Instant now, const wire::TokenReport& token) {
     });
     // Reports of attempts that have ended: the confirmation was lost on the way.
     for (const Interval& both : common_to(books.ended, held.all_reported())) worker->confirms.insert(both);
-    counts_.resends_asked += worker->resends.size();
+    counts_.resends_asked += worker->resends.size() - asked_before;
     if (!lose.numbers.empty()) say_to_collector(now, lose);
 }
 

@@ -29,6 +29,16 @@ WorkerSession* Roster::by_name(std::string_view name) {
     return nullptr;
 }
 
+std::vector<WorkerSession*> Roster::of_process(std::string_view name, std::uint32_t pid, std::uint64_t lifeline) {
+    std::vector<WorkerSession*> found;
+    for (const auto& [session, worker] : sessions_) {
+        const bool named = worker->lifeline != 0 && lifeline != 0 ? worker->lifeline == lifeline
+                                                                  : worker->name == name && worker->pid == pid;
+        if (named && worker->state < SessionState::leaving) found.push_back(worker.get());
+    }
+    return found;
+}
+
 WorkerSession* Roster::find(Session session) {
     WorkerSession* const* worker = by_session_.find(session);
     return worker == nullptr ? nullptr : *worker;
@@ -52,6 +62,7 @@ WorkerSession& Roster::admit(Instant now, const wire::Hello& hello) {
     worker->patience = std::chrono::microseconds(std::min(hello.patience_us, kMostPatienceUs));
     worker->credit = worker->most_credit = std::max(1U, hello.credit);
     worker->pid = hello.pid;
+    worker->lifeline = hello.lifeline;
     worker->tasks_endpoint = hello.tasks;
     worker->control_endpoint = hello.control;
     worker->last_heard = now;

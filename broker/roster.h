@@ -35,6 +35,13 @@ namespace curfew {
 enum class SessionState : std::uint8_t { admitting, admitted, ready, leaving, lingering };
 [[nodiscard]] std::string_view name_of(SessionState state);
 
+/// How a session came to its end.
+enum class Departure : std::uint8_t {
+    gone,  ///< nobody saw how: it fell silent, began anew, was refused
+    left,  ///< its worker said bye, or ended with code 0
+    died,  ///< its worker ended by itself, without a bye
+};
+
 /// A round of the token that has been sent: attempts up to `upto` had been handed over before it.
 struct TokenRound {
     std::uint64_t round = 0;
@@ -66,14 +73,15 @@ struct WorkerSession {
     std::uint32_t most_credit = 1;  ///< it ever had: what is in flight stays when it shrinks
     std::uint32_t in_flight = 0;    ///< attempts that hold a credit: open ones, but for winners that wait for the sink
     std::uint32_t pid = 0;
+    std::uint64_t lifeline = 0;  ///< by which launch names it, 0: it has none
     std::string tasks_endpoint;
     std::string control_endpoint;
     Instant last_heard{};
     std::uint64_t stood = 0;                        ///< the last that it said: see wire::Heartbeat
     BadRecords bad;                                 ///< heartbeats of it that cannot be read
     Histogram took;                                 ///< as in the hedging policy, of this session alone
-    bool died = false;                              ///< it ended by itself, without a bye (it did not fall silent)
-    bool blames = false;                            ///< and what has ended before is known: what ran then may be why
+    Departure departure = Departure::gone;          ///< from leaving on
+    bool blames = false;                            ///< what ran at its end may be why, and what ended before is known
     std::optional<std::vector<AttemptNumber>> ran;  ///< what was in its slots when it died; nobody knows: none
     std::uint64_t round = 0;                        ///< last round of the token
     std::deque<TokenRound> rounds;                  ///< under way
@@ -137,6 +145,9 @@ class Roster {
 public:
     /// The newest session of a worker's name that is not leaving; null if there is none.
     [[nodiscard]] WorkerSession* by_name(std::string_view name);
+    /// The sessions, none of them leaving, of the process whose end launch saw. Several: workers behind one shell.
+    [[nodiscard]] std::vector<WorkerSession*> of_process(std::string_view name, std::uint32_t pid,
+                                                         std::uint64_t lifeline);
     [[nodiscard]] WorkerSession* find(Session session);
     [[nodiscard]] const WorkerSession* find(Session session) const;
 

@@ -157,8 +157,9 @@ void BrokerServer::stop(Instant now) {
     drain(now);
 }
 
-void BrokerServer::process_ended(Instant now, std::string_view name, std::uint32_t pid, bool died) {
-    died ? dispatcher_.worker_died(now, name, pid) : dispatcher_.worker_left(now, name, pid);
+void BrokerServer::process_ended(Instant now, const ProcessEnd& end) {
+    end.died ? dispatcher_.worker_died(now, end.name, end.pid, end.lifeline)
+             : dispatcher_.worker_left(now, end.name, end.pid, end.lifeline);
 }
 
 std::optional<int> BrokerServer::finished() const {

@@ -30,7 +30,7 @@ public:
     Instant turn(Instant now) override;
     void stop(Instant now) override;
     void drain(Instant now) override;
-    void process_ended(Instant now, std::string_view name, std::uint32_t pid, bool died) override;
+    void process_ended(Instant now, const ProcessEnd& end) override;
     std::optional<int> finished() const override;
     int unfinished() const override;
     std::string stats_members(Instant now) const override;

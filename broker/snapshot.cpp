@@ -71,26 +71,26 @@ std::string broker_stats(const Dispatcher& dispatcher, Instant now) {
     out += fmt::format(
         R"("window":{},"fanout":{},"hedges":{{"sent":{},"won":{},"withheld":{}}},"attempt_time":{},"cancel_time":{},)"
         R"("refused_frames":{},"malformed_frames":{},"workers_silent":{},"workers_died":{},"workers_left":{},"workers_never_ready":{},"workers_refused":{},"forced":{},"backlog_bytes":{},)"
-        R"("hellos_malformed":{},"hellos_put_off":{},)"
+        R"("hellos_malformed":{},"hellos_put_off":{},"surprises":{},"resends_asked":{},)"
         R"("collector":{{"synced":{},"incarnation":{},"last_heard_s":{},"unacknowledged":{},"resent":{}}},"oldest_task_s":{},"oldest_attempt_s":{},"workers":[)",
         dispatcher.config().window, dispatcher.config().fanout, hedges.sent, hedges.won, hedges.withheld,
         percentiles(dispatcher.hedging().took()), percentiles(dispatcher.cancel_time()), counts.refused,
         counts.malformed, counts.workers_silent, counts.workers_died, counts.workers_left, counts.workers_never_ready,
         counts.workers_refused, counts.forced, dispatcher.backlog(), counts.hellos_malformed, counts.hellos_put_off,
-        dispatcher.collector_synced(), dispatcher.collector(), seconds_or_null(dispatcher.collector_heard_at(), now),
-        dispatcher.to_collector().unacknowledged(), dispatcher.to_collector().resent(),
-        seconds_or_null(oldest_task(dispatcher.ledger()), now),
+        counts.surprises, counts.resends_asked, dispatcher.collector_synced(), dispatcher.collector(),
+        seconds_or_null(dispatcher.collector_heard_at(), now), dispatcher.to_collector().unacknowledged(),
+        dispatcher.to_collector().resent(), seconds_or_null(oldest_task(dispatcher.ledger()), now),
         seconds_or_null(oldest_attempt(dispatcher.ledger()), now));
     const char* comma = "";
     for (const auto& [session, worker] : dispatcher.roster().sessions()) {
         const SessionBooks& ends = *dispatcher.ledger().session(session);
         const auto of = [&](End end) { return ends.ends[static_cast<std::size_t>(end)]; };
         out += fmt::format(
-            R"({}{{"name":{},"pool":{},"session":{},"state":"{}","pid":{},"incarnation":{},"slots":{},"slots_in_service":{},"credit":{},"in_flight":{},"last_heard_s":{:.3f},"sent":{},)"
+            R"({}{{"name":{},"pool":{},"session":{},"state":"{}","pid":{},"incarnation":{},"slots":{},"slots_in_service":{},"credit":{},"credit_taken":{},"in_flight":{},"last_heard_s":{:.3f},"sent":{},)"
             R"("won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{},"took":{{"count":{},"p50_us":{},"p99_us":{}}}}})",
             std::exchange(comma, ","), json_text(worker->name), json_text(worker->pool), session,
             name_of(worker->state), worker->pid, worker->worker, worker->slots,
-            std::min(worker->slots, worker->slots_in_service), worker->credit, ends.open.size(),
+            std::min(worker->slots, worker->slots_in_service), worker->credit, worker->in_flight, ends.open.size(),
             seconds(now - worker->last_heard), ends.last_number, of(End::won), of(End::late), of(End::cancelled),
             of(End::failed), of(End::expired), of(End::lost), worker->took.count(), micros(worker->took.quantile(0.5)),
             micros(worker->took.quantile(0.99)));

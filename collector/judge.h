@@ -113,6 +113,7 @@ public:
     [[nodiscard]] std::size_t decided() const { return decided_.size(); }  ///< and not yet settled
     [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
     [[nodiscard]] std::size_t unacknowledged() const { return sender_.unacknowledged(); }
+    [[nodiscard]] std::uint64_t resent() const { return sender_.resent(); }
     [[nodiscard]] Incarnation broker() const { return broker_; }
     /// By which it is known to the broker: the process's own, or a greater one.
     [[nodiscard]] Incarnation incarnation() const { return incarnation_; }

@@ -126,14 +126,14 @@ std::string CollectorServer::stats_members(Instant) const {
     const auto outcome = [&](Outcome o) { return counts.outcomes[static_cast<std::size_t>(o)]; };
     return fmt::format(
         R"("settled":{{"completed":{},"failed":{},"expired":{},"cancelled":{}}},"ends":{{"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{}}},)"
-        R"("reports":{},"duplicates":{},"refused_frames":{},"malformed_frames":{},"decided":{},"sink_waiting":{},"sessions":{},"unacknowledged":{},"outboxes":{{"parked":{},"marks_reached":{}}},)"
+        R"("reports":{},"duplicates":{},"refused_frames":{},"malformed_frames":{},"decided":{},"sink_waiting":{},"sessions":{},"complaints":{},"unacknowledged":{},"resent":{},"outboxes":{{"parked":{},"marks_reached":{}}},)"
         R"("settled_intervals":{},"sink":{{"waiting":{},"waiting_bytes":{},"bytes":{},"waits_for":{}}},"broker":{{"synced":{},"incarnation":{}}})",
         outcome(Outcome::completed), outcome(Outcome::failed), outcome(Outcome::expired), outcome(Outcome::cancelled),
         end(End::won), end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost),
         counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(), waiting(),
-        judge_.sessions(), judge_.unacknowledged(), broker_.parked(), broker_.marks_reached(),
-        judge_.settled().intervals().size(), sink_->waiting(), judge_.waiting_bytes(), sink_->bytes(), sinks_wait_for(),
-        judge_.synced(), judge_.broker());
+        judge_.sessions(), counts.complaints, judge_.unacknowledged(), judge_.resent(), broker_.parked(),
+        broker_.marks_reached(), judge_.settled().intervals().size(), sink_->waiting(), judge_.waiting_bytes(),
+        sink_->bytes(), sinks_wait_for(), judge_.synced(), judge_.broker());
 }
 
 std::unique_ptr<Reply> CollectorServer::dump(Instant, const DumpQuery&, std::string_view first_members) const {

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/thread_time.h"
-
 namespace curfew {
 namespace {
 
@@ -25,11 +23,12 @@ void Answers::turn(Instant now, const Begin& begin) {
             if (!socket_.receive(question)) return;
             question_ = question;
         }
-        const Duration used_before = thread_time();
+        const Duration used_before = used_();
         answer_next(until, begin);
-        spent_ += thread_time() - used_before;
-        const Instant end = clock_();
-        allowance_ -= end - std::exchange(at, end);
+        const Duration used = used_() - used_before;  // not the time in which a busy machine let others run
+        spent_ += used;
+        allowance_ -= used;
+        at = clock_();
     }
 }
 

@@ -18,6 +18,7 @@
 #include "common/poller.h"
 #include "common/reply.h"
 #include "common/socket.h"
+#include "common/thread_time.h"
 #include "common/vocabulary.h"
 
 namespace curfew {
@@ -26,9 +27,10 @@ class Answers {
 public:
     using Begin = std::function<std::unique_ptr<Reply>(std::string_view question)>;
 
-    /// `clock`: another one than the process's, for tests.
-    explicit Answers(Socket socket, std::function<Instant()> clock = Clock::now)
-        : socket_(std::move(socket)), clock_(std::move(clock)) {}
+    /// `clock`, and the processor time that this thread has `used`: others than the process's, for tests.
+    explicit Answers(Socket socket, std::function<Instant()> clock = Clock::now,
+                     std::function<Duration()> used = thread_time)
+        : socket_(std::move(socket)), clock_(std::move(clock)), used_(std::move(used)) {}
 
     /// A turn begins. `begin` makes the reply to a question.
     void turn(Instant now, const Begin& begin);
@@ -55,8 +57,9 @@ private:
 
     Socket socket_;
     std::function<Instant()> clock_;
+    std::function<Duration()> used_;
     Instant now_{};         // this turn
-    Duration allowance_{};  // that may be spent now; below zero: that was too much
+    Duration allowance_{};  // processor time that may be spent now; below zero: that was too much
     Duration spent_{};
     int share_ = kShare;
     std::string question_;

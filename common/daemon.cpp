@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -347,6 +348,11 @@ void Daemon::read_signals(Shell& shell, Instant now) {
     }
 }
 
+std::uint64_t Daemon::lifeline_number() const {
+    struct stat pipe {};
+    return lifeline_ >= 0 && fstat(lifeline_, &pipe) == 0 && S_ISFIFO(pipe.st_mode) ? pipe.st_ino : 0;
+}
+
 void Daemon::read_lifeline(Shell& shell, Instant now) {
     char chunk[4096];
     ssize_t size = 0;
@@ -357,14 +363,15 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
         const std::string line = lifeline_buffer_.substr(0, end);
         char name[65] = {};
         unsigned pid = 0;
+        unsigned long long number = 0;
         if (line == "drain") {
             shell.drain(now);
         } else if (line == "over") {
             shell.over();
-        } else if (std::sscanf(line.c_str(), "died %64s %u", name, &pid) == 2) {
-            shell.process_ended(now, name, pid, true);
-        } else if (std::sscanf(line.c_str(), "left %64s %u", name, &pid) == 2) {
-            shell.process_ended(now, name, pid, false);
+        } else if (std::sscanf(line.c_str(), "died %64s %u %llu", name, &pid, &number) >= 2) {
+            shell.process_ended(now, {name, pid, number, true});
+        } else if (std::sscanf(line.c_str(), "left %64s %u %llu", name, &pid, &number) >= 2) {
+            shell.process_ended(now, {name, pid, number, false});
         }
     }
     if (size == 0) {
@@ -412,10 +419,10 @@ std::string Daemon::process_members(Instant now) const {
     const auto seconds = [](Duration duration) { return std::chrono::duration<double>(duration).count(); };
     const double stood = seconds(Clock::stood()), uptime = seconds(now - started_at_) + stood;
     return fmt::format(
-        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"stood_still_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"connections":{},"stopping":{})",
+        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"stood_still_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"connections":{},"turned_away":{},"stopping":{})",
         role_, json_text(name_), getpid(), kVersionText, run_dir_->incarnation(), uptime, stood, resident_kib(),
         entries_of("/proc/self/fd"), entries_of("/proc/self/task"), processor_seconds(), connections_.json(),
-        stop_at_.has_value());
+        turned_away(), stop_at_.has_value());
 }
 
 }  // namespace curfew

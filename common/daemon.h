@@ -5,8 +5,11 @@
 //
 // One thread owns everything here. Signals are events of the loop: TERM (and INT, unless launch holds the lifeline)
 // stops the process within --grace whatever its peers do; USR1 drains. The lifeline is a pipe from launch: lines
-// `drain`, `left NAME PID` (it ended with code 0), `died NAME PID` and `over` (the broker ended well: everything is in
-// the books, nobody is left to hear this process) come over it, and when it closes, launch is gone: stop.
+// `drain`, `left NAME PID LIFELINE` (it ended with code 0), `died NAME PID LIFELINE` and `over` (the broker ended well:
+// everything is in the books, nobody is left to hear this process) come over it, and when it closes, launch is gone:
+// stop. NAME is what launch calls a process and PID what launch has started, which may be a shell with the process
+// behind it, and the process may go by a name of its own; so LIFELINE, the number of the pipe that both of them got, is
+// what names it.
 #pragma once
 
 #include <sys/resource.h>
@@ -33,6 +36,14 @@
 
 namespace curfew {
 
+/// An end that launch saw: as much of it as it knows.
+struct ProcessEnd {
+    std::string_view name;
+    std::uint32_t pid = 0;
+    std::uint64_t lifeline = 0;  ///< 0: not known
+    bool died = false;           ///< else it ended with code 0
+};
+
 class Shell {
 public:
     virtual ~Shell() = default;
@@ -47,10 +58,8 @@ public:
     /// Stop, within grace. turn() goes on being called until finished().
     virtual void stop(Instant now) = 0;
     virtual void drain(Instant now) { (void)now; }
-    /// Launch saw a process end: it died, or left with code 0.
-    virtual void process_ended(Instant now, std::string_view name, std::uint32_t pid, bool died) {
-        (void)now, (void)name, (void)pid, (void)died;
-    }
+    /// Launch saw a process end.
+    virtual void process_ended(Instant now, const ProcessEnd& end) { (void)now, (void)end; }
     /// Launch saw the broker end well: nobody is left to hear what this process still has to say. A stop follows.
     virtual void over() {}
     /// The exit code, once there is nothing more to do.
@@ -98,6 +107,8 @@ public:
     /// starts.
     [[nodiscard]] rlim_t descriptors_allowed() const { return descriptors_allowed_; }
     [[nodiscard]] bool has_lifeline() const { return lifeline_ >= 0; }
+    /// Of the pipe, as its other end sees it too; 0: there is none.
+    [[nodiscard]] std::uint64_t lifeline_number() const;
     /// A socket bound at `endpoint`, or at the default in the run directory when that is empty. Ends up in the
     /// clean-up.
     /// Its connections are counted; those of connect_to_peer() are not.

@@ -54,6 +54,29 @@ std::vector<std::filesystem::path> files_in(const std::string& directory) {
     return files;
 }
 
+bool is_still_at(int file, const std::string& path) {
+    struct stat ours {
+    }, there{};
+    return fstat(file, &ours) == 0 && stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino &&
+           ours.st_dev == there.st_dev;
+}
+
+/// What a lock file says of its last life.
+struct LastLife {
+    unsigned long long incarnation = 0;
+    int pid = 0;
+    bool crashed = false;
+};
+
+LastLife read_lock(int file) {
+    LastLife last;
+    char text[64] = {}, word[16] = {};
+    const ssize_t size = pread(file, text, sizeof(text) - 1, 0);
+    const int fields = size > 0 ? std::sscanf(text, "%llu %d %15s", &last.incarnation, &last.pid, word) : 0;
+    last.crashed = fields == 3 && std::strcmp(word, "running") == 0;
+    return last;
+}
+
 /// Launch's lock, held; -1 where there is none, or a new launch has it. Others that leave have it for a moment.
 int open_launch_lock(const std::string& path) {
     const int file = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -63,11 +86,7 @@ int open_launch_lock(const std::string& path) {
         usleep(1000);  // another that leaves needs no longer; a new launch keeps it, and would block us
         held = flock(file, LOCK_EX | LOCK_NB) == 0;
     }
-    struct stat ours {
-    }, there{};
-    if (held && fstat(file, &ours) == 0 && stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino &&
-        ours.st_dev == there.st_dev)
-        return file;
+    if (held && is_still_at(file, path)) return file;
     close(file);
     return -1;
 }
@@ -84,32 +103,35 @@ std::string default_run_dir() {
 RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path)) {
     make_private_directory(path_);
     lock_file_ = path_ + "/" + name + ".lock";
-    lock_ = open(lock_file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lock_ < 0) {
-        const int error = errno;
-        throw RunDirError(fmt::format("cannot open lock file '{}': {}", lock_file_, std::strerror(error)), error);
-    }
-    char text[64] = {};
-    const ssize_t size = pread(lock_, text, sizeof(text) - 1, 0);
-    unsigned long long last = 0;
-    int pid = 0;
-    char word[16] = {};
-    if (size > 0 && std::sscanf(text, "%llu %d %15s", &last, &pid, word) == 3) {
-        crashed_before_ = std::strcmp(word, "running") == 0;
-    }
-    if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-        close(lock_);
-        throw RunDirError(fmt::format(
-            "run directory '{}' is in use: process {} is its {}; stop it, or use another --run-dir", path_, pid, name));
-    }
+    take_lock(name);
+    const LastLife last = read_lock(lock_);  // now that nobody else writes it
+    crashed_before_ = last.crashed;
     const auto wall = std::chrono::system_clock::now().time_since_epoch();
     const auto now = static_cast<Incarnation>(std::chrono::duration_cast<std::chrono::milliseconds>(wall).count());
-    incarnation_ = std::max<Incarnation>(last + 1, now);
+    incarnation_ = std::max<Incarnation>(last.incarnation + 1, now);
     const std::string line = fmt::format("{} {} running\n", incarnation_, getpid());
     if (!rewrite(lock_, line)) {
         const int error = errno;
         throw RunDirError(fmt::format("cannot write lock file '{}': {}", lock_file_, std::strerror(error)), error);
     }
+}
+
+/// A holder that leaves may remove the file between our open and our lock: what we hold then is nobody's, and the next
+/// to come would hold one too. So it is tried again.
+void RunDir::take_lock(const std::string& name) {
+    do {
+        if (lock_ >= 0) close(lock_);
+        lock_ = open(lock_file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (lock_ < 0)
+            throw RunDirError(fmt::format("cannot open lock file '{}': {}", lock_file_, std::strerror(errno)));
+        if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+            const int pid = read_lock(lock_).pid;
+            close(lock_);
+            throw RunDirError(
+                fmt::format("run directory '{}' is in use: process {} is its {}; stop it, or use another --run-dir",
+                            path_, pid, name));
+        }
+    } while (!is_still_at(lock_, lock_file_));
 }
 
 void RunDir::ended_well() {

@@ -44,6 +44,7 @@ public:
     void leave_orphaned();
 
 private:
+    void take_lock(const std::string& name);
     [[nodiscard]] bool others_live() const;
     void remove_made() const;
 

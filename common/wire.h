@@ -182,8 +182,10 @@ struct Hello {
     std::string_view control;
     std::uint32_t knows_recall = 0;  ///< 1: it answers recalls
     std::uint64_t patience_us = 0;   ///< how long after a cancel its work may go on: grace, and a kill where it can
+    std::uint64_t lifeline = 0;      ///< the number of the pipe from launch: by it launch names it; 0: it has none
     auto fields() {
-        return std::tie(worker, hello, name, pool, slots, credit, pid, tasks, control, knows_recall, patience_us);
+        return std::tie(worker, hello, name, pool, slots, credit, pid, tasks, control, knows_recall, patience_us,
+                        lifeline);
     }
 };
 

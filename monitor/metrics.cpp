@@ -181,6 +181,16 @@ void processes(Text& text, const std::vector<Said>& stats) {
     counts("curfew_frames_refused_total", "counter", "Frames of old sessions or incarnations.", nullptr,
            "refused_frames");
     counts("curfew_frames_malformed_total", "counter", "Frames that could not be read.", nullptr, "malformed_frames");
+    counts("curfew_records_unexpected_total", "counter", "Records that a peer in its right mind would not have sent.",
+           nullptr, "surprises");
+    counts("curfew_reports_asked_again_total", "counter", "Reports that were asked for again, as they had not come.",
+           nullptr, "resends_asked");
+    counts("curfew_complaints_total", "counter", "Workers that the collector complained of: it cannot read them.",
+           nullptr, "complaints");
+    counts("curfew_batches_resent_total", "counter", "Batches between broker and collector that were sent again.",
+           "collector", "resent");
+    counts("curfew_connections_turned_away_total", "counter", "Connections refused for want of descriptors.", nullptr,
+           "turned_away");
     counts("curfew_marks_reached_total", "counter", "High-water marks reached.", "outboxes", "marks_reached");
     text.head("curfew_connection_events_total", "counter", "What happened to connections, by kind.");
     for (const auto& [process, said] : stats) {

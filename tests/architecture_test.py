@@ -25,6 +25,25 @@ def includes(path):
     return INCLUDE.findall(path.read_text())
 
 
+# Where the counts of a core are shown.
+COUNTS = {"broker/dispatcher.h": "broker/snapshot.cpp", "broker/hedging.h": "broker/snapshot.cpp",
+          "worker/session.h": "worker/server.cpp", "collector/judge.h": "collector/server.cpp"}
+
+
+class Counts(unittest.TestCase):
+    def test_whatever_is_counted_is_shown(self):
+        with_counts = {str(path.relative_to(ROOT)) for folder in PROGRAMS for path in sources(folder)
+                       if "struct Counts {" in path.read_text()}
+        self.assertEqual(with_counts, set(COUNTS), "say where its counts are shown")
+        for header, shown_in in COUNTS.items():
+            body = (ROOT / header).read_text().partition("struct Counts {")[2].partition("\n    };")[0]
+            names = re.findall(r"(\w+)(?: = 0|\{\})[,;]", body)
+            self.assertGreater(len(names), 2, header)
+            text = (ROOT / shown_in).read_text()
+            for name in names:
+                self.assertRegex(text, rf"\w\.{name}\b", f"{header}: {name} is counted, and {shown_in} does not show it")
+
+
 class Arrows(unittest.TestCase):
     def test_programs_never_include_each_other(self):
         for folder in PROGRAMS:

@@ -4,7 +4,7 @@
 A fixed job (instructions/job.cpp) runs under callgrind with few messages and with many; the difference for each message
 is compared with the figure in instructions.json. It is the same on each run of a build, so a busy machine changes
 nothing. More than 10% above fails, more than 10% below asks to be recorded. Figures of another compiler, build type or
-C library do not compare: then they are printed, and that is all.
+C library do not compare: then they are printed, and the test is skipped, as it is without valgrind.
 
     tests/instructions_test.py             compares (CURFEW_BIN_DIR: where the build is, else build/bin)
     tests/instructions_test.py --record    writes the figures of this build down
@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ RECORD = HERE / "instructions.json"
 VARIANTS = ("race", "hedge", "keep-order")
 FEW, MANY = 4_000, 12_000
 TOLERANCE = 0.10
+SKIPPED = 77  # in ctest's words
 # Nothing of the caller's environment: it lies on the stack, and moves what comes behind it.
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
@@ -81,6 +83,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--record", action="store_true", help=f"write the figures to {RECORD.name}")
     options = parser.parse_args()
+    if not shutil.which("valgrind"):
+        print("skipped: instructions: needs valgrind (install: valgrind)")
+        return SKIPPED
     built_by = run(JOB, "built").strip()
     with tempfile.TemporaryDirectory(prefix="curfew-instructions-") as scratch:
         directory = pathlib.Path(scratch)
@@ -91,8 +96,9 @@ def main():
             return 0
         recorded = json.loads(RECORD.read_text())
         if recorded["built by"] != built_by:
-            print(f"{figures}\nnot compared: this build is by {built_by}, the record by {recorded['built by']}")
-            return 0
+            print(f"{figures}\nskipped: instructions: this build is by {built_by}, and the record by"
+                  f" {recorded['built by']}: figures of another build do not compare")
+            return SKIPPED
         return 1 if compare(figures, recorded["instructions of a message"], directory) else 0
 
 

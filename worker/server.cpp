@@ -25,6 +25,7 @@ WorkerCore::Config WorkerServer::fill_in(Daemon& daemon, const Config& config, c
     core.incarnation = daemon.run_dir().incarnation();
     core.name = daemon.name();
     core.pid = static_cast<std::uint32_t>(getpid());
+    core.lifeline = daemon.lifeline_number();
     core.tasks_endpoint = tasks.endpoint();
     core.control_endpoint = control.endpoint();
     core.grace = daemon.grace();

@@ -398,6 +398,7 @@ void WorkerCore::say_hello(Instant now, std::vector<Frame>& for_broker) {
                       config_.tasks_endpoint,
                       config_.control_endpoint};
     hello.knows_recall = 1;
+    hello.lifeline = config_.lifeline;
     hello.patience_us =
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(patience()).count());
     writer_.add(hello);

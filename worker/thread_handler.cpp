@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <optional>
@@ -53,11 +54,16 @@ struct ThreadHandler::Shared {
     struct SlotEntry {
         std::optional<Job> job;
         std::stop_source stop;
+        bool stop_asked = false;       ///< and not requested yet
+        std::condition_variable wake;  ///< of its thread alone: a start wakes no other
     };
+    explicit Shared(Slot count) : slots(count) {}
+
     Function function;
     std::mutex mutex;
-    std::condition_variable wake;
+    std::condition_variable ended;  ///< a thread has
     std::vector<SlotEntry> slots;
+    std::condition_variable wake_stopper;
     std::vector<WorkEnd> ends;
     std::vector<std::thread> threads;
     std::size_t alive = 0;
@@ -67,23 +73,26 @@ struct ThreadHandler::Shared {
     ~Shared() { close(event); }
 };
 
-ThreadHandler::ThreadHandler(Slot slots, Function function) : shared_(std::make_shared<Shared>()) {
+ThreadHandler::ThreadHandler(Slot slots, Function function) : shared_(std::make_shared<Shared>(slots)) {
     shared_->function = std::move(function);
-    shared_->slots.resize(slots);
     shared_->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (shared_->event < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-    shared_->alive = slots;
+    shared_->alive = slots + 1;
     for (Slot slot = 0; slot < slots; ++slot) {
         shared_->threads.emplace_back([shared = shared_, slot] { work(shared, slot); });
     }
+    shared_->threads.emplace_back([shared = shared_] { request_stops(shared); });
 }
 
 ThreadHandler::~ThreadHandler() {
     std::unique_lock lock(shared_->mutex);
     shared_->closing = true;
-    for (auto& slot : shared_->slots) slot.stop.request_stop();
-    shared_->wake.notify_all();
-    shared_->wake.wait_for(lock, std::chrono::milliseconds(200), [&] { return shared_->alive == 0; });
+    for (Shared::SlotEntry& slot : shared_->slots) {
+        slot.stop_asked = true;
+        slot.wake.notify_one();
+    }
+    shared_->wake_stopper.notify_one();
+    shared_->ended.wait_for(lock, std::chrono::milliseconds(200), [&] { return shared_->alive == 0; });
     const bool all_ended = shared_->alive == 0;
     std::vector<std::thread> threads = std::move(shared_->threads);
     lock.unlock();
@@ -100,7 +109,7 @@ void ThreadHandler::work(const std::shared_ptr<Shared>& shared, Slot slot) {
     Shared::SlotEntry& entry = shared->slots[slot];
     std::unique_lock lock(shared->mutex);
     for (;;) {
-        shared->wake.wait(lock, [&] { return shared->closing || entry.job; });
+        entry.wake.wait(lock, [&] { return shared->closing || entry.job; });
         if (shared->closing) break;
         const Job job = std::move(*entry.job);
         entry.job.reset();
@@ -113,21 +122,44 @@ void ThreadHandler::work(const std::shared_ptr<Shared>& shared, Slot slot) {
         (void)!write(shared->event, &one, sizeof one);
     }
     --shared->alive;
-    shared->wake.notify_all();
+    shared->ended.notify_one();
+}
+
+/// What the function has hung on its stop token runs here, and may take its time: the loop goes on, and so do the other
+/// slots, as nothing is held meanwhile.
+void ThreadHandler::request_stops(const std::shared_ptr<Shared>& shared) {
+    std::unique_lock lock(shared->mutex);
+    for (;;) {
+        const auto asked = std::ranges::find(shared->slots, true, &Shared::SlotEntry::stop_asked);
+        if (asked == shared->slots.end()) {
+            if (shared->closing) break;
+            shared->wake_stopper.wait(lock);
+            continue;
+        }
+        asked->stop_asked = false;
+        std::stop_source stop = asked->stop;  // the slot may have other work by the time this is over
+        lock.unlock();
+        stop.request_stop();
+        lock.lock();
+    }
+    --shared->alive;
+    shared->ended.notify_one();
 }
 
 void ThreadHandler::start(Instant, Slot slot, const Work& work) {
     const std::scoped_lock lock(shared_->mutex);
     Shared::SlotEntry& entry = shared_->slots[slot];
     entry.stop = std::stop_source();
+    entry.stop_asked = false;
     entry.job = Job{std::string(work.payload), std::to_string(work.epoch) + "-" + std::to_string(work.seq), work.seq,
                     work.ordinal, work.deadline_at};
-    shared_->wake.notify_all();
+    entry.wake.notify_one();
 }
 
 void ThreadHandler::stop(Instant, Slot slot) {
     const std::scoped_lock lock(shared_->mutex);
-    shared_->slots[slot].stop.request_stop();
+    shared_->slots[slot].stop_asked = true;
+    shared_->wake_stopper.notify_one();
 }
 
 void ThreadHandler::turn(Instant, std::vector<WorkEnd>& ends) {

@@ -10,6 +10,11 @@
 // asks it to return: what it returns then is dropped or, if it had the answer in time, still used. A function that does
 // not return within --grace puts its slot out of service, and when no slot is left, or at deadline + grace, its process
 // is replaced: so look at `stop` more often than that. An exception is a failed attempt.
+//
+// What you hang on `stop` (a std::stop_callback, or a condition_variable_any that waits with it) runs on a thread of
+// the library, the same one for all slots: not on your function's thread, which has to be ready for that, and not on
+// the one that speaks to the broker. It must not throw, as that ends the process, and should not block: while it does,
+// no other slot is told to stop. It may take a mutex that your function holds for a short time.
 #pragma once
 
 #include <chrono>

@@ -24,7 +24,7 @@ import time
 from . import books as page
 from .books import Ending
 from .exits import Exit
-from .member import QUICK_DEATHS, Member, become_subreaper, descendants, parent_of, signal_all
+from .member import QUICK_DEATHS, Member, become_subreaper, descendants, look_at, signal_all
 from .orphans import Orphans
 from .plan import Role
 from .waiting import GIVE_UP, Patience, for_end, for_members, for_worker
@@ -188,14 +188,14 @@ class Group:
             self._console.notice(f"killed work whose worker and supervisor died: {words}")
 
     def _on_end(self, member, pid, code, now):
-        is_broker = self._is_broker(member)
+        is_broker, lifeline = self._is_broker(member), member.lifeline
         shell, pid = pid, self._own_pid(member)
         member.reaped()
         if pid != shell and self._is_left_behind(pid):  # its shell is gone, it is not, and ends with its lifeline
-            member.outlived_by = pid
-            os.kill(pid, signal.SIGCONT)
+            member.outlived_by, member.outlived_lifeline = pid, lifeline
+            os.kill(pid, signal.SIGCONT)  # a child of ours that is not reaped yet
         else:
-            self._say_end(member, pid, code)
+            self._say_end(member, pid, code, lifeline)
         role = member.process.role
         if code in _CODES_OF_THE_GROUP and (is_broker or role is not Role.OTHER):
             self._ending.process_code = self._ending.process_code or code
@@ -207,7 +207,8 @@ class Group:
         elif code == 0 and role is Role.OTHER:
             self._on_good_end(member, pid, now)
         else:
-            self._on_death(member, now, f"died ({_describe(code)})", f"{member.name} (pid {pid})", code == 0)
+            how = "left" if code == 0 else "died"
+            self._on_death(member, now, f"{how} ({_describe(code)})", f"{member.name} (pid {pid})", code == 0)
 
     def _own_pid(self, member):
         """What its hello says: not the pid of a shell that a Procfile's line has left in between."""
@@ -215,17 +216,18 @@ class Group:
 
     def _is_left_behind(self, pid):
         """Whether it is a child of ours, alive or not reaped yet, that came to us when its parent died."""
-        return parent_of(pid) == os.getpid() and all(member.pid != pid for member in self._members)
+        seen = look_at(pid)
+        return seen is not None and seen.parent == os.getpid() and all(member.pid != pid for member in self._members)
 
     def _on_end_of_left_behind(self, pid, code):
         member = next((member for member in self._members if member.outlived_by == pid), None)
         if member is not None:
             member.outlived_by = 0
-            self._say_end(member, pid, code)
+            self._say_end(member, pid, code, member.outlived_lifeline)
 
-    def _say_end(self, member, pid, code):
+    def _say_end(self, member, pid, code, lifeline):
         for other in self._members:
-            other.say(f"{'left' if code == 0 else 'died'} {member.name} {pid}")
+            other.say(f"{'left' if code == 0 else 'died'} {member.name} {pid} {lifeline}")
 
     def _on_broker_end(self, pid, code, now):
         if code == 0:
@@ -383,7 +385,7 @@ class Group:
             if names:
                 self._console.notice(f"did not stop in time, killed: {', '.join(names)}")
         elif now >= self._give_up_at:
-            self._console.error(f"cannot be killed, left behind: {', '.join(map(str, remaining))}")
+            self._console.error(f"cannot be killed, left behind: {', '.join(str(seen.pid) for seen in remaining)}")
             self._state = State.OVER
             return
         signal_all(remaining, signal.SIGKILL)

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -56,7 +57,8 @@ class Member:
         self.started_at = 0.0
         self.started_on = 0.0  # the same by the wall clock, which files have
         self.deaths = Deaths()
-        self.outlived_by = 0  # a process of its last life that is not over, though what launch watches is
+        # A process of its last life that is not over, though what launch watches is; and its lifeline.
+        self.outlived_by = self.outlived_lifeline = 0
         self._lifeline = -1
         self._child = None
 
@@ -71,6 +73,11 @@ class Member:
     def may_start(self, now):
         """Whether it is time for its next life, and nothing of the last is left."""
         return self.restart_at is not None and now >= self.restart_at and not self.outlived_by
+
+    @property
+    def lifeline(self):
+        """The number of its pipe, which both ends know: it names the process whatever stands before it in a shell."""
+        return os.fstat(self._lifeline).st_ino
 
     def start(self, run_dir):
         """Starts the process with a lifeline of its own. Raises OSError."""
@@ -150,32 +157,65 @@ def _between_fork_and_exec(launch_pid):
     return prepare
 
 
-def descendants(spared=lambda pid: False):
-    """The process ids of all below this process, as /proc has them now; without those spared and all below them."""
+class Seen(NamedTuple):
+    """A process as a look into /proc found it. Its number may be another's by now: its number and start never are."""
+
+    pid: int
+    start: int  # clock ticks since the machine's
+    parent: int
+
+    @property
+    def key(self):
+        return self.pid, self.start
+
+
+def descendants(spared=lambda seen: False):
+    """All below this process, as /proc has them now; without those spared and all below them."""
     children = {}
     for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            children.setdefault(parent_of(entry), []).append(int(entry))
+        if entry.isdigit() and (seen := look_at(int(entry))):
+            children.setdefault(seen.parent, []).append(seen)
     found, unseen = [], [os.getpid()]
     while unseen:
-        below = [pid for pid in children.get(unseen.pop(), []) if not spared(pid)]
+        below = [seen for seen in children.pop(unseen.pop(), []) if not spared(seen)]
         found += below
-        unseen += below
+        unseen += [seen.pid for seen in below]
     return found
 
 
-def parent_of(pid):
+def look_at(pid):
     """None where it is gone by now. A zombie counts: its main thread may be all that is over."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b") ")[2].split()[1])
+            fields = file.read().rpartition(b") ")[2].split()  # behind the name, which may hold anything
+        return Seen(pid, start=int(fields[19]), parent=int(fields[1]))
     except (OSError, IndexError, ValueError):
         return None
 
 
-def signal_all(pids, number):
-    for pid in pids:
+def signal_all(processes, number):
+    for seen in processes:
         try:
-            os.kill(pid, number)
+            _signal(seen, number)
         except OSError:
             pass  # gone, or (setuid) not ours to signal
+
+
+def _signal(seen, number):
+    """To that process and to no other: it is held, and then looked at again, since its number may have been given to a
+    stranger after the look that found it. Where the kernel holds none (before 5.3), a child of ours still gets its
+    signal, as nobody but us takes its end; what is deeper becomes a child of ours when those above it are gone.
+    """
+    try:
+        held = os.pidfd_open(seen.pid)
+    except OSError:
+        now = look_at(seen.pid)
+        if now is not None and now.key == seen.key and now.parent == os.getpid():
+            os.kill(seen.pid, number)
+        return
+    try:
+        now = look_at(seen.pid)
+        if now is not None and now.key == seen.key:
+            signal.pidfd_send_signal(held, number)
+    finally:
+        os.close(held)

@@ -17,7 +17,7 @@ import os
 import signal
 import time
 
-from .member import descendants, parent_of, signal_all
+from .member import descendants, signal_all
 
 _CLEAN_LOOKS = 2  # in a row, after the last suspicion
 _SOON, _LATEST = 0.05, 5.0  # seconds to the next look; what cannot be killed is looked at ever more seldom
@@ -30,11 +30,11 @@ class Orphans:
     def __init__(self, run_dir, grace):
         self._run_dir = os.fsencode(run_dir)
         self._patience = grace + _END_OF_SUPERVISOR
-        self._alone = {}  # supervisors whose worker is dead: since when they are known
+        self._alone = {}  # supervisors whose worker is dead, by their keys: as they were seen, and since when
         self._own_task = os.environb.get(b"CURFEW_TASK")  # launch itself may be somebody's work
         self._clean = _CLEAN_LOOKS
         self._looked_at = self._wait = 0.0
-        self._named = set()
+        self._named = set()  # their keys
 
     def suspect(self):
         """Some process of the group has died: there may be orphans."""
@@ -51,10 +51,10 @@ class Orphans:
         began = time.monotonic()
         found = self._find(members)
         self._end_alone(began)
-        new = [pid for pid in found if pid not in self._named]
+        new = [seen for seen in found if seen.key not in self._named]
         words = _words(found, new)
         signal_all(found, signal.SIGKILL)
-        self._named = set(found)
+        self._named = {seen.key for seen in found}
         self._looked_at = time.monotonic()
         left = found or self._alone
         self._clean = 0 if new else self._clean if left else self._clean + 1
@@ -63,20 +63,22 @@ class Orphans:
         return words
 
     def _find(self, members):
-        """{process id: its task}"""
+        """{process: its task}"""
         supervisors = []
 
-        def spared(pid):
-            return pid in members or _is_supervisor(pid) and (supervisors.append(pid) or True)
+        def spared(seen):
+            return seen.pid in members or _is_supervisor(seen.pid) and (supervisors.append(seen) or True)
 
         below = descendants(spared)
-        alone = [pid for pid in supervisors if parent_of(pid) == os.getpid()]
-        self._alone = {pid: self._alone.get(pid, time.monotonic()) for pid in alone}
-        return {pid: task for pid in below if (task := self._task_of(pid))}
+        known, now = self._alone, time.monotonic()
+        alone = [seen for seen in supervisors if seen.parent == os.getpid()]
+        self._alone = {seen.key: (seen, known[seen.key][1] if seen.key in known else now) for seen in alone}
+        return {seen: task for seen in below if (task := self._task_of(seen.pid))}
 
     def _end_alone(self, now):
-        signal_all(self._alone, signal.SIGCONT)
-        signal_all([pid for pid, since in self._alone.items() if now - since > self._patience], signal.SIGKILL)
+        alone = self._alone.values()
+        signal_all([seen for seen, _ in alone], signal.SIGCONT)
+        signal_all([seen for seen, since in alone if now - since > self._patience], signal.SIGKILL)
 
     def _task_of(self, pid):
         """The task of this group for which it runs, None if there is none."""
@@ -89,7 +91,7 @@ def _words(found, new):
     if not new:
         return ""
     text = lambda data: data.decode(errors="replace").strip()
-    names = [f"{text(_read(pid, 'comm'))} (pid {pid}, task {text(found[pid])})" for pid in new[:_MOST_NAMED]]
+    names = [f"{text(_read(seen.pid, 'comm'))} (pid {seen.pid}, task {text(found[seen])})" for seen in new[:_MOST_NAMED]]
     return ", ".join(names) + (f" and {len(new) - _MOST_NAMED} more" if len(new) > _MOST_NAMED else "")
 
 

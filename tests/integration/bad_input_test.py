@@ -476,7 +476,7 @@ class Junk(BadInputTest):
                                     "--handler", "sleep:exp:5ms", stdin="pipe")
         self.workers_are_ready(2)
         self.random = random.Random(14)
-        snapshots = self.snapshots()
+        snapshots = self.answers("broker", "collector", "w1", "w2")
         self.broker = snapshots["broker"]["incarnation"]
         self.collector = snapshots["collector"]["incarnation"]
         self.sessions = {name: snapshots[name]["session"] for name in ("w1", "w2")}
@@ -531,7 +531,7 @@ class Junk(BadInputTest):
     def test_frames_of_another_road_or_version_are_counted_as_malformed(self):
         for name, process in self.PULLS.items():
             with self.subTest(socket=name):
-                before = self.snapshot(process)["malformed_frames"]
+                before = self.answer(process)["malformed_frames"]
                 good = {"events": (LIFE, TO_BROKER), "results": (REPORTS, TO_COLLECTOR), "w1.tasks": (TASKS,),
                         "w1.control": (CONTROL,)}[name]
                 frames = [frame(kind, self.broker, 1) for kind in range(-1, 300) if kind not in good]
@@ -545,7 +545,7 @@ class Junk(BadInputTest):
         for name, (kind, peer) in kinds.items():
             with self.subTest(socket=name):
                 frames = list(peers.bombs()) + [raw_frame(kind, self.broker, peer, bomb) for bomb in peers.bombs()]
-                before = self.snapshot(self.PULLS[name])["malformed_frames"]
+                before = self.answer(self.PULLS[name])["malformed_frames"]
                 self.send_all(name, frames)
                 self.counted(self.PULLS[name], "malformed_frames", before + len(frames) // 2)
         self.all_come_out()
@@ -606,7 +606,7 @@ class Junk(BadInputTest):
                                         ("w1.control", CONTROL, session, (5, 6, 7))):
             with self.subTest(socket=name):
                 frames = [frame(kind, self.broker, peer, shape) for type_ in types for shape in shapes(type_)]
-                before = self.snapshot(self.PULLS[name])["malformed_frames"]
+                before = self.answer(self.PULLS[name])["malformed_frames"]
                 self.send_all(name, frames)
                 self.counted(self.PULLS[name], "malformed_frames", before + len(frames) // 2)
         # In a worker's name: at the third it is gone, what comes then is of no session, and it is admitted again.

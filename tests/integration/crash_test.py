@@ -50,10 +50,12 @@ class CrashTest(GroupTest):
 
 class Workers(CrashTest):
     def test_killed_workers_cost_no_message_and_double_none(self):
-        launch = self.group("--workers", "3", "--json", "--slots", "8", "--handler", "sleep:exp:20ms", stdin=numbers(2000))
-        for done, name in ((100, "w1"), (400, "w2"), (700, "w3"), (1000, "w1"), (1300, "w2")):
-            launch.writes(done)
+        launch = self.group("--workers", "3", "--json", "--slots", "8", "--handler", "sleep:exp:20ms", stdin="pipe")
+        for fed, name in ((0, "w1"), (400, "w2"), (800, "w3"), (1200, "w1"), (1600, "w2")):
+            launch.feed(b"".join(b"%d\n" % n for n in range(fed + 1, fed + 401)))
+            launch.writes(fed + 100)
             self.kill(name)
+        launch.end_of_input()
         tasks, attempts = self.ends_well(launch)
         self.every_message_has_one_outcome(launch.lines, 2000)
         self.assertEqual((tasks["completed"], attempts["won"]), (2000, 2000))
@@ -64,7 +66,7 @@ class Workers(CrashTest):
         work = f'if [ "$CURFEW_ATTEMPT" = 1 ]; then setsid --fork sleep {self.sleep}; exec sleep {self.sleep}; fi; cat'
         launch = self.group("--workers", "2", "--fanout", "1", "--json", "--", "sh", "-c", work, stdin=b"hello\n")
         eventually(lambda: len(processes_running(self.sleep)) == 2, "the work and what it left in the background")
-        worker = self.snapshot(verb="dump")["attempts"][0]["worker"]
+        worker = self.answer(verb="dump")["attempts"][0]["worker"]
         self.kill(worker)
         eventually(lambda: not processes_running(self.sleep), "the end of the work of the killed worker", 3.0)
         tasks, attempts = self.ends_well(launch)
@@ -82,28 +84,33 @@ class Workers(CrashTest):
         self.assertIn("killed 3 workers", dead_letter["error"])
 
     def test_a_worker_that_stood_still_past_the_limit_causes_no_double_outcome(self):
-        launch = self.group("--workers", "2", "--json", "--slots", "8", "--handler", "sleep:exp:20ms", stdin=numbers(1500),
+        launch = self.group("--workers", "2", "--json", "--slots", "8", "--handler", "sleep:exp:20ms", stdin="pipe",
                             environment={"CURFEW_HEARTBEAT": "200ms"})
-        for done in (100, 600):
-            launch.writes(done)
-            before = self.snapshot()["workers_silent"]
+        for fed in (0, 500, 1000):
+            launch.feed(b"".join(b"%d\n" % n for n in range(fed + 1, fed + 501)))
+            launch.writes(fed + 100)
+            before = self.answer()["workers_silent"]
             pid = self.kill("w1", signal.SIGSTOP)
             self.broker_until(lambda b: b["workers_silent"] > before, "the broker to notice the silence")
             os.kill(pid, signal.SIGCONT)
             self.workers_are_ready(2)
+        launch.end_of_input()
         tasks, attempts = self.ends_well(launch)
         self.every_message_has_one_outcome(launch.lines, 1500)
         self.assertEqual((tasks["completed"], attempts["won"]), (1500, 1500))
         self.assertNotIn("died", launch.err)
 
     def test_a_pause_below_the_limit_costs_no_session(self):
-        launch = self.group("--workers", "2", "--json", "--handler", "sleep:exp:20ms", stdin=numbers(2000))
+        launch = self.group("--workers", "2", "--json", "--handler", "sleep:exp:20ms", stdin="pipe",
+                            environment={"CURFEW_HEARTBEAT": "20s"})  # a limit of a minute: far above any pause here
+        launch.feed(numbers(2000))
         launch.writes(100)
         pid = self.kill("w1", signal.SIGSTOP)
         launch.writes(300)
         os.kill(pid, signal.SIGCONT)
         launch.writes(1000)
-        stats = self.snapshot()
+        stats = self.answer()
+        launch.end_of_input()
         self.assertEqual((stats["workers_silent"], stats["workers_left"], stats["workers_died"]), (0, 0, 0))
         tasks, attempts = self.ends_well(launch)
         self.every_message_has_one_outcome(launch.lines, 2000)
@@ -111,7 +118,8 @@ class Workers(CrashTest):
 
     def test_a_worker_told_to_stop_leaves_within_grace_and_its_attempts_are_tried_elsewhere(self):
         launch = self.group("--workers", "2", "--fanout", "1", "--json", "--slots", "4", "--", "sh", "-c", "sleep 0.05; cat",
-                            stdin=numbers(200))
+                            stdin="pipe")
+        launch.feed(numbers(200))
         launch.writes(20)
         self.workers_are_ready(2)
         pid = self.kill("w1", signal.SIGTERM)
@@ -119,6 +127,7 @@ class Workers(CrashTest):
         eventually(lambda: is_over(pid), "w1 to leave")
         self.assertLess(time.monotonic() - told_at, 1.5)
         self.broker_until(lambda b: b["workers_left"] == 1, "the broker to have its bye")
+        launch.end_of_input()
         tasks, attempts = self.ends_well(launch)
         self.every_message_has_one_outcome(launch.lines, 200)
         self.assertEqual((tasks["completed"], attempts["failed"]), (200, 0))
@@ -176,15 +185,19 @@ class Collector(CrashTest):
         self.assertLessEqual(len(drops), 2, "only what an old collector wrote comes again")
 
     def test_a_collector_that_stands_still_is_missed_and_nothing_piles_up_for_it(self):
-        launch = self.group("--workers", "2", "--json", "--handler", "sleep:exp:20ms", stdin=numbers(500))
+        launch = self.group("--workers", "2", "--json", "--handler", "sleep:exp:20ms", stdin="pipe")
+        first = numbers(300)
+        launch.feed(first)
         launch.writes(100)
         pid = self.kill("collector", signal.SIGSTOP)
         self.kill("w1")  # the broker has something to tell the collector
+        launch.feed(numbers(500)[len(first):])
         launch.says(r"waiting for=collector")
         stats = self.broker_until(lambda b: b["collector"]["last_heard_s"] > 4.5, "another heartbeat")
         self.assertGreater(stats["collector"]["unacknowledged"], 0)
         self.assertEqual(stats["collector"]["resent"], 0, "what it has not read is still under way")
         os.kill(pid, signal.SIGCONT)
+        launch.end_of_input()
         tasks, attempts = self.ends_well(launch)
         self.every_message_has_one_outcome(launch.lines, 500)
         self.assertEqual((tasks["completed"], attempts["won"]), (500, 500))
@@ -406,10 +419,13 @@ class AlonePeers(CrashTest):
     def test_a_worker_killed_without_a_witness_is_missed_and_its_attempts_are_tried_elsewhere(self):
         collector = self.ready("collector", "--format", "json")
         workers = {name: self.ready("worker", "--name", name, "--slots", "4", "--handler", "sleep:50ms") for name in ("w1", "w2")}
-        broker = self.ready("broker", "--source", "stdin", "--fanout", "1", stdin=numbers(100))
+        broker = self.ready("broker", "--source", "stdin", "--fanout", "1", stdin="pipe")
+        broker.feed(numbers(100))
         collector.writes(10)
         workers["w1"].signal(signal.SIGKILL)
         workers["w1"].code()
+        self.broker_until(lambda b: b["workers_silent"] == 1, "the silence")
+        broker.end_of_input()
         self.assertEqual(broker.code(), 0, broker.err)
         self.every_message_has_one_outcome(collector.lines, 100)
         for socket in ("w1.tasks.sock", "w1.control.sock", "w1.monitor.sock"):

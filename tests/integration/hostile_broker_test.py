@@ -53,12 +53,12 @@ class Floods(GroupTest):
         worker = self.workers_are_ready(1)["workers"][0]
         push = peers.socket(zmq.PUSH, connect=f"ipc://{self.run_dir}/{socket}.sock")
         session = worker["session"] + (kind == CONTROL)  # a ping of its own would be believed
-        junk = frame(kind, self.snapshot()["incarnation"], session, *[(PING, 0)] * 40_000)
+        junk = frame(kind, self.answer()["incarnation"], session, *[(PING, 0)] * 40_000)
         with flood(push, [junk]):
             eventually(lambda: self.snapshot(process).get(field, 0) > 4_000_000, f"{process} to read the flood")
             launch.feed(numbers(100))
             launch.writes(100)
-            self.assertEqual(self.snapshot()["workers_silent"], 0)
+            self.assertEqual(self.answer()["workers_silent"], 0)
             launch.end_of_input()
             self.assertEqual(self.ends_well(launch)[0]["completed"], 100)
 
@@ -157,7 +157,7 @@ class Hellos(GroupTest):
                                  f"{name} to be ready")
 
     def gets_work(self, messages=10):
-        before = self.snapshot()["tasks"]["completed"]
+        before = self.answer()["tasks"]["completed"]
         push = self.peers.socket(zmq.PUSH, connect=self.broker.endpoints["source"])
         for number in range(messages):
             push.send(b"%d" % number)
@@ -190,7 +190,7 @@ class Hellos(GroupTest):
         with flood(self.events, frames):
             self.broker_until(lambda b: b["hellos_put_off"] > 100_000, "the flood")
             self.gets_work()
-            stats = self.snapshot()
+            stats = self.answer()
             self.assertEqual(stats["workers_silent"], 0)
             self.assertLessEqual(len(stats["workers"]), MOST_NEWCOMERS + 1)
             self.broker.signal(signal.SIGTERM)
@@ -200,9 +200,9 @@ class Hellos(GroupTest):
         before = descriptors_of(self.broker.pid)
         def again():
             self.hello(name="again")
-            return self.snapshot()["workers_never_ready"] >= 2
+            return self.answer()["workers_never_ready"] >= 2
         eventually(again, "its sessions to end, though it says hello")
-        self.assertLessEqual(len(self.snapshot()["workers"]), 2)
+        self.assertLessEqual(len(self.answer()["workers"]), 2)
         self.assertLessEqual(descriptors_of(self.broker.pid), before + 2 * 4)
         self.ends_well()
 

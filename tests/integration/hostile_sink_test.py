@@ -213,7 +213,8 @@ class AFile(SinkTest):
                 self.assertTrue(all(len(json.loads(line)["result"]) == LARGE for line in lines))
 
 
-@unittest.skipUnless(os.geteuid() == 0 and shutil.which("mount"), "needs root")
+@unittest.skipUnless(shutil.which("mount"), "needs mount (install: mount)")
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
 class AFullDisk(SinkTest):
     """A write that finds no more room leaves the beginning of a line; the collector is killed while it waits for space."""
 
@@ -222,7 +223,7 @@ class AFullDisk(SinkTest):
         self.disk = self.path("disk")
         os.mkdir(self.disk)
         if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", self.disk], stderr=subprocess.DEVNULL).returncode:
-            self.skipTest("may not mount")
+            self.skipTest("needs the right to mount")
         self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=True)
         self.out = os.path.join(self.disk, "out")
 

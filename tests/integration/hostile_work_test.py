@@ -57,7 +57,7 @@ class SupervisorTest(GroupTest):
     def test_work_that_traces_its_supervisor_is_killed_with_it(self):
         bad, launch = self.run_hostile(f"exec {PYTHON} {self.write('trace.py', TRACE)}", deadline="5s")
         if not os.path.exists(self.path("traced")):
-            self.skipTest("this kernel lets no process trace another (ptrace_scope)")
+            self.skipTest("needs a kernel that lets a process trace another (ptrace_scope 0 or 1)")
         self.assertEqual(bad["outcome"], "failed", bad)
         self.assertIn("its supervisor was stopped", bad["error"])
         self.assertIn("next=kill", launch.err)

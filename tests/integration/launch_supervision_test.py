@@ -398,7 +398,7 @@ class TheEnd(LaunchTest):
     def test_all_are_told_that_it_is_over_once_the_broker_has_drained(self):
         self.script("broker", [*self.others_wait_for("over"), ["books", page((1, 0, 0, 0))], ["exit", 0]])
         for heard in self.lifelines_of(self.start_quick("--grace", "1h")).values():
-            self.assertRegex("\n".join(heard), r"left broker \d+\nover")
+            self.assertRegex("\n".join(heard), r"left broker \d+ \d+\nover")
 
     def test_nobody_is_told_so_where_the_broker_did_not_drain(self):
         self.script("broker", [*self.others_wait_for("left broker"), ["books", page((1, 0, 0, 0), state=3)], ["exit", 0]])
@@ -516,7 +516,7 @@ class Restarts(LaunchTest):
         self.script("broker", [["books", page()], ["file", "again"], ["exit", 0]])
         launch = self.start_quick()
         self.assertEqual(self.code(launch), 0)
-        self.assertRegex(self.err(launch), r"collector \(pid \d+\) died \(exit 0\), starting it again in 100 ms\n"
+        self.assertRegex(self.err(launch), r"collector \(pid \d+\) left \(exit 0\), starting it again in 100 ms\n"
                                            r"launch: collector \(pid \d+\) died \(exit 9\), starting it again in 200 ms\n")
 
     def test_five_quick_deaths_in_a_row_are_70(self):

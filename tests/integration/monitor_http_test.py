@@ -107,7 +107,7 @@ class Serve(HttpTest):
         self.assertEqual(monitor.code(), 0)
 
 
-@unittest.skipUnless(PROMETHEUS and PROMTOOL, "needs prometheus")
+@unittest.skipUnless(PROMETHEUS and PROMTOOL, "needs prometheus and promtool (install: prometheus)")
 class Prometheus(HttpTest):
     def test_promtool_accepts_the_metrics_and_the_rules(self):
         self.slow_group(3)

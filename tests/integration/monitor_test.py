@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from group import GroupTest, command_of, eventually, is_over, numbers, processes_running  # noqa: E402
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STATES = ("queued", "running", "cancelling", "reported")
 
 
@@ -48,7 +49,7 @@ class Dump(MonitorTest):
 
         def all_there():
             dumps.update(self.snapshots("dump"))
-            return all(len(dumps[name]["attempts"]) == n for name, n in (("broker", 6), ("w1", 3), ("w2", 3)))
+            return all(len(dumps.get(name, {"attempts": ()})["attempts"]) == n for name, n in (("broker", 6), ("w1", 3), ("w2", 3)))
         eventually(all_there, lambda: f"6 attempts at the broker, 3 at each worker, not {dumps}")
         at_broker = {(a["session"], a["number"]): a for a in dumps["broker"]["attempts"]}
         at_workers = {(a["session"], a["number"]): a for name in ("w1", "w2") for a in dumps[name]["attempts"]}
@@ -158,11 +159,11 @@ class Pause(MonitorTest):
         launch.feed(b"one\n")
         launch.writes(1)
         self.assertEqual(self.monitor("pause")[0], 0)
-        self.assertTrue(self.snapshot()["paused"])
+        self.assertTrue(self.answer()["paused"])
         self.assertIn("PAUSED", self.monitor("stats")[1])
         launch.feed(b"two\n")
         for _ in range(3):  # between two answers lies a turn, in which it would have been taken
-            self.assertEqual(self.snapshot()["tasks"]["accepted"], 1)
+            self.assertEqual(self.answer()["tasks"]["accepted"], 1)
         self.assertEqual(self.monitor("resume")[0], 0)
         launch.writes(2)
         launch.end_of_input()
@@ -238,25 +239,45 @@ class Stats(MonitorTest):
         self.assertEqual(broker["attempts"]["started"], sum(broker["attempts"].values()) - broker["attempts"]["started"])
         self.stop_now(launch)
 
+    def test_each_field_of_stats_is_in_the_documentation(self):
+        launch = self.long_work(1)
+        with open(os.path.join(ROOT, "docs", "monitor.md"), encoding="utf-8") as file:
+            said = set(re.findall(r"\w+", file.read()))
+
+        def names(value):
+            for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+                yield from names(inner)
+            yield from value if isinstance(value, dict) else ()
+        for name, snapshot in self.answers("broker", "collector", "w1", "w2").items():
+            self.assertEqual(set(names(snapshot)) - said, set(), f"stats of {name}")
+        self.stop_now(launch)
+
     def test_in_flight_stays_within_the_window_and_the_credits_and_the_books_always_balance(self):
+        credit = 10  # said, since a credit that adapts may be above it and below a moment later
         launch = self.launch("--run-dir", self.run_dir, "--workers", "3", "--fanout", "2", "--window", "50", "--slots", "8",
-                             "--handler", "sleep:exp:15ms", stdin="pipe")
+                             "--handler", "sleep:exp:15ms", stdin="pipe", environment={"CURFEW_CREDIT": str(credit)})
         self.workers_are_ready(3)
-        launch.feed(numbers(1500))
-        launch.end_of_input()
         samples = []
+
+        def enough_while_busy():
+            launch.feed(numbers(100))
+            if broker := self.snapshot():
+                samples.append(broker)
+            return sum(s["tasks"]["in_flight"] > 10 for s in samples) > 10
+        eventually(enough_while_busy, "looks at a group that is busy")
+        launch.end_of_input()
         while launch.alive:
             if broker := self.snapshot():
                 samples.append(broker)
         self.ends_well(launch)
-        busy = [s for s in samples if s["tasks"]["in_flight"]]
-        self.assertGreater(len(busy), 5)
-        self.assertLessEqual(max(s["tasks"]["in_flight"] for s in busy), 50)
-        self.assertGreater(max(s["tasks"]["in_flight"] for s in busy), 10)
+        self.assertLessEqual(max(s["tasks"]["in_flight"] for s in samples), 50)
         for sample in samples:
             self.assertTrue(sample["balanced"])
             for worker in sample["workers"]:
-                self.assertLessEqual(worker["in_flight"], 16)
+                self.assertEqual(worker["credit"], credit)
+                self.assertLessEqual(worker["credit_taken"], credit)
+                waiting_for_the_sink = worker["in_flight"] - worker["credit_taken"]
+                self.assertTrue(0 <= waiting_for_the_sink <= sample["tasks"]["in_flight"], worker)
                 self.assertEqual(worker["sent"], worker["in_flight"] + sum(
                     worker[end] for end in ("won", "late", "cancelled", "failed", "expired", "lost")))
 

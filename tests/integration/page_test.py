@@ -15,7 +15,7 @@ from served import HttpTest  # noqa: E402
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
 
 
-@unittest.skipUnless(CHROMIUM and DRIVER, "needs chromium and chromedriver")
+@unittest.skipUnless(CHROMIUM and DRIVER, "needs a browser (install: chromium chromium-driver)")
 class Page(HttpTest):
     def busy_group(self):
         """Thousands of messages, of which each takes its time."""

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -88,12 +87,14 @@ class CallingHome(GroupTest):
         self.write("go", "")
         launch.feed(numbers(99))
         launch.end_of_input()
-        started_at = time.monotonic()
         most = 0
-        while launch.alive and time.monotonic() - started_at < 20:
+
+        def is_over():
+            nonlocal most
             most = max(most, len(attempts_running(self.sleep)))
+            return not launch.alive
+        eventually(is_over, "the end of the group, long before its slow work would end")
         tasks, attempts = self.ends_well(launch)
-        self.assertLess(time.monotonic() - started_at, 8)
         self.assertEqual(sorted(launch.lines), sorted(["first", *map(str, range(1, 100))]))
         self.assertEqual((tasks["completed"], attempts["won"], attempts["failed"], attempts["lost"]), (100, 100, 0, 0))
         self.assertGreaterEqual(attempts["cancelled"], 1)
@@ -158,9 +159,7 @@ class Endings(GroupTest):
         work = f'if [ "$CURFEW_ATTEMPT" = 1 ]; then sleep 0.2; exit 9; fi; exec sleep {self.sleep}'
         launch = self.launch("--workers", "2", "--slots", "3", "--json", "--reject-exit", "9", "--", "sh", "-c", work,
                              stdin=numbers(3))
-        started_at = time.monotonic()
-        tasks, attempts = self.ends_well(launch, code=1)
-        self.assertLess(time.monotonic() - started_at, 8)
+        tasks, attempts = self.ends_well(launch, code=1)  # long before the others' work would end
         self.assertEqual((tasks["failed"], attempts["failed"]), (3, 3))
         self.assertEqual(attempts["cancelled"], attempts["all"] - 3)
         self.assertEqual([outcome["outcome"] for outcome in self.outcomes(launch)], ["failed"] * 3)
@@ -264,7 +263,6 @@ class StartOrders(GroupTest):
         self.assertEqual(len(collector.lines), 200)
 
 
-@unittest.skipUnless(os.access(os.path.join(BIN_DIR, "curfew-example-worker"), os.X_OK), "the build has no curfew-example-worker")
 class FunctionWorker(GroupTest):
     """A worker around a C++ function: examples/function counts primes."""
 

@@ -56,6 +56,21 @@ def processes_with(text):
     return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and text in _read(pid, "environ")]
 
 
+def kill_if_it_has(pid, text):
+    """Kills the process if it has the text in its environment; it is held while that is looked at."""
+    try:
+        held = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        if text.encode() in _read(pid, "environ"):
+            signal.pidfd_send_signal(held, signal.SIGKILL)
+    except OSError:
+        pass  # gone meanwhile
+    finally:
+        os.close(held)
+
+
 def command_of(pid):
     """Its arguments, as one text."""
     return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
@@ -266,12 +281,30 @@ class GroupTest(unittest.TestCase):
         code, out, _ = self.monitor("--connect", f"ipc://{socket}", "--json", verb) if os.path.exists(socket) else (1, "", "")
         return json.loads(out) if code == 0 else {}
 
+    def answer(self, name="broker", verb="stats"):
+        """The same of one that is there: asked again where the machine is too busy for an answer in time."""
+        return eventually(lambda: self.snapshot(name, verb), f"an answer of {name}")
+
+    def answers(self, *names, verb="stats"):
+        """{process name: its JSON} once all of these answer together."""
+        def all_of_them():
+            found = self.snapshots(verb)
+            return found if found.keys() >= set(names) else None
+        return eventually(all_of_them, f"answers of {names}")
+
     def broker_until(self, condition, what):
         """The broker's first snapshot for which condition(snapshot) is true."""
+        looks = answered = 0
+        snapshot = {}
+
         def look():
-            snapshot = self.snapshot()
-            return snapshot if snapshot and condition(snapshot) else None
-        return eventually(look, what)
+            nonlocal looks, answered, snapshot
+            looks += 1
+            if found := self.snapshot():
+                answered, snapshot = answered + 1, found
+            return snapshot if found and condition(snapshot) else None
+        return eventually(look, lambda: f"{what() if callable(what) else what}; the last of {answered} answers to {looks}"
+                                        f" questions: {json.dumps(snapshot)[:4000]}")
 
     def let_go(self, *words):
         """Work that reads from the FIFOs of these names, in whatever order it begins, reads a line."""
@@ -301,7 +334,8 @@ class GroupTest(unittest.TestCase):
                 if environment_of(pid).get("CURFEW_NAME") == name and program_of(pid) in (
                         "curfew-broker", "curfew-worker", "curfew-collector", "curfew-example-worker"):
                     return pid
-        return eventually(find, f"process {name}")
+        return eventually(find, lambda: f"process {name} among {[command_of(pid) for pid in processes_with(self.home)]};"
+                                        f" {[running.err[-500:] for running in self._running]}")
 
     def supervisors(self):
         return [pid for pid in processes_with(self.home) if program_of(pid) == "curfew-supervisor"]
@@ -368,8 +402,7 @@ class GroupTest(unittest.TestCase):
         while (pids := processes_with(self.home)) and time.monotonic() < until:
             for pid in pids:
                 found.append(f"{pid} {command_of(pid)}")
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+                kill_if_it_has(pid, self.home)
             time.sleep(0.01)
         for running in self._running:
             if running.alive:

@@ -21,7 +21,9 @@ class AnswersTest : public testing::Test {
 protected:
     AnswersTest()
         : context(make_context()),
-          answers(Socket::bound(context, zmq::socket_type::rep, "inproc://monitor", {}), [this] { return now; }) {
+          answers(
+              Socket::bound(context, zmq::socket_type::rep, "inproc://monitor", {}), [this] { return now; },
+              [this] { return used; }) {
         turn(1h);  // what may be saved up is there
     }
     void ask(const std::string& question) {
@@ -53,6 +55,7 @@ protected:
     Answers answers;
     std::vector<zmq::socket_t> sockets;
     Instant now{};
+    Duration used{};
 };
 
 TEST_F(AnswersTest, WhoAsksIsAnswered) {
@@ -86,6 +89,34 @@ TEST_F(AnswersTest, InACrowdOneAnswerServesAllWhoAskTheSame) {
     EXPECT_EQ(turn(500ms), 0);
     ask("stats");
     EXPECT_EQ(turn(501ms), 1) << "it was too old";
+}
+
+TEST_F(AnswersTest, WhatABusyMachineTookMeanwhileIsNotCharged) {
+    for (int i = 0; i < 10; ++i) {
+        ask("stats");
+        now += 100ms;
+        int made = 0;
+        answers.turn(now, [&](std::string_view question) {
+            ++made;
+            now += 10s;  // it was not its turn on the processor
+            used += 100us;
+            return std::make_unique<ShortReply>(question);
+        });
+        EXPECT_EQ(made, 1) << i;
+    }
+}
+
+TEST_F(AnswersTest, WhatAnAnswerTakesOfTheProcessorIsCharged) {
+    const auto costly = [&](std::string_view question) {
+        used += 60ms;
+        return std::make_unique<ShortReply>(question);
+    };
+    ask("stats");
+    answers.turn(now, costly);
+    EXPECT_EQ(answered(), 1);
+    ask("stats");
+    EXPECT_EQ(turn(4s), 0) << "10 ms are owed, and 8 have come";
+    EXPECT_EQ(turn(2s), 1);
 }
 
 TEST_F(AnswersTest, WithoutACrowdEachGetsHisOwn) {

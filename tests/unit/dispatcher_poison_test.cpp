@@ -55,6 +55,8 @@ TEST(DispatcherPoison, AWorkerThatEndsWithCode0InTheMiddleOfItsWorkCountsAsPoiso
     bench.turn();
     bench.say(wire::Refused{1, {}});
     EXPECT_EQ(bench.broker.ledger().task(seq)->state, TaskState::giving_up);
+    bench.turn();
+    EXPECT_EQ(bench.control.only<wire::Verdict>().history.at(0).error, "its worker left");
 }
 
 TEST(DispatcherPoison, ATaskThatWasOnlyQueuedWhenItsWorkerDiedIsNotPoisoned) {

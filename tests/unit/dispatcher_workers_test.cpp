@@ -82,7 +82,7 @@ TEST(DispatcherWorkers, ANewHelloOfTheSameLifeEndsItsOldSession) {
     bench.turn();
     EXPECT_EQ(bench.control.only<wire::SessionGone>().session, old);
     EXPECT_EQ(bench.worker(old).state, SessionState::leaving);
-    EXPECT_FALSE(bench.worker(old).died);
+    EXPECT_EQ(bench.worker(old).departure, Departure::gone);
     EXPECT_EQ(bench.newest().session, old + 1);
 }
 
@@ -90,7 +90,7 @@ TEST(DispatcherWorkers, ANewLifeUnderTheSameNameMeansThatTheOldOneDied) {
     Bench bench;
     const Session old = bench.add_worker("w", {}, 7);
     bench.hello("w", {}, 8);
-    EXPECT_TRUE(bench.worker(old).died);
+    EXPECT_EQ(bench.worker(old).departure, Departure::died);
     EXPECT_EQ(bench.broker.counts().workers_died, 1U);
 }
 
@@ -434,6 +434,21 @@ TEST(DispatcherWorkers, TheDeathOfAnotherPidIsNotItsOwn) {
     bench.add_worker("w");
     bench.broker.worker_died(bench.now, "w", 999);
     EXPECT_EQ(bench.worker(1).state, SessionState::ready);
+}
+
+TEST(DispatcherWorkers, ItsEndIsKnownByItsLifelineWhateverItIsCalledAndWhateverStandsBeforeIt) {
+    Bench bench;
+    bench.hello_of("mine", {}, 7, 1, [](wire::Hello& hello) { hello.lifeline = 4711; });
+    bench.hello_of("another", {}, 7, 1, [](wire::Hello& hello) { hello.lifeline = 4712; });
+    bench.hello_of("w", {}, 7, 1, [](wire::Hello& hello) { hello.lifeline = 4713; });
+    bench.hello_of("old", {}, 7, 1, [](wire::Hello&) {});
+    bench.broker.worker_died(bench.now, "w", 1000, 4711);
+    EXPECT_EQ(bench.worker(1).departure, Departure::died);
+    bench.broker.worker_left(bench.now, "w", 1000, 4712);
+    EXPECT_EQ(bench.worker(2).departure, Departure::left);
+    EXPECT_LT(bench.worker(3).state, SessionState::leaving) << "its name and pid, but not its lifeline";
+    bench.broker.worker_died(bench.now, "old", 1000, 4714);
+    EXPECT_EQ(bench.worker(4).departure, Departure::died) << "one that says none is known by name and pid";
 }
 
 // ---- rule 5: the token ---------------------------------------------------------------------------------------------

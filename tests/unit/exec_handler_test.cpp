@@ -691,7 +691,8 @@ protected:
         make(tracing);
         start(0);
         ASSERT_TRUE(turn_until([&] { return !contents(said_).empty() || !ends_.empty(); }));
-        if (contents(said_) == "refused") GTEST_SKIP() << "this kernel lets no process trace another (ptrace_scope)";
+        if (contents(said_) == "refused")
+            GTEST_SKIP() << "needs a kernel that lets a process trace another (ptrace_scope 0 or 1)";
     }
 
     const std::string said_ = "/tmp/curfew-traced-" + std::to_string(first_seq_);

@@ -1,10 +1,17 @@
 // The handlers without processes: echo, fail, sleep under a clock of the test's own, and C++ functions on threads.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <latch>
+#include <set>
 #include <stdexcept>
+#include <string>
 
 #include "common/clock.h"
 #include "tests/support/frames.h"
@@ -202,6 +209,74 @@ TEST(ThreadHandler, AStopOfTheLastWorkDoesNotStopTheNext) {
         EXPECT_EQ(wait_for_ends(handler, 1)[0].finish, Finish::ok);
         handler.stop(kStart, 0);  // too late
     }
+}
+
+TEST(ThreadHandler, WhatAFunctionHangsOnItsStopTokenHoldsUpNeitherTheLoopNorAnotherSlot) {
+    std::latch begun(1), release(1), released(1);
+    std::atomic<bool> gave_up = false;
+    const auto function = [&](const Message& message, const std::stop_token& stop) {
+        if (message.payload != "blocks") return Answer::ok("");
+        const std::stop_callback callback(stop, [&] {
+            const Instant until = Clock::now() + 5s;
+            while (!release.try_wait() && Clock::now() < until) std::this_thread::sleep_for(1ms);
+            gave_up = !release.try_wait();
+            released.count_down();
+        });
+        begun.count_down();
+        released.wait();
+        return Answer::ok("");
+    };
+    ThreadHandler handler(2, function);
+    handler.start(kStart, 0, work("blocks"));
+    begun.wait();
+    handler.stop(kStart, 0);
+    handler.start(kStart, 1, work("does not"));
+    EXPECT_EQ(wait_for_ends(handler, 1)[0].slot, 1U);
+    release.count_down();
+    EXPECT_EQ(wait_for_ends(handler, 1)[0].slot, 0U);
+    EXPECT_FALSE(gave_up) << "the loop stood still until the callback was over";
+}
+
+/// How often a thread of this process has gone to sleep.
+std::uint64_t sleeps_of(const std::string& thread) {
+    std::ifstream status("/proc/self/task/" + thread + "/status");
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with("voluntary_ctxt_switches:")) return std::stoull(line.substr(line.find('\t')));
+    return 0;
+}
+
+TEST(ThreadHandler, AStartWakesTheThreadOfItsSlotAndNoOther) {
+    const auto threads = [] {
+        std::set<std::string> found;
+        for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task"))
+            found.insert(entry.path().filename());
+        return found;
+    };
+    constexpr Slot kSlots = 16;
+    const std::set<std::string> before = threads();
+    std::atomic<pid_t> worked = 0;
+    ThreadHandler handler(kSlots, [&](auto&&...) {
+        worked = ::gettid();
+        return Answer::ok("");
+    });
+    for (Slot slot = 0; slot < kSlots; ++slot) handler.start(kStart, slot, work(""));  // all have begun to wait
+    wait_for_ends(handler, kSlots);
+    const auto sleeps_of_the_others = [&] {
+        std::uint64_t sum = 0;
+        for (const std::string& thread : threads())
+            if (!before.contains(thread) && thread != std::to_string(worked)) sum += sleeps_of(thread);
+        return sum;
+    };
+    handler.start(kStart, 0, work(""));
+    wait_for_ends(handler, 1);
+    const std::uint64_t at_first = sleeps_of_the_others();
+    constexpr std::uint64_t kStarts = 200;
+    for (std::uint64_t i = 0; i < kStarts; ++i) {
+        handler.start(kStart, 0, work(""));
+        wait_for_ends(handler, 1);
+    }
+    // Each of the others may still have had to go to sleep once.
+    EXPECT_LE(sleeps_of_the_others() - at_first, 2 * kSlots);
 }
 
 TEST(ThreadHandler, AThreadThatIgnoresItsStopIsLeftBehindAndNotWaitedForWithoutABound) {
