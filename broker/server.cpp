@@ -144,6 +144,20 @@ void BrokerServer::drain(Instant) {
     if (std::exchange(draining_, true)) return;
     log::info("draining tasks={}", dispatcher_.ledger().tasks_in_flight());
     dispatcher_.end_intake();
+    rest_ = source_->rest();
+    say_what_is_left();
+}
+
+/// Launch, where there is one, says it at the end, from the books.
+void BrokerServer::say_what_is_left() const {
+    if (daemon_.has_lifeline() || rest_->kind == Rest::Kind::none) return;
+    if (rest_->kind == Rest::Kind::endless) {
+        log::info("source_has_no_end note=\"what its producers have not had accepted is not known here\"");
+        return;
+    }
+    const auto known = [](std::optional<std::uint64_t> count) { return count ? std::to_string(*count) : "unknown"; };
+    log::warn("input_left messages={} bytes={} go_on_at_{}={} go_on_at_byte={}", known(rest_->messages),
+              known(rest_->bytes), rest_->kind == Rest::Kind::lines ? "line" : "message", rest_->message, rest_->byte);
 }
 
 void BrokerServer::stop(Instant now) {
@@ -162,8 +176,8 @@ std::optional<int> BrokerServer::finished() const {
         return kExitImbalance;
     }
     if (!dispatcher_.drained()) return std::nullopt;
-    // Stopped, not drained on request: what the source still has was never accepted, and stays there.
-    return dispatcher_.ledger().books().balanced() ? kExitOk : kExitImbalance;
+    if (!dispatcher_.ledger().books().balanced()) return kExitImbalance;
+    return rest_ && rest_->left() ? kExitLeftBehind : kExitOk;
 }
 
 int BrokerServer::unfinished() const {
@@ -198,6 +212,12 @@ void BrokerServer::write_books() {
     books_[BooksPage::input_read] = source_->bytes_read();
     books_[BooksPage::refused] = source_->refused();
     books_[BooksPage::left] = source_->left();
+    const Rest rest = rest_.value_or(source_->position());
+    books_[BooksPage::rest] = static_cast<std::uint64_t>(rest.kind);
+    books_[BooksPage::rest_message] = rest.message;
+    books_[BooksPage::rest_byte] = rest.byte;
+    books_[BooksPage::rest_messages] = rest.messages.value_or(BooksPage::kUnknown);
+    books_[BooksPage::rest_bytes] = rest.bytes.value_or(BooksPage::kUnknown);
     books_[BooksPage::intake_ended] = intake_ended() ? 1 : 0;
     books_[BooksPage::workers_ready] = dispatcher_.roster().ready();
     books_[BooksPage::collector_synced] = dispatcher_.collector_synced() ? 1 : 0;

@@ -53,6 +53,7 @@ private:
     void answer_admin(Instant now);
     [[nodiscard]] std::string obey(Instant now, std::string_view request);
     [[nodiscard]] bool intake_ended() const { return draining_ || source_->ended(); }
+    void say_what_is_left() const;
     void note_settled(Instant now);
     void write_books();
     [[nodiscard]] Rates<3>::Counts counts() const;
@@ -61,6 +62,7 @@ private:
     Daemon& daemon_;
     Dispatcher dispatcher_;
     std::unique_ptr<Source> source_;
+    std::optional<Rest> rest_;        // of the source, once no more is taken from it
     Instant settled_since_ = kNever;  // the intake has ended, and every task has its outcome
     Socket events_;
     Socket admin_;

@@ -43,6 +43,18 @@ private:
     bool over_ = false;
 };
 
+/// What a source has that was not taken, when no more will be: for who wants to go on from there.
+struct Rest {
+    enum class Kind : std::uint8_t { none = 1, lines = 2, records = 3, endless = 4 };  ///< `none`: it is at its end
+    Kind kind = Kind::none;
+    /// The first message that was neither handed over nor refused: its number, and its offset.
+    std::uint64_t message = 1, byte = 0;
+    std::optional<std::uint64_t> messages = std::nullopt,
+                                 bytes = std::nullopt;  ///< from there to the end, where that is known
+
+    [[nodiscard]] bool left() const { return kind == Kind::lines || kind == Kind::records; }
+};
+
 class Source {
 public:
     virtual ~Source() = default;
@@ -62,6 +74,10 @@ public:
     /// Messages that were read, one of them perhaps in part, cannot be put back, and are neither
     /// accepted nor refused.
     [[nodiscard]] virtual std::uint64_t left() const { return 0; }
+    /// Where it stands, without a look at what follows: its end is known only once it was read.
+    [[nodiscard]] virtual Rest position() const = 0;
+    /// The same with a look at what follows. To be asked once, when no more is taken.
+    [[nodiscard]] virtual Rest rest() { return position(); }
     [[nodiscard]] virtual std::string endpoint() const { return {}; }
 };
 
@@ -80,11 +96,16 @@ public:
     std::uint64_t bytes_total() const override { return total_; }
     std::uint64_t bytes_read() const override { return taken_; }
     std::uint64_t left() const override { return regular_ ? 0 : whole() + (has_part() && !skipping_ ? 1 : 0); }
+    Rest position() const override;
+    Rest rest() override;
 
 private:
     /// Messages in the buffer that have their separator.
     [[nodiscard]] std::size_t whole() const { return separators_.size() - next_separator_; }
     [[nodiscard]] bool take(std::string_view& message);
+    void measure_file(Rest& rest) const;
+    [[nodiscard]] bool is_empty_device() const;
+    void measure_pipe(Rest& rest);
     void skip();
     bool fill();
     void find_separators(std::size_t from);
@@ -107,6 +128,8 @@ private:
     std::uint64_t refused_ = 0;
     std::uint64_t total_ = 0;
     std::uint64_t taken_ = 0;
+    std::uint64_t start_ = 0;     // the offset in the file at which it began
+    std::uint64_t messages_ = 0;  // that were handed over or refused, each with its end
 };
 
 /// One raw message a frame, from any PUSH.
@@ -118,6 +141,7 @@ public:
     bool has_buffered() const override { return share_.stopped(); }
     void wait_for(Poller& poller) override { poller.add(socket_); }
     std::uint64_t refused() const override { return refused_; }
+    Rest position() const override { return {.kind = Rest::Kind::endless}; }
     std::string endpoint() const override { return socket_.endpoint(); }
 
 private:

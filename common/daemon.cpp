@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -213,8 +214,10 @@ int Daemon::loop(Shell& shell) {
     };  // before the first wait
     for (;;) {
         const Instant now = Clock::now();
-        if (ready(kSignals)) read_signals(shell, now);
-        if (lifeline_ >= 0 && ready(kLifeline)) read_lifeline(shell, now);
+        // First what launch says: its TERM comes behind its word.
+        const bool signalled = ready(kSignals);
+        if (lifeline_ >= 0 && (signalled || ready(kLifeline))) read_lifeline(shell, now);
+        if (signalled) read_signals(shell, now);
         judge_load(now);
         answers_->turn(now, [&](std::string_view question) { return begin_reply(shell, now, question); });
         rest(now);
@@ -284,12 +287,20 @@ void Daemon::read_signals(Shell& shell, Instant now) {
         const int signal = static_cast<int>(info.ssi_signo);
         if (signal == SIGUSR1) {
             shell.drain(now);
-        } else if (signal == SIGTERM || lifeline_ < 0) {
-            // The terminal sends INT to the whole group; with a lifeline, launch decides what it means.
+        } else if (lifeline_ < 0 || (signal == SIGTERM && !stop_at_ && !ask_launch_to_drain())) {
             log::info("stopping signal={}", signal);
             begin_stop(shell, now);
         }
     }
+}
+
+/// False where nobody is there to be asked: launch is gone (the kernel then sends TERM), or the lifeline is one that
+/// only reads. What launch has no time to read is one of many such wishes.
+bool Daemon::ask_launch_to_drain() const {
+    constexpr std::string_view kWish = "drain\n";
+    if (send(lifeline_, kWish.data(), kWish.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return errno == EAGAIN;
+    log::info("term_is_a_drain note=\"launch is told; the group ends when what is in flight has\"");
+    return true;
 }
 
 void Daemon::read_lifeline(Shell& shell, Instant now) {
@@ -297,27 +308,34 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
     ssize_t size = 0;
     while ((size = read(lifeline_, chunk, sizeof chunk)) > 0)
         lifeline_buffer_.append(chunk, static_cast<std::size_t>(size));
+    const bool closed = size == 0 || (errno != EAGAIN && errno != EINTR);  // reset: our last word was not read
     for (std::size_t end = 0; (end = lifeline_buffer_.find('\n')) != std::string::npos;
          lifeline_buffer_.erase(0, end + 1)) {
-        const std::string line = lifeline_buffer_.substr(0, end);
-        char name[65] = {};
-        unsigned pid = 0;
-        if (line == "drain") {
-            shell.drain(now);
-        } else if (line == "over") {
-            shell.over();
-        } else if (std::sscanf(line.c_str(), "died %64s %u", name, &pid) == 2) {
-            shell.process_ended(now, name, pid, true);
-        } else if (std::sscanf(line.c_str(), "left %64s %u", name, &pid) == 2) {
-            shell.process_ended(now, name, pid, false);
-        }
+        obey_launch(shell, now, lifeline_buffer_.substr(0, end));
     }
-    if (size == 0) {
+    if (closed) {
         close(lifeline_);
         lifeline_ = -1;
         orphaned_ = true;
         log::info("lifeline_closed");
         begin_stop(shell, now);
+    }
+}
+
+void Daemon::obey_launch(Shell& shell, Instant now, const std::string& line) {
+    char name[65] = {};
+    unsigned pid = 0;
+    if (line == "drain") {
+        shell.drain(now);
+    } else if (line == "stop") {
+        log::info("stopping reason=\"launch says so\"");
+        begin_stop(shell, now);
+    } else if (line == "over") {
+        shell.over();
+    } else if (std::sscanf(line.c_str(), "died %64s %u", name, &pid) == 2) {
+        shell.process_ended(now, name, pid, true);
+    } else if (std::sscanf(line.c_str(), "left %64s %u", name, &pid) == 2) {
+        shell.process_ended(now, name, pid, false);
     }
 }
 

@@ -11,7 +11,7 @@ enum ExitCode : int {
     kExitWornOut = 69,     ///< a worker whose work ignores its stop: start it again
     kExitImbalance = 70,   ///< the books do not balance
     kExitIo = 74,          ///< a source or a sink failed
-    kExitLeftBehind = 75,  ///< messages were left without an outcome
+    kExitLeftBehind = 75,  ///< messages were left without an outcome, or the source was not at its end
 };
 
 }  // namespace curfew

@@ -16,6 +16,8 @@ _PAGE = struct.Struct("<8s31Q")
 DRAINED, STOPPED_EARLY = 2, 3  # 1 is running
 STATES_OF_AN_END = (DRAINED, STOPPED_EARLY)
 TASK_ENDS = ("completed", "failed", "expired", "cancelled")
+REST_NONE, REST_LINES, REST_RECORDS, REST_ENDLESS = 1, 2, 3, 4
+_UNKNOWN = 2**64 - 1
 ATTEMPT_ENDS = ("won", "late", "cancelled", "failed", "expired", "lost")
 
 
@@ -36,6 +38,11 @@ class Books:
     intake_ended: bool  # no message is accepted any more
     workers_ready: int
     collector_synced: bool  # there is one
+    rest: int = 0  # of the input: see REST_*; 0: a broker that does not say
+    rest_message: int = 0  # where to go on: the number of the message, from 1
+    rest_byte: int = 0  # and its offset
+    rest_messages: Optional[int] = None  # from there to the end; None: nobody can say
+    rest_bytes: Optional[int] = None
 
     @property
     def settled(self):
@@ -50,6 +57,12 @@ class Books:
     def complete(self):
         """Every message that came has completed."""
         return self.accepted == self.tasks[0] and self.refused == 0
+
+    @property
+    def input_is_left(self):
+        """The broker ended before its input did. A source without an end has none that could be missed."""
+        at_end = self.rest_bytes is None and 0 < self.input_size <= self.input_read
+        return self.rest in (REST_LINES, REST_RECORDS) and not at_end
 
     def lines(self):
         lines = [_line("tasks", self.accepted, TASK_ENDS, self.tasks, self.tasks_in_flight),
@@ -82,7 +95,10 @@ def decode(page) -> Optional[Books]:
     return Books(accepted=word[1], tasks=tuple(word[2:6]), tasks_in_flight=word[6], started=word[7],
                  attempts=tuple(word[8:14]), attempts_in_flight=word[14], state=word[15], input_size=word[16],
                  input_read=word[17], refused=word[18], broker_pid=word[19], left=word[20],
-                 intake_ended=word[21] == 1, workers_ready=word[22], collector_synced=word[23] == 1)
+                 intake_ended=word[21] == 1, workers_ready=word[22], collector_synced=word[23] == 1,
+                 rest=word[24], rest_message=word[25], rest_byte=word[26],
+                 rest_messages=None if word[27] == _UNKNOWN else word[27],
+                 rest_bytes=None if word[28] == _UNKNOWN else word[28])
 
 
 def read(path) -> Optional[Books]:
@@ -121,7 +137,7 @@ def exit_code(ending, books, books_expected):
         return Exit.INTERNAL if books_expected else Exit.OK
     if not books.balanced:
         return Exit.INTERNAL
-    if books.tasks_in_flight:
+    if books.tasks_in_flight or books.input_is_left:
         return Exit.NO_OUTCOME
     return Exit.OK if books.complete else Exit.INCOMPLETE
 
@@ -143,10 +159,33 @@ def closing_words(ending, books, books_expected):
     if ending.broker_died and books.accepted == 0:
         words.append("the broker died before it had accepted a message: give the whole input again")
     elif books.tasks_in_flight or ending.broker_died:
+        not_accepted = "" if books.rest == REST_ENDLESS else f", {books.left} not accepted"
         words.append(f"{messages(books.tasks_in_flight + books.left)} left without an outcome"
-                     f" ({books.tasks_in_flight} in flight, {books.left} not accepted)")
-    elif books.left:
+                     f" ({books.tasks_in_flight} in flight{not_accepted})")
+    elif books.left and not books.input_is_left:
         words.append(f"{messages(books.left)} read from the input and not accepted any more: give them again")
+    if books.input_is_left and (books.rest_byte > 0 or not ending.broker_died):
+        words.append(_what_is_left(books))
     if not books.balanced and not ending.broker_died:
         words.append("the books do not balance")
     return words
+
+
+def _what_is_left(books):
+    """Of an input that has an end, and was not read up to it."""
+    in_bytes = books.rest_bytes
+    if in_bytes is None and books.input_size > 0:
+        in_bytes = books.input_size - books.input_read
+    known = [messages(books.rest_messages)] if books.rest_messages else []
+    known += [counted(in_bytes, "byte")] if in_bytes else []
+    left = f"{' in '.join(known)} left" if known else "how much is left is not known"
+    noun = "line" if books.rest == REST_LINES else "message"
+    return (f"the input was not at its end: {left}; go on at {noun} {books.rest_message}, byte offset {books.rest_byte}"
+            f" (tail -c +{books.rest_byte + 1})")
+
+
+def remarks(books):
+    """What is no fault and worth a notice."""
+    if books is None or books.rest != REST_ENDLESS:
+        return []
+    return ["the source has no end: what its producers hold that was not accepted is not known here"]

@@ -81,10 +81,13 @@ with the folder of the curfew binaries, and CURFEW_PROCFILE_DIR names the folder
 Where it may, launch runs its group in a cgroup (v2) of its own, so that nothing of it outlives even a kill of all its
 processes at once; --log-level info says so where it may not.
 
-The first INT or TERM drains: what is in flight finishes, nothing new is taken. The second stops now.
+The first INT or TERM drains: what is in flight finishes, nothing new is taken; what was left of the input is said, and
+from where to go on. TERM at any of its processes does the same. The second at launch stops now. Under systemd say
+KillMode=mixed: else the work itself gets TERM too.
 
 exit code: 0 every task completed; 1 some did not; 64 wrong usage; 70 the books do not balance, or a process cannot be
-kept running; 74 I/O error; 75 messages were left without an outcome; 128+n stopped by signal n.
+kept running; 74 I/O error; 75 messages were left without an outcome, or the input was not at its end; 128+n stopped by
+signal n.
 """
 
 

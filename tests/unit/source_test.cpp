@@ -377,6 +377,79 @@ TEST(LineSource, AFileIsGivenBackAsFarAsItWasNotTaken) {
     EXPECT_EQ(drain(rest), (Messages{"two", "three"}));
 }
 
+/// What is left when so many messages were taken.
+Rest rest_after(LineSource& source, int messages) {
+    std::string_view message;
+    for (int i = 0; i < messages; ++i) EXPECT_TRUE(source.next(message));
+    return source.rest();
+}
+
+TEST(SourceRest, OfAFileIsItsMessagesItsBytesAndThePlace) {
+    const TempDir dir;
+    LineSource source(open(dir.write("in", "one\ntwo\nthree\nfour").c_str(), O_RDONLY), '\n', 100);
+    const Rest rest = rest_after(source, 2);
+    EXPECT_EQ(rest.kind, Rest::Kind::lines);
+    EXPECT_EQ(rest.message, 3U);
+    EXPECT_EQ(rest.byte, 8U);
+    EXPECT_EQ(rest.messages, 2U) << "the last has no newline, and is one";
+    EXPECT_EQ(rest.bytes, 10U);
+}
+
+TEST(SourceRest, OfAFileThatWasNotReadFromItsStartIsCountedInTheFile) {
+    const TempDir dir;
+    const int descriptor = open(dir.write("in", "head\none\ntwo\n").c_str(), O_RDONLY);
+    ASSERT_EQ(lseek(descriptor, 5, SEEK_SET), 5);
+    LineSource source(descriptor, '\n', 100);
+    const Rest rest = rest_after(source, 1);
+    EXPECT_EQ(rest.message, 2U);
+    EXPECT_EQ(rest.byte, 9U);
+    EXPECT_EQ(rest.messages, 1U);
+    EXPECT_EQ(rest.bytes, 4U);
+}
+
+TEST(SourceRest, IsNoneAtTheEndThoughNobodyHasReadThatItIsOne) {
+    const TempDir dir;
+    LineSource file(open(dir.write("in", "one\n").c_str(), O_RDONLY), '\n', 100);
+    EXPECT_EQ(rest_after(file, 1).kind, Rest::Kind::none);
+    LineSource nothing(open(dir.write("empty", "").c_str(), O_RDONLY), '\n', 100);
+    EXPECT_EQ(rest_after(nothing, 0).kind, Rest::Kind::none);
+    LineSource null(open("/dev/null", O_RDONLY), '\n', 100);
+    EXPECT_EQ(rest_after(null, 0).kind, Rest::Kind::none);
+    Pipe pipe;
+    pipe.put("one\n");
+    pipe.close_writer();
+    LineSource closed(pipe.give_reader(), '\n', 100);
+    EXPECT_EQ(rest_after(closed, 1).kind, Rest::Kind::none);
+}
+
+TEST(SourceRest, OfAPipeIsKnownWhenNobodyCanWriteToIt) {
+    Pipe pipe;
+    pipe.put("one\ntwo\nthree");
+    LineSource source(pipe.give_reader(), '\n', 100);
+    EXPECT_EQ(rest_after(source, 1).bytes, std::nullopt);
+    pipe.put("and more");  // which is not read
+    pipe.close_writer();
+    const Rest rest = source.rest();
+    EXPECT_EQ(rest.kind, Rest::Kind::lines);
+    EXPECT_EQ(rest.bytes, 17U);
+    EXPECT_EQ(rest.messages, std::nullopt) << "nobody has looked at what is in the pipe";
+    EXPECT_EQ(rest.message, 2U);
+    EXPECT_EQ(rest.byte, 4U);
+}
+
+TEST(SourceRest, BeginsWithTheMessageThatWasBeingSkipped) {
+    Pipe pipe;
+    LineSource source(pipe.give_reader(), '\0', 4);
+    pipe.put(std::string_view("one\0far too long", 17));
+    std::string_view message;
+    ASSERT_TRUE(source.next(message));
+    EXPECT_FALSE(source.next(message));
+    const Rest rest = source.rest();
+    EXPECT_EQ(rest.kind, Rest::Kind::records);
+    EXPECT_EQ(rest.message, 2U);
+    EXPECT_EQ(rest.byte, 4U);
+}
+
 TEST(LineSource, ADirectoryIsNoSource) {
     const TempDir dir;
     const int descriptor = open(dir.file("").c_str(), O_RDONLY);
