@@ -41,6 +41,7 @@ struct BooksPage {
         rest_byte,      ///< and its offset
         rest_messages,  ///< from there to the end; kUnknown: nobody can say
         rest_bytes,     ///< the same
+        cut_short,      ///< tasks, of those cancelled, for which a drain had no more time
         fields = 32
     };
     enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };

@@ -61,14 +61,16 @@ LineSource::~LineSource() {
 }
 
 bool LineSource::next(std::string_view& message) {
+    refusal_.reset();
     for (;;) {
         while (whole() > 0 || (at_end_ && begin_ < end_)) {
             if (share_.over()) return false;
             if (take(message)) return true;
+            if (refusal_) return false;
         }
         if (skipping_ || end_ - begin_ > max_message_) skip();
         if (at_end_) {
-            skipped_ = 0;  // what was being skipped ended with the source
+            if (skipping_) end_refusal(skipped_);  // it ended with the source
             return false;
         }
         if (share_.over() || (!fill() && !at_end_)) return false;
@@ -76,27 +78,44 @@ bool LineSource::next(std::string_view& message) {
 }
 
 /// Takes what ends next from the buffer, at the end of the source without a separator. False if it
-/// is no message, but over the limit, or the rest of what is.
+/// is refused: over the limit, or the rest of what is.
 bool LineSource::take(std::string_view& message) {
     const bool last = whole() == 0;
     const std::size_t end = last ? end_ : separators_[next_separator_++];
     message = {buffer_.data() + begin_, end - begin_};
+    const bool refused = skipping_ || message.size() > max_message_;
+    if (refused) refuse_part(message);
     begin_ = last ? end : end + 1;
     taken_ += message.size() + (last ? 0 : 1);
     share_.take(TurnShare::kOfMessage);
-    skipped_ = 0;
-    ++messages_;
-    if (std::exchange(skipping_, false)) return false;
-    if (message.size() > max_message_) {
-        ++refused_;
-        return false;
+    if (refused) {
+        end_refusal(skipped_ + message.size());
+    } else {
+        ++messages_;
     }
-    return true;
+    return !refused;
 }
 
-/// The buffer holds a part, without its end, of a message over the limit: forgets it.
+/// The part begins at begin_, and is of a message over the limit: its first or a later one.
+void LineSource::refuse_part(std::string_view part) {
+    if (!std::exchange(skipping_, true)) {
+        ++refused_;
+        overlong_ = {.number = messages_ + 1, .byte = start_ + taken_};
+    }
+    overlong_.first += part.substr(0, RefusedMessage::kFirstBytes - overlong_.first.size());
+}
+
+void LineSource::end_refusal(std::uint64_t size) {
+    ++messages_;
+    skipping_ = false;
+    skipped_ = 0;
+    overlong_.size = size;
+    refusal_ = std::move(overlong_);
+}
+
+/// The buffer holds a part, without its end, of a message over the limit: forgets most of it.
 void LineSource::skip() {
-    if (!std::exchange(skipping_, true)) ++refused_;
+    refuse_part({buffer_.data() + begin_, end_ - begin_});
     taken_ += end_ - begin_;
     skipped_ += end_ - begin_;
     begin_ = end_ = 0;
@@ -186,11 +205,15 @@ void LineSource::wait_for(Poller& poller) {
 }
 
 bool ZmqSource::next(std::string_view& message) {
-    while (!share_.over() && socket_.receive(message)) {
-        share_.take(message.size() + TurnShare::kOfMessage);
-        if (message.size() <= max_message_) return true;
-        ++refused_;
-    }
+    refusal_.reset();
+    if (share_.over() || !socket_.receive(message)) return false;
+    share_.take(message.size() + TurnShare::kOfMessage);
+    ++frames_;
+    if (message.size() <= max_message_) return true;
+    ++refused_;
+    refusal_ = {.number = frames_,
+                .size = message.size(),
+                .first = std::string(message.substr(0, RefusedMessage::kFirstBytes))};
     return false;
 }
 

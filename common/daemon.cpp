@@ -53,6 +53,9 @@ void trim_memory() {
     }
 }
 
+/// How often a process looks after itself: a heartbeat, unless it was told another.
+constexpr auto kRestEvery = std::chrono::seconds(1);
+
 constexpr std::size_t kDumpLimit = 1000;
 constexpr std::size_t kMostDumped = 1'000'000;
 
@@ -168,7 +171,8 @@ Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const st
     const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
     check_endpoint(where, true, reach(allowed));
     Socket socket = Socket::bound(*context_, type, where, marks, &connections_);
-    if (where.starts_with("ipc://") && !where.starts_with("ipc://@")) socket_files_.push_back(where.substr(6));
+    if (where.starts_with("ipc://") && !where.starts_with("ipc://@"))
+        socket_files_.push_back({where.substr(6), socket.handle()});
     return socket;
 }
 
@@ -198,7 +202,7 @@ void Daemon::clean_up() {
     connections_.close();
     context_.reset();
     // libzmq leaves the files of its ipc sockets behind.
-    for (const std::string& file : socket_files_) unlink(file.c_str());
+    for (const SocketFile& file : socket_files_) unlink(file.path.c_str());
     if (run_dir_ && orphaned_) {
         run_dir_->leave_orphaned();
     } else if (run_dir_) {
@@ -254,11 +258,26 @@ void Daemon::judge_load(Instant now) {
     judged_at_ = now;
 }
 
+/// Somebody may clean up in /tmp: a socket without its file is one that no newcomer finds, and a lock without its file
+/// keeps nobody out. The books and the pages of what runs are mapped, and whoever reads them has them open.
+void Daemon::keep_files() {
+    const bool had_lock = run_dir_->keep();
+    std::size_t bound = 0, failed = 0;
+    for (const SocketFile& file : socket_files_) {
+        if (access(file.path.c_str(), F_OK) == 0 || errno != ENOENT) continue;
+        ++(Socket::bind_anew(file.socket, "ipc://" + file.path) ? bound : failed);
+    }
+    if ((had_lock && bound + failed == 0) || !files_log_.now(Clock::now())) return;
+    log::warn("files_removed run_dir={} sockets_bound_anew={} not_bound={} lock={} note=\"who cleans up there?\"",
+              log::quoted(run_dir_->path()), bound, failed, had_lock ? "kept" : "made anew");
+}
+
 /// A burst leaves its memory with the allocator. The system gets it back in the first second that is quiet again.
 void Daemon::rest(Instant now) {
     constexpr auto kQuiet = std::chrono::milliseconds(50);  // of processor time in a second
     if (now < rest_at_) return;
-    rest_at_ = now + std::chrono::seconds(1);
+    rest_at_ = now + kRestEvery;
+    keep_files();
     connections_.read();
     if (const std::uint64_t count = turned_away_log_.grown(now, turned_away())) {
         log::warn("connections_refused count={} reason=\"out of descriptors (ulimit -n)\"", count);
@@ -285,9 +304,9 @@ void Daemon::read_signals(Shell& shell, Instant now) {
     signalfd_siginfo info{};
     while (read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
         const int signal = static_cast<int>(info.ssi_signo);
-        if (signal == SIGUSR1) {
+        if (signal == SIGUSR1 && shell.drains()) {
             shell.drain(now);
-        } else if (lifeline_ < 0 || (signal == SIGTERM && !stop_at_ && !ask_launch_to_drain())) {
+        } else if (signal == SIGUSR1 || lifeline_ < 0 || (signal == SIGTERM && !stop_at_ && !ask_launch_to_drain())) {
             log::info("stopping signal={}", signal);
             begin_stop(shell, now);
         }

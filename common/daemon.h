@@ -4,7 +4,7 @@
 //     main: Daemon daemon(role, what it is); own flags on daemon.options(); return daemon.run(argc, argv, make_shell);
 //
 // One thread owns everything here. Signals are events of the loop: TERM and INT stop the process within --grace
-// whatever its peers do; USR1 drains. The lifeline is a socket to launch: lines `drain`, `stop`, `left NAME PID` (it
+// whatever its peers do; USR1 drains the broker, and stops any other. The lifeline is a socket to launch: lines `drain`, `stop`, `left NAME PID` (it
 // ended with code 0), `died NAME PID` and `over` (the broker ended well: everything is in the books, nobody is left to
 // hear this process) come over it, and when it closes, launch is gone: stop. While launch holds it, INT and HUP mean
 // nothing here, and TERM is a wish for a drain of the group, which is told to launch: whoever sends TERM to all of the
@@ -41,6 +41,8 @@ public:
     /// Stop, within grace. turn() goes on being called until finished().
     virtual void stop(Instant now) = 0;
     virtual void drain(Instant now) { (void)now; }
+    /// USR1 drains it. Else USR1 is a stop of this process alone, as launch starts it again.
+    [[nodiscard]] virtual bool drains() const { return false; }
     /// Launch saw a process end: it died, or left with code 0.
     virtual void process_ended(Instant now, std::string_view name, std::uint32_t pid, bool died) {
         (void)now, (void)name, (void)pid, (void)died;
@@ -108,6 +110,7 @@ private:
     [[nodiscard]] Duration work_time() const;
     void judge_load(Instant now);
     void rest(Instant now);
+    void keep_files();
     [[nodiscard]] std::unique_ptr<Reply> begin_reply(Shell& shell, Instant now, std::string_view request) const;
     [[nodiscard]] std::string process_members(Instant now) const;
     void clean_up();
@@ -131,7 +134,13 @@ private:
     int signals_ = -1;
     std::string lifeline_buffer_;
     bool orphaned_ = false;
-    std::vector<std::string> socket_files_;
+    /// An ipc socket that was bound: it outlives what cleans up in /tmp.
+    struct SocketFile {
+        std::string path;
+        void* socket;  ///< lives as long as the shell
+    };
+    std::vector<SocketFile> socket_files_;
+    log::Seldom files_log_;
     Instant started_at_{};
     std::optional<Instant> stop_at_;
     Poller poller_;

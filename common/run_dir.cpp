@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace curfew {
@@ -104,6 +105,19 @@ RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path
     if (!rewrite(lock_, line)) {
         throw RunDirError(fmt::format("cannot write lock file '{}': {}", lock_file_, std::strerror(errno)));
     }
+}
+
+bool RunDir::keep() {
+    if (access(lock_file_.c_str(), F_OK) == 0 || errno != ENOENT) return true;  // ours, or that of who came since
+    (void)mkdir(path_.c_str(), 0700);
+    const int file = open(lock_file_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return false;
+    if (flock(file, LOCK_EX | LOCK_NB) == 0 && rewrite(file, fmt::format("{} {} running\n", incarnation_, getpid()))) {
+        close(std::exchange(lock_, file));
+    } else {
+        close(file);
+    }
+    return false;
 }
 
 void RunDir::ended_well() {

@@ -4,6 +4,7 @@ The page outlives the broker's SIGKILL, so what it says is also what is known of
 fails: where there is no page, or not one of ours, there are no books (None).
 """
 
+import os
 import struct
 from dataclasses import dataclass
 from typing import Optional
@@ -32,7 +33,7 @@ class Books:
     state: int  # 1 running, 2 drained, 3 stopped early
     input_size: int  # bytes; 0: not known
     input_read: int  # bytes
-    refused: int  # messages over --max-message
+    refused: int  # messages over --max-message: failed tasks of their own
     broker_pid: int
     left: int  # messages that were read ahead of a pipe, and never accepted
     intake_ended: bool  # no message is accepted any more
@@ -43,6 +44,7 @@ class Books:
     rest_byte: int = 0  # and its offset
     rest_messages: Optional[int] = None  # from there to the end; None: nobody can say
     rest_bytes: Optional[int] = None
+    cut_short: int = 0  # tasks, of those cancelled, for which a drain had no more time
 
     @property
     def settled(self):
@@ -68,7 +70,7 @@ class Books:
         lines = [_line("tasks", self.accepted, TASK_ENDS, self.tasks, self.tasks_in_flight),
                  _line("attempts", self.started, ATTEMPT_ENDS, self.attempts, self.attempts_in_flight)]
         if self.refused:
-            lines.append(f"{'refused':<10}{messages(self.refused)} over --max-message")
+            lines.append(f"{'refused':<10}{messages(self.refused)} over --max-message, of the failed")
         return lines
 
 
@@ -98,15 +100,32 @@ def decode(page) -> Optional[Books]:
                  intake_ended=word[21] == 1, workers_ready=word[22], collector_synced=word[23] == 1,
                  rest=word[24], rest_message=word[25], rest_byte=word[26],
                  rest_messages=None if word[27] == _UNKNOWN else word[27],
-                 rest_bytes=None if word[28] == _UNKNOWN else word[28])
+                 rest_bytes=None if word[28] == _UNKNOWN else word[28], cut_short=word[29])
 
 
-def read(path) -> Optional[Books]:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return decode(file.read(_PAGE.size))
-    except OSError:
-        return None
+class Page:
+    """The page at a path, read by a descriptor: it stays where it is when somebody removes the file. To have it from the
+    start, the file is made here, empty; the broker takes it as it is."""
+
+    def __init__(self, path):
+        self._path = path
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            self._file = -1  # a full disk: the broker will say so
+
+    def read(self) -> Optional[Books]:
+        try:
+            found = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)  # another broker's, if there is one
+            if self._file >= 0:
+                os.close(self._file)
+            self._file = found
+        except OSError:
+            pass
+        try:
+            return decode(os.pread(self._file, _PAGE.size, 0)) if self._file >= 0 else None
+        except OSError:
+            return None
 
 
 # A broker makes its page before it takes a message; launch removes that of an earlier run first.
@@ -137,7 +156,7 @@ def exit_code(ending, books, books_expected):
         return Exit.INTERNAL if books_expected else Exit.OK
     if not books.balanced:
         return Exit.INTERNAL
-    if books.tasks_in_flight or books.input_is_left:
+    if books.tasks_in_flight or books.input_is_left or books.cut_short:
         return Exit.NO_OUTCOME
     return Exit.OK if books.complete else Exit.INCOMPLETE
 
@@ -164,6 +183,8 @@ def closing_words(ending, books, books_expected):
                      f" ({books.tasks_in_flight} in flight{not_accepted})")
     elif books.left and not books.input_is_left:
         words.append(f"{messages(books.left)} read from the input and not accepted any more: give them again")
+    if books.cut_short:
+        words.append(f"{messages(books.cut_short)} cancelled: the drain was over (--drain-timeout)")
     if books.input_is_left and (books.rest_byte > 0 or not ending.broker_died):
         words.append(_what_is_left(books))
     if not books.balanced and not ending.broker_died:

@@ -93,6 +93,7 @@ class Group:
         self._console = console
         self._signals = signals
         self._members = [Member(process) for process in plan.processes]
+        self._page = page.Page(run_dir.file("books"))
         self._orphans = Orphans(run_dir.path, plan.grace)
         self._state = State.RUNNING
         self._ending = Ending()
@@ -117,7 +118,7 @@ class Group:
         return self._ending
 
     def books(self):
-        return page.read(self._run_dir.file("books"))
+        return self._page.read()
 
     # --- the loop ---
 
@@ -319,8 +320,9 @@ class Group:
         self._signals_seen += 1
         if self._state is State.RUNNING:
             self._drain(now)
-        elif self._signals_seen == 1:
-            pass  # it came while the group was ending by itself: nothing to drain
+        elif self._signals_seen == 1:  # the group was ending by itself, or a member had asked for the drain
+            if self._state is State.DRAINING:
+                self._console.notice("draining already; once more to stop now")
         else:
             self._ending.signal = self._ending.signal or number
             if self._supervises:

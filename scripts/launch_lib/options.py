@@ -35,6 +35,8 @@ FLAGS = (
          "when the next attempt starts: 0 at once (a race), 20ms after the last, p95 as measured"),
     Flag("hedge-budget", "PCT", values.percent, "broker", "extra attempts as a share of tasks, such as 5%"),
     Flag("deadline", "DUR|none", values.deadline, "broker", "how long a task may take (30s)"),
+    Flag("drain-timeout", "DUR|none", values.patience, "broker",
+         "how long a drain may take; what is then in flight is cancelled (none)"),
     Flag("grace", "DUR", values.grace, "worker", "how long a cancelled attempt may take until it is killed (1s)"),
     Flag("attempts", "N", values.whole(1, 1000), "broker", "how many attempts may fail before the task fails (fanout)"),
     Flag("window", "N", values.whole(1, 4_000_000), "broker", "the most tasks in flight"),

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 
+from . import leftovers
 from .exits import usage
 
 LONGEST_SOCKET_PATH = 107  # sun_path, without its NUL
@@ -69,6 +70,7 @@ def open_run_dir(given):
 
 def _open_private():
     path = None
+    leftovers.clear(set(_private_parents()))
     for parent in _private_parents():
         try:
             path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)

@@ -53,6 +53,12 @@ def deadline(text):
     return text
 
 
+def patience(text):
+    if text != "none" and not _duration_within(text, LONGEST_DURATION, zero_allowed=True):
+        raise ValueError("'none' or a duration with its unit, such as 30s, 10m")
+    return text
+
+
 def hedge(text):
     percentile = re.fullmatch(r"p[1-9][0-9]?", text)
     if text != "0" and not percentile and not _duration_within(text, LONGEST_DURATION, zero_allowed=True):

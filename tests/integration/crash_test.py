@@ -114,11 +114,9 @@ class Workers(CrashTest):
                             stdin=numbers(200))
         launch.writes(20)
         self.workers_are_ready(2)
-        guest = self.ready("worker", "--slots", "4", "--", "sh", "-c", "sleep 0.05; cat")  # nobody launched it
-        self.workers_are_ready(3)
+        pid = self.kill("w1", signal.SIGUSR1)
         told_at = time.monotonic()
-        guest.signal(signal.SIGTERM)
-        self.assertEqual(guest.code(), 0)
+        eventually(lambda: is_over(pid), "w1 to leave")
         self.assertLess(time.monotonic() - told_at, 1.5)
         self.broker_until(lambda b: b["workers_left"] == 1, "the broker to have its bye")
         tasks, attempts = self.ends_well(launch)

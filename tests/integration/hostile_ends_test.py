@@ -1,7 +1,10 @@
 """The end of a run tells the truth: what was left of the input, who was stopped by whom, and what nobody cleaned up."""
 
+import fcntl
+import json
 import os
 import re
+import shutil
 import signal
 import sys
 import unittest
@@ -126,6 +129,164 @@ class ADrainBeforeTheEndOfTheInput(GroupTest):
         broker.signal(signal.SIGTERM)
         self.assertEqual(broker.code(), LEFT_BEHIND)
         broker.says("input_left messages=3 bytes=6 go_on_at_line=1 go_on_at_byte=0")
+
+
+class ADrainWithALimit(GroupTest):
+    def test_cancels_what_is_then_in_flight_counts_it_and_exits_75(self):
+        launch = self.launch("--workers", "2", "--fanout", "1", "--drain-timeout", "200ms", "--grace", "100ms", "--run-dir",
+                             self.run_dir, "--json", "--", "sh", "-c",
+                             f"read -r x; if [ $x = 1 ]; then until [ -e go ]; do sleep 0.01; done; echo $x; else sleep {self.sleep}; fi",
+                             stdin=numbers(2))
+        self.broker_until(lambda broker: broker["tasks"]["in_flight"] == 2, "two tasks in flight")
+        self.write("go", "")
+        launch.writes(1)
+        launch.signal(signal.SIGTERM)
+        tasks, attempts = self.ends_well(launch, LEFT_BEHIND)
+        self.assertEqual((tasks["completed"], tasks["cancelled"], attempts["cancelled"]), (1, 1, 1))
+        launch.says(r"1 message cancelled: the drain was over \(--drain-timeout\)")
+        self.assertEqual(json.loads(launch.lines[1])["error"], "the drain was over (--drain-timeout 0.2s)")
+        self.nothing_runs(self.sleep)
+
+    def test_that_is_not_reached_is_as_good_as_none(self):
+        launch = self.launch("--workers", "1", "--fanout", "1", "--drain-timeout", "10m", "--run-dir", self.run_dir, "--",
+                             "sh", "-c", GATED, stdin=numbers(1))
+        self.broker_until(lambda broker: broker["tasks"]["in_flight"] == 1, "a task in flight")
+        launch.signal(signal.SIGTERM)
+        launch.says("draining")
+        self.write("go", "")
+        self.assertEqual(self.ends_well(launch)[0]["completed"], 1)
+
+
+class RefusedMessages(GroupTest):
+    """A message over --max-message has an outcome of its own kind, in its place, with what is needed to find it."""
+
+    DATA = b"one\n" + b"x" * 5000 + b"\ntwo\n" + b"y" * 11
+
+    def test_are_dead_letters_with_line_offset_size_and_first_bytes(self):
+        launch = self.launch("--workers", "1", "--fanout", "1", "--max-message", "10", "--dead-letters", self.path("dead"),
+                             "--handler", "echo", stdin=self.DATA)
+        tasks, attempts = self.ends_well(launch, 1)
+        self.assertEqual((tasks["completed"], tasks["failed"], attempts["all"]), (2, 2, 2))
+        launch.says("(?m)^refused   2 messages over --max-message, of the failed$")
+        self.assertEqual(launch.lines, ["one", "two"])
+        with open(self.path("dead")) as dead:
+            letters = [json.loads(line) for line in dead]
+        self.assertEqual([(letter["seq"], letter["refused"], letter["message"]) for letter in letters],
+                         [(2, {"line": 2, "byte": 4, "size": 5000}, "x" * 1024), (4, {"line": 4, "byte": 5009, "size": 11}, "y" * 11)])
+        self.assertEqual(letters[0]["error"], "refused: line 2, byte offset 4, 5000 bytes, over --max-message 10")
+
+    def test_keep_their_place_in_the_order(self):
+        launch = self.launch("--workers", "2", "--fanout", "1", "--max-message", "10", "--json", "--keep-order", "--handler",
+                             "echo", stdin=self.DATA)
+        self.ends_well(launch, 1)
+        self.assertEqual([json.loads(line)["outcome"] for line in launch.lines], ["completed", "failed", "completed", "failed"])
+
+    def test_are_said_where_no_sink_has_a_place_for_them(self):
+        launch = self.launch("--workers", "1", "--fanout", "1", "--max-message", "10", "--handler", "echo", stdin=self.DATA)
+        self.ends_well(launch, 1)
+        launch.says("refused: line 2, byte offset 4, 5000 bytes, over --max-message 10")
+
+
+class PastTheDeadline(GroupTest):
+    def test_an_attempt_that_never_began_says_so_and_the_outcome_names_the_deadline(self):
+        launch = self.launch("--workers", "1", "--fanout", "1", "--deadline", "300ms", "--grace", "100ms", "--json", "--", "sleep",
+                             self.sleep, stdin=numbers(2), environment={"CURFEW_CREDIT": "2"})
+        self.ends_well(launch, 1)
+        first, second = sorted(map(json.loads, launch.lines), key=lambda outcome: outcome["seq"])
+        for outcome in (first, second):
+            self.assertEqual((outcome["outcome"], outcome["error"]), ("expired", "deadline exceeded: 300ms"))
+            self.assertEqual([past["end"] for past in outcome["history"]], ["expired"])
+        self.assertEqual((first["history"][0]["error"], second["history"][0]["error"]), ("", "it had not begun"))
+
+
+class WhatNobodyCleared(GroupTest):
+    def run_dirs(self):
+        return sorted(os.listdir(self.private))
+
+    def killed_group(self, number):
+        launch = self.launch("--workers", "1", "--fanout", "1", "--handler", "sleep:1000s", stdin="pipe")
+        (name,) = eventually(lambda: self.run_dirs(), "a private run directory")
+        eventually(lambda: os.path.exists(os.path.join(self.private, name, "books")), "the broker's page")
+        os.killpg(launch.pid, number)
+        self.assertEqual(launch.process.wait(10), -number)
+        self.nothing_runs()
+        return name
+
+    def test_of_a_group_that_was_killed_at_once_is_cleared_by_the_next_start(self):
+        for number in (signal.SIGKILL, signal.SIGQUIT):
+            with self.subTest(number.name):
+                name = self.killed_group(number)
+                self.assertEqual(self.run_dirs(), [name], "it stays until the next start")
+                self.ends_well(self.launch("--workers", "1", "--fanout", "1", "--handler", "echo", stdin=b"x\n"))
+                self.assertEqual(self.run_dirs(), [])
+
+    def test_that_somebody_uses_or_that_is_none_of_ours_stays(self):
+        name = self.killed_group(signal.SIGKILL)
+        others = {"curfew-00000001": None, "curfew-00000002": "1 given\n", "curfew-mine": "1 private\n"}
+        for other, lock in others.items():
+            os.mkdir(os.path.join(self.private, other), 0o700)
+            if lock is not None:
+                self.write(os.path.join("private", other, "launch.lock"), lock)
+        with open(os.path.join(self.private, name, "w1.lock"), "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self.ends_well(self.launch("--workers", "1", "--fanout", "1", "--handler", "echo", stdin=b"x\n"))
+            self.assertEqual(self.run_dirs(), sorted([name, *others]))
+        self.ends_well(self.launch("--workers", "1", "--fanout", "1", "--handler", "echo", stdin=b"x\n"))
+        self.assertEqual(self.run_dirs(), sorted(others))
+        for other in others:
+            shutil.rmtree(os.path.join(self.private, other))
+
+
+class ACleanerOfTmp(GroupTest):
+    def test_that_removes_the_files_of_a_running_group_does_no_harm(self):
+        launch = self.launch("--workers", "1", "--fanout", "1", "--run-dir", self.run_dir, "--json", "--handler", "echo", stdin="pipe")
+        launch.feed(b"before\n")
+        launch.writes(1)
+        removed = {name for name in os.listdir(self.run_dir) if name.endswith((".sock", ".lock")) and name != "launch.lock"}
+        for name in os.listdir(self.run_dir):
+            os.unlink(os.path.join(self.run_dir, name))
+        eventually(lambda: removed <= set(os.listdir(self.run_dir)), lambda: f"{removed - set(os.listdir(self.run_dir))}")
+        launch.feed(b"after\n")
+        launch.writes(2)
+        guest = self.ready("worker", "--name", "guest", "--handler", "echo")  # who comes now finds them all
+        self.workers_are_ready(2)
+        launch.feed(numbers(20))
+        launch.writes(22)
+        self.assertEqual(self.binary("worker", "--name", "w1", "--handler", "echo").code(), 64, "its name is taken")
+        guest.signal(signal.SIGTERM)
+        self.assertEqual(guest.code(), 0)
+        launch.end_of_input()
+        tasks, _ = self.ends_well(launch)  # the books are those of the page that was removed
+        self.assertEqual(tasks["completed"], 22)
+        self.assertNotIn("died", launch.err)
+
+    def test_that_removes_the_whole_run_directory_does_no_harm(self):
+        launch = self.launch("--workers", "1", "--fanout", "1", "--run-dir", self.run_dir, "--json", "--handler", "echo", stdin="pipe")
+        launch.feed(b"before\n")
+        launch.writes(1)
+        names = {name for name in os.listdir(self.run_dir) if name.endswith(".sock")}
+        shutil.rmtree(self.run_dir)
+        eventually(lambda: os.path.isdir(self.run_dir) and names <= set(os.listdir(self.run_dir)), "all sockets")
+        self.workers_are_ready(1)
+        launch.feed(b"after\n")
+        launch.end_of_input()
+        self.assertEqual(self.ends_well(launch)[0]["completed"], 2)
+
+
+class NamesOfTasks(GroupTest):
+    def test_of_two_brokers_that_start_at_the_same_instant_differ(self):
+        names = []
+        for run in ("one", "other"):
+            os.mkdir(self.path(run), 0o700)
+            with open(self.path(run, "broker.lock"), "w") as lock:
+                lock.write("9000000000000 1 ended\n")  # so both have the same incarnation, as if by the clock
+            launch = self.launch("--workers", "1", "--fanout", "1", "--run-dir", self.path(run), "--", "sh", "-c",
+                                 "echo $CURFEW_TASK", stdin=b"x\n")
+            self.ends_well(launch)
+            names += launch.lines
+        self.assertEqual(len(set(names)), 2, names)
+        for name in names:
+            self.assertRegex(name, r"^[1-9]\d{0,18}-1$")
 
 
 class ASourceWithoutAnEnd(GroupTest):

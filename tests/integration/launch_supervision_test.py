@@ -286,7 +286,7 @@ class ExitCodesAndBooks(LaunchTest):
         self.broker_ends_with(0, tasks=(5, 0, 0, 0), refused=3)
         launch = self.start_quick()
         self.assertEqual(self.code(launch), 1)
-        self.assertTrue(self.err(launch).endswith("\nrefused   3 messages over --max-message\n"))
+        self.assertTrue(self.err(launch).endswith("\nrefused   3 messages over --max-message, of the failed\n"))
 
     def test_books_that_do_not_balance_are_70(self):
         self.broker_ends_with(0, tasks=(5, 0, 0, 0), started=4)
@@ -898,7 +898,7 @@ class CommandLine(LaunchTest):
         numbers = ("", "-1", "0", "010", "1.5", "0x10", "1e3", "99999999999", " 1", "+1", "one", "\u0663", "1_0")
         durations = ("", "5", "5 ms", "ms", "-5ms", "1.ms", ".5s", "05ms", "1h30m", "5MS", "99999999h", "1e3s", "nan s", "infs")
         wrong = {"workers": numbers, "fanout": numbers, "attempts": numbers, "window": numbers, "slots": numbers,
-                 "deadline": (*durations, "0s", "0", "NONE"), "grace": (*durations, "2h", "none"),
+                 "deadline": (*durations, "0s", "0", "NONE"), "drain-timeout": (*durations, "0"), "grace": (*durations, "2h", "none"),
                  "hedge": (*durations, "p0", "p100", "p", "95", "p9.5"), "hedge-budget": ("", "%", "5", "-5%", "5%%", "05%", "1001%"),
                  "max-message": ("", "0", "-1", "1MB", "1 m", "01", "65m", "1g", "1.5m", "k"), "max-output": ("0", "x"),
                  "ok-exit": ("", "256", "-1", "1,", "1, 2", "01", "1-3"), "reject-exit": ("x",), "handler": ("", "-x"),
@@ -910,7 +910,7 @@ class CommandLine(LaunchTest):
                 self.assertEqual(refused.exception.code, 64)
 
     def test_values_that_are_right_are_taken(self):
-        right = {"hedge": ("0", "20ms", "p95", "p1", "100us"), "deadline": ("none", "1.5s", "2m", "1h", "100us"), "grace": ("0ms", "1h"),
+        right = {"hedge": ("0", "20ms", "p95", "p1", "100us"), "deadline": ("none", "1.5s", "2m", "1h", "100us"), "drain-timeout": ("none", "0s", "10m"), "grace": ("0ms", "1h"),
                  "hedge-budget": ("0%", "2.5%", "200%"), "ok-exit": ("0", "0,255"), "max-message": ("1", "64m", "10k", "64K")}
         for name, texts in right.items():
             for text in texts:
@@ -926,7 +926,7 @@ class CommandLine(LaunchTest):
         allowed = {"quiet", "run-dir", "log-level"}
         for flag in options.FLAGS:
             if flag.name not in allowed | {"handler", "help", "version"}:
-                value = {"hedge": "0", "grace": "1s", "deadline": "1s", "hedge-budget": "5%"}.get(flag.name, "1")
+                value = {"hedge": "0", "grace": "1s", "deadline": "1s", "drain-timeout": "1s", "hedge-budget": "5%"}.get(flag.name, "1")
                 with self.subTest(flag=flag.name), self.assertRaisesRegex(Refusal, "no meaning with a PROCFILE"):
                     options.parse([f"--{flag.name}={value}" if flag.metavar else f"--{flag.name}", "P"])
         self.assertEqual(options.parse(["--quiet", "--run-dir", "x", "--log-level", "debug", "P"]).procfile, "P")
