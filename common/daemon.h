@@ -3,12 +3,13 @@
 //
 //     main: Daemon daemon(role, what it is); own flags on daemon.options(); return daemon.run(argc, argv, make_shell);
 //
-// One thread owns everything here. Signals are events of the loop: TERM and INT stop the process within --grace
-// whatever its peers do; USR1 drains the broker, and stops any other. The lifeline is a socket to launch: lines `drain`, `stop`, `left NAME PID` (it
-// ended with code 0), `died NAME PID` and `over` (the broker ended well: everything is in the books, nobody is left to
-// hear this process) come over it, and when it closes, launch is gone: stop. While launch holds it, INT and HUP mean
-// nothing here, and TERM is a wish for a drain of the group, which is told to launch: whoever sends TERM to all of the
-// group at once must not end the work that launch lets finish.
+// One thread owns everything here. Signals are events of the loop: TERM and INT stop the process
+// within --grace whatever its peers do; USR1 drains the broker, and stops any other. The lifeline is
+// a socket to launch: lines `drain`, `stop`, `left NAME PID` (it ended with code 0), `died NAME PID`
+// and `over` (the broker ended well: everything is in the books, nobody is left to hear this process)
+// come over it, and when it closes, launch is gone: stop. While launch holds it, INT and HUP mean
+// nothing here, and TERM is a wish for a drain of the group, which is told to launch: whoever sends
+// TERM to all of the group at once must not end the work that launch lets finish.
 #pragma once
 
 #include <functional>
