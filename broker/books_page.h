@@ -36,9 +36,16 @@ struct BooksPage {
         intake_ended,  ///< 1: no message is accepted any more
         workers_ready,
         collector_synced,  ///< 1: there is one
+        rest,  ///< of the source: a Rest::Kind; from a drain on known for good, before that as far as it was read
+        rest_message,   ///< where to go on: the number of the message, from 1
+        rest_byte,      ///< and its offset
+        rest_messages,  ///< from there to the end; kUnknown: nobody can say
+        rest_bytes,     ///< the same
+        cut_short,      ///< tasks, of those cancelled, for which a drain had no more time
         fields = 32
     };
     enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };
+    static constexpr std::uint64_t kUnknown = UINT64_MAX;
     static constexpr std::uint64_t kMagic = 0x3142574546525543;  // "CURFEWB1"
 
     /// Throws std::system_error.

@@ -47,6 +47,15 @@ Seq Dispatcher::accept(Instant now, std::string_view payload, std::optional<std:
     return seq;
 }
 
+Seq Dispatcher::refuse_message(Instant now, RefusedMessage message, std::string_view why) {
+    const Seq seq = ledger_.accept(now, message.first, {}, kNever);
+    Task& task = *ledger_.task(seq);
+    message.first = {};  // the payload has it
+    task.make_past().refused = std::move(message);
+    give_up(now, seq, task, Outcome::failed, why);
+    return seq;
+}
+
 /// A group's first messages would all go to those workers that happen to be ready first.
 void Dispatcher::gather(Instant now) {
     if (gathered_) return;
@@ -59,10 +68,25 @@ void Dispatcher::gather(Instant now) {
 bool Dispatcher::cancel_task(Instant now, Seq seq) {
     Task* task = ledger_.task(seq);
     if (task == nullptr || task->state != TaskState::open) return false;
-    task->cancelled = true;
-    give_up(now, seq, *task, Outcome::cancelled, kCancelled);
-    call_all_home(now, *task, CancelReason::decided);  // not only when the collector has heard: there may be none
+    cancel(now, seq, *task, kCancelled);
     return true;
+}
+
+std::size_t Dispatcher::cancel_all(Instant now, std::string_view why) {
+    std::size_t count = 0;
+    for (const Seq seq : ledger_.tasks().sorted_keys()) {
+        Task& task = *ledger_.task(seq);
+        if (task.state != TaskState::open) continue;
+        cancel(now, seq, task, why);
+        ++count;
+    }
+    return count;
+}
+
+void Dispatcher::cancel(Instant now, Seq seq, Task& task, std::string_view why) {
+    task.cancelled = true;
+    give_up(now, seq, task, Outcome::cancelled, why);
+    call_all_home(now, task, CancelReason::decided);  // not only when the collector has heard: there may be none
 }
 
 // ---- starting ------------------------------------------------------------------------------------------------------
@@ -224,11 +248,11 @@ bool Dispatcher::end_returned(Instant now, WorkerSession& worker, AttemptNumber 
 void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error) {
     if (end == End::failed) {
         ++task.failures;
-        task.make_past().last_error = error;
+        if (!task.cancelled) task.make_past().last_error = error;  // else it says why it was cancelled
     }
     if (task.state != TaskState::open) return;
     if (task.cancelled && !mutated(Mutant::reopened_and_started)) {
-        give_up(now, seq, task, Outcome::cancelled, kCancelled);
+        give_up(now, seq, task, Outcome::cancelled, std::string(task.make_past().last_error));
         return;
     }
     if (end == End::expired && !task.expired) {
@@ -238,7 +262,7 @@ void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, st
     }
     if (task.expired) {
         if (task.alive.empty()) {
-            give_up(now, seq, task, Outcome::expired, "deadline exceeded");
+            give_up(now, seq, task, Outcome::expired, config_.past_deadline);
         } else {
             forced_.set(forced_at(now, task), seq);  // it may have been decided when the last timer fired
         }
@@ -332,7 +356,7 @@ void Dispatcher::expire(Instant now, Seq seq, Task& task) {
     task.expired = true;
     if (task.state != TaskState::open) return;
     if (task.alive.empty()) {
-        give_up(now, seq, task, Outcome::expired, "deadline exceeded");
+        give_up(now, seq, task, Outcome::expired, config_.past_deadline);
     } else {
         call_all_home(now, task, CancelReason::deadline);
         forced_.set(forced_at(now, task), seq);
@@ -364,7 +388,7 @@ void Dispatcher::force_expiry(Instant now, Seq seq) {
         return;
     }
     ++counts_.forced;
-    give_up(now, seq, *task, Outcome::expired, "deadline exceeded; its work has not been seen to end");
+    give_up(now, seq, *task, Outcome::expired, config_.past_deadline + "; its work has not been seen to end");
 }
 
 /// What was finished in time still wins, if it comes within two rounds of the token. True if there is such.

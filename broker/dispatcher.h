@@ -39,6 +39,8 @@ public:
         std::size_t window = 4096;                  ///< most tasks in flight
         std::uint64_t window_bytes = 256ULL << 20;  ///< most payload bytes in flight
         std::optional<Duration> deadline = std::chrono::seconds(30);
+        /// How it is called in the outcome of a task that is past it.
+        std::string past_deadline = "deadline exceeded";
         Hedging::Config hedging;
         std::uint64_t backlog_bytes = 64ULL << 20;  ///< most bytes that wait for the sink before no message is taken
         /// Workers that are expected at the start: messages are taken when so many are ready, or kGathering after the
@@ -94,12 +96,16 @@ public:
     /// work; less would recall at the end of each burst.
     static constexpr Duration kStands = std::chrono::milliseconds(10);
     Seq accept(Instant now, std::string_view payload, std::optional<std::string> id = {});
+    /// A message that is not taken: it has its number and its place in the books, and fails at once.
+    Seq refuse_message(Instant now, RefusedMessage message, std::string_view why);
     /// No more messages will come: at the end of the source, or in a drain.
     void end_intake() { intake_ended_ = true; }
     void pause(bool paused) { paused_ = paused; }
     [[nodiscard]] bool paused() const { return paused_; }
     /// A person gives up a task. False if it is not in flight or already decided.
     bool cancel_task(Instant now, Seq seq);
+    /// Gives up all that is in flight and not decided, for the same end. Returns how many tasks that is.
+    std::size_t cancel_all(Instant now, std::string_view why);
     /// Launch saw this worker die. It is known by its lifeline, or, where either side knows none, by name and pid.
     void worker_died(Instant now, std::string_view name, std::uint32_t pid, std::uint64_t lifeline = 0);
     /// Launch saw it end with code 0. Its bye may still be on the way, or may have been lost.
@@ -253,6 +259,7 @@ private:
     void on_record(Instant now, const wire::Answered& answered);
     void learn(WorkerSession* worker, Duration took);
     void task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error);
+    void cancel(Instant now, Seq seq, Task& task, std::string_view why);
     void call_home(Instant now, AttemptId id, CancelReason reason);
     void call_all_home(Instant now, Task& task, CancelReason reason);
     void call_losers_home(Instant now);

@@ -389,6 +389,11 @@ void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
         for (const PastAttemptEntry& past : task.past->history) {
             verdict.history.push_back({past.ordinal, past.worker, past.end, past.error});
         }
+        if (const auto& refused = task.past->refused) {
+            verdict.refused_number = refused->number;
+            verdict.refused_byte = refused->byte.value_or(wire::kNoOffset);
+            verdict.refused_size = refused->size;
+        }
     }
     for (const AttemptId id : task.alive) {
         const WorkerSession* worker = roster_.find(id.session);

@@ -112,7 +112,7 @@ Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_
         end_log_.note(id, attempt, end, worker, error, task == nullptr || task->id == nullptr ? "" : *task->id);
     if (task != nullptr) {
         task->alive.erase(std::ranges::find(task->alive, id));
-        if (end == End::failed || end == End::lost || !error.empty()) {
+        if (end == End::failed || end == End::expired || end == End::lost || !error.empty()) {
             auto& history = task->make_past().history;
             if (history.size() < kMostHistory) {
                 history.push_back({attempt.ordinal, std::string(worker), end, std::string(error)});

@@ -34,6 +34,7 @@
 
 #include "broker/attempt.h"
 #include "broker/end_log.h"
+#include "broker/refused_message.h"
 #include "common/byte_store.h"
 #include "common/dense_table.h"
 #include "common/interval_set.h"
@@ -59,7 +60,8 @@ struct Returned {
 struct TaskPast {
     std::string last_error;
     std::vector<PastAttemptEntry> history;
-    std::vector<Returned> returned;  ///< to be placed elsewhere
+    std::vector<Returned> returned;         ///< to be placed elsewhere
+    std::optional<RefusedMessage> refused;  ///< the task is none: its message was refused
 };
 
 enum class TaskState : std::uint8_t { open, giving_up, decided };

@@ -72,6 +72,17 @@ void check_file(const std::string& path) {
     if (faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) != 0) throw cannot_read(path, errno);
 }
 
+constexpr const char* kDefaultDeadline = "30s";
+
+/// People key side effects by `epoch-seq`, across runs and hosts: nothing but chance makes that unique. 63 bits, so
+/// that it is a positive number in any language.
+Epoch new_epoch() {
+    static_assert(sizeof(std::random_device::result_type) == 4);
+    std::random_device random;
+    const Epoch epoch = (Epoch{random()} << 32 | random()) >> 1;
+    return std::max<Epoch>(epoch, 1);  // 0 is none
+}
+
 }  // namespace
 
 BrokerOptions::BrokerOptions(Options& options) {
@@ -95,13 +106,23 @@ BrokerOptions::BrokerOptions(Options& options) {
                      "Least delay of a percentile");
     options.duration("--hedge-max", hedging_.longest, Duration::zero(), std::chrono::hours(1),
                      "Largest delay of a percentile");
-    options.value("--deadline", "30s", "Time for a task from its acceptance, or none",
+    options.value("--deadline", kDefaultDeadline, "Time for a task from its acceptance, or none",
                   [this](const std::string& text) -> Take {
+                      deadline_text_ = text;
                       if (text == "none") return deadline_.reset(), std::nullopt;
                       deadline_ = parse_duration(text);
                       if (!deadline_ || *deadline_ <= Duration::zero() || *deadline_ > std::chrono::hours(24 * 365)) {
                           return fmt::format("'{}' is not a duration like 30s or 10m, or none", text);
                       }
+                      return std::nullopt;
+                  });
+    options.value("--drain-timeout", "none",
+                  "Time for a drain; what is then in flight ends as cancelled, and the exit code is 75",
+                  [this](const std::string& text) -> Take {
+                      if (text == "none") return drain_timeout_.reset(), std::nullopt;
+                      drain_timeout_ = parse_duration(text);
+                      if (!drain_timeout_ || *drain_timeout_ > std::chrono::hours(24 * 365))
+                          return fmt::format("'{}' is not a duration like 30s or 10m, or none", text);
                       return std::nullopt;
                   });
     options.value("--attempts", "the fanout", "Failures after which a task is given up",
@@ -130,7 +151,7 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     BrokerServer::Config config;
     Dispatcher::Config& d = config.dispatcher;
     d.incarnation = incarnation;
-    d.epoch = incarnation;
+    d.epoch = new_epoch();
     d.first_sync = std::random_device{}();
     d.fanout = static_cast<std::uint32_t>(fanout_);
     d.attempts = static_cast<std::uint32_t>(attempts_.value_or(fanout_));
@@ -140,8 +161,13 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     d.await_workers = static_cast<std::uint32_t>(await_workers_);
     d.window_bytes = window_bytes_;
     d.deadline = deadline_;
+    d.past_deadline = deadline_text_.empty()
+                          ? fmt::format("deadline exceeded: {}, the default (--deadline)", kDefaultDeadline)
+                          : fmt::format("deadline exceeded: {}", deadline_text_);
     d.hedging = hedging_;
     d.heartbeat = heartbeat_;
+    config.drain_timeout = drain_timeout_;
+    config.max_message = max_message_;
     config.events = events_;
     config.collector = collector_;
     config.admin = admin_;

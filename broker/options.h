@@ -33,6 +33,8 @@ private:
     std::uint64_t backlog_bytes_ = 64ULL << 20;
     std::uint64_t window_bytes_ = 256ULL << 20;
     std::optional<Duration> deadline_ = std::chrono::seconds(30);
+    std::string deadline_text_;  // as it was said; empty: the default
+    std::optional<Duration> drain_timeout_;
     Duration heartbeat_ = std::chrono::seconds(1);
     Hedging::Config hedging_;
     std::string events_, collector_, admin_;

@@ -38,6 +38,8 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
     : daemon_(daemon),
       dispatcher_(with_eyes(daemon, config.dispatcher)),
       source_(std::move(source)),
+      drain_timeout_(config.drain_timeout),
+      max_message_(config.max_message),
       events_(daemon.bind(zmq::socket_type::pull, config.events, "events", {})),
       admin_(daemon.bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
       collector_(daemon.connect(zmq::socket_type::push, config.collector, "results", {.send = kSendMark}),
@@ -64,6 +66,7 @@ Instant BrokerServer::turn(Instant now) {
     send_frames(now);
     answer_admin(now);
     dispatcher_.turn(now);
+    end_drain(now);
     take_messages(now);
     note_settled(now);
     write_books();  // before anybody hears of them: if we die in between, they are in flight and not unheard of
@@ -75,7 +78,7 @@ Instant BrokerServer::turn(Instant now) {
     say_what_is_missing(now);
     say_who_does_not_write(now);
     if (dispatcher_.wants_message() && source_->has_buffered()) return Instant::min();
-    Instant next = std::min(dispatcher_.next_deadline(), collector_.next_deadline(now));
+    Instant next = std::min({dispatcher_.next_deadline(), collector_.next_deadline(now), drain_ends_at_});
     for (auto& [session, links] : workers_)
         next = std::min({next, links.tasks.next_deadline(now), links.control.next_deadline(now)});
     return next;
@@ -83,10 +86,27 @@ Instant BrokerServer::turn(Instant now) {
 
 void BrokerServer::take_messages(Instant now) {
     std::string_view message;
-    while (dispatcher_.wants_message() && source_->next(message)) dispatcher_.accept(now, message);
+    while (dispatcher_.wants_message()) {
+        if (source_->next(message)) {
+            dispatcher_.accept(now, message);
+        } else if (auto refusal = source_->take_refusal()) {
+            refuse(now, std::move(*refusal));
+        } else {
+            break;
+        }
+    }
     if (source_->ended()) dispatcher_.end_intake();
     if (const std::uint64_t count = refused_log_.grown(now, source_->refused()))
         log::warn("message_refused count={} reason=\"over --max-message\"", count);
+}
+
+void BrokerServer::refuse(Instant now, RefusedMessage message) {
+    ++refused_;
+    const std::string place = message.byte ? fmt::format("line {}, byte offset {}", message.number, *message.byte)
+                                           : fmt::format("frame {}", message.number);
+    const std::string why =
+        fmt::format("refused: {}, {} bytes, over --max-message {}", place, message.size, max_message_);
+    dispatcher_.refuse_message(now, std::move(message), why);
 }
 
 void BrokerServer::send_frames(Instant now) {
@@ -146,10 +166,34 @@ void BrokerServer::flush_outboxes() {
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
-void BrokerServer::drain(Instant) {
+void BrokerServer::drain(Instant now) {
     if (std::exchange(draining_, true)) return;
     log::info("draining tasks={}", dispatcher_.ledger().tasks_in_flight());
     dispatcher_.end_intake();
+    rest_ = source_->rest();
+    say_what_is_left();
+    if (drain_timeout_) drain_ends_at_ = now + *drain_timeout_;
+}
+
+/// What a drain has no more time for ends as if a person had cancelled it.
+void BrokerServer::end_drain(Instant now) {
+    if (now < drain_ends_at_) return;
+    drain_ends_at_ = kNever;
+    const double seconds = std::chrono::duration<double>(*drain_timeout_).count();
+    cut_short_ = dispatcher_.cancel_all(now, fmt::format("the drain was over (--drain-timeout {}s)", seconds));
+    if (cut_short_ > 0) log::warn("drain_timeout tasks_cancelled={}", cut_short_);
+}
+
+/// Launch, where there is one, says it at the end, from the books.
+void BrokerServer::say_what_is_left() const {
+    if (daemon_.has_lifeline() || rest_->kind == Rest::Kind::none) return;
+    if (rest_->kind == Rest::Kind::endless) {
+        log::info("source_has_no_end note=\"what its producers have not had accepted is not known here\"");
+        return;
+    }
+    const auto known = [](std::optional<std::uint64_t> count) { return count ? std::to_string(*count) : "unknown"; };
+    log::warn("input_left messages={} bytes={} go_on_at_{}={} go_on_at_byte={}", known(rest_->messages),
+              known(rest_->bytes), rest_->kind == Rest::Kind::lines ? "line" : "message", rest_->message, rest_->byte);
 }
 
 void BrokerServer::stop(Instant now) {
@@ -169,8 +213,8 @@ std::optional<int> BrokerServer::finished() const {
         return kExitImbalance;
     }
     if (!dispatcher_.drained()) return std::nullopt;
-    // Stopped, not drained on request: what the source still has was never accepted, and stays there.
-    return dispatcher_.ledger().books().balanced() ? kExitOk : kExitImbalance;
+    if (!dispatcher_.ledger().books().balanced()) return kExitImbalance;
+    return cut_short_ > 0 || (rest_ && rest_->left()) ? kExitLeftBehind : kExitOk;
 }
 
 int BrokerServer::unfinished() const {
@@ -203,8 +247,15 @@ void BrokerServer::write_books() {
     books_[BooksPage::lost] = books.of(End::lost);
     books_[BooksPage::attempts_in_flight] = books.attempts_in_flight;
     books_[BooksPage::input_read] = source_->bytes_read();
-    books_[BooksPage::refused] = source_->refused();
+    books_[BooksPage::refused] = refused_;
     books_[BooksPage::left] = source_->left();
+    const Rest rest = rest_.value_or(source_->position());
+    books_[BooksPage::rest] = static_cast<std::uint64_t>(rest.kind);
+    books_[BooksPage::rest_message] = rest.message;
+    books_[BooksPage::rest_byte] = rest.byte;
+    books_[BooksPage::rest_messages] = rest.messages.value_or(BooksPage::kUnknown);
+    books_[BooksPage::rest_bytes] = rest.bytes.value_or(BooksPage::kUnknown);
+    books_[BooksPage::cut_short] = cut_short_;
     books_[BooksPage::intake_ended] = intake_ended() ? 1 : 0;
     books_[BooksPage::workers_ready] = dispatcher_.roster().ready();
     books_[BooksPage::collector_synced] = dispatcher_.collector_synced() ? 1 : 0;

@@ -21,7 +21,9 @@ class BrokerServer : public Shell {
 public:
     struct Config {
         Dispatcher::Config dispatcher;
-        std::string events, collector, admin;  ///< endpoints; empty: in the run directory
+        std::uint64_t max_message = 0;          ///< of the source, for what is said of a message that is longer
+        std::optional<Duration> drain_timeout;  ///< none: a drain has all the time that its work takes
+        std::string events, collector, admin;   ///< endpoints; empty: in the run directory
     };
     BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source);
 
@@ -30,6 +32,7 @@ public:
     Instant turn(Instant now) override;
     void stop(Instant now) override;
     void drain(Instant now) override;
+    bool drains() const override { return true; }
     void process_ended(Instant now, const ProcessEnd& end) override;
     std::optional<int> finished() const override;
     int unfinished() const override;
@@ -45,6 +48,7 @@ private:
     };
 
     void take_messages(Instant now);
+    void refuse(Instant now, RefusedMessage message);
     void send_frames(Instant now);
     void change_links(Instant now);
     void open_links(Instant now, const Dispatcher::LinkChange& change);
@@ -54,6 +58,8 @@ private:
     void answer_admin(Instant now);
     [[nodiscard]] std::string obey(Instant now, std::string_view request);
     [[nodiscard]] bool intake_ended() const { return draining_ || source_->ended(); }
+    void say_what_is_left() const;
+    void end_drain(Instant now);
     void note_settled(Instant now);
     void write_books();
     [[nodiscard]] Rates<3>::Counts counts() const;
@@ -63,6 +69,12 @@ private:
     Daemon& daemon_;
     Dispatcher dispatcher_;
     std::unique_ptr<Source> source_;
+    std::optional<Duration> drain_timeout_;
+    Instant drain_ends_at_ = kNever;
+    std::uint64_t max_message_;
+    std::uint64_t refused_ = 0;       // messages, each with its outcome
+    std::uint64_t cut_short_ = 0;     // tasks that a drain had no more time for
+    std::optional<Rest> rest_;        // of the source, once no more is taken from it
     Instant settled_since_ = kNever;  // the intake has ended, and every task has its outcome
     Socket events_;
     Socket admin_;

@@ -3,7 +3,8 @@
 // left() says how many messages that is. A file is given back as far as it was not accepted, to who else reads it.
 //
 // Owned by the broker's server, on its thread; never blocks. A message over the limit is refused
-// and counted as soon as it is known to be, and its rest is skipped. What a turn reads is bounded,
+// and counted as soon as it is known to be, and its rest is skipped; at its end it is handed out as
+// a refusal, in its place among the messages. What a turn reads is bounded,
 // in messages and in what is skipped: a line of gigabytes, or without an end, holds up nobody.
 #pragma once
 
@@ -13,9 +14,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 #include <zmq.hpp>
 
+#include "broker/refused_message.h"
 #include "common/poller.h"
 #include "common/socket.h"
 
@@ -43,12 +47,27 @@ private:
     bool over_ = false;
 };
 
+/// What a source has that was not taken, when no more will be: for who wants to go on from there.
+struct Rest {
+    enum class Kind : std::uint8_t { none = 1, lines = 2, records = 3, endless = 4 };  ///< `none`: it is at its end
+    Kind kind = Kind::none;
+    /// The first message that was neither handed over nor refused: its number, and its offset.
+    std::uint64_t message = 1, byte = 0;
+    std::optional<std::uint64_t> messages = std::nullopt,
+                                 bytes = std::nullopt;  ///< from there to the end, where that is known
+
+    [[nodiscard]] bool left() const { return kind == Kind::lines || kind == Kind::records; }
+};
+
 class Source {
 public:
     virtual ~Source() = default;
     /// The next message, if there is one now. The view is valid until the next call. False too
-    /// where a turn has had its share: has_buffered() says then that there may be more.
+    /// where a turn has had its share: has_buffered() says then that there may be more; and where
+    /// what came next was refused: see take_refusal().
     [[nodiscard]] virtual bool next(std::string_view& message) = 0;
+    /// The message at which the last next() has stopped, if it is refused. Once.
+    [[nodiscard]] std::optional<RefusedMessage> take_refusal() { return std::exchange(refusal_, std::nullopt); }
     /// There will be no more.
     [[nodiscard]] virtual bool ended() const = 0;
     /// Something is, or may be, at hand without waiting.
@@ -62,9 +81,16 @@ public:
     /// Messages that were read, one of them perhaps in part, cannot be put back, and are neither
     /// accepted nor refused.
     [[nodiscard]] virtual std::uint64_t left() const { return 0; }
+    /// Where it stands, without a look at what follows: its end is known only once it was read.
+    [[nodiscard]] virtual Rest position() const = 0;
+    /// The same with a look at what follows. To be asked once, when no more is taken.
+    [[nodiscard]] virtual Rest rest() { return position(); }
     [[nodiscard]] virtual std::string endpoint() const { return {}; }
     /// What has to come before there is anything to read at all; empty where nothing has.
     [[nodiscard]] virtual std::string waits_for() const { return {}; }
+
+protected:
+    std::optional<RefusedMessage> refusal_;
 };
 
 /// Messages separated by a byte, from a descriptor: stdin or a file. Throws std::system_error on a read error.
@@ -77,19 +103,26 @@ public:
 
     bool next(std::string_view& message) override;
     bool ended() const override { return at_end_ && begin_ == end_; }
-    bool has_buffered() const override { return whole() > 0 || regular_ || share_.stopped(); }
+    bool has_buffered() const override { return whole() > 0 || regular_ || share_.stopped() || refusal_; }
     void wait_for(Poller& poller) override;
     std::uint64_t refused() const override { return refused_; }
     std::uint64_t bytes_total() const override { return total_; }
     std::uint64_t bytes_read() const override { return taken_; }
     std::string waits_for() const override;
     std::uint64_t left() const override { return regular_ ? 0 : whole() + (has_part() && !skipping_ ? 1 : 0); }
+    Rest position() const override;
+    Rest rest() override;
 
 private:
     /// Messages in the buffer that have their separator.
     [[nodiscard]] std::size_t whole() const { return separators_.size() - next_separator_; }
     [[nodiscard]] bool take(std::string_view& message);
+    void measure_file(Rest& rest) const;
+    [[nodiscard]] bool is_empty_device() const;
+    void measure_pipe(Rest& rest);
     void skip();
+    void refuse_part(std::string_view part);
+    void end_refusal(std::uint64_t size);
     bool fill();
     void find_separators(std::size_t from);
     /// Behind them stands a message, or a part of one, without its separator.
@@ -109,10 +142,13 @@ private:
     bool at_end_ = false;
     bool skipping_ = false;      // in the middle of a message over the limit, which is counted already
     std::uint64_t skipped_ = 0;  // of it: no longer in the buffer
+    RefusedMessage overlong_;    // what is told of it, once its end is known
     TurnShare share_;
     std::uint64_t refused_ = 0;
     std::uint64_t total_ = 0;
     std::uint64_t taken_ = 0;
+    std::uint64_t start_ = 0;     // the offset in the file at which it began
+    std::uint64_t messages_ = 0;  // that were handed over or refused, each with its end
 };
 
 /// One raw message a frame, from any PUSH.
@@ -121,9 +157,10 @@ public:
     ZmqSource(Socket socket, std::size_t max_message) : socket_(std::move(socket)), max_message_(max_message) {}
     bool next(std::string_view& message) override;
     bool ended() const override { return false; }
-    bool has_buffered() const override { return share_.stopped(); }
+    bool has_buffered() const override { return share_.stopped() || refusal_; }
     void wait_for(Poller& poller) override { poller.add(socket_); }
     std::uint64_t refused() const override { return refused_; }
+    Rest position() const override { return {.kind = Rest::Kind::endless}; }
     std::string endpoint() const override { return socket_.endpoint(); }
 
 private:
@@ -131,6 +168,7 @@ private:
     std::size_t max_message_;
     TurnShare share_;
     std::uint64_t refused_ = 0;
+    std::uint64_t frames_ = 0;  // that have come
 };
 
 }  // namespace curfew

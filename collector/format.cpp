@@ -40,6 +40,14 @@ std::string member(const char* name, std::string_view bytes) {
     return fmt::format(R"("{}_base64":"{}")", name, base64(bytes));
 }
 
+/// Where a message stood that was refused: of lines (or records) with its offset, of frames their number alone.
+std::string place_of(const OutcomeRecord& outcome) {
+    const bool has_offset = outcome.refused_byte != wire::kNoOffset;
+    const std::string offset = has_offset ? fmt::format(R"("byte":{},)", outcome.refused_byte) : "";
+    return fmt::format(R"(,"refused":{{"{}":{},{}"size":{}}})", has_offset ? "line" : "frame", outcome.refused_number,
+                       offset, outcome.refused_size);
+}
+
 }  // namespace
 
 void append_raw(std::string& out, const OutcomeRecord& outcome) {
@@ -67,6 +75,7 @@ void append_json(std::string& out, const OutcomeRecord& outcome) {
         }
         out += ']';
     }
+    if (outcome.refused_number != 0) out += place_of(outcome);
     if (outcome.outcome != Outcome::completed) out += ',' + member("message", outcome.message);
     out += "}\n";
 }

@@ -412,6 +412,9 @@ void Judge::on_record(const wire::Verdict& verdict) {
     outcome.attempts = verdict.attempts;
     outcome.latency_us = verdict.latency_us;
     outcome.message = verdict.message;
+    outcome.refused_number = verdict.refused_number;
+    outcome.refused_byte = verdict.refused_byte;
+    outcome.refused_size = verdict.refused_size;
     for (const wire::PastAttempt& past : verdict.history) {
         outcome.history.push_back({past.ordinal, std::string(past.worker), past.end, std::string(past.error)});
     }

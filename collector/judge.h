@@ -58,7 +58,10 @@ struct OutcomeRecord {
     std::uint32_t attempts = 0;  ///< attempts that had been started when the decision was on its way
     std::uint64_t latency_us = 0;
     std::vector<PastAttemptText> history;
-    std::string message;  ///< the others: what was asked
+    std::string message;               ///< the others: what was asked
+    std::uint64_t refused_number = 0;  ///< not 0: a message that was refused. This and the next two as in wire::Verdict
+    std::uint64_t refused_byte = 0;
+    std::uint64_t refused_size = 0;
 };
 
 class Judge {

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,6 +53,9 @@ void trim_memory() {
         mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);  // 4096: all of them (MALLCTL_ARENAS_ALL)
     }
 }
+
+/// How often a process looks after itself: a heartbeat, unless it was told another.
+constexpr auto kRestEvery = std::chrono::seconds(1);
 
 constexpr std::size_t kDumpLimit = 1000;
 constexpr std::size_t kMostDumped = 1'000'000;
@@ -201,7 +205,8 @@ Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const st
     const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
     check_endpoint(where, true, reach(allowed));
     Socket socket = Socket::bound(*context_, type, with_address(where, true), marks, &connections_);
-    if (where.starts_with("ipc://") && !where.starts_with("ipc://@")) socket_files_.push_back(where.substr(6));
+    if (where.starts_with("ipc://") && !where.starts_with("ipc://@"))
+        socket_files_.push_back({where.substr(6), socket.handle()});
     return socket;
 }
 
@@ -237,7 +242,7 @@ void Daemon::clean_up() {
     connections_.close();
     context_.reset();
     // libzmq leaves the files of its ipc sockets behind.
-    for (const std::string& file : socket_files_) unlink(file.c_str());
+    for (const SocketFile& file : socket_files_) unlink(file.path.c_str());
 }
 
 /// To the next life under this name: whether this one has ended well.
@@ -259,8 +264,10 @@ int Daemon::loop(Shell& shell) {
     for (;;) {
         watch(shell);
         const Instant now = Clock::now();
-        if (ready(kSignals)) read_signals(shell, now);
-        if (lifeline_ >= 0 && ready(kLifeline)) read_lifeline(shell, now);
+        // First what launch says: its TERM comes behind its word.
+        const bool signalled = ready(kSignals);
+        if (lifeline_ >= 0 && (signalled || ready(kLifeline))) read_lifeline(shell, now);
+        if (signalled) read_signals(shell, now);
         judge_load(now);
         answers_->turn(now, [&](std::string_view question) { return begin_reply(shell, now, question); });
         rest(now);
@@ -307,11 +314,26 @@ void Daemon::judge_load(Instant now) {
     judged_at_ = now;
 }
 
+/// Somebody may clean up in /tmp: a socket without its file is one that no newcomer finds, and a lock without its file
+/// keeps nobody out. The books and the pages of what runs are mapped, and whoever reads them has them open.
+void Daemon::keep_files() {
+    const bool had_lock = run_dir_->keep();
+    std::size_t bound = 0, failed = 0;
+    for (const SocketFile& file : socket_files_) {
+        if (access(file.path.c_str(), F_OK) == 0 || errno != ENOENT) continue;
+        ++(Socket::bind_anew(file.socket, "ipc://" + file.path) ? bound : failed);
+    }
+    if ((had_lock && bound + failed == 0) || !files_log_.now(Clock::now())) return;
+    log::warn("files_removed run_dir={} sockets_bound_anew={} not_bound={} lock={} note=\"who cleans up there?\"",
+              log::quoted(run_dir_->path()), bound, failed, had_lock ? "kept" : "made anew");
+}
+
 /// A burst leaves its memory with the allocator. The system gets it back in the first second that is quiet again.
 void Daemon::rest(Instant now) {
     constexpr auto kQuiet = std::chrono::milliseconds(50);  // of processor time in a second
     if (now < rest_at_) return;
-    rest_at_ = now + std::chrono::seconds(1);
+    rest_at_ = now + kRestEvery;
+    keep_files();
     connections_.read();
     if (const std::uint64_t count = turned_away_log_.grown(now, turned_away())) {
         log::warn("connections_refused count={} reason=\"out of descriptors (ulimit -n)\"", count);
@@ -338,19 +360,29 @@ void Daemon::read_signals(Shell& shell, Instant now) {
     signalfd_siginfo info{};
     while (read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
         const int signal = static_cast<int>(info.ssi_signo);
-        if (signal == SIGUSR1) {
+        if (signal == SIGUSR1 && shell.drains()) {
             shell.drain(now);
-        } else if (signal == SIGTERM || lifeline_ < 0) {
-            // The terminal sends INT to the whole group; with a lifeline, launch decides what it means.
+        } else if (signal == SIGUSR1 || lifeline_ < 0 || (signal == SIGTERM && !stop_at_ && !ask_launch_to_drain())) {
             log::info("stopping signal={}", signal);
             begin_stop(shell, now);
         }
     }
 }
 
+/// The number of its end of the lifeline, which launch knows.
 std::uint64_t Daemon::lifeline_number() const {
-    struct stat pipe {};
-    return lifeline_ >= 0 && fstat(lifeline_, &pipe) == 0 && S_ISFIFO(pipe.st_mode) ? pipe.st_ino : 0;
+    struct stat line {};
+    const bool is_one = lifeline_ >= 0 && fstat(lifeline_, &line) == 0 && (S_ISSOCK(line.st_mode) || S_ISFIFO(line.st_mode));
+    return is_one ? line.st_ino : 0;
+}
+
+/// False where nobody is there to be asked: launch is gone (the kernel then sends TERM), or the lifeline is one that
+/// only reads. What launch has no time to read is one of many such wishes.
+bool Daemon::ask_launch_to_drain() const {
+    constexpr std::string_view kWish = "drain\n";
+    if (send(lifeline_, kWish.data(), kWish.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return errno == EAGAIN;
+    log::info("term_is_a_drain note=\"launch is told; the group ends when what is in flight has\"");
+    return true;
 }
 
 void Daemon::read_lifeline(Shell& shell, Instant now) {
@@ -358,28 +390,34 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
     ssize_t size = 0;
     while ((size = read(lifeline_, chunk, sizeof chunk)) > 0)
         lifeline_buffer_.append(chunk, static_cast<std::size_t>(size));
+    const bool closed = size == 0 || (errno != EAGAIN && errno != EINTR);  // reset: our last word was not read
     for (std::size_t end = 0; (end = lifeline_buffer_.find('\n')) != std::string::npos;
          lifeline_buffer_.erase(0, end + 1)) {
-        const std::string line = lifeline_buffer_.substr(0, end);
-        char name[65] = {};
-        unsigned pid = 0;
-        unsigned long long number = 0;
-        if (line == "drain") {
-            shell.drain(now);
-        } else if (line == "over") {
-            shell.over();
-        } else if (std::sscanf(line.c_str(), "died %64s %u %llu", name, &pid, &number) >= 2) {
-            shell.process_ended(now, {name, pid, number, true});
-        } else if (std::sscanf(line.c_str(), "left %64s %u %llu", name, &pid, &number) >= 2) {
-            shell.process_ended(now, {name, pid, number, false});
-        }
+        obey_launch(shell, now, lifeline_buffer_.substr(0, end));
     }
-    if (size == 0) {
+    if (closed) {
         close(lifeline_);
         lifeline_ = -1;
         orphaned_ = true;
         log::info("lifeline_closed");
         begin_stop(shell, now);
+    }
+}
+
+void Daemon::obey_launch(Shell& shell, Instant now, const std::string& line) {
+    char name[65] = {};
+    unsigned pid = 0;
+    if (line == "drain") {
+        shell.drain(now);
+    } else if (line == "stop") {
+        log::info("stopping reason=\"launch says so\"");
+        begin_stop(shell, now);
+    } else if (line == "over") {
+        shell.over();
+    } else if (std::sscanf(line.c_str(), "died %64s %u", name, &pid) == 2) {
+        shell.process_ended(now, name, pid, true);
+    } else if (std::sscanf(line.c_str(), "left %64s %u", name, &pid) == 2) {
+        shell.process_ended(now, name, pid, false);
     }
 }
 

@@ -3,13 +3,16 @@
 //
 //     main: Daemon daemon(role, what it is); own flags on daemon.options(); return daemon.run(argc, argv, make_shell);
 //
-// One thread owns everything here. Signals are events of the loop: TERM (and INT, unless launch holds the lifeline)
-// stops the process within --grace whatever its peers do; USR1 drains. The lifeline is a pipe from launch: lines
-// `drain`, `left NAME PID LIFELINE` (it ended with code 0), `died NAME PID LIFELINE` and `over` (the broker ended well:
-// everything is in the books, nobody is left to hear this process) come over it, and when it closes, launch is gone:
-// stop. NAME is what launch calls a process and PID what launch has started, which may be a shell with the process
-// behind it, and the process may go by a name of its own; so LIFELINE, the number of the pipe that both of them got, is
-// what names it.
+// One thread owns everything here. Signals are events of the loop: TERM and INT stop the process
+// within --grace whatever its peers do; USR1 drains the broker, and stops any other. The lifeline is
+// a socket to launch: lines `drain`, `stop`, `left NAME PID LIFELINE` (it ended with code 0), `died
+// NAME PID LIFELINE` and `over` (the broker ended well: everything is in the books, nobody is left to
+// hear this process) come over it, and when it closes, launch is gone: stop. While launch holds it,
+// INT and HUP mean nothing here, and TERM is a wish for a drain of the group, which is told to
+// launch: whoever sends TERM to all of the group at once must not end the work that launch lets
+// finish. NAME is what launch calls a process and PID what launch has started, which may be a shell
+// with the process behind it, and the process may go by a name of its own; so LIFELINE, the number of
+// the socket that the process got, is what names it.
 #pragma once
 
 #include <sys/resource.h>
@@ -58,6 +61,8 @@ public:
     /// Stop, within grace. turn() goes on being called until finished().
     virtual void stop(Instant now) = 0;
     virtual void drain(Instant now) { (void)now; }
+    /// USR1 drains it. Else USR1 is a stop of this process alone, as launch starts it again.
+    [[nodiscard]] virtual bool drains() const { return false; }
     /// Launch saw a process end.
     virtual void process_ended(Instant now, const ProcessEnd& end) { (void)now, (void)end; }
     /// Launch saw the broker end well: nobody is left to hear what this process still has to say. A stop follows.
@@ -132,10 +137,13 @@ private:
     void wait(Shell& shell, Instant until);
     void read_signals(Shell& shell, Instant now);
     void read_lifeline(Shell& shell, Instant now);
+    void obey_launch(Shell& shell, Instant now, const std::string& line);
+    [[nodiscard]] bool ask_launch_to_drain() const;
     void begin_stop(Shell& shell, Instant now);
     [[nodiscard]] Duration work_time() const;
     void judge_load(Instant now);
     void rest(Instant now);
+    void keep_files();
     [[nodiscard]] std::unique_ptr<Reply> begin_reply(Shell& shell, Instant now, std::string_view request) const;
     [[nodiscard]] std::string process_members(Instant now) const;
     void clean_up();
@@ -162,7 +170,13 @@ private:
     std::string lifeline_buffer_;
     bool orphaned_ = false;
     bool began_ = false;  // the shell was made
-    std::vector<std::string> socket_files_;
+    /// An ipc socket that was bound: it outlives what cleans up in /tmp.
+    struct SocketFile {
+        std::string path;
+        void* socket;  ///< lives as long as the shell
+    };
+    std::vector<SocketFile> socket_files_;
+    log::Seldom files_log_;
     Instant started_at_{};
     std::optional<StandstillWatch> standstill_;
     std::optional<Instant> stop_at_;

@@ -13,7 +13,7 @@ enum ExitCode : int {
     kExitWornOut = 69,     ///< a worker whose work ignores its stop: start it again
     kExitImbalance = 70,   ///< the books do not balance
     kExitIo = 74,          ///< a source or a sink failed, a disk is full, descriptors are used up
-    kExitLeftBehind = 75,  ///< messages were left without an outcome
+    kExitLeftBehind = 75,  ///< messages were left without an outcome, or the source was not at its end
 };
 
 /// Of what the system says of a place that somebody has chosen, such as the run directory: that it cannot be there is

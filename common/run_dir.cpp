@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace curfew {
@@ -122,8 +123,10 @@ void RunDir::take_lock(const std::string& name) {
     do {
         if (lock_ >= 0) close(lock_);
         lock_ = open(lock_file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (lock_ < 0)
-            throw RunDirError(fmt::format("cannot open lock file '{}': {}", lock_file_, std::strerror(errno)));
+        if (lock_ < 0) {
+            const int error = errno;
+            throw RunDirError(fmt::format("cannot open lock file '{}': {}", lock_file_, std::strerror(error)), error);
+        }
         if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
             const int pid = read_lock(lock_).pid;
             close(lock_);
@@ -132,6 +135,19 @@ void RunDir::take_lock(const std::string& name) {
                             path_, pid, name));
         }
     } while (!is_still_at(lock_, lock_file_));
+}
+
+bool RunDir::keep() {
+    if (access(lock_file_.c_str(), F_OK) == 0 || errno != ENOENT) return true;  // ours, or that of who came since
+    (void)mkdir(path_.c_str(), 0700);
+    const int file = open(lock_file_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return false;
+    if (flock(file, LOCK_EX | LOCK_NB) == 0 && rewrite(file, fmt::format("{} {} running\n", incarnation_, getpid()))) {
+        close(std::exchange(lock_, file));
+    } else {
+        close(file);
+    }
+    return false;
 }
 
 void RunDir::ended_well() {

@@ -35,6 +35,8 @@ public:
     [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
     /// The last life under this lock did not end in an orderly way.
     [[nodiscard]] bool crashed_before() const { return crashed_before_; }
+    /// Makes the directory and the lock file anew where somebody has removed them. False if there was something to do.
+    bool keep();
     /// This life ends in an orderly way.
     void ended_well();
     /// This life ends before it has begun: what the one before has left behind is as it was.

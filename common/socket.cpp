@@ -271,6 +271,10 @@ Socket Socket::bound(zmq::context_t& context, zmq::socket_type type, const std::
     return socket;
 }
 
+bool Socket::bind_anew(void* handle, const std::string& endpoint) {
+    return zmq_bind(handle, endpoint.c_str()) == 0;
+}
+
 Socket Socket::connected(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks,
                          ConnectionEvents* events) {
     Socket socket(make(context, type, endpoint, marks));

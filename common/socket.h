@@ -86,6 +86,12 @@ public:
     [[nodiscard]] bool send(Frame& frame);
     [[nodiscard]] bool send(SharedFrame& frame);
 
+    /// Bound at this endpoint once more, since its file was removed; who is connected stays so. The old listener hears
+    /// nobody any more and goes with the socket: to unbind it would remove the file, and at a time of libzmq's own.
+    [[nodiscard]] static bool bind_anew(void* handle, const std::string& endpoint);
+    /// What stays the same when the socket is moved.
+    [[nodiscard]] void* handle() { return socket_.handle(); }
+
     /// Nobody will come for what waits to be sent: it goes with the socket, without lingering.
     void drop_at_end() { linger_at_end(Duration::zero()); }
     void linger_at_end(Duration linger);

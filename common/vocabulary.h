@@ -28,7 +28,7 @@ using Session = std::uint64_t;
 using AttemptNumber = std::uint64_t;
 /// One life of a process; of two lives of the same process the newer has the greater number.
 using Incarnation = std::uint64_t;
-/// One life of the numbering of tasks.
+/// One life of the numbering of tasks: a random number from 1 to 2^63 - 1. It has no order.
 using Epoch = std::uint64_t;
 
 /// An attempt's name everywhere.

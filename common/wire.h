@@ -320,6 +320,8 @@ struct PastAttempt {
     std::string_view error;
 };
 
+inline constexpr std::uint64_t kNoOffset = UINT64_MAX;
+
 /// This task is given up.
 struct Verdict {
     static constexpr std::uint8_t kType = 25;
@@ -332,7 +334,13 @@ struct Verdict {
     std::uint64_t latency_us = 0;
     std::vector<PastAttempt> history;
     std::string_view message;
-    auto fields() { return std::tie(seq, outcome, id, error, attempts, latency_us, history, message); }
+    std::uint64_t refused_number = 0;  ///< not 0: no task, but a message that was refused; its number in the source
+    std::uint64_t refused_byte = kNoOffset;  ///< its offset in the source; kNoOffset: it has none
+    std::uint64_t refused_size = 0;          ///< its bytes; `message` has the first of them
+    auto fields() {
+        return std::tie(seq, outcome, id, error, attempts, latency_us, history, message, refused_number, refused_byte,
+                        refused_size);
+    }
 };
 
 // ---- collector to broker -------------------------------------------------------------------------------------------

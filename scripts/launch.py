@@ -80,6 +80,8 @@ def _run(options, console):
         run_dir.clear()
     for words in page.closing_words(ending, books, plan.books_expected):
         console.error(words)
+    for words in page.remarks(books):
+        console.notice(words)
     console.books(books.lines() if books else [])
     return page.exit_code(ending, books, plan.books_expected)
 

@@ -203,7 +203,8 @@ void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reaso
             ++counts_.lost;
             return;
         }
-        report_early(now, number, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled);
+        const bool expired = reason == CancelReason::deadline;
+        report_early(now, number, expired ? ReportKind::expired : ReportKind::cancelled, expired ? kNeverBegan : "");
         return;
     }
     HeldAttempt* attempt = held_.find(number);
@@ -225,9 +226,10 @@ void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reaso
     } else if (attempt->state == AttemptState::queued && reason == CancelReason::lost) {
         ++counts_.lost;
         forget(number);
+    } else if (attempt->state == AttemptState::queued && reason == CancelReason::deadline) {
+        report(now, number, *attempt, ReportKind::expired, {}, kNeverBegan);
     } else if (attempt->state == AttemptState::queued) {
-        report(now, number, *attempt, reason == CancelReason::deadline ? ReportKind::expired : ReportKind::cancelled,
-               {}, {});
+        report(now, number, *attempt, ReportKind::cancelled, {}, {});
     } else if (reason == CancelReason::decided) {
         drop_result(*attempt);
     }
@@ -235,10 +237,10 @@ void WorkerCore::on_cancel(Instant now, AttemptNumber number, CancelReason reaso
 }
 
 /// The end of an attempt whose task has not come: its number was just marked as received.
-void WorkerCore::report_early(Instant now, AttemptNumber number, ReportKind kind) {
+void WorkerCore::report_early(Instant now, AttemptNumber number, ReportKind kind, const char* why) {
     HeldAttempt& early = held_.insert(number);
     early.received_at = now;
-    report(now, number, early, kind, {}, {});
+    report(now, number, early, kind, {}, why);
 }
 
 /// What has begun stays: the answer behind the reports says so by not returning it.

@@ -156,11 +156,14 @@ public:
     [[nodiscard]] std::uint32_t credit() const { return credit_; }
 
 private:
+    /// What an attempt says that expired before its work had begun.
+    static constexpr const char* kNeverBegan = "it had not begun";
+
     void on_record(Instant now, const wire::Task& task);
     void take_shared(Instant now, const wire::SharedTasks& shared);
     void on_cancel(Instant now, AttemptNumber number, CancelReason reason);
     void on_recall(Instant now, const wire::Recall& recall);
-    void report_early(Instant now, AttemptNumber number, ReportKind kind);
+    void report_early(Instant now, AttemptNumber number, ReportKind kind, const char* why = "");
     void on_confirm(const Intervals& numbers);
     void on_resend(const Intervals& numbers);
     void on_collector(Incarnation collector);

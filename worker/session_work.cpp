@@ -24,7 +24,7 @@ void WorkerCore::start_queued(Instant now) {
         HeldAttempt* attempt = held_.find(number);
         if (attempt == nullptr || attempt->state != AttemptState::queued) continue;
         if (attempt->deadline_at <= now) {
-            report(now, number, *attempt, ReportKind::expired, {}, {});
+            report(now, number, *attempt, ReportKind::expired, {}, kNeverBegan);
             continue;
         }
         const Work work{{session_, number},   epoch_,          attempt->seq, attempt->ordinal,
@@ -160,7 +160,7 @@ void WorkerCore::on_deadline(Instant now, AttemptNumber number) {
     HeldAttempt* attempt = held_.find(number);
     if (attempt == nullptr || attempt->deadline_at > now) return;
     if (attempt->state == AttemptState::queued) {
-        report(now, number, *attempt, ReportKind::expired, {}, {});
+        report(now, number, *attempt, ReportKind::expired, {}, kNeverBegan);
     } else if (attempt->state == AttemptState::running) {
         attempt->state = AttemptState::cancelling;
         attempt->reason = CancelReason::deadline;

@@ -4,6 +4,7 @@ The page outlives the broker's SIGKILL, so what it says is also what is known of
 fails: where there is no page, or not one of ours, there are no books (None).
 """
 
+import os
 import struct
 from dataclasses import dataclass
 from typing import Optional
@@ -16,6 +17,8 @@ _PAGE = struct.Struct("<8s31Q")
 DRAINED, STOPPED_EARLY = 2, 3  # 1 is running
 STATES_OF_AN_END = (DRAINED, STOPPED_EARLY)
 TASK_ENDS = ("completed", "failed", "expired", "cancelled")
+REST_NONE, REST_LINES, REST_RECORDS, REST_ENDLESS = 1, 2, 3, 4
+_UNKNOWN = 2**64 - 1
 ATTEMPT_ENDS = ("won", "late", "cancelled", "failed", "expired", "lost")
 
 
@@ -30,12 +33,18 @@ class Books:
     state: int  # 1 running, 2 drained, 3 stopped early
     input_size: int  # bytes; 0: not known
     input_read: int  # bytes
-    refused: int  # messages over --max-message
+    refused: int  # messages over --max-message: failed tasks of their own
     broker_pid: int
     left: int  # messages that were read ahead of a pipe, and never accepted
     intake_ended: bool  # no message is accepted any more
     workers_ready: int
     collector_synced: bool  # there is one
+    rest: int = 0  # of the input: see REST_*; 0: a broker that does not say
+    rest_message: int = 0  # where to go on: the number of the message, from 1
+    rest_byte: int = 0  # and its offset
+    rest_messages: Optional[int] = None  # from there to the end; None: nobody can say
+    rest_bytes: Optional[int] = None
+    cut_short: int = 0  # tasks, of those cancelled, for which a drain had no more time
 
     @property
     def settled(self):
@@ -51,11 +60,17 @@ class Books:
         """Every message that came has completed."""
         return self.accepted == self.tasks[0] and self.refused == 0
 
+    @property
+    def input_is_left(self):
+        """The broker ended before its input did. A source without an end has none that could be missed."""
+        at_end = self.rest_bytes is None and 0 < self.input_size <= self.input_read
+        return self.rest in (REST_LINES, REST_RECORDS) and not at_end
+
     def lines(self):
         lines = [_line("tasks", self.accepted, TASK_ENDS, self.tasks, self.tasks_in_flight),
                  _line("attempts", self.started, ATTEMPT_ENDS, self.attempts, self.attempts_in_flight)]
         if self.refused:
-            lines.append(f"{'refused':<10}{messages(self.refused)} over --max-message")
+            lines.append(f"{'refused':<10}{messages(self.refused)} over --max-message, of the failed")
         return lines
 
 
@@ -82,15 +97,35 @@ def decode(page) -> Optional[Books]:
     return Books(accepted=word[1], tasks=tuple(word[2:6]), tasks_in_flight=word[6], started=word[7],
                  attempts=tuple(word[8:14]), attempts_in_flight=word[14], state=word[15], input_size=word[16],
                  input_read=word[17], refused=word[18], broker_pid=word[19], left=word[20],
-                 intake_ended=word[21] == 1, workers_ready=word[22], collector_synced=word[23] == 1)
+                 intake_ended=word[21] == 1, workers_ready=word[22], collector_synced=word[23] == 1,
+                 rest=word[24], rest_message=word[25], rest_byte=word[26],
+                 rest_messages=None if word[27] == _UNKNOWN else word[27],
+                 rest_bytes=None if word[28] == _UNKNOWN else word[28], cut_short=word[29])
 
 
-def read(path) -> Optional[Books]:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return decode(file.read(_PAGE.size))
-    except OSError:
-        return None
+class Page:
+    """The page at a path, read by a descriptor: it stays where it is when somebody removes the file. To have it from the
+    start, the file is made here, empty; the broker takes it as it is."""
+
+    def __init__(self, path):
+        self._path = path
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            self._file = -1  # a full disk: the broker will say so
+
+    def read(self) -> Optional[Books]:
+        try:
+            found = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)  # another broker's, if there is one
+            if self._file >= 0:
+                os.close(self._file)
+            self._file = found
+        except OSError:
+            pass
+        try:
+            return decode(os.pread(self._file, _PAGE.size, 0)) if self._file >= 0 else None
+        except OSError:
+            return None
 
 
 # A broker makes its page before it takes a message; launch removes that of an earlier run first.
@@ -121,7 +156,7 @@ def exit_code(ending, books, books_expected):
         return Exit.INTERNAL if books_expected else Exit.OK
     if not books.balanced:
         return Exit.INTERNAL
-    if books.tasks_in_flight:
+    if books.tasks_in_flight or books.input_is_left or books.cut_short:
         return Exit.NO_OUTCOME
     return Exit.OK if books.complete else Exit.INCOMPLETE
 
@@ -143,10 +178,35 @@ def closing_words(ending, books, books_expected):
     if ending.broker_died and books.accepted == 0:
         words.append("the broker died before it had accepted a message: give the whole input again")
     elif books.tasks_in_flight or ending.broker_died:
+        not_accepted = "" if books.rest == REST_ENDLESS else f", {books.left} not accepted"
         words.append(f"{messages(books.tasks_in_flight + books.left)} left without an outcome"
-                     f" ({books.tasks_in_flight} in flight, {books.left} not accepted)")
-    elif books.left:
+                     f" ({books.tasks_in_flight} in flight{not_accepted})")
+    elif books.left and not books.input_is_left:
         words.append(f"{messages(books.left)} read from the input and not accepted any more: give them again")
+    if books.cut_short:
+        words.append(f"{messages(books.cut_short)} cancelled: the drain was over (--drain-timeout)")
+    if books.input_is_left and (books.rest_byte > 0 or not ending.broker_died):
+        words.append(_what_is_left(books))
     if not books.balanced and not ending.broker_died:
         words.append("the books do not balance")
     return words
+
+
+def _what_is_left(books):
+    """Of an input that has an end, and was not read up to it."""
+    in_bytes = books.rest_bytes
+    if in_bytes is None and books.input_size > 0:
+        in_bytes = books.input_size - books.input_read
+    known = [messages(books.rest_messages)] if books.rest_messages else []
+    known += [counted(in_bytes, "byte")] if in_bytes else []
+    left = f"{' in '.join(known)} left" if known else "how much is left is not known"
+    noun = "line" if books.rest == REST_LINES else "message"
+    return (f"the input was not at its end: {left}; go on at {noun} {books.rest_message}, byte offset {books.rest_byte}"
+            f" (tail -c +{books.rest_byte + 1})")
+
+
+def remarks(books):
+    """What is no fault and worth a notice."""
+    if books is None or books.rest != REST_ENDLESS:
+        return []
+    return ["the source has no end: what its producers hold that was not accepted is not known here"]

@@ -8,9 +8,11 @@
                                                               v                           |  or KILL does not help
                                                            SWEEPING ------- kill_at ------+
 
-STOPPING: every member got TERM. SWEEPING: every member is reaped, what they left behind got TERM. KILLING: KILL to all
-that is left, again and again, since it may fork. OVER: nothing is left. Launch is a subreaper: as long as any
-descendant lives, there is a child to wait for, so 'no child' means that nothing is left.
+The first signal is launch's own, or TERM at a member, which tells us by its lifeline.
+
+STOPPING: every member was told to stop, by its lifeline and by TERM. SWEEPING: every member is reaped, what they left
+behind got TERM. KILLING: KILL to all that is left, again and again, since it may fork. OVER: nothing is left. Launch is
+a subreaper: as long as any descendant lives, there is a child to wait for, so 'no child' means that nothing is left.
 
 If the loop itself fails (a bug), what is left is killed before the error goes up.
 """
@@ -37,6 +39,7 @@ STOP_MARGIN = 1.0  # on top of grace, before the KILL
 FINISH_MARGIN = 2.0  # the same after a good end
 SWEEP_MARGIN = 3.0  # the same for what the members leave behind, counted from the first TERM
 _EXAMPLES = {Role.WORKER: "'w1: curfew-worker -- COMMAND'", Role.COLLECTOR: "'collector: curfew-collector'"}
+_OBEDIENT = (0, -signal.SIGTERM, 128 + signal.SIGTERM)  # the last: of a shell whose command got it
 _CODES_OF_THE_GROUP = (Exit.USAGE, Exit.IO)
 
 
@@ -67,10 +70,11 @@ class Signals:
     def _note(self, number, frame):
         self._stops.append(number)
 
-    def wait(self, seconds):
-        """Returns at a signal, or after so many seconds."""
+    def wait(self, seconds, descriptors=()):
+        """Returns at a signal, when something can be read from a descriptor, or after so many seconds."""
         poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
+        for descriptor in (self._wake, *descriptors):
+            poll.register(descriptor, select.POLLIN)
         poll.poll(max(0, int(seconds * 1000) + 1))
         try:
             os.read(self._wake, 4096)
@@ -89,6 +93,7 @@ class Group:
         self._console = console
         self._signals = signals
         self._members = [Member(process) for process in plan.processes]
+        self._page = page.Page(run_dir.file("books"))
         self._orphans = Orphans(run_dir.path, plan.grace)
         self._state = State.RUNNING
         self._ending = Ending()
@@ -106,20 +111,21 @@ class Group:
             while self._state is not State.OVER:
                 self._turn(time.monotonic())
                 if self._state is not State.OVER:
-                    self._signals.wait(self._time_to_next(time.monotonic()))
+                    self._signals.wait(self._time_to_next(time.monotonic()), self._said_on())
         finally:
             if self._state is not State.OVER:
                 signal_all(descendants(), signal.SIGKILL)
         return self._ending
 
     def books(self):
-        return page.read(self._run_dir.file("books"))
+        return self._page.read()
 
     # --- the loop ---
 
     def _turn(self, now):
         while number := self._signals.take_stop():
             self._on_signal(number, now)
+        self._listen(now)
         left = self._reap(now)
         for member in self._members:
             if self._supervises and member.may_start(now):
@@ -196,6 +202,7 @@ class Group:
             os.kill(pid, signal.SIGCONT)  # a child of ours that is not reaped yet
         else:
             self._say_end(member, pid, code, lifeline)
+        obeyed = self._obeyed(code)
         role = member.process.role
         if code in _CODES_OF_THE_GROUP and (is_broker or role is not Role.OTHER):
             self._ending.process_code = self._ending.process_code or code
@@ -206,6 +213,8 @@ class Group:
             self._on_broker_end(pid, code, now)
         elif code == 0 and role is Role.OTHER:
             self._on_good_end(member, pid, now)
+        elif obeyed:
+            self._on_obedience(member, pid, code, now)
         else:
             how = "left" if code == 0 else "died"
             self._on_death(member, now, f"{how} ({_describe(code)})", f"{member.name} (pid {pid})", code == 0)
@@ -227,10 +236,16 @@ class Group:
 
     def _say_end(self, member, pid, code, lifeline):
         for other in self._members:
-            other.say(f"{'left' if code == 0 else 'died'} {member.name} {pid} {lifeline}")
+            other.say(f"{'left' if code == 0 or self._obeyed(code) else 'died'} {member.name} {pid} {lifeline}")
+
+    def _obeyed(self, code):
+        """Who ends in a drain as one ends that was told to has not died."""
+        return self._state is State.DRAINING and code in _OBEDIENT
 
     def _on_broker_end(self, pid, code, now):
-        if code == 0:
+        books = self.books()
+        drained = books is not None and books.state == page.DRAINED
+        if code == 0 or code == Exit.NO_OUTCOME and drained:  # the books say what was left of the input
             self._finish(now)
             return
         self._console.error(f"broker (pid {pid}) died ({_describe(code)}): stopping the group")
@@ -244,9 +259,22 @@ class Group:
             self._console.notice(f"{member.name} (pid {pid}) has ended: stopping the group")
             self._finish(now)
 
-    def _on_death(self, member, now, what, who, good_code=False):
-        # While the group drains, a worker may find that it has nothing more to do: that is no failure.
-        forgiven = good_code and self._state is State.DRAINING
+    def _on_obedience(self, member, pid, code, now):
+        """In a drain it had nothing more to do, or TERM was sent to the whole group: it comes back only if it has to."""
+        who = f"{member.name} (pid {pid})"
+        if self._is_needed(member.process.role):
+            self._on_death(member, now, f"has ended ({_describe(code)}) before the work in flight has", who, forgiven=True)
+        else:
+            self._console.notice(f"{who} has ended ({_describe(code)}): the group drains, it is not started again")
+
+    def _is_needed(self, role):
+        """Something is in flight, and no other process that we know to be a worker (a collector) is there for it."""
+        books = self.books()
+        others = any(member.process.role is role and (member.running or member.restart_at is not None)
+                     for member in self._members)
+        return role in _EXAMPLES and not others and (books is None or books.tasks_in_flight > 0)
+
+    def _on_death(self, member, now, what, who, good_code=False, forgiven=False):
         wait = member.deaths.count(now - member.started_at, forgiven)
         if member.process.role is Role.BROKER or wait is None:
             many = "" if wait is not None else f", {QUICK_DEATHS} times in a row within a second of its start"
@@ -323,8 +351,9 @@ class Group:
         self._signals_seen += 1
         if self._state is State.RUNNING:
             self._drain(now)
-        elif self._signals_seen == 1:
-            pass  # it came while the group was ending by itself: nothing to drain
+        elif self._signals_seen == 1:  # the group was ending by itself, or a member had asked for the drain
+            if self._state is State.DRAINING:
+                self._console.notice("draining already; once more to stop now")
         else:
             self._ending.signal = self._ending.signal or number
             if self._supervises:
@@ -332,6 +361,16 @@ class Group:
                 self._stop(now, STOP_MARGIN)
             else:
                 self._kill_at = min(self._kill_at, now)  # asked once more: no patience is left
+
+    def _said_on(self):
+        return [said_on for member in self._members if (said_on := member.says_on) is not None]
+
+    def _listen(self, now):
+        """TERM at a member is a drain of the group: whoever sends it to all of them at once means no more than that."""
+        for member in self._members:
+            if member.asks_for_drain() and self._state is State.RUNNING:
+                self._console.notice(f"{member.name} (pid {member.pid}) got TERM: that is a drain of the group")
+                self._drain(now)
 
     def _drain(self, now):
         if not self._has_broker():
@@ -360,6 +399,7 @@ class Group:
         self._kill_at = now + self._plan.grace + margin
         for member in self._members:
             member.restart_at = None
+            member.say("stop")  # before TERM, which alone is a wish for a drain to one of curfew's
             member.signal(signal.SIGTERM)
             member.signal(signal.SIGCONT)  # who was stopped would not hear of it
 

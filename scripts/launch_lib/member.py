@@ -1,13 +1,15 @@
 """One process of the group: how it is started, spoken to and signalled, and how its deaths are counted.
 
 Owned by the group, which alone reaps. Nothing blocks: a lifeline whose reader does not read (64 KiB of lines) loses
-lines, and a process in that state is hung anyhow. Starting fails with an OSError.
+lines, and a process in that state is hung anyhow. A process says one thing on it: `drain`, since it got a TERM that was
+not launch's. Starting fails with an OSError.
 """
 
 import ctypes
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import time
 from typing import NamedTuple
@@ -59,7 +61,10 @@ class Member:
         self.deaths = Deaths()
         # A process of its last life that is not over, though what launch watches is; and its lifeline.
         self.outlived_by = self.outlived_lifeline = 0
-        self._lifeline = -1
+        self.lifeline = 0  # the number of its end: it names the process whatever stands before it in a shell
+        self._lifeline = None  # our end
+        self._heard = b""  # the start of a line
+        self._listens = True  # until it has closed its end
         self._child = None
 
     @property
@@ -74,34 +79,32 @@ class Member:
         """Whether it is time for its next life, and nothing of the last is left."""
         return self.restart_at is not None and now >= self.restart_at and not self.outlived_by
 
-    @property
-    def lifeline(self):
-        """The number of its pipe, which both ends know: it names the process whatever stands before it in a shell."""
-        return os.fstat(self._lifeline).st_ino
-
     def start(self, run_dir):
         """Starts the process with a lifeline of its own. Raises OSError."""
         self.restart_at = None
         self.started_at = time.monotonic()
         self.started_on = time.time()
-        reader, writer = _lifeline_pipe()
+        ours, theirs = _lifeline_pair()
         environment = {**os.environ, **self.process.environment, "CURFEW_RUN_DIR": run_dir,
-                       "CURFEW_NAME": self.name, "CURFEW_LIFELINE": str(reader)}
+                       "CURFEW_NAME": self.name, "CURFEW_LIFELINE": str(theirs.fileno())}
         try:
             self._child = subprocess.Popen(
-                self.process.argv, env=environment, pass_fds=(reader, *self.process.descriptors),
+                self.process.argv, env=environment, pass_fds=(theirs.fileno(), *self.process.descriptors),
                 stdin=self._stdin(),
                 stdout=None if self.process.gets_stdout else subprocess.DEVNULL,
                 preexec_fn=_between_fork_and_exec(os.getpid()))
         except subprocess.SubprocessError as error:  # the part between fork and exec failed
-            os.close(writer)
+            ours.close()
             raise OSError(0, str(error)) from None
         except OSError:
-            os.close(writer)
+            ours.close()
             raise
         finally:
-            os.close(reader)
-        self._lifeline = writer
+            self.lifeline = os.fstat(theirs.fileno()).st_ino
+            theirs.close()
+        self._lifeline = ours
+        self._heard = b""
+        self._listens = True
         self.pid = self._child.pid
 
     def _stdin(self):
@@ -112,9 +115,29 @@ class Member:
     def say(self, line):
         if self.running:
             try:
-                os.write(self._lifeline, line.encode() + b"\n")  # shorter than PIPE_BUF: whole or not at all
+                self._lifeline.send(line.encode() + b"\n")  # so short: whole or not at all
             except OSError:
                 pass  # full, or the reader closed its end: it is gone, or not one of curfew's
+
+    @property
+    def says_on(self):
+        """The descriptor on which it may say something, None for none."""
+        return self._lifeline.fileno() if self._lifeline is not None and self._listens else None
+
+    def asks_for_drain(self):
+        """Whether it has said so since the last call."""
+        if self.says_on is None:
+            return False
+        try:
+            data = self._lifeline.recv(4096)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        self._listens = bool(data)  # else it has closed its end
+        *lines, self._heard = (self._heard + data).split(b"\n")
+        self._heard = self._heard[-64:]
+        return b"drain" in lines
 
     def signal(self, number):
         if self.running:
@@ -125,20 +148,21 @@ class Member:
         self._child.returncode = 0  # subprocess must not wait for that number again
         self._child = None
         self.pid = 0
-        os.close(self._lifeline)
-        self._lifeline = -1
+        self._lifeline.close()
+        self._lifeline = None
 
 
-def _lifeline_pipe():
-    """Its reader has a number of two digits or more: the others a shell line may use as it likes (`exec 3<x`)."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    os.set_blocking(writer, False)
+def _lifeline_pair():
+    """Our end and theirs; neither is inherited unless we say so. Theirs has a number of two digits or more: the others a
+    shell line may use as it likes (`exec 3<x`)."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
     try:
-        high = fcntl.fcntl(reader, fcntl.F_DUPFD_CLOEXEC, _FIRST_OF_OURS)
+        high = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, _FIRST_OF_OURS)
     except OSError:
-        return reader, writer  # so few are allowed
-    os.close(reader)
-    return high, writer
+        return ours, theirs  # so few are allowed
+    theirs.close()
+    return ours, socket.socket(fileno=high)
 
 
 def _between_fork_and_exec(launch_pid):

@@ -36,6 +36,8 @@ FLAGS = (
          "when the next attempt starts: 0 at once (a race), 20ms after the last, p95 as measured"),
     Flag("hedge-budget", "PCT", None, "broker", "extra attempts as a share of tasks, such as 5%"),
     Flag("deadline", "DUR|none", None, "broker", "how long a task may take (30s)"),
+    Flag("drain-timeout", "DUR|none", None, "broker",
+         "how long a drain may take; what is then in flight is cancelled (none)"),
     Flag("grace", "DUR", None, "worker", "how long a cancelled attempt may take until it is killed (1s)"),
     Flag("attempts", "N", None, "broker", "how many attempts may fail before the task fails (fanout)"),
     Flag("window", "N", None, "broker", "the most tasks in flight"),
@@ -100,11 +102,13 @@ the PROCFILE.
 Where it may, launch runs its group in a cgroup (v2) of its own, so that nothing of it outlives even a kill of all its
 processes at once; --log-level info says so where it may not.
 
-The first INT or TERM drains: what is in flight finishes, nothing new is taken. The second stops now.
+The first INT or TERM drains: what is in flight finishes, nothing new is taken; what was left of the input is said, and
+from where to go on. TERM at any of its processes does the same. The second at launch stops now. Under systemd say
+KillMode=mixed: else the work itself gets TERM too.
 
 exit code: 0 every task completed; 1 some did not; 64 wrong usage; 70 the books do not balance, or a process cannot be
-kept running; 74 I/O error, or no descriptors (ulimit -n); 75 messages were left without an outcome; 128+n stopped by
-signal n.
+kept running; 74 I/O error, or no descriptors (ulimit -n); 75 messages were left without an outcome, or the input was
+not at its end; 128+n stopped by signal n.
 """
 
 

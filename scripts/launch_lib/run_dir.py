@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 
+from . import leftovers
 from .exits import Exit, Refusal, usage
 from .options import absolute
 
@@ -81,6 +82,7 @@ def open_run_dir(given):
 
 
 def _open_private():
+    leftovers.clear(set(_private_parents()))
     refusal = usage("cannot make a private run directory in XDG_RUNTIME_DIR, TMPDIR or /tmp: give --run-dir")
     for parent in _private_parents():
         try:

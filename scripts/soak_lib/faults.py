@@ -7,7 +7,7 @@ import time
 
 from .group import children_of
 
-FAULTS = ("kill-worker", "kill-collector", "kill-supervisor", "term-worker", "pause-worker", "pause-collector",
+FAULTS = ("kill-worker", "kill-collector", "kill-supervisor", "stop-worker", "pause-worker", "pause-collector",
           "pause-broker", "reset-links", "stall-links")
 PAUSES = (0.1, 1.0, 5.0)
 
@@ -37,7 +37,7 @@ class Faults:
             return
         role = "worker" if whom == "supervisor" else whom
         members = self._group.members(role)
-        if what in ("kill", "term") and role == "worker":
+        if what in ("kill", "stop") and role == "worker":
             # Launch ends a group in which one dies five times in a row within a second of its start. That is not what is
             # tried here, and where chance strikes each second it would come to it.
             members = [(name, pid) for name, pid in members if _age(pid) > 1.5]
@@ -59,7 +59,7 @@ class Faults:
                 time.sleep(self._random.choice(PAUSES))
                 signal.pidfd_send_signal(handle, signal.SIGCONT)
             else:
-                signal.pidfd_send_signal(handle, signal.SIGKILL if what == "kill" else signal.SIGTERM)
+                signal.pidfd_send_signal(handle, signal.SIGKILL if what == "kill" else signal.SIGUSR1)
             self.struck[kind] = self.struck.get(kind, 0) + 1
         except ProcessLookupError:
             pass

@@ -384,8 +384,8 @@ class Messages(BadInputTest):
         messages = [b"a" * 100, b"b" * 101, b"c", b"d" * 5_000_000, b"e" * 100, b"f" * 101]
         launch, tasks = self.echo(b"\n".join(messages), "--max-message", "100", code=INCOMPLETE)
         self.assertEqual(launch.out, b"\n".join([messages[0], b"c", messages[4]]) + b"\n")
-        self.assertEqual(tasks["all"], 3)
-        self.assertRegex(launch.err, r"(?m)^refused +3 messages over --max-message$")
+        self.assertEqual((tasks["completed"], tasks["failed"], tasks["all"]), (3, 3, 6))
+        self.assertRegex(launch.err, r"(?m)^refused +3 messages over --max-message, of the failed$")
 
     def test_an_endless_message_is_refused_and_costs_no_memory(self):
         launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--max-message", "1k", "--handler", "echo",
@@ -395,8 +395,9 @@ class Messages(BadInputTest):
             launch.feed(b"x" * (1 << 20))
         peak = memory_peak_mib(self.pid_of("broker"))
         launch.end_of_input()
-        self.assertEqual(self.ends_well(launch, INCOMPLETE)[0]["all"], 0)
-        self.assertIn("refused   1 message over --max-message\n", launch.err)
+        tasks, attempts = self.ends_well(launch, INCOMPLETE)
+        self.assertEqual((tasks["failed"], tasks["all"], attempts["all"]), (1, 1, 0))
+        self.assertIn("refused   1 message over --max-message, of the failed\n", launch.err)
         self.assertLess(peak, 60)
 
     def test_the_same_over_zeromq(self):

@@ -18,7 +18,7 @@ from peers import CONTROL, LIFE, REPORTS, TASKS, Peers, frame  # noqa: E402
 import zmq  # noqa: E402
 from group import GroupTest, descriptors_of, eventually, memory_peak_mib, numbers, processor_seconds  # noqa: E402
 
-INCOMPLETE, ON_TERM = 1, 128 + signal.SIGTERM
+INCOMPLETE, LEFT_BEHIND, ON_TERM = 1, 75, 128 + signal.SIGTERM
 PING, HELLO = 4, 10  # types of records
 MOST_NEWCOMERS = 256
 
@@ -94,15 +94,16 @@ class OverlongLines(GroupTest):
         self.assertEqual([worker["state"] for worker in stats["workers"]], ["ready"])
         self.assertLess(memory_peak_mib(broker.pid), self.MOST_MIB)
         broker.signal(signal.SIGTERM)
-        self.assertEqual(broker.code(), 0, "nothing was accepted, so that nothing is left")
+        self.assertEqual(broker.code(), LEFT_BEHIND, "the line was not at its end")
+        broker.says("go_on_at_line=1 go_on_at_byte=0")
 
     def test_launch_on_a_line_without_an_end_stops_when_it_is_told_to(self):
         launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--grace", f"{self.GRACE:.0f}s", "--handler", "echo",
                              stdin=open("/dev/zero", "rb"))
         self.broker_until(lambda b: b["source"]["bytes_read"] > 1 << 28, "some of it to be skipped")
         launch.signal(signal.SIGTERM)
-        self.assertEqual(self.ends_well(launch, INCOMPLETE)[0]["all"], 0)
-        self.assertIn("refused   1 message over --max-message\n", launch.err)
+        self.assertEqual(self.ends_well(launch, LEFT_BEHIND)[0]["all"], 0)
+        launch.says("go on at line 1, byte offset 0 ")
 
     def test_workers_stay_while_a_line_of_gigabytes_is_skipped_and_the_line_behind_it_is_done(self):
         size = 3 << 30
@@ -110,9 +111,11 @@ class OverlongLines(GroupTest):
                              "--handler", "echo", environment={"CURFEW_HEARTBEAT": self.HEARTBEAT})
         eventually(lambda: not launch.alive, "its end", patience=60)
         tasks, attempts = self.ends_well(launch, INCOMPLETE)
-        self.assertEqual((tasks["completed"], tasks["all"], attempts["lost"]), (1, 1, 0))
-        self.assertEqual(json.loads(launch.lines[0])["result"], "good")
-        self.assertIn("refused   1 message over --max-message\n", launch.err)
+        self.assertEqual((tasks["completed"], tasks["failed"], attempts["lost"]), (1, 1, 0))
+        refused, good = sorted(map(json.loads, launch.lines), key=lambda outcome: outcome["seq"])
+        self.assertEqual(refused["refused"], {"line": 1, "byte": 0, "size": size})
+        self.assertEqual(good["result"], "good")
+        self.assertIn("refused   1 message over --max-message, of the failed\n", launch.err)
         for word in ("silent", "died", "waiting for"):
             self.assertNotIn(word, launch.err)
 

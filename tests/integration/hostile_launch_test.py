@@ -261,7 +261,7 @@ class DeafWork(GroupTest):
         launch.signal(signal.SIGTERM)
         launch.says(r"launch: waiting for 1 task in flight, for \d+ s: the group drains; once more to stop now\n")
         self.write("listen", "")
-        self.ends_well(launch)
+        self.ends_well(launch, 75)
 
 
 class Fanout(GroupTest):

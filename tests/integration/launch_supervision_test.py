@@ -288,7 +288,7 @@ class ExitCodesAndBooks(LaunchTest):
         self.broker_ends_with(0, tasks=(5, 0, 0, 0), refused=3)
         launch = self.start_quick()
         self.assertEqual(self.code(launch), 1)
-        self.assertTrue(self.err(launch).endswith("\nrefused   3 messages over --max-message\n"))
+        self.assertTrue(self.err(launch).endswith("\nrefused   3 messages over --max-message, of the failed\n"))
 
     def test_books_that_do_not_balance_are_70(self):
         self.broker_ends_with(0, tasks=(5, 0, 0, 0), started=4)
@@ -905,6 +905,12 @@ class CommandLine(LaunchTest):
                     options.parse([f"--{name}", text, "--", "cat"])
                 self.assertEqual(refused.exception.code, 64)
 
+    def test_values_that_are_right_are_taken(self):
+        right = {"hedge": ("0", "20ms", "p95"), "drain-timeout": ("none", "0s", "10m"), "grace": ("0ms", "1h")}
+        for name, texts in right.items():
+            for text in texts:
+                self.assertIn(name, options.parse([f"--{name}={text}", "--", "cat"]).given)
+
     def test_forms_do_not_mix(self):
         for line, text in (("P -- cat", "both a PROCFILE"), ("--handler echo P", "both a PROCFILE"), ("P Q", "one too many"),
                            ("--", "no command"),
@@ -915,7 +921,7 @@ class CommandLine(LaunchTest):
         allowed = {"quiet", "run-dir", "log-level"}
         for flag in options.FLAGS:
             if flag.name not in allowed | {"handler", "help", "version"}:
-                value = {"hedge": "0", "grace": "1s", "deadline": "1s", "hedge-budget": "5%"}.get(flag.name, "1")
+                value = {"hedge": "0", "grace": "1s", "deadline": "1s", "drain-timeout": "1s", "hedge-budget": "5%"}.get(flag.name, "1")
                 with self.subTest(flag=flag.name), self.assertRaisesRegex(Refusal, "no meaning with a PROCFILE"):
                     options.parse([f"--{flag.name}={value}" if flag.metavar else f"--{flag.name}", "P"])
         self.assertEqual(options.parse(["--quiet", "--run-dir", "x", "--log-level", "debug", "P"]).procfile, "P")

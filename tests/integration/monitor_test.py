@@ -381,7 +381,7 @@ class Verbs(MonitorTest):
         self.broker_until(lambda b: b["tasks"]["in_flight"] == 2, "both to be in flight")
         code, out, _ = self.monitor("drain")
         self.assertEqual((code, json.loads(out)["ok"]), (0, True))
-        tasks, _ = self.ends_well(launch)  # its stdin is still open
+        tasks, _ = self.ends_well(launch, code=75)  # its stdin is still open
         self.assertEqual((tasks["completed"], sorted(launch.lines)), (2, ["1", "2"]))
 
     def test_cancel_of_what_is_no_number_is_wrong_usage(self):

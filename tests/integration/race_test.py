@@ -129,7 +129,7 @@ class Endings(GroupTest):
         tasks, attempts = self.ends_well(launch, code=1)
         self.assertEqual((tasks["expired"], attempts["expired"]), (3, attempts["all"]))
         for outcome in self.outcomes(launch):
-            self.assertEqual((outcome["outcome"], outcome["error"]), ("expired", "deadline exceeded"))
+            self.assertEqual((outcome["outcome"], outcome["error"]), ("expired", "deadline exceeded: 300ms"))
             self.assertGreaterEqual(outcome["latency_us"], 300_000)
             self.assertLess(outcome["latency_us"], 2_000_000)
         self.nothing_runs(self.sleep)

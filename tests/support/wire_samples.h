@@ -37,8 +37,8 @@ void each_sample(Check&& check) {
     check(Admit{1, "n", "p"}, "941601c4016ec40170");
     check(SessionGone{1}, "921701");
     check(Lose{1, two}, "9318019401020909");
-    check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}, "m"},
-          "99190103c4026964c4037768790203919401c4017706c40165c4016d");
+    check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}, "m", 4, 5, 6},
+          "9c190103c4026964c4037768790203919401c4017706c40165c4016d040506");
     check(CollectorHello{1, two, 2, 25, 9}, "961e019401020909021909");
     check(Synced{}, "911f");
     check(Decided{1, 2, 3, 4, 5}, "96200102030405");

@@ -389,6 +389,60 @@ TEST(Dispatcher, APersonsCancelIsAVerdictAndTheTaskSettlesCancelled) {
     EXPECT_FALSE(bench.broker.cancel_task(bench.now, 99));
 }
 
+TEST(Dispatcher, ARefusedMessageFailsAtOnceWithItsPlaceAndStaysInTheBooks) {
+    Bench bench;
+    const Seq good = bench.start();
+    bench.tasks.clear();
+    const RefusedMessage message{.number = 2, .byte = 7, .size = 5000, .first = "the first"};
+    const Seq refused = bench.broker.refuse_message(bench.now, message, "refused: too long");
+    bench.turn();
+    EXPECT_EQ(refused, good + 1) << "it has its place among the others";
+    EXPECT_TRUE(bench.tasks.empty()) << "nobody works on it";
+    const auto verdict = bench.control.only<wire::Verdict>();
+    EXPECT_EQ(verdict.outcome, Outcome::failed);
+    EXPECT_EQ(verdict.error, "refused: too long");
+    EXPECT_EQ(verdict.message, "the first");
+    EXPECT_EQ(verdict.refused_number, 2U);
+    EXPECT_EQ(verdict.refused_byte, 7U);
+    EXPECT_EQ(verdict.refused_size, 5000U);
+    bench.say_decided(refused, {});
+    bench.say_settled(refused, Outcome::failed);
+    bench.turn();
+    EXPECT_EQ(bench.books().of(Outcome::failed), 1U);
+    EXPECT_TRUE(bench.books().balanced());
+}
+
+TEST(Dispatcher, WhatADrainHasNoTimeForIsCancelledWithTheReasonAndStaysSo) {
+    support::BrokerBench::Config config;
+    config.fanout = 1;
+    Bench bench(config);
+    const Seq first = bench.start();
+    const AttemptId winner = bench.tasks.at(0).id;
+    const Seq second = bench.start();
+    const AttemptId other = bench.tasks.at(0).id;
+    bench.broker.end_intake();
+    bench.say_decided(second, other);
+    EXPECT_EQ(bench.broker.cancel_all(bench.now, "no time"), 1U) << "what is decided is not taken back";
+    EXPECT_EQ(bench.broker.cancel_all(bench.now, "no time"), 0U);
+    bench.turn();
+    EXPECT_EQ(bench.cancelled(winner.session, CancelReason::decided), Numbers{winner.number});
+    EXPECT_EQ(bench.control.only<wire::Verdict>().outcome, Outcome::cancelled);
+    EXPECT_EQ(bench.control.only<wire::Verdict>().error, "no time");
+    bench.say_decided(first, winner);  // its result was there first
+    bench.say_settled(second);
+    bench.meet_collector(60);  // which never got it
+    bench.say_ended(winner, End::failed, "killed");
+    bench.turn();
+    EXPECT_TRUE(bench.tasks.empty());
+    EXPECT_EQ(bench.control.only<wire::Verdict>().error, "no time");
+    bench.say_decided(first, {});
+    bench.say_settled(first, Outcome::cancelled);
+    bench.turn();
+    EXPECT_TRUE(bench.broker.drained());
+    EXPECT_EQ(bench.books().of(Outcome::cancelled), 1U);
+    EXPECT_TRUE(bench.books().balanced());
+}
+
 TEST(Dispatcher, WhatAPersonCancelledStaysSoWhenItsWinnersResultIsLost) {
     support::BrokerBench::Config config;
     config.fanout = 1;

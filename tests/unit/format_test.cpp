@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "collector/sink.h"
+#include "common/wire.h"
 
 namespace curfew {
 namespace {
@@ -55,6 +56,20 @@ TEST(FormatRaw, HasNothingForWhatDidNotComplete) {
     for (const Outcome outcome : {Outcome::failed, Outcome::expired, Outcome::cancelled}) {
         EXPECT_EQ(format_raw(by_verdict(outcome)), "");
     }
+}
+
+TEST(FormatJson, SaysWhereARefusedMessageStood) {
+    OutcomeRecord record = by_verdict(Outcome::failed);
+    EXPECT_FALSE(json::parse(format_json(record)).contains("refused"));
+    record.refused_number = 3;
+    record.refused_byte = 17;
+    record.refused_size = 2000;
+    record.message = "the first bytes";
+    const json line = json::parse(format_json(record));
+    EXPECT_EQ(line["refused"], (json{{"line", 3}, {"byte", 17}, {"size", 2000}}));
+    EXPECT_EQ(line["message"], "the first bytes");
+    record.refused_byte = wire::kNoOffset;
+    EXPECT_EQ(json::parse(format_json(record))["refused"], (json{{"frame", 3}, {"size", 2000}}));
 }
 
 TEST(FormatJson, IsTheLineOfTheContract) {

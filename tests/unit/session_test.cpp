@@ -357,6 +357,7 @@ TEST(Session, WhatIsPastItsDeadlineWhenItComesIsExpiredInTheSameTurn) {
     bench.task(1, 0);
     bench.turn();
     EXPECT_EQ(bench.report().kind, ReportKind::expired) << "although a slot was free";
+    EXPECT_EQ(bench.report().error, "it had not begun");
     bench.task(2);
     bench.turn();
     bench.task(3, 0);

@@ -9,6 +9,7 @@
 
 #include <system_error>
 
+#include "broker/refused_message.h"
 #include "tests/support/temp_dir.h"
 
 namespace curfew {
@@ -379,6 +380,137 @@ TEST(LineSource, AFileIsGivenBackAsFarAsItWasNotTaken) {
     }
     LineSource rest(shared, '\n', 100);
     EXPECT_EQ(drain(rest), (Messages{"two", "three"}));
+}
+
+/// What is left when so many messages were taken.
+Rest rest_after(LineSource& source, int messages) {
+    std::string_view message;
+    for (int i = 0; i < messages; ++i) EXPECT_TRUE(source.next(message));
+    return source.rest();
+}
+
+// ---- what is refused -----------------------------------------------------------------------------------------------
+
+/// Messages and refusals in their order, a refusal as number:byte:size:first.
+Messages with_refusals(Source& source) {
+    Messages all;
+    while (!source.ended()) {
+        std::string_view message;
+        if (source.next(message)) {
+            all.emplace_back(message);
+        } else if (const auto refused = source.take_refusal()) {
+            all.push_back(std::to_string(refused->number) + ":" + std::to_string(refused->byte.value_or(0)) + ":" +
+                          std::to_string(refused->size) + ":" + refused->first);
+        }
+    }
+    return all;
+}
+
+TEST(SourceRefusals, StandInTheirPlaceWithNumberOffsetSizeAndFirstBytes) {
+    const TempDir dir;
+    LineSource source(open(dir.write("in", "one\nfar too long\n\nagain too long\ntwo\nat the end").c_str(), O_RDONLY),
+                      '\n', 4);
+    EXPECT_EQ(with_refusals(source),
+              (Messages{"one", "2:4:12:far too long", "", "4:18:14:again too long", "two", "6:37:10:at the end"}));
+    EXPECT_EQ(source.take_refusal(), std::nullopt);
+}
+
+TEST(SourceRefusals, AreTheSameWhereverTheChunksEnd) {
+    for (const std::size_t size : {kChunk - 1, kChunk, kChunk + 1, 3 * kChunk - 1, 3 * kChunk, 3 * kChunk + 5}) {
+        const std::string first(RefusedMessage::kFirstBytes, 'x');
+        const std::string overlong = first + std::string(size - first.size(), 'y');
+        for (const char* end : {"\n", "\nb\n"}) {
+            const TempDir dir;
+            LineSource source(open(dir.write("in", "a\n" + overlong + end).c_str(), O_RDONLY), '\n', 10);
+            Messages expected{"a", "2:2:" + std::to_string(size) + ":" + first};
+            if (end[1] != '\0') expected.emplace_back("b");
+            EXPECT_EQ(with_refusals(source), expected) << size;
+        }
+    }
+}
+
+TEST(SourceRefusals, ComeFromAPipeByteByByteToo) {
+    Pipe pipe;
+    LineSource source(pipe.give_reader(), '\n', 3);
+    for (const char c : std::string("one\ntoo long\n")) {
+        pipe.put({&c, 1});
+        std::string_view message;
+        if (!source.next(message) && c == '\n') {
+            const auto refused = source.take_refusal();
+            ASSERT_TRUE(refused);
+            EXPECT_EQ(refused->number, 2U);
+            EXPECT_EQ(refused->byte, 4U);
+            EXPECT_EQ(refused->size, 8U);
+            EXPECT_EQ(refused->first, "too long");
+        }
+    }
+    EXPECT_EQ(source.refused(), 1U);
+}
+
+TEST(SourceRest, OfAFileIsItsMessagesItsBytesAndThePlace) {
+    const TempDir dir;
+    LineSource source(open(dir.write("in", "one\ntwo\nthree\nfour").c_str(), O_RDONLY), '\n', 100);
+    const Rest rest = rest_after(source, 2);
+    EXPECT_EQ(rest.kind, Rest::Kind::lines);
+    EXPECT_EQ(rest.message, 3U);
+    EXPECT_EQ(rest.byte, 8U);
+    EXPECT_EQ(rest.messages, 2U) << "the last has no newline, and is one";
+    EXPECT_EQ(rest.bytes, 10U);
+}
+
+TEST(SourceRest, OfAFileThatWasNotReadFromItsStartIsCountedInTheFile) {
+    const TempDir dir;
+    const int descriptor = open(dir.write("in", "head\none\ntwo\n").c_str(), O_RDONLY);
+    ASSERT_EQ(lseek(descriptor, 5, SEEK_SET), 5);
+    LineSource source(descriptor, '\n', 100);
+    const Rest rest = rest_after(source, 1);
+    EXPECT_EQ(rest.message, 2U);
+    EXPECT_EQ(rest.byte, 9U);
+    EXPECT_EQ(rest.messages, 1U);
+    EXPECT_EQ(rest.bytes, 4U);
+}
+
+TEST(SourceRest, IsNoneAtTheEndThoughNobodyHasReadThatItIsOne) {
+    const TempDir dir;
+    LineSource file(open(dir.write("in", "one\n").c_str(), O_RDONLY), '\n', 100);
+    EXPECT_EQ(rest_after(file, 1).kind, Rest::Kind::none);
+    LineSource nothing(open(dir.write("empty", "").c_str(), O_RDONLY), '\n', 100);
+    EXPECT_EQ(rest_after(nothing, 0).kind, Rest::Kind::none);
+    LineSource null(open("/dev/null", O_RDONLY), '\n', 100);
+    EXPECT_EQ(rest_after(null, 0).kind, Rest::Kind::none);
+    Pipe pipe;
+    pipe.put("one\n");
+    pipe.close_writer();
+    LineSource closed(pipe.give_reader(), '\n', 100);
+    EXPECT_EQ(rest_after(closed, 1).kind, Rest::Kind::none);
+}
+
+TEST(SourceRest, OfAPipeIsKnownWhenNobodyCanWriteToIt) {
+    Pipe pipe;
+    pipe.put("one\ntwo\nthree");
+    LineSource source(pipe.give_reader(), '\n', 100);
+    EXPECT_EQ(rest_after(source, 1).bytes, std::nullopt);
+    pipe.put("and more");  // which is not read
+    pipe.close_writer();
+    const Rest rest = source.rest();
+    EXPECT_EQ(rest.kind, Rest::Kind::lines);
+    EXPECT_EQ(rest.bytes, 17U);
+    EXPECT_EQ(rest.messages, std::nullopt) << "nobody has looked at what is in the pipe";
+    EXPECT_EQ(rest.message, 2U);
+    EXPECT_EQ(rest.byte, 4U);
+}
+
+TEST(SourceRest, BeginsWithTheMessageThatWasBeingSkipped) {
+    Pipe pipe;
+    LineSource source(pipe.give_reader(), '\0', 4);
+    pipe.put(std::string_view("one\0far too long", 16));
+    std::string_view message;
+    ASSERT_TRUE(source.next(message));
+    EXPECT_FALSE(source.next(message));
+    const Rest rest = source.rest();
+    EXPECT_EQ(rest.kind, Rest::Kind::records);
+    EXPECT_EQ(rest.message, 2U);
+    EXPECT_EQ(rest.byte, 4U);
 }
 
 TEST(LineSource, ADirectoryIsNoSource) {

@@ -1,0 +1,22 @@
+// A message that is not taken, and where it stood: what is told of it in its dead letter.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace curfew {
+
+struct RefusedMessage {
+    /// So much of it is kept.
+    static constexpr std::size_t kFirstBytes = 1024;
+
+    std::uint64_t number = 0;                          ///< in its source, from 1: of the line, of the frame
+    std::optional<std::uint64_t> byte = std::nullopt;  ///< its offset, where the source has such a thing
+    std::uint64_t size = 0;                            ///< in bytes
+    std::string first = {};                            ///< the first bytes of it
+    bool operator==(const RefusedMessage&) const = default;
+};
+
+}  // namespace curfew
