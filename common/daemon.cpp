@@ -22,6 +22,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/clock.h"
 #include "common/exit_code.h"
 #include "common/json_text.h"
 #include "common/limits.h"
@@ -372,7 +373,8 @@ void Daemon::read_signals(Shell& shell, Instant now) {
 /// The number of its end of the lifeline, which launch knows.
 std::uint64_t Daemon::lifeline_number() const {
     struct stat line {};
-    const bool is_one = lifeline_ >= 0 && fstat(lifeline_, &line) == 0 && (S_ISSOCK(line.st_mode) || S_ISFIFO(line.st_mode));
+    const bool is_one =
+        lifeline_ >= 0 && fstat(lifeline_, &line) == 0 && (S_ISSOCK(line.st_mode) || S_ISFIFO(line.st_mode));
     return is_one ? line.st_ino : 0;
 }
 
@@ -407,6 +409,7 @@ void Daemon::read_lifeline(Shell& shell, Instant now) {
 void Daemon::obey_launch(Shell& shell, Instant now, const std::string& line) {
     char name[65] = {};
     unsigned pid = 0;
+    unsigned long long number = 0;
     if (line == "drain") {
         shell.drain(now);
     } else if (line == "stop") {
@@ -414,10 +417,10 @@ void Daemon::obey_launch(Shell& shell, Instant now, const std::string& line) {
         begin_stop(shell, now);
     } else if (line == "over") {
         shell.over();
-    } else if (std::sscanf(line.c_str(), "died %64s %u", name, &pid) == 2) {
-        shell.process_ended(now, name, pid, true);
-    } else if (std::sscanf(line.c_str(), "left %64s %u", name, &pid) == 2) {
-        shell.process_ended(now, name, pid, false);
+    } else if (std::sscanf(line.c_str(), "died %64s %u %llu", name, &pid, &number) >= 2) {
+        shell.process_ended(now, {name, pid, number, true});
+    } else if (std::sscanf(line.c_str(), "left %64s %u %llu", name, &pid, &number) >= 2) {
+        shell.process_ended(now, {name, pid, number, false});
     }
 }
 

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <vector>
 
+#include "common/clock.h"
 #include "tests/support/frames.h"
 #include "tests/support/temp_dir.h"
 
