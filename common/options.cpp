@@ -295,15 +295,20 @@ std::optional<int> Options::parse(int argc, const char* const* argv) {
     } catch (const CLI::Success& success) {
         return inside_->app.exit(success);
     } catch (const CLI::ExtrasError&) {
-        return refuse(inside_->unknown(inside_->app.remaining().front()));
+        const std::string word = inside_->app.remaining().front();
+        if (inside_->command == nullptr || word.starts_with('-')) return refuse(inside_->unknown(word));
+        return refuse_stray(word);
     } catch (const CLI::ParseError& error) {
         const auto is_flag = [](const std::string& word) { return word.starts_with('-'); };
         const bool only_words = std::ranges::none_of(inside_->app.remaining(), is_flag);
         if (inside_->stray.empty() || !only_words) return refuse(error.what());
     }
-    if (inside_->stray.empty()) return std::nullopt;
+    return inside_->stray.empty() ? std::nullopt : std::optional(refuse_stray(inside_->stray.front()));
+}
+
+int Options::refuse_stray(const std::string& word) const {
     return refuse(fmt::format("'{}' stands where no word may; a COMMAND goes behind --: {} [OPTIONS] -- COMMAND ARG...",
-                              inside_->stray.front(), inside_->program));
+                              word, inside_->program));
 }
 
 bool Options::only_checks() const {

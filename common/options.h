@@ -69,6 +69,8 @@ public:
     int fail(int code, const std::string& message) const;
 
 private:
+    [[nodiscard]] int refuse_stray(const std::string& word) const;
+
     struct Inside;
     std::unique_ptr<Inside> inside_;
 };

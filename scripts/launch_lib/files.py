@@ -18,8 +18,19 @@ MADE_ANEW = ("output", "dead-letters")  # flags of files that are emptied
 _DESCRIPTORS = re.compile(r"/proc/(?:self|thread-self|\d+(?:/task/\d+)?)/fd/\d+")
 
 
+def absolute(what, name):
+    """The path from the root, as every process needs it."""
+    try:
+        return os.path.abspath(name)
+    except FileNotFoundError:
+        raise usage(f"{what}: {name}: the working folder is gone: give a path from /") from None
+
+
 def check(options):
     """Refuses what would read what it writes, or would empty what it is to read."""
+    for flag in ("input", *MADE_ANEW):
+        if flag in options.given:
+            absolute(f"--{flag}", options.given[flag])
     inputs = [_named("input", options)] if "input" in options.given else [("stdin", _look(0))]
     outputs = [_named(flag, options) for flag in MADE_ANEW if flag in options.given]
     if "output" not in options.given:

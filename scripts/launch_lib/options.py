@@ -12,6 +12,7 @@ from typing import Callable, Optional
 
 from . import descriptors, files, values
 from .exits import Exit, Refusal, usage
+from .files import absolute
 
 DEFAULT_FANOUT = "2"
 _GRACE = 1.0  # seconds; the binaries have the same default
@@ -145,14 +146,6 @@ def help_text():
         name = f"{f'-{flag.letter}, ' if flag.letter else ''}--{flag.name} {flag.metavar}".rstrip()
         lines.append(f"  {name:<26}{flag.help}")
     return _HEAD + "\n".join(lines) + "\n" + _TAIL
-
-
-def absolute(what, name):
-    """The path from the root, as every process needs it."""
-    try:
-        return os.path.abspath(name)
-    except FileNotFoundError:
-        raise usage(f"{what}: {name}: the working folder is gone: give a path from /") from None
 
 
 def _words(flag, value):

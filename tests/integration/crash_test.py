@@ -321,7 +321,8 @@ class Launch(CrashTest):
                 self.the_run_directory_is_gone()
 
     def test_after_launch_is_killed_what_is_not_ours_stays_in_a_given_run_directory(self):
-        os.makedirs(os.path.join(self.run_dir, "mine"))
+        os.mkdir(self.run_dir, 0o700)
+        os.mkdir(os.path.join(self.run_dir, "mine"))
         with open(os.path.join(self.run_dir, "notes"), "w") as notes:
             notes.write("mine")
         launch = self.group("--workers", "2", "--handler", "sleep:1h", stdin=numbers(10))

@@ -378,12 +378,12 @@ class Fifos(DoorTest):
                       self.monitor("--run-dir", self.run_dir, "stats")[1])
         launch.says(rf"waiting for=.*{re.escape(self.fifo)}")
         self.assertEqual(self.monitor("--run-dir", self.run_dir, "drain")[0], 0)
-        self.assertEqual(self.ends_well(launch)[0]["all"], 0)
+        self.assertEqual(self.ends_well(launch, 75)[0]["all"], 0, "it was not at its end")
 
     def test_a_signal_drains_it_too(self):
         launch = self.waiting()
         launch.signal(signal.SIGTERM)
-        self.assertEqual(launch.code(), 0, launch.err)
+        self.assertEqual(launch.code(), 75, launch.err)
 
     def test_who_comes_late_is_heard_to_the_end(self):
         launch = self.waiting("--keep-order")
