@@ -61,7 +61,7 @@ class Race(GroupTest):
         launch = self.launch("--run-dir", self.run_dir, "--workers", "3", "--fanout", "3", "--slots", "2", "--json", "--", "sh", "-c",
                              "sleep 0.01; exit 1", stdin="pipe")
         self.workers_are_ready(3)
-        launch.feed(numbers(4))  # as many as the credit of each worker: nobody waits for a place
+        launch.feed(numbers(2))  # as many as the slots of each worker: nobody waits for a place
         launch.end_of_input()
         self.ends_well(launch, code=1)
         for outcome in map(json.loads, launch.lines):
