@@ -33,8 +33,7 @@ constexpr std::uint64_t kTokens = 2;
 /// A session may have left the list's condition and come back to it before anybody looked.
 void keep_one_of_each(std::vector<Session>& sessions) {
     std::ranges::sort(sessions);
-    const auto rest = std::ranges::unique(sessions);
-    sessions.erase(rest.begin(), rest.end());
+    sessions.erase(std::unique(sessions.begin(), sessions.end()), sessions.end());
 }
 
 }  // namespace
