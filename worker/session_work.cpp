@@ -201,7 +201,7 @@ void WorkerCore::check_slots(Instant now) {
 void WorkerCore::adapt_credit(Instant now) {
     constexpr Duration kEvery = std::chrono::milliseconds(100);
     constexpr Duration kAhead = std::chrono::milliseconds(5);
-    constexpr Duration kSlow = std::chrono::milliseconds(20);
+    constexpr Duration kSlow = std::chrono::milliseconds(25);
     if (config_.most_credit == 0 || now < adapt_at_) return;
     adapt_at_ = now + kEvery;
     const Duration worked = std::exchange(worked_, {});
