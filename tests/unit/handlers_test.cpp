@@ -218,6 +218,7 @@ TEST(ThreadHandler, WhatAFunctionHangsOnItsStopTokenHoldsUpNeitherTheLoopNorAnot
         if (message.payload != "blocks") return Answer::ok("");
         const std::stop_callback callback(stop, [&] {
             const Instant until = Clock::now() + 5s;
+            // A latch cannot be waited for with a limit, and without one a fault would hang the test.
             while (!release.try_wait() && Clock::now() < until) std::this_thread::sleep_for(1ms);
             gave_up = !release.try_wait();
             released.count_down();
