@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "broker/stopped_input.h"
 #include "common/exit_code.h"
 #include "common/suggestion.h"
 
@@ -195,6 +196,7 @@ std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     }
     if (source_.starts_with("zmq:")) {
         // The one PULL that pushes back: producers are not under credit.
+        keep_what_is_unread();
         Socket socket = daemon.bind(zmq::socket_type::pull, source_.substr(4), "ingest",
                                     {.receive = frames_that_wait()}, Reach::this_machine);
         log::info("source_binds endpoint={} producers=\"PUSH sockets that connect there\"", socket.endpoint());

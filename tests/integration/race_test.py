@@ -206,6 +206,22 @@ class OverZeroMQ(GroupTest):
         with open(self.path("sink")) as sink:
             self.assertEqual(sorted(json.loads(line)["seq"] for line in sink), list(range(1, 21)))
 
+    def test_producers_that_leave_at_once_are_heard_to_their_last_message(self):
+        """Each has gone while most of what it sent is still in the kernel, and the window is full."""
+        producers, each = 20, 1000
+        self.ready("collector", "--sink", "file:" + self.path("sink"))
+        self.ready("worker", "--handler", "echo")
+        broker = self.ready("broker", "--source", f"zmq:ipc://{self.path('ingest.sock')}", "--fanout", "1", "--window", "16")
+        for producer in range(producers):
+            with zmq.Context() as context, context.socket(zmq.PUSH) as push:
+                push.connect(broker.endpoints["source"])
+                for n in range(each):
+                    push.send(b"%d %d" % (producer, n))
+        self.broker_until(lambda b: b["tasks"]["completed"] == producers * each, "all to be completed")
+        self.assertEqual((self.monitor("drain")[0], broker.code()), (0, 0))
+        with open(self.path("sink")) as sink:
+            self.assertEqual(sorted(sink), sorted(f"{producer} {n}\n" for producer in range(producers) for n in range(each)))
+
 
 class StartOrders(GroupTest):
     """Who comes first must not matter."""
