@@ -8,7 +8,8 @@
 //
 // Binds the sink's endpoint. Says {"messages":N,"seconds":S,"p50_us":..,"p99_us":..,"most_us":..,"lateness_p99_us":..}
 // on stdout, without the messages of the warm-up; lateness is that of the sends. 1 and a line on stderr if anything
-// fails: an outcome that comes twice, or was no message, or does not come. One thread, and one of ZeroMQ's.
+// fails: an outcome that comes twice, or was no message, or does not come. It stays at the sink until its stdin ends.
+// One thread, and one of ZeroMQ's.
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -192,6 +193,9 @@ int main(int argc, char** argv) {
             client.by_schedule();
         }
         client.say();
+        std::fflush(stdout);
+        while (std::getchar() != EOF) {  // whoever reads a sink has to stay until its group has ended
+        }
         return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "curfew-ping-pong: %s\n", error.what());

@@ -24,7 +24,7 @@ namespace curfew {
 class ZmqSink : public Sink {
 public:
     /// Small, so that what is not sent is ours, and the broker hears of it; a smaller one costs messages a second.
-    static constexpr int kSendMark = 64;
+    static constexpr int kSendMark = 256;
 
     /// `watch` is that of the socket.
     ZmqSink(std::unique_ptr<PeerWatch> watch, Socket socket, Format format);

@@ -31,7 +31,9 @@ bool is_inherited(int number) {
 void check(int number) {
     struct stat status {};
     if (::fstat(number, &status) != 0) throw std::system_error(errno, std::generic_category(), "fstat");
-    if (S_ISFIFO(status.st_mode)) refuse(number, "which is a pipe: the first attempt would eat what is in it");
+    const bool is_read = (::fcntl(number, F_GETFL) & O_ACCMODE) != O_WRONLY;
+    if (S_ISFIFO(status.st_mode) && is_read)
+        refuse(number, "which is a pipe: the first attempt would eat what is in it");
     if (S_ISSOCK(status.st_mode)) refuse(number, "which is a socket: attempts cannot share it");
     if (::isatty(number) != 0) refuse(number, "which is a terminal: attempts cannot share it");
     const OwnedDescriptor tried(open_for_attempt(number, STDERR_FILENO));

@@ -2,7 +2,8 @@
 //
 // Each attempt inherits its own: what is open for reading is opened anew, at the place where the caller's stood, so
 // that no attempt reads another's part; what is open for writing is shared, as it is by all children of a shell, so
-// that none writes over another's. A pipe cannot be opened anew: the first attempt would eat it, so it is refused.
+// that none writes over another's. A pipe to read from cannot be opened anew: the first attempt would eat it, so it is
+// refused.
 #pragma once
 
 #include <string>

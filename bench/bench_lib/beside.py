@@ -35,8 +35,20 @@ def run(place, name, *words):
     return said_by(name, start(place, name, *words))
 
 
-def start(place, name, *words):
-    return subprocess.Popen([program(place, name), *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(place, name, *words, stdin=subprocess.DEVNULL):
+    return subprocess.Popen([program(place, name), *map(str, words)], stdin=stdin, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def start_to_stay(place, name, *words):
+    """It has more to do when it has said its object: it ends with its stdin, which `process.communicate()` closes."""
+    return start(place, name, *words, stdin=subprocess.PIPE)
+
+
+def said_already(name, process):
+    """The object of one that stays."""
+    line = process.stdout.readline()
+    return json.loads(line) if line else said_by(name, process)
 
 
 def said_by(name, process):

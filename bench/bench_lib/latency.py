@@ -69,9 +69,16 @@ def _one(place, options, fanout, *words):
     beside.program(place, "ping_pong")
     with Group(place, "--quiet", file) as group, Client() as client:
         group.wait_for_workers(client, options.workers)
-        said = beside.run(place, "ping_pong", "--ingest", procfile.endpoint(group, procfile.INGEST),
-                          "--sink", procfile.endpoint(group, procfile.RESULTS), "--size", options.size, *words)
-        ending = group.drain(_all_of(words))
+        client_of_group = beside.start_to_stay(
+            place, "ping_pong", "--ingest", procfile.endpoint(group, procfile.INGEST),
+            "--sink", procfile.endpoint(group, procfile.RESULTS), "--size", options.size, *words)
+        with client_of_group:
+            try:
+                said = beside.said_already("ping_pong", client_of_group)
+                ending = group.drain(_all_of(words))  # a reader that leaves before is an error of the sink
+                client_of_group.communicate()
+            finally:
+                client_of_group.kill()  # nothing, where it has ended
     if ending.books.accepted != _all_of(words):
         raise Failure(f"{ending.books.accepted} accepted of {_all_of(words)}")
     return said

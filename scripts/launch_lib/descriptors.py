@@ -4,6 +4,7 @@
 What launch has opened itself is close-on-exec, and none of this. Nothing here opens, reads or closes anything.
 """
 
+import fcntl
 import os
 import re
 import stat
@@ -31,7 +32,7 @@ def is_file(number):
 def why_not_for_attempts(number):
     """Why no attempt can have it as its own, empty where each can. The worker judges the rest, by opening it."""
     mode = os.fstat(number).st_mode
-    if stat.S_ISFIFO(mode):
+    if stat.S_ISFIFO(mode) and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_WRONLY:
         return "a pipe: the first attempt would eat what is in it"
     if stat.S_ISSOCK(mode):
         return "a socket: attempts cannot share it"

@@ -21,9 +21,9 @@ import enum
 import os
 import select
 import signal
-import time
 
 from . import books as page
+from . import clock
 from .books import Ending
 from .exits import Exit
 from .member import QUICK_DEATHS, Member, become_subreaper, descendants, look_at, signal_all
@@ -98,6 +98,7 @@ class Group:
         self._state = State.RUNNING
         self._ending = Ending()
         self._signals_seen = 0
+        self._foreign = set()  # keys of the children that we had before there was a group
         self._stop_at = self._kill_at = self._give_up_at = 0.0
         self._progress_at = self._watch_at = 0.0
         self._patience = Patience()
@@ -105,16 +106,19 @@ class Group:
 
     def run(self):
         """Runs the group to its end. Returns why it ended (books.Ending)."""
+        self._foreign = {seen.key for seen in descendants()}
         become_subreaper()
         try:
             self._start_all()
             while self._state is not State.OVER:
-                self._turn(time.monotonic())
+                self._turn(clock.now())
                 if self._state is not State.OVER:
-                    self._signals.wait(self._time_to_next(time.monotonic()), self._said_on())
+                    meant = self._time_to_next(clock.now())
+                    self._signals.wait(meant, self._said_on())
+                    clock.look(meant)
         finally:
             if self._state is not State.OVER:
-                signal_all(descendants(), signal.SIGKILL)
+                signal_all(self._descendants(), signal.SIGKILL)
         return self._ending
 
     def books(self):
@@ -156,7 +160,7 @@ class Group:
     # --- starts and ends of members ---
 
     def _start_all(self):
-        now = time.monotonic()
+        now = clock.now()
         for member in self._members:
             if self._supervises:
                 self._start(member, now)
@@ -178,13 +182,17 @@ class Group:
             except ChildProcessError:
                 return False
             if pid == 0:
-                return True
+                return not self._foreign or bool(self._descendants())
             self._orphans.suspect()
             member = next((member for member in self._members if member.pid == pid), None)
             if member is not None:
                 self._on_end(member, pid, os.waitstatus_to_exitcode(status), now)
             else:
                 self._on_end_of_left_behind(pid, os.waitstatus_to_exitcode(status))
+
+    def _descendants(self):
+        """Without those of the shell that has become this launch (`exec launch ... > >(cat)`), and what they start."""
+        return descendants(lambda seen: seen.key in self._foreign)
 
     def _kill_orphans(self, now):
         """As long as the group lives: at its end all that is left goes."""
@@ -410,14 +418,14 @@ class Group:
         elif self._state is State.STOPPING and not any(member.running for member in self._members):
             self._state = State.SWEEPING
             self._kill_at = min(now + self._plan.grace, self._stop_at + self._plan.grace + SWEEP_MARGIN)
-            remaining = descendants()
+            remaining = self._descendants()
             signal_all(remaining, signal.SIGTERM)
             signal_all(remaining, signal.SIGCONT)
         if self._state is not State.OVER and now >= self._kill_at:
             self._kill(now)
 
     def _kill(self, now):
-        remaining = descendants()
+        remaining = self._descendants()
         if self._state is not State.KILLING:
             self._state = State.KILLING
             self._give_up_at = now + KILL_PATIENCE

@@ -14,6 +14,8 @@ import subprocess
 import time
 from typing import NamedTuple
 
+from . import clock
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -82,7 +84,7 @@ class Member:
     def start(self, run_dir):
         """Starts the process with a lifeline of its own. Raises OSError."""
         self.restart_at = None
-        self.started_at = time.monotonic()
+        self.started_at = clock.now()
         self.started_on = time.time()
         ours, theirs = _lifeline_pair()
         environment = {**os.environ, **self.process.environment, "CURFEW_RUN_DIR": run_dir,

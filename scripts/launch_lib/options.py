@@ -94,7 +94,8 @@ goes away, that is an I/O error. The processes of a PROCFILE empty nothing: thei
 
 The environment of COMMAND says what it works on: CURFEW_TASK, CURFEW_SEQ, CURFEW_ATTEMPT, CURFEW_DEADLINE_MS,
 CURFEW_WORKER, CURFEW_POOL. Its limits (ulimit) are those of launch. FILE may be /dev/fd/N, which is what <(...) and
->(...) are. Where COMMAND names a /dev/fd/N that is a file, each attempt has it for itself; a pipe is refused there.
+>(...) are. Where COMMAND names a /dev/fd/N that is a file, each attempt has it for itself; a pipe to read from is
+refused there.
 
 Each line of a PROCFILE is run by /bin/sh. With one only --run-dir, --quiet and --log-level have a meaning: say the rest
 to the processes. PATH then begins with the folder of the curfew binaries, and CURFEW_PROCFILE_DIR names the folder of

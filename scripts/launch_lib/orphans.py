@@ -15,8 +15,8 @@ since processes are born and die while it reads, is found in the next.
 
 import os
 import signal
-import time
 
+from . import clock
 from .member import descendants, signal_all
 
 _CLEAN_LOOKS = 2  # in a row, after the last suspicion
@@ -48,14 +48,14 @@ class Orphans:
 
     def kill(self, members):
         """Kills those there are. Returns what to say of them: name, pid and task of each that was not named before."""
-        began = time.monotonic()
+        began = clock.now()
         found = self._find(members)
         self._end_alone(began)
         new = [seen for seen in found if seen.key not in self._named]
         words = _words(found, new)
         signal_all(found, signal.SIGKILL)
         self._named = {seen.key for seen in found}
-        self._looked_at = time.monotonic()
+        self._looked_at = clock.now()
         left = found or self._alone
         self._clean = 0 if new else self._clean if left else self._clean + 1
         patience = _SOON if new or not left else min(2 * self._wait, _LATEST)
@@ -70,7 +70,7 @@ class Orphans:
             return seen.pid in members or _is_supervisor(seen.pid) and (supervisors.append(seen) or True)
 
         below = descendants(spared)
-        known, now = self._alone, time.monotonic()
+        known, now = self._alone, clock.now()
         alone = [seen for seen in supervisors if seen.parent == os.getpid()]
         self._alone = {seen.key: (seen, known[seen.key][1] if seen.key in known else now) for seen in alone}
         return {seen: task for seen in below if (task := self._task_of(seen.pid))}

@@ -248,6 +248,16 @@ class Descriptors(CommandTest):
         with open(got, "rb") as file:
             self.assertEqual(file.read(), numbers(3))
 
+    def test_what_a_shell_had_started_before_it_became_launch_is_left_alone(self):
+        """A shell that runs one command becomes that command: the reader of >(...) is then a child of launch."""
+        got, gate = self.path("got"), self.path("gate")
+        os.mkfifo(gate)
+        slow = f"sh -c 'read -r word < {gate}; cat; echo end' >{got}"
+        launch = self.bash(f'exec "$@" --workers 1 --fanout 1 --input <(seq 3) --output >({slow}) -- cat')
+        self.assertEqual(launch.code(), 0, launch.err)
+        self.let_go("gate")
+        eventually(lambda: os.path.exists(got) and os.path.getsize(got) == 10, "the reader to go on to its end")
+
     def test_outcomes_go_on_to_a_descriptor_when_the_collector_is_started_again(self):
         reader, writer = os.pipe()
         launch = self.launch("--run-dir", self.run_dir, *ONE, "--output", f"/dev/fd/{writer}",
@@ -304,6 +314,15 @@ class Descriptors(CommandTest):
         self.assertEqual(launch.code(), 0, launch.err)
         with open(log, "rb") as written:
             self.assertEqual(sorted(map(int, written.read().split())), list(range(1, 21)))
+
+    def test_a_pipe_that_attempts_write_to_is_shared(self):
+        log = self.path("log")
+        launch = self.bash('"$@" --workers 2 --fanout 1 --input <(seq 20) -- tee /dev/fd/7 '
+                           f'7> >(sort -n > {log}.part; mv {log}.part {log})')
+        self.assertEqual(launch.code(), 0, launch.err)
+        eventually(lambda: os.path.exists(log), "the end of the pipe")
+        with open(log, "rb") as written:
+            self.assertEqual(written.read().split(), [b"%d" % number for number in range(1, 21)])
 
     def test_many_descriptors_keep_their_numbers(self):
         names = [self.write(f"file{number}", f"{number}\n") for number in range(3, 10)]

@@ -60,6 +60,24 @@ class Standstill(GroupTest):
         self.stop(self.all_of(launch), 4)
         self.completes_at_the_first_attempt(launch)
 
+    def test_a_stop_is_not_cut_short(self):
+        """Work that takes its time to stop, within grace, has that time also where all of the group stood still."""
+        os.mkfifo(self.path("gate"))
+        trap = f'echo > {self.path("asked")}; read -r word < {self.path("gate")}; echo > {self.path("stopped")}; exit 1'
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--grace", "2s", "--",
+                             "sh", "-c", f"trap '{trap}' TERM; echo > {self.path('pids')}; while :; do sleep 0.01; done",
+                             stdin=b"one\n")
+        eventually(lambda: os.path.exists(self.path("pids")), "the work")
+        launch.signal(signal.SIGTERM)
+        launch.says("draining")
+        launch.signal(signal.SIGTERM)
+        eventually(lambda: os.path.exists(self.path("asked")), "the work to be asked to stop")
+        self.stop(self.all_of(launch), 4)
+        self.let_go("gate")
+        self.assertEqual(launch.code(), 128 + signal.SIGTERM, launch.err)
+        self.assertTrue(os.path.exists(self.path("stopped")))
+        self.assertNotIn("did not stop in time", launch.err)
+
     def test_several_standstills_one_after_the_other_cost_nothing(self):
         launch = self.start("--deadline", "none")
         for _ in range(3):
