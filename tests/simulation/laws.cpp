@@ -106,10 +106,11 @@ void World::check_standing() {
     if (scenario_.workers > 100) return;  // each pair of them is looked at
     std::map<AttemptId, Waiting> before;
     std::swap(before, waiting_);
-    // What is returned comes by way of the collector.
+    // What is returned comes by way of the collector, which may have missed batches before it was paused.
     const bool heard = collector_process_.up && collector_process_.paused_until <= now_ && judge_->synced() &&
                        broker_->collector() == judge_->incarnation();
-    if (!heard) return disturb();
+    if (!heard) return disturb(stream_torn_ ? kStreamMends : 0ms);
+    stream_torn_ = stream_torn_ && now_ < calm_since_;
     const Duration bound = 12ms + 60 * scenario_.latency;
     for (const auto& worker : workers_) {
         if (!worker->up || worker->paused_until > now_ || worker->core->held().empty()) continue;

@@ -394,15 +394,19 @@ void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbo
 // ---- channels ------------------------------------------------------------------------------------------------------
 
 void World::send(Node from, Node to, Road road, std::string bytes) {
-    // What is missing in the stream between broker and collector comes again after a heartbeat.
-    const Duration mended_within = from <= kCollector && to <= kCollector ? 1200ms : 0ms;
+    const bool of_stream = from <= kCollector && to <= kCollector;
+    const Duration mended_within = of_stream ? kStreamMends : 0ms;
     if (trace_) tell(from, "-> " + process(to).name + "  " + describe(bytes));
     const bool faulty = !well();
     const auto cut = cut_until_.find({from, to});
-    if (cut != cut_until_.end() && now_ < cut->second) disturb(mended_within);
+    if (cut != cut_until_.end() && now_ < cut->second) {
+        disturb(mended_within);
+        stream_torn_ = stream_torn_ || of_stream;
+    }
     if (cut != cut_until_.end() && now_ < cut->second && chance(0.7)) return;
     if (faulty && chance(scenario_.drop)) {
         disturb(mended_within);
+        stream_torn_ = stream_torn_ || of_stream;
         tell(from, "   (lost on the way)");
         return;
     }

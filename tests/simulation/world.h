@@ -121,6 +121,8 @@ private:
     void note_given_up();
     [[nodiscard]] bool was_given_up(const WorkerProcess& worker) const;
     [[nodiscard]] bool has_free_slot_for(const Task& task) const;
+    /// What is missing in the stream between broker and collector comes again a heartbeat after the receiver was heard.
+    static constexpr Duration kStreamMends = std::chrono::milliseconds(1200);
     void disturb(Duration mended_within = {}) { calm_since_ = std::max(calm_since_, now_ + mended_within); }
     void check_lease(WorkerProcess& worker);
     void check_end();
@@ -138,7 +140,8 @@ private:
     std::uint64_t events_ = 0;
     std::uint64_t steps_ = 0, next_recount_ = 0;
     std::uint64_t broker_turns_ = 0, next_timer_check_ = 0;
-    Instant calm_since_{};  // nothing was lost, cut, paused, crashed or overtaken since
+    Instant calm_since_{};      // nothing was lost, cut, paused, crashed or overtaken since
+    bool stream_torn_ = false;  // something between broker and collector was lost since then, or is about to be mended
     struct Waiting {
         Instant since;           // it waits, and a free slot elsewhere may run it
         std::uint64_t ends = 0;  // of work at its worker by then
