@@ -174,6 +174,9 @@ void Dispatcher::on_collector_hello(Instant now, const wire::Envelope& envelope,
         if (collector_synced() && hello.round == sync_round_) return on_unreadable_there(now, hello);
         // It does not have our sync any more: somebody has spoken to it in our name.
         if (collector_synced() && settled_down(now)) return begin_sync(now);
+        // It has had the sync that we are still about, and wants another. The same one would set its streams back to
+        // the beginning, and ours may have gone on: what it has acknowledged meanwhile is not kept.
+        if (!collector_synced() && hello.round == sync_round_) return begin_sync(now);
         send_sync_ = collector_state_ == CollectorState::syncing;
         return;
     }

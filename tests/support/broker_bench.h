@@ -47,9 +47,10 @@ public:
         hear_collector_hello();
         hear_collector_hello();
     }
-    void hear_collector_hello() {
+    /// `has_round`: it has this sync already, and wants another; 0: it has none.
+    void hear_collector_hello(std::uint64_t has_round = 0) {
         const wire::Envelope envelope{wire::Kind::to_broker, config_.incarnation, collector, 0, 0};
-        broker.receive(now, frame_of(envelope, wire::CollectorHello{0, {}}));
+        broker.receive(now, frame_of(envelope, wire::CollectorHello{0, {}, has_round}));
     }
     /// The collector has taken over another sync.
     [[nodiscard]] std::uint64_t base() const { return syncs.empty() ? 0 : stream_base(syncs.back().round); }

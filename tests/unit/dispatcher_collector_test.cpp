@@ -236,6 +236,22 @@ TEST(DispatcherCollector, AHelloOfTheCollectorThatLastsMeansThatItHasLostItsSync
     EXPECT_FALSE(bench.broker.collector_synced());
 }
 
+/// The same sync would set the collector's streams back to their beginning, and what it has acknowledged is not kept.
+TEST(DispatcherCollector, ACollectorThatHadTheSyncAndWantsAnotherGetsANewRoundThoughItsWordIsStillUnderWay) {
+    Bench bench;
+    bench.pass(1s);
+    bench.hear_collector_hello();
+    bench.turn();
+    const std::uint64_t round = bench.control.all<wire::Sync>().back().round;
+    bench.hear_collector_hello();
+    bench.turn();
+    EXPECT_EQ(bench.control.all<wire::Sync>().back().round, round) << "it has none yet: the same once more";
+    bench.hear_collector_hello(round);
+    bench.turn();
+    EXPECT_EQ(bench.control.all<wire::Sync>().back().round, round + 1);
+    EXPECT_FALSE(bench.broker.collector_synced());
+}
+
 TEST(DispatcherCollector, AnAcknowledgementOfWhatWasNotSentMakesThePairBeginAnew) {
     Bench bench;
     bench.hear_ack(bench.base() + 1000);
