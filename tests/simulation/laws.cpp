@@ -111,6 +111,10 @@ void World::check_standing() {
                        broker_->collector() == judge_->incarnation();
     if (!heard) return disturb(stream_torn_ ? kStreamMends : 0ms);
     stream_torn_ = stream_torn_ && now_ < calm_since_;
+    // What the collector has said is still to be said again, a window each time: the broker does not know what has
+    // ended.
+    constexpr std::size_t kUnderWay = 16;
+    if (judge_->unacknowledged() > kUnderWay) return disturb();
     const Duration bound = 12ms + 60 * scenario_.latency;
     for (const auto& worker : workers_) {
         if (!worker->up || worker->paused_until > now_ || worker->core->held().empty()) continue;
