@@ -169,14 +169,12 @@ void Dispatcher::on_collector_hello(Instant now, const wire::Envelope& envelope,
         return;
     }
     if (collector == collector_) {
-        // Once it is synced, a hello of the same incarnation is an old one that was under way, unless it wants another
-        // sync than the one it has.
-        if (collector_synced() && hello.round == sync_round_) return on_unreadable_there(now, hello);
+        // It has this sync and wants another, perhaps before we heard that it has it. The same one would set its
+        // streams back to the beginning, and ours may have gone on: what it has acknowledged is not kept.
+        if (hello.round == sync_round_) return on_unreadable_there(now, hello);
+        // Else, once it is synced, a hello of the same incarnation is an old one that was under way.
         // It does not have our sync any more: somebody has spoken to it in our name.
         if (collector_synced() && settled_down(now)) return begin_sync(now);
-        // It has had the sync that we are still about, and wants another. The same one would set its streams back to
-        // the beginning, and ours may have gone on: what it has acknowledged meanwhile is not kept.
-        if (!collector_synced() && hello.round == sync_round_) return begin_sync(now);
         send_sync_ = collector_state_ == CollectorState::syncing;
         return;
     }

@@ -96,7 +96,9 @@ BrokerOptions::BrokerOptions(Options& options) {
     options.value("--hedge", "0",
                   "0: start all at once; 20ms: the next when the last has run that long; p95: that percentile",
                   [this](const std::string& text) { return take_hedge(text, hedging_); });
-    options.value("--hedge-budget", "none", "Most hedges, as a share of tasks, like 5%",
+    options.value("--hedge-budget", "none",
+                  "Most hedges, as a share of tasks, like 5%; ten are free, up to a hundred are saved up; not for a "
+                  "race (--hedge 0)",
                   [this](const std::string& text) -> Take {
                       if (text == "none") return hedging_.budget.reset(), std::nullopt;
                       hedging_.budget = parse_share(text);

@@ -1,6 +1,5 @@
 // What our sockets promise where libzmq does not: a process that is out of descriptors lives on.
 #include "common/socket.h"
-#include "common/poller.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,13 +11,13 @@
 #include <algorithm>
 #include <vector>
 
-#include "common/clock.h"
+#include "tests/support/next_message.h"
 #include "tests/support/temp_dir.h"
 
 namespace curfew {
 namespace {
 
-using namespace std::chrono_literals;
+using support::next_message;
 
 /// Who could be at the other end, as far as it is refused.
 Reach reach_of(const std::string& endpoint, bool to_bind = true) {
@@ -85,14 +84,7 @@ TEST(EndpointTest, NamesAndIpv6CarryMessages) {
         Socket pull = Socket::bound(context, zmq::socket_type::pull, with_address(endpoint, true), {});
         Socket push = Socket::connected(context, zmq::socket_type::push, pull.endpoint(), {});
         ASSERT_TRUE(push.send("there"));
-        const Instant until = Clock::now() + 10s;
-        std::string_view bytes;
-        while (!pull.receive(bytes) && Clock::now() < until) {
-            Poller poller;
-            poller.add(pull);
-            poller.wait(until);
-        }
-        EXPECT_EQ(bytes, "there") << endpoint;
+        EXPECT_EQ(next_message(pull), "there") << endpoint;
     }
 }
 
@@ -112,18 +104,6 @@ protected:
         for (const int one : used_) ::close(one);
         used_.clear();
         ::setrlimit(RLIMIT_NOFILE, &before_);
-    }
-
-    static std::string next(Socket& socket) {
-        const Instant until = Clock::now() + 10s;
-        std::string_view bytes;
-        while (!socket.receive(bytes)) {
-            if (Clock::now() > until) return "nothing";
-            Poller poller;
-            poller.add(socket);
-            poller.wait(until);
-        }
-        return std::string(bytes);
     }
 
     support::TempDir dir_;
@@ -151,7 +131,7 @@ TEST_F(SocketTest, WhoComesWhenThereIsNoDescriptorIsTurnedAwayAndTheOthersStay) 
     Socket pull = Socket::bound(context, zmq::socket_type::pull, "ipc://" + path, {});
     Socket push = Socket::connected(context, zmq::socket_type::push, "ipc://" + path, {});
     ASSERT_TRUE(push.send("before"));
-    ASSERT_EQ(next(pull), "before");
+    ASSERT_EQ(next_message(pull), "before");
 
     const int caller = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ASSERT_GE(caller, 0);
@@ -168,12 +148,12 @@ TEST_F(SocketTest, WhoComesWhenThereIsNoDescriptorIsTurnedAwayAndTheOthersStay) 
     ::close(caller);
     EXPECT_EQ(turned_away(), before + 1);
     ASSERT_TRUE(push.send("meanwhile"));
-    EXPECT_EQ(next(pull), "meanwhile");
+    EXPECT_EQ(next_message(pull), "meanwhile");
 
     release();
     Socket late = Socket::connected(context, zmq::socket_type::push, "ipc://" + path, {});
     ASSERT_TRUE(late.send("after"));
-    EXPECT_EQ(next(pull), "after");
+    EXPECT_EQ(next_message(pull), "after");
 }
 
 TEST(SocketAnswer, AQuestionInTwoPartsTakesNoAnswerAndHarmsNobody) {

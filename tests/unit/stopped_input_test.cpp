@@ -7,15 +7,14 @@
 #include <thread>
 #include <vector>
 
-#include "common/clock.h"
-#include "common/poller.h"
 #include "common/socket.h"
+#include "tests/support/next_message.h"
 #include "tests/support/temp_dir.h"
 
 namespace curfew {
 namespace {
 
-using namespace std::chrono_literals;
+using support::next_message;
 
 constexpr int kMark = 16;      // of the reader: so many are taken before he stops
 constexpr int kMessages = 60;  // more than that and a batch of the decoder, less than the kernel's buffer
@@ -29,18 +28,6 @@ protected:
         const std::string at =
             GetParam() == std::string("ipc") ? "ipc://" + dir_.file("socket") : std::string("tcp://127.0.0.1:*");
         return Socket::bound(context_, zmq::socket_type::pull, at, {.receive = kMark});
-    }
-
-    static std::string next(Socket& socket) {
-        const Instant until = Clock::now() + 10s;
-        std::string_view bytes;
-        while (!socket.receive(bytes)) {
-            if (Clock::now() > until) return "nothing";
-            Poller poller;
-            poller.add(socket);
-            poller.wait(until);
-        }
-        return std::string(bytes);
     }
 
     static std::string message(int number) { return std::to_string(number) + std::string(kSize, 'x'); }
@@ -66,7 +53,7 @@ TEST_P(StoppedInput, WhatAProducerLeftBehindIsRead) {
     std::vector<std::string> messages;
     for (int i = 0; i < kMessages; ++i) messages.push_back(message(i));
     send_and_leave(pull.endpoint(), messages);
-    for (int i = 0; i < kMessages; ++i) ASSERT_EQ(next(pull), message(i));
+    for (int i = 0; i < kMessages; ++i) ASSERT_EQ(next_message(pull), message(i));
     std::string_view more;
     EXPECT_FALSE(pull.receive(more));
 }
@@ -78,13 +65,13 @@ TEST_P(StoppedInput, ManyThatLeaveOneAfterTheOtherLoseNothing) {
         send_and_leave(pull.endpoint(), std::vector<std::string>(kMessages, message(producer)));
     std::vector<int> of_each(kProducers, 0);
     for (int i = 0; i < kProducers * kMessages; ++i) {
-        const std::string got = next(pull);
+        const std::string got = next_message(pull);
         ASSERT_NE(got, "nothing") << "after " << i;
         ++of_each[std::stoul(got)];
     }
     EXPECT_EQ(of_each, std::vector<int>(kProducers, kMessages));
     send_and_leave(pull.endpoint(), {"one more"});
-    EXPECT_EQ(next(pull), "one more");
+    EXPECT_EQ(next_message(pull), "one more");
 }
 
 /// He hangs up while his last messages are read: then a hang-up and something to read are told at once.
@@ -95,7 +82,7 @@ TEST_P(StoppedInput, WhoLeavesInTheMiddleOfReadingLosesNothing) {
         for (int i = 0; i < kProducers; ++i)
             send_and_leave(pull.endpoint(), std::vector<std::string>(kEach, message(i).substr(0, 100)));
     });
-    for (int i = 0; i < kProducers * kEach; ++i) ASSERT_NE(next(pull), "nothing") << "after " << i;
+    for (int i = 0; i < kProducers * kEach; ++i) ASSERT_NE(next_message(pull), "nothing") << "after " << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Transports, StoppedInput, testing::Values("ipc", "tcp"),
