@@ -37,11 +37,12 @@ struct BooksPage {
         workers_ready,
         collector_synced,  ///< 1: there is one
         rest,  ///< of the source: a Rest::Kind; from a drain on known for good, before that as far as it was read
-        rest_message,   ///< where to go on: the number of the message, from 1
-        rest_byte,      ///< and its offset
-        rest_messages,  ///< from there to the end; kUnknown: nobody can say
-        rest_bytes,     ///< the same
-        cut_short,      ///< tasks, of those cancelled, for which a drain had no more time
+        rest_message,     ///< where to go on: the number of the message, from 1
+        rest_byte,        ///< and its offset
+        rest_messages,    ///< from there to the end; kUnknown: nobody can say
+        rest_bytes,       ///< the same
+        cut_short,        ///< tasks, of those cancelled, for which a drain had no more time
+        first_in_flight,  ///< the number of the oldest message whose task is in flight, from 1; 0: none is
         fields = 32
     };
     enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };

@@ -64,6 +64,8 @@ AttemptId Ledger::settle(Seq seq, Outcome outcome) {
     payload_bytes_ -= task->payload.size();
     ++outcomes_[static_cast<std::size_t>(outcome)];
     tasks_.erase(seq);
+    if (seq == first_)
+        while (first_ <= last_seq_ && !tasks_.contains(first_)) ++first_;
     return winner;
 }
 
@@ -192,6 +194,9 @@ std::optional<std::string> Ledger::audit() const {
             if (books == nullptr || !books->open.contains(id.number)) wrong = "a task lists an attempt that has ended";
         }
     });
+    Seq first = last_seq_ + 1;
+    tasks_.for_each([&](Seq seq, const Task&) { first = std::min(first, seq); });
+    if (first != first_) wrong = "the first task in flight is another";
     if (open != attempts_in_flight_) wrong = "attempts in flight are not the open attempts";
     if (bytes != payload_bytes_) wrong = "payload bytes do not add up";
     return wrong;

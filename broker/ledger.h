@@ -164,6 +164,8 @@ public:
     [[nodiscard]] std::size_t attempts_in_flight() const { return attempts_in_flight_; }
     [[nodiscard]] std::uint64_t payload_bytes() const { return payload_bytes_; }
     [[nodiscard]] Seq last_seq() const { return last_seq_; }
+    /// The oldest task in flight, 0 if there is none.
+    [[nodiscard]] Seq first_in_flight() const { return tasks_.empty() ? 0 : first_; }
     [[nodiscard]] const DenseTable<Task>& tasks() const { return tasks_; }
     [[nodiscard]] const DenseTable<std::unique_ptr<SessionBooks>>& sessions() const { return sessions_; }
     /// All accepted tasks that are not in flight.
@@ -178,6 +180,7 @@ private:
     DenseTable<Task> tasks_;
     DenseTable<std::unique_ptr<SessionBooks>> sessions_;
     Seq last_seq_ = 0;
+    Seq first_ = 1;  // in flight, or not accepted yet; all before it are settled
     std::uint64_t started_ = 0;
     std::size_t attempts_in_flight_ = 0;
     std::uint64_t moved_ = 0;

@@ -14,6 +14,7 @@
 
 #include "broker/stopped_input.h"
 #include "common/exit_code.h"
+#include "common/log.h"
 #include "common/suggestion.h"
 
 namespace curfew {
@@ -168,6 +169,10 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
                           ? fmt::format("deadline exceeded: {}, the default (--deadline)", kDefaultDeadline)
                           : fmt::format("deadline exceeded: {}", deadline_text_);
     d.hedging = hedging_;
+    if (hedging_.budget && hedging_.delay == Hedging::Config::Delay::race)
+        log::warn(
+            "hedge_budget_unused reason=\"--hedge 0 starts all at once, which no budget bounds\" "
+            "next=\"say --hedge p95, or another delay\"");
     d.heartbeat = heartbeat_;
     config.drain_timeout = drain_timeout_;
     config.max_message = max_message_;

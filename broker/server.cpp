@@ -217,7 +217,12 @@ std::optional<int> BrokerServer::finished() const {
     return cut_short_ > 0 || (rest_ && rest_->left()) ? kExitLeftBehind : kExitOk;
 }
 
+/// Of the messages, launch says it where there is one, from the books.
 int BrokerServer::unfinished() const {
+    const Ledger& ledger = dispatcher_.ledger();
+    if (!daemon_.has_lifeline() && ledger.tasks_in_flight() > 0)
+        log::warn("tasks_left in_flight={} first={} action=\"give them again\"", ledger.tasks_in_flight(),
+                  ledger.first_in_flight());
     return kExitLeftBehind;
 }
 
@@ -256,6 +261,7 @@ void BrokerServer::write_books() {
     books_[BooksPage::rest_messages] = rest.messages.value_or(BooksPage::kUnknown);
     books_[BooksPage::rest_bytes] = rest.bytes.value_or(BooksPage::kUnknown);
     books_[BooksPage::cut_short] = cut_short_;
+    books_[BooksPage::first_in_flight] = dispatcher_.ledger().first_in_flight();
     books_[BooksPage::intake_ended] = intake_ended() ? 1 : 0;
     books_[BooksPage::workers_ready] = dispatcher_.roster().ready();
     books_[BooksPage::collector_synced] = dispatcher_.collector_synced() ? 1 : 0;
@@ -317,8 +323,13 @@ std::string BrokerServer::obey(Instant now, std::string_view request) {
     } else if (verb == "pause" || verb == "resume") {
         dispatcher_.pause(verb == "pause");
     } else if (verb == "cancel" && json.contains("seq") && json["seq"].is_number_unsigned()) {
-        const bool done = dispatcher_.cancel_task(now, json["seq"].get<Seq>());
-        return fmt::format(R"({{"ok":{},"tasks_in_flight":{}}})", done, dispatcher_.ledger().tasks_in_flight());
+        const auto seq = json["seq"].get<Seq>();
+        const bool in_flight = dispatcher_.ledger().task(seq) != nullptr;
+        const bool done = dispatcher_.cancel_task(now, seq);
+        const std::string_view reason = !in_flight ? "there is no such task in flight" : "it has its outcome already";
+        return fmt::format(R"({{"ok":{}{},"tasks_in_flight":{}}})", done,
+                           done ? "" : fmt::format(R"(,"reason":"{}")", reason),
+                           dispatcher_.ledger().tasks_in_flight());
     } else {
         return R"({"error":"say {\"do\":\"drain\"}, \"pause\", \"resume\" or {\"do\":\"cancel\",\"seq\":N}"})";
     }

@@ -23,10 +23,11 @@ from launch_lib import files, guard
 from launch_lib.checks import Checks
 from launch_lib.console import Console, has_room_for_progress
 from launch_lib.exits import Exit, Refusal
-from launch_lib.group import Group, Signals
+from launch_lib.group import Group
 from launch_lib.options import ARGUMENTS_OF_PARALLEL, foreign_arguments, help_text, parse, read_procfile
 from launch_lib.plan import procfile_plan, quick_plan
 from launch_lib.run_dir import open_run_dir
+from launch_lib.signals import Signals
 
 _SPARE_DESCRIPTORS = 10  # to start a process, to look into /proc
 
@@ -122,13 +123,12 @@ def _plan(options):
 
 
 def _hold_standard_descriptors():
-    """Where 0, 1 or 2 is closed, the next file to be opened would pass for it. Writing to these fails, as it should."""
-    while True:
-        descriptor = os.open(os.devnull, os.O_RDONLY)
-        if descriptor > 2:
-            os.close(descriptor)
-            return
-        os.set_inheritable(descriptor, True)
+    """Where 0, 1 or 2 is closed, the next file to be opened would pass for it. To use one of these fails, as it should."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # the lowest that is free is the next to be opened
+            os.set_inheritable(os.open(os.devnull, os.O_WRONLY if descriptor == 0 else os.O_RDONLY), True)
 
 
 def _version():

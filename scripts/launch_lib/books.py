@@ -45,6 +45,7 @@ class Books:
     rest_messages: Optional[int] = None  # from there to the end; None: nobody can say
     rest_bytes: Optional[int] = None
     cut_short: int = 0  # tasks, of those cancelled, for which a drain had no more time
+    first_in_flight: int = 0  # the number of the oldest message in flight, from 1; 0: none is
 
     @property
     def settled(self):
@@ -100,7 +101,8 @@ def decode(page) -> Optional[Books]:
                  intake_ended=word[21] == 1, workers_ready=word[22], collector_synced=word[23] == 1,
                  rest=word[24], rest_message=word[25], rest_byte=word[26],
                  rest_messages=None if word[27] == _UNKNOWN else word[27],
-                 rest_bytes=None if word[28] == _UNKNOWN else word[28], cut_short=word[29])
+                 rest_bytes=None if word[28] == _UNKNOWN else word[28], cut_short=word[29],
+                 first_in_flight=word[30])
 
 
 class Page:
@@ -178,9 +180,7 @@ def closing_words(ending, books, books_expected):
     if ending.broker_died and books.accepted == 0:
         words.append("the broker died before it had accepted a message: give the whole input again")
     elif books.tasks_in_flight or ending.broker_died:
-        not_accepted = "" if books.rest == REST_ENDLESS else f", {books.left} not accepted"
-        words.append(f"{messages(books.tasks_in_flight + books.left)} left without an outcome"
-                     f" ({books.tasks_in_flight} in flight{not_accepted})")
+        words.append(_what_has_no_outcome(books))
     elif books.left and not books.input_is_left:
         words.append(f"{messages(books.left)} read from the input and not accepted any more: give them again")
     if books.cut_short:
@@ -192,6 +192,24 @@ def closing_words(ending, books, books_expected):
     return words
 
 
+def _what_has_no_outcome(books):
+    untaken = books.left
+    if books.input_is_left and books.rest_messages is not None:
+        untaken = books.rest_messages
+    not_accepted = "" if books.rest == REST_ENDLESS else f", {untaken} not accepted"
+    words = (f"{messages(books.tasks_in_flight + untaken)} left without an outcome"
+             f" ({books.tasks_in_flight} in flight{not_accepted})")
+    if books.input_is_left and books.rest_messages is None:
+        words += ", and what else the input holds"
+    if books.first_in_flight and books.rest != REST_ENDLESS:
+        words += f"; the first in flight is {_noun(books)} {books.first_in_flight}"
+    return words
+
+
+def _noun(books):
+    return "line" if books.rest == REST_LINES else "message"
+
+
 def _what_is_left(books):
     """Of an input that has an end, and was not read up to it."""
     in_bytes = books.rest_bytes
@@ -200,9 +218,9 @@ def _what_is_left(books):
     known = [messages(books.rest_messages)] if books.rest_messages else []
     known += [counted(in_bytes, "byte")] if in_bytes else []
     left = f"{' in '.join(known)} left" if known else "how much is left is not known"
-    noun = "line" if books.rest == REST_LINES else "message"
-    return (f"the input was not at its end: {left}; go on at {noun} {books.rest_message}, byte offset {books.rest_byte}"
-            f" (tail -c +{books.rest_byte + 1})")
+    again = f", and give what was in flight ({books.tasks_in_flight}) again" if books.tasks_in_flight else ""
+    return (f"the input was not at its end: {left}; go on at {_noun(books)} {books.rest_message},"
+            f" byte offset {books.rest_byte} (tail -c +{books.rest_byte + 1}){again}")
 
 
 def remarks(books):

@@ -19,7 +19,6 @@ If the loop itself fails (a bug), what is left is killed before the error goes u
 
 import enum
 import os
-import select
 import signal
 
 from . import books as page
@@ -29,6 +28,7 @@ from .exits import Exit
 from .member import QUICK_DEATHS, Member, become_subreaper, descendants, look_at, signal_all
 from .orphans import Orphans
 from .plan import Role
+from .signals import Stops
 from .waiting import GIVE_UP, Patience, for_end, for_members, for_worker
 
 PROGRESS_EVERY = 0.5  # seconds
@@ -39,6 +39,7 @@ STOP_MARGIN = 1.0  # on top of grace, before the KILL
 FINISH_MARGIN = 2.0  # the same after a good end
 SWEEP_MARGIN = 3.0  # the same for what the members leave behind, counted from the first TERM
 _EXAMPLES = {Role.WORKER: "'w1: curfew-worker -- COMMAND'", Role.COLLECTOR: "'collector: curfew-collector'"}
+_OF_A_BROKER = "'broker: curfew-broker'"
 _OBEDIENT = (0, -signal.SIGTERM, 128 + signal.SIGTERM)  # the last: of a shell whose command got it
 _CODES_OF_THE_GROUP = (Exit.USAGE, Exit.IO)
 
@@ -52,40 +53,6 @@ class State(enum.Enum):
     OVER = enum.auto()
 
 
-class Signals:
-    """INT, TERM, HUP and CHLD as events: handlers only note them, a pipe wakes the loop."""
-
-    def __init__(self):
-        self._stops = []
-        self._wake, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
-            signal.signal(signal.SIGHUP, self._note)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK,
-                               (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-
-    def _note(self, number, frame):
-        self._stops.append(number)
-
-    def wait(self, seconds, descriptors=()):
-        """Returns at a signal, when something can be read from a descriptor, or after so many seconds."""
-        poll = select.poll()
-        for descriptor in (self._wake, *descriptors):
-            poll.register(descriptor, select.POLLIN)
-        poll.poll(max(0, int(seconds * 1000) + 1))
-        try:
-            os.read(self._wake, 4096)
-        except BlockingIOError:
-            pass
-
-    def take_stop(self):
-        """The next signal that asks us to stop, 0 if there is none."""
-        return self._stops.pop(0) if self._stops else 0
-
-
 class Group:
     def __init__(self, plan, run_dir, console, signals):
         self._plan = plan
@@ -97,7 +64,7 @@ class Group:
         self._orphans = Orphans(run_dir.path, plan.grace)
         self._state = State.RUNNING
         self._ending = Ending()
-        self._signals_seen = 0
+        self._stops = Stops()
         self._foreign = set()  # keys of the children that we had before there was a group
         self._stop_at = self._kill_at = self._give_up_at = 0.0
         self._progress_at = self._watch_at = 0.0
@@ -130,6 +97,7 @@ class Group:
         while number := self._signals.take_stop():
             self._on_signal(number, now)
         self._listen(now)
+        self._say(self._stops.take_words(now))
         left = self._reap(now)
         for member in self._members:
             if self._supervises and member.may_start(now):
@@ -146,6 +114,8 @@ class Group:
         instants = [member.restart_at for member in self._members
                     if member.restart_at is not None and not member.outlived_by]
         instants.append(self._watch_at)
+        if self._stops.words_at is not None:
+            instants.append(self._stops.words_at)
         if not self._supervises:
             instants.append(self._kill_at)
         else:
@@ -319,7 +289,10 @@ class Group:
             self._say(self._patience.take(now, for_members(running, self._kill_at - now)))
             return
         books = self.books()
-        if books is None or books.state in page.STATES_OF_AN_END:
+        if books is None:
+            self._end_if_nobody_reads(now)
+            return
+        if books.state in page.STATES_OF_AN_END:
             return
         wait = for_end(books, self._state is State.DRAINING) or for_worker(books, self._may_have(Role.WORKER))
         self._say(self._patience.take(now, wait))
@@ -338,30 +311,40 @@ class Group:
     def _end_if_lacking(self, now, books):
         lacking = next((role for role in _EXAMPLES if not self._may_have(role)), None)
         has_all = books.workers_ready > 0 if lacking is Role.WORKER else books.collector_synced
-        if lacking is None or has_all or self._plan.open or not self._run_dir.private:
+        self._end_without(None if has_all else lacking, now)
+
+    def _end_if_nobody_reads(self, now):
+        """Workers or a collector without a broker. A group that has neither may be anything."""
+        for_a_broker = any(member.process.role in _EXAMPLES for member in self._members)
+        self._end_without(Role.BROKER if for_a_broker and not self._may_have(Role.BROKER) else None, now)
+
+    def _end_without(self, role, now):
+        """`role`: what the group needs, and has not; None for nothing."""
+        if role is None or self._plan.open or not self._run_dir.private:
             self._lacking_since = None
         elif self._lacking_since is None:
             self._lacking_since = now
         elif now - self._lacking_since >= GIVE_UP:
-            self._end_lacking(lacking, now)
+            self._end_lacking(role, now)
 
     def _end_lacking(self, role, now):
         ended = [member.name for member in self._members if member.process.role is Role.OTHER and not member.running]
         been = f" ({', '.join(ended[:3])} ended with 0, which is not started again)" if ended else ""
         self._console.error(f"there is no {role.name.lower()}: no process of this group is one{been}, and in a private"
-                            f" run directory none can join: stopping the group; add a line such as {_EXAMPLES[role]}")
+                            f" run directory none can join: stopping the group; add a line such as {_EXAMPLES.get(role, _OF_A_BROKER)}")
         self._ending.cannot_run = True
         self._stop(now, STOP_MARGIN)
 
     # --- the end of the group ---
 
     def _on_signal(self, number, now):
-        self._signals_seen += 1
+        if not self._stops.is_new(number, now):
+            return
         if self._state is State.RUNNING:
             self._drain(now)
-        elif self._signals_seen == 1:  # the group was ending by itself, or a member had asked for the drain
+        elif self._stops.count == 1:  # the group was ending by itself, or a member had asked for the drain
             if self._state is State.DRAINING:
-                self._console.notice("draining already; once more to stop now")
+                self._stops.begin(now, "draining already; once more to stop now")
         else:
             self._ending.signal = self._ending.signal or number
             if self._supervises:
@@ -387,7 +370,7 @@ class Group:
         self._state = State.DRAINING
         books = self.books()
         in_flight = books.tasks_in_flight if books else 0
-        self._console.notice(f"draining, {in_flight} in flight; once more to stop now")
+        self._stops.begin(now, f"draining, {in_flight} in flight; once more to stop now")
         for member in self._members:
             member.say("drain")
 
@@ -402,6 +385,7 @@ class Group:
     def _stop(self, now, margin):
         if not self._supervises:
             return
+        self._say(self._stops.take_words(self._stops.same_until))
         self._state = State.STOPPING
         self._stop_at = now
         self._kill_at = now + self._plan.grace + margin

@@ -97,16 +97,16 @@ CURFEW_WORKER, CURFEW_POOL. Its limits (ulimit) are those of launch. FILE may be
 >(...) are. Where COMMAND names a /dev/fd/N that is a file, each attempt has it for itself; a pipe to read from is
 refused there.
 
-Each line of a PROCFILE is run by /bin/sh. With one only --run-dir, --quiet and --log-level have a meaning: say the rest
-to the processes. PATH then begins with the folder of the curfew binaries, and CURFEW_PROCFILE_DIR names the folder of
-the PROCFILE.
+Each line of a PROCFILE is run by /bin/sh, in the folder in which launch was started. With one only --run-dir, --quiet
+and --log-level have a meaning: say the rest to the processes. PATH then begins with the folder of the curfew binaries,
+and CURFEW_PROCFILE_DIR names the folder of the PROCFILE.
 
 Where it may, launch runs its group in a cgroup (v2) of its own, so that nothing of it outlives even a kill of all its
 processes at once; --log-level info says so where it may not.
 
-The first INT or TERM drains: what is in flight finishes, nothing new is taken; what was left of the input is said, and
-from where to go on. TERM at any of its processes does the same. The second at launch stops now. Under systemd say
-KillMode=mixed: else the work itself gets TERM too.
+The first INT, TERM or HUP drains: what is in flight finishes, nothing new is taken; what was left of the input is said,
+and from where to go on. TERM at any of its processes does the same. Another at launch stops now, once it has said so
+(the same within 0.1 s is no other). Under systemd say KillMode=mixed: else the work itself gets TERM too.
 
 exit code: 0 every task completed; 1 some did not; 64 wrong usage; 70 the books do not balance, or a process cannot be
 kept running; 74 I/O error, or no descriptors (ulimit -n); 75 messages were left without an outcome, or the input was

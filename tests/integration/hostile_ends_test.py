@@ -115,7 +115,8 @@ class ADrainBeforeTheEndOfTheInput(GroupTest):
         launch.says("draining")
         launch.signal(signal.SIGTERM)
         self.assertEqual(launch.code(), 128 + signal.SIGTERM)
-        launch.says("2 messages left without an outcome")
+        launch.says(r"500 messages left without an outcome \(2 in flight, 498 not accepted\); the first in flight is line 1\n")
+        launch.says(r"go on at line 3, byte offset 4 \(tail -c \+5\), and give what was in flight \(2\) again\n")
         self.assertEqual(self.go_on_at(launch)[1], 3)
 
     def test_that_ends_with_the_death_of_the_broker_says_the_place_too(self):
@@ -123,12 +124,23 @@ class ADrainBeforeTheEndOfTheInput(GroupTest):
         os.kill(self.pid_of("broker"), signal.SIGKILL)
         self.assertEqual(launch.code(), LEFT_BEHIND)
         self.assertEqual(self.go_on_at(launch)[1], 3)
+        launch.says(r"2 messages left without an outcome \(2 in flight, 0 not accepted\), and what else the input holds;"
+                    r" the first in flight is line 1\n")
 
     def test_of_a_broker_alone_ends_with_75_and_says_the_place(self):
         broker = self.ready("broker", "--fanout", "1", stdin=numbers(3))
         broker.signal(signal.SIGTERM)
         self.assertEqual(broker.code(), LEFT_BEHIND)
         broker.says("input_left messages=3 bytes=6 go_on_at_line=1 go_on_at_byte=0")
+
+    def test_of_a_broker_alone_that_is_stopped_names_what_was_in_flight(self):
+        broker = self.ready("broker", "--fanout", "1", "--grace", "100ms", stdin=numbers(3))
+        self.ready("collector", "--sink", "stdout")
+        self.ready("worker", "--", "sleep", self.sleep)
+        self.broker_until(lambda snapshot: snapshot["tasks"]["in_flight"] > 0, "a task in flight")
+        broker.signal(signal.SIGTERM)
+        self.assertEqual(broker.code(), LEFT_BEHIND)
+        broker.says(r'tasks_left in_flight=\d first=1 action="give them again"')
 
 
 class ADrainWithALimit(GroupTest):

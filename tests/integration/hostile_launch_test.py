@@ -212,6 +212,11 @@ class UselessMembers(GroupTest):
         self.assertEqual(launch.code(), 70, launch.err)
         launch.says("there is no collector: no process of this group is one, and .*'collector: curfew-collector'")
 
+    def test_a_group_without_a_broker_ends_and_says_so(self):
+        launch = self.private_group(self.COLLECTOR, "w: curfew-worker --handler echo")
+        self.assertEqual(launch.code(), 70, launch.err)
+        launch.says("there is no broker: no process of this group is one, and .*'broker: curfew-broker'")
+
     def test_a_worker_that_ends_with_0_again_and_again_ends_the_group(self):
         launch = self.private_group(self.BROKER, self.COLLECTOR, "w: curfew-worker --version")
         self.assertEqual(launch.code(), 70, launch.err)

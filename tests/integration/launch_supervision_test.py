@@ -29,6 +29,7 @@ from launch_lib import books, options, plan, waiting  # noqa: E402
 from launch_lib.console import Pace  # noqa: E402
 from launch_lib.exits import Refusal  # noqa: E402
 from launch_lib.member import Deaths  # noqa: E402
+from launch_lib.signals import ONE_STOP, Stops  # noqa: E402
 
 FAKE = f"#!{PYTHON} -SE" + r'''
 """Stands in for a curfew process: plays the steps of its life, ends when its lifeline does or TERM comes.
@@ -122,7 +123,8 @@ def page(tasks=(0, 0, 0, 0), in_flight=0, attempts=None, attempts_in_flight=0, *
     attempts = attempts or (tasks[0], 0, 0, 0, 0, 0)
     full = [sum(tasks) + in_flight, *tasks, in_flight, sum(attempts) + attempts_in_flight, *attempts, attempts_in_flight, 2]
     names = {"accepted": 1, "started": 7, "state": 15, "input_size": 16, "input_read": 17, "refused": 18, "left": 20, "intake_ended": 21,
-             "workers_ready": 22, "collector_synced": 23}
+             "workers_ready": 22, "collector_synced": 23, "rest": 24, "rest_message": 25, "rest_byte": 26, "rest_messages": 27,
+             "rest_bytes": 28, "first_in_flight": 30}
     return {**{number: value for number, value in enumerate(full, start=1)},
             **{names[name]: value for name, value in words.items()}}
 
@@ -308,6 +310,24 @@ class ExitCodesAndBooks(LaunchTest):
         launch = self.start_quick("--quiet")
         self.assertEqual(self.code(launch), 75)
         self.assertIn("launch: 3 messages left without an outcome (2 in flight, 1 not accepted)\n", self.err(launch))
+
+    def test_what_is_left_of_the_input_counts_and_what_was_in_flight_is_named(self):
+        unknown = 2**64 - 1
+        for rest, said in (
+            ({"rest": books.REST_LINES, "rest_messages": 90, "rest_bytes": 270},
+             ("92 messages left without an outcome (2 in flight, 90 not accepted); the first in flight is line 4",
+              "the input was not at its end: 90 messages in 270 bytes left; go on at line 8, byte offset 14 (tail -c +15),"
+              " and give what was in flight (2) again")),
+            ({"rest": books.REST_RECORDS, "rest_messages": unknown, "rest_bytes": unknown, "left": 1},
+             ("3 messages left without an outcome (2 in flight, 1 not accepted), and what else the input holds;"
+              " the first in flight is message 4",
+              "the input was not at its end: how much is left is not known; go on at message 8, byte offset 14"
+              " (tail -c +15), and give what was in flight (2) again")),
+            ({"rest": books.REST_ENDLESS}, ("2 messages left without an outcome (2 in flight)",)),
+        ):
+            with self.subTest(said=said):
+                found = books.decode(self._page(page((5, 0, 0, 0), in_flight=2, first_in_flight=4, rest_message=8, rest_byte=14, **rest)))
+                self.assertEqual(tuple(books.closing_words(books.Ending(signal=15), found, True)), said)
 
     def test_64_and_74_of_any_process_end_the_group_with_that_code(self):
         for name, code in (("broker", 64), ("broker", 74), ("w2", 64), ("collector", 74)):
@@ -564,6 +584,39 @@ class Signals(LaunchTest):
             for name in os.listdir(self.home):
                 if name.startswith(("heard.", "up", "go")):
                     os.unlink(self.path(name))
+
+    def test_one_wish_to_stop_is_one_however_often_it_is_said(self):
+        stops = Stops()
+        term, hup = signal.SIGTERM, signal.SIGHUP
+        self.assertTrue(stops.is_new(term, 100.0))
+        stops.begin(100.0, "once more")
+        self.assertEqual([stops.is_new(term, 100.0), stops.is_new(hup, 100.05)], [False, False])
+        self.assertEqual((stops.take_words(100.09), stops.words_at), ("", 100.0 + ONE_STOP))
+        self.assertEqual([stops.take_words(100.2) for _ in range(2)], ["once more", ""])
+        self.assertEqual(stops.words_at, None)
+        self.assertEqual((stops.is_new(hup, 100.2), stops.is_new(term, 100.25), stops.count), (True, True, 3))
+
+    def test_a_signal_of_another_kind_is_another_wish(self):
+        stops = Stops()
+        self.assertEqual([stops.is_new(number, 100.0) for number in (signal.SIGTERM, signal.SIGINT)], [True, True])
+
+    def test_signals_together_are_one_and_drain(self):
+        """`timeout` tells launch and then its group; HUP comes behind TERM from a service manager."""
+        for numbers in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGHUP), (signal.SIGHUP, signal.SIGHUP)):
+            with self.subTest(numbers):
+                self.script("broker", [["books", page((1, 0, 0, 0), in_flight=1, state=1)], ["touch", "up"], ["line", "drain"],
+                                       ["file", "go"], ["books", page((2, 0, 0, 0))], ["exit", 0]])
+                launch = self.start_quick()
+                eventually(lambda: os.path.exists(self.path("up")), "the broker")
+                self.started("collector")
+                for number in numbers:
+                    launch.send_signal(number)
+                self.says(launch, "draining, 1 in flight; once more to stop now")
+                open(self.path("go"), "w").close()
+                self.assertEqual(self.code(launch), 0, self.err(launch))
+                for name in os.listdir(self.home):
+                    if name.startswith(("heard.", "up", "go")):
+                        os.unlink(self.path(name))
 
     def test_while_it_drains_the_dead_are_still_started_again(self):
         self.script("w1", [["line", "drain"], ["kill", 9]], [["touch", "again"], ["wait"]])

@@ -362,7 +362,8 @@ class Verbs(MonitorTest):
         self.assertEqual((outcome["seq"], outcome["outcome"]), (1, "cancelled"))
         for seq in ("1", "77"):
             code, out, _ = self.monitor("cancel", seq)
-            self.assertEqual((code, json.loads(out)["ok"]), (1, False), "there is no such task in flight")
+            said = json.loads(out)
+            self.assertEqual((code, said["ok"], said["reason"]), (1, False, "there is no such task in flight"))
         self.assertEqual(self.monitor("cancel", "2")[0], 0)
         tasks, attempts = self.ends_well(launch, code=1)
         self.assertEqual((tasks["cancelled"], attempts["cancelled"]), (2, 4))

@@ -58,6 +58,22 @@ TEST_F(LedgerTest, Rule1AWinnerStaysInFlightUntilItsTaskSettles) {
     EXPECT_EQ(ledger.task(seq), nullptr);
 }
 
+TEST_F(LedgerTest, TheFirstTaskInFlightIsTheOldestThatIsNotSettled) {
+    EXPECT_EQ(ledger.first_in_flight(), 0U);
+    const Seq first = accept();
+    const Seq second = accept();
+    const Seq third = accept();
+    ledger.settle(second, Outcome::failed);
+    EXPECT_EQ(ledger.first_in_flight(), first);
+    ledger.settle(first, Outcome::failed);
+    EXPECT_EQ(ledger.first_in_flight(), third);
+    ledger.settle(third, Outcome::failed);
+    EXPECT_EQ(ledger.first_in_flight(), 0U);
+    const Seq fourth = accept();
+    EXPECT_EQ(ledger.first_in_flight(), fourth);
+    EXPECT_EQ(ledger.audit(), std::nullopt);
+}
+
 TEST_F(LedgerTest, ALoserMayOutliveItsTask) {
     const Seq seq = accept();
     const AttemptId winner = ledger.start(kStart, seq, 1);
