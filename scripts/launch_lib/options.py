@@ -60,7 +60,7 @@ FLAGS = (
     Flag("handler", "NAME", None, "launch", "in place of a COMMAND: echo, sleep:DIST, spin:DUR, fail"),
     Flag("run-dir", "DIR", values.path, "launch", "where the sockets are (a private one, removed at the end)",
          procfile=True),
-    Flag("quiet", "", None, "launch", "no progress, no notices, no books on stderr; errors only", procfile=True),
+    Flag("quiet", "", None, "launch", "no progress, no notices, no books on stderr: errors, and what the processes warn of", procfile=True),
     Flag("log-level", "L", None, "all", "how much the processes log", procfile=True),
     Flag("version", "", None, "launch", "say which curfew this is", procfile=True),
     Flag("help", "", None, "launch", "show this", procfile=True, letter="h"),

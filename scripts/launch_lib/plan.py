@@ -67,21 +67,14 @@ def quick_plan(options, bin_dir):
     named = lambda path: descriptors.named_in([path or ""])
     for_sinks = named(sink) + named(options.given.get("dead-letters"))
     for_work = descriptors.named_in(options.command or ())
-    loud = _how_loud(options)
-    processes = [Process("collector", Role.COLLECTOR, tuple(collector), loud, gets_stdout=True, descriptors=for_sinks)]
-    processes += [Process(f"w{number}", Role.WORKER, tuple(worker), loud, descriptors=for_work)
+    processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True, descriptors=for_sinks)]
+    processes += [Process(f"w{number}", Role.WORKER, tuple(worker), descriptors=for_work)
                   for number in range(1, options.workers + 1)]
-    processes += [Process("broker", Role.BROKER, tuple(broker), loud, gets_stdin=True, stdin_descriptor=piped,
+    processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True, stdin_descriptor=piped,
                           descriptors=named(source) if piped is None else ())]
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
                 remark=_on_fanout(options.asked_fanout, options.workers),
                 asked=_asked(options, processes))
-
-
-def _how_loud(options):
-    """As environment: --quiet is errors only, unless somebody has said more of it."""
-    said = "log-level" in options.given or "CURFEW_LOG_LEVEL" in os.environ
-    return {"CURFEW_LOG_LEVEL": "error"} if options.quiet and not said else {}
 
 
 def _asked(options, processes):
@@ -111,7 +104,6 @@ def procfile_plan(options, commands, bin_dir):
     environment = {
         "PATH": bin_dir + os.pathsep + os.environ.get("PATH", os.defpath),
         "CURFEW_PROCFILE_DIR": os.path.dirname(absolute("PROCFILE", options.procfile)),
-        **_how_loud(options),
     }
     if "log-level" in options.given:
         environment["CURFEW_LOG_LEVEL"] = options.given["log-level"]

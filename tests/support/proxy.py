@@ -40,15 +40,17 @@ class Proxy:
         self._reset_wanted = False
         self._wake_reader, self._wake_writer = os.pipe()
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(path)
+        self._listener.bind(path + ".new")
         self._listener.listen(64)
+        os.rename(path + ".new", path)
         self._path = path
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     @classmethod
     def before(cls, path, seed=0, by_message=False):
-        os.rename(path, path + ".behind")
+        """In place of a socket that is there, which is never missing meanwhile: its owner would bind anew."""
+        os.link(path, path + ".behind")
         return cls(path, path + ".behind", seed, by_message)
 
     def reset(self):
