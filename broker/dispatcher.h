@@ -100,6 +100,7 @@ public:
     Seq refuse_message(Instant now, RefusedMessage message, std::string_view why);
     /// No more messages will come: at the end of the source, or in a drain.
     void end_intake() { intake_ended_ = true; }
+    [[nodiscard]] bool intake_ended() const { return intake_ended_; }
     void pause(bool paused) { paused_ = paused; }
     [[nodiscard]] bool paused() const { return paused_; }
     /// A person gives up a task. False if it is not in flight or already decided.

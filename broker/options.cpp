@@ -209,7 +209,8 @@ std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
         Socket socket = daemon.bind(zmq::socket_type::pull, source_.substr(4), "ingest",
                                     {.receive = frames_that_wait()}, Reach::this_machine);
         log::info("source_binds endpoint={} producers=\"PUSH sockets that connect there\"", socket.endpoint());
-        return std::make_unique<ZmqSource>(std::move(socket), max_message_);
+        return std::make_unique<ZmqSource>(std::move(socket), max_message_,
+                                           [&daemon](Socket& bound) { daemon.give_up_address(bound); });
     }
     throw no_such_source(source_);
 }

@@ -36,6 +36,7 @@ Dispatcher::Config with_eyes(Daemon& daemon, Dispatcher::Config config) {
 
 BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source)
     : daemon_(daemon),
+      books_(daemon.run_dir().path() + "/books"),
       dispatcher_(with_eyes(daemon, config.dispatcher)),
       source_(std::move(source)),
       drain_timeout_(config.drain_timeout),
@@ -43,8 +44,7 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
       events_(daemon.bind(zmq::socket_type::pull, config.events, "events", {})),
       admin_(daemon.bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
       collector_(daemon.connect(zmq::socket_type::push, config.collector, "results", {.send = kSendMark}),
-                 Outbox::kRepeated),
-      books_(daemon.run_dir().path() + "/books") {
+                 Outbox::kRepeated) {
     books_[BooksPage::input_total] = source_->bytes_total();
     if (!can_open(kDescriptorsOfFirstPeers + kSpareDescriptors + kDescriptorsOfLinks))
         throw Unusable(kExitIo, "not enough descriptors (ulimit -n) for even one worker: allow 64 or more");
@@ -67,6 +67,7 @@ Instant BrokerServer::turn(Instant now) {
     answer_admin(now);
     dispatcher_.turn(now);
     end_drain(now);
+    hang_up(now);
     take_messages(now);
     note_settled(now);
     write_books();  // before anybody hears of them: if we die in between, they are in flight and not unheard of
@@ -78,7 +79,7 @@ Instant BrokerServer::turn(Instant now) {
     say_what_is_missing(now);
     say_who_does_not_write(now);
     if (dispatcher_.wants_message() && source_->has_buffered()) return Instant::min();
-    Instant next = std::min({dispatcher_.next_deadline(), collector_.next_deadline(now), drain_ends_at_});
+    Instant next = std::min({dispatcher_.next_deadline(), collector_.next_deadline(now), drain_ends_at_, hang_up_at_});
     for (auto& [session, links] : workers_)
         next = std::min({next, links.tasks.next_deadline(now), links.control.next_deadline(now)});
     return next;
@@ -169,16 +170,26 @@ void BrokerServer::flush_outboxes() {
 void BrokerServer::drain(Instant now) {
     if (std::exchange(draining_, true)) return;
     log::info("draining tasks={}", dispatcher_.ledger().tasks_in_flight());
-    dispatcher_.end_intake();
     rest_ = source_->rest();
+    if (stopping_ || rest_->kind != Rest::Kind::endless) dispatcher_.end_intake();
     say_what_is_left();
     if (drain_timeout_) drain_ends_at_ = now + *drain_timeout_;
+}
+
+/// What a source without an end has already is finished too: its producers could not give it to anybody else.
+void BrokerServer::hang_up(Instant now) {
+    if (!draining_) return;
+    const bool was_open = std::exchange(hang_up_at_, source_->hang_up(now)) != kNever;
+    if (hang_up_at_ == kNever && dispatcher_.paused()) dispatcher_.end_intake();  // what nobody takes is left
+    if (was_open && hang_up_at_ == kNever && source_->left() > 0)
+        log::info("source_closed messages_kept={} note=\"they are finished too\"", source_->left());
 }
 
 /// What a drain has no more time for ends as if a person had cancelled it.
 void BrokerServer::end_drain(Instant now) {
     if (now < drain_ends_at_) return;
     drain_ends_at_ = kNever;
+    dispatcher_.end_intake();
     const double seconds = std::chrono::duration<double>(*drain_timeout_).count();
     cut_short_ = dispatcher_.cancel_all(now, fmt::format("the drain was over (--drain-timeout {}s)", seconds));
     if (cut_short_ > 0) log::warn("drain_timeout tasks_cancelled={}", cut_short_);
@@ -199,6 +210,7 @@ void BrokerServer::say_what_is_left() const {
 void BrokerServer::stop(Instant now) {
     stopping_ = true;
     drain(now);
+    dispatcher_.end_intake();
 }
 
 void BrokerServer::process_ended(Instant now, const ProcessEnd& end) {
@@ -214,21 +226,23 @@ std::optional<int> BrokerServer::finished() const {
     }
     if (!dispatcher_.drained()) return std::nullopt;
     if (!dispatcher_.ledger().books().balanced()) return kExitImbalance;
-    return cut_short_ > 0 || (rest_ && rest_->left()) ? kExitLeftBehind : kExitOk;
+    const bool dropped = rest_ && rest_->kind == Rest::Kind::endless && source_->left() > 0;
+    return cut_short_ > 0 || dropped || (rest_ && rest_->left()) ? kExitLeftBehind : kExitOk;
 }
 
 /// Of the messages, launch says it where there is one, from the books.
 int BrokerServer::unfinished() const {
     const Ledger& ledger = dispatcher_.ledger();
-    if (!daemon_.has_lifeline() && ledger.tasks_in_flight() > 0)
-        log::warn("tasks_left in_flight={} first={} action=\"give them again\"", ledger.tasks_in_flight(),
-                  ledger.first_in_flight());
+    const std::uint64_t dropped = rest_ && rest_->kind == Rest::Kind::endless ? source_->left() : 0;
+    if (!daemon_.has_lifeline() && ledger.tasks_in_flight() + dropped > 0)
+        log::warn("tasks_left in_flight={} first={} not_accepted={} action=\"give them again\"",
+                  ledger.tasks_in_flight(), ledger.first_in_flight(), dropped);
     return kExitLeftBehind;
 }
 
 /// From here on attempts alone keep the broker: those whose work does not stop.
 void BrokerServer::note_settled(Instant now) {
-    if (!intake_ended() || dispatcher_.ledger().tasks_in_flight() > 0) {
+    if (!dispatcher_.intake_ended() || dispatcher_.ledger().tasks_in_flight() > 0) {
         settled_since_ = kNever;
     } else if (settled_since_ == kNever) {
         settled_since_ = now;
@@ -262,7 +276,7 @@ void BrokerServer::write_books() {
     books_[BooksPage::rest_bytes] = rest.bytes.value_or(BooksPage::kUnknown);
     books_[BooksPage::cut_short] = cut_short_;
     books_[BooksPage::first_in_flight] = dispatcher_.ledger().first_in_flight();
-    books_[BooksPage::intake_ended] = intake_ended() ? 1 : 0;
+    books_[BooksPage::intake_ended] = dispatcher_.intake_ended() ? 1 : 0;
     books_[BooksPage::workers_ready] = dispatcher_.roster().ready();
     books_[BooksPage::collector_synced] = dispatcher_.collector_synced() ? 1 : 0;
     books_[BooksPage::state] = dispatcher_.drained() ? BooksPage::drained

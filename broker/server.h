@@ -57,7 +57,7 @@ private:
     void flush_outboxes();
     void answer_admin(Instant now);
     [[nodiscard]] std::string obey(Instant now, std::string_view request);
-    [[nodiscard]] bool intake_ended() const { return draining_ || source_->ended(); }
+    void hang_up(Instant now);
     void say_what_is_left() const;
     void end_drain(Instant now);
     void note_settled(Instant now);
@@ -67,6 +67,7 @@ private:
     void say_who_does_not_write(Instant now);
 
     Daemon& daemon_;
+    BooksPage books_;  // before any socket: who has none here must not take those of who has
     Dispatcher dispatcher_;
     std::unique_ptr<Source> source_;
     std::optional<Duration> drain_timeout_;
@@ -75,12 +76,12 @@ private:
     std::uint64_t refused_ = 0;       // messages, each with its outcome
     std::uint64_t cut_short_ = 0;     // tasks that a drain had no more time for
     std::optional<Rest> rest_;        // of the source, once no more is taken from it
+    Instant hang_up_at_ = kNever;     // next, while a source without an end is left
     Instant settled_since_ = kNever;  // the intake has ended, and every task has its outcome
     Socket events_;
     Socket admin_;
     Outbox collector_;
     std::map<Session, WorkerLinks> workers_;
-    BooksPage books_;
     std::vector<Dispatcher::OutFrame> frames_;
     Rates<3> rates_;  // tasks accepted, tasks settled, attempts started
     bool draining_ = false;

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +24,7 @@
 #include "broker/refused_message.h"
 #include "common/poller.h"
 #include "common/socket.h"
+#include "common/vocabulary.h"
 
 namespace curfew {
 
@@ -85,6 +88,9 @@ public:
     [[nodiscard]] virtual Rest position() const = 0;
     /// The same with a look at what follows. To be asked once, when no more is taken.
     [[nodiscard]] virtual Rest rest() { return position(); }
+    /// Of a source without an end: what has come is handed out, nothing else comes, and then it has ended. To be called
+    /// in each turn from a drain on. Returns when at the latest it wants to be called again; kNever: there is no need.
+    virtual Instant hang_up(Instant) { return kNever; }
     [[nodiscard]] virtual std::string endpoint() const { return {}; }
     /// What has to come before there is anything to read at all; empty where nothing has.
     [[nodiscard]] virtual std::string waits_for() const { return {}; }
@@ -152,20 +158,45 @@ private:
 };
 
 /// One raw message a frame, from any PUSH.
+///
+/// Hanging up: libzmq has taken messages from the producers that nobody has read yet, and they believe them delivered.
+/// So the address is given up first, which keeps newcomers away, then all that comes is read until it is quiet, and
+/// then the socket is closed: from there on what a producer sends stays with it, for who binds there next. A producer
+/// that is never quiet is cut off, and what it had under way is lost.
 class ZmqSource : public Source {
 public:
-    ZmqSource(Socket socket, std::size_t max_message) : socket_(std::move(socket)), max_message_(max_message) {}
+    static constexpr Duration kQuiet = std::chrono::milliseconds(50);
+    static constexpr Duration kPatience = std::chrono::milliseconds(500);  ///< with producers that are not quiet
+
+    /// `give_up_address` is called once, with the socket that still is bound there.
+    ZmqSource(Socket socket, std::size_t max_message, std::function<void(Socket&)> give_up_address = {})
+        : endpoint_(socket.endpoint()),
+          socket_(std::move(socket)),
+          max_message_(max_message),
+          give_up_address_(std::move(give_up_address)) {}
     bool next(std::string_view& message) override;
-    bool ended() const override { return false; }
-    bool has_buffered() const override { return share_.stopped() || refusal_; }
-    void wait_for(Poller& poller) override { poller.add(socket_); }
+    bool ended() const override { return !socket_ && kept_.empty(); }
+    bool has_buffered() const override { return share_.stopped() || refusal_ || !kept_.empty(); }
+    void wait_for(Poller& poller) override {
+        if (socket_) poller.add(*socket_);
+    }
     std::uint64_t refused() const override { return refused_; }
+    std::uint64_t left() const override { return kept_.size(); }
     Rest position() const override { return {.kind = Rest::Kind::endless}; }
-    std::string endpoint() const override { return socket_.endpoint(); }
+    Instant hang_up(Instant now) override;
+    std::string endpoint() const override { return endpoint_; }
 
 private:
-    Socket socket_;
+    [[nodiscard]] bool take(std::string_view& message);
+
+    std::string endpoint_;
+    std::optional<Socket> socket_;
     std::size_t max_message_;
+    std::function<void(Socket&)> give_up_address_;
+    std::deque<std::string> kept_;  // was read while it hung up
+    std::string current_;           // of these, the one that is handed out
+    Instant hanging_up_since_ = kNever;
+    Instant quiet_since_ = kNever;
     TurnShare share_;
     std::uint64_t refused_ = 0;
     std::uint64_t frames_ = 0;  // that have come

@@ -211,6 +211,14 @@ Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const st
     return socket;
 }
 
+void Daemon::give_up_address(Socket& socket) {
+    std::erase_if(socket_files_, [&](const SocketFile& file) {
+        if (file.socket != socket.handle()) return false;
+        unlink(file.path.c_str());
+        return true;
+    });
+}
+
 Socket Daemon::connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
                        Socket::Marks marks) {
     const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;

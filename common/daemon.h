@@ -117,6 +117,8 @@ public:
     /// A socket bound at `endpoint`, or at the default in the run directory when that is empty. Ends up in the
     /// clean-up.
     /// Its connections are counted; those of connect_to_peer() are not.
+    /// No more may connect there: the file of an ipc endpoint goes, and is not made anew. Who is connected stays so.
+    void give_up_address(Socket& socket);
     [[nodiscard]] Socket bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
                               Socket::Marks marks, Reach allowed = Reach::this_user);
     [[nodiscard]] Socket connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,

@@ -312,7 +312,10 @@ int serve(const ServeOptions& options, Group stats, Group dumps) {
         const timespec pause{0, 100'000'000};
         while (!stopped && sigtimedwait(&ends, nullptr, &pause) < 0) {
         }
-        site.stop();
+        while (!stopped) {  // not once: a server that does not listen yet does not hear it
+            site.stop();
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
     });
     const auto end = [&] {
         stopped = true;

@@ -158,7 +158,8 @@ def exit_code(ending, books, books_expected):
         return Exit.INTERNAL if books_expected else Exit.OK
     if not books.balanced:
         return Exit.INTERNAL
-    if books.tasks_in_flight or books.input_is_left or books.cut_short:
+    dropped = books.rest == REST_ENDLESS and books.left  # nobody can read it again
+    if books.tasks_in_flight or books.input_is_left or books.cut_short or dropped:
         return Exit.NO_OUTCOME
     return Exit.OK if books.complete else Exit.INCOMPLETE
 
@@ -196,18 +197,14 @@ def _what_has_no_outcome(books):
     untaken = books.left
     if books.input_is_left and books.rest_messages is not None:
         untaken = books.rest_messages
-    not_accepted = "" if books.rest == REST_ENDLESS else f", {untaken} not accepted"
+    not_accepted = "" if books.rest == REST_ENDLESS and not untaken else f", {untaken} not accepted"
     words = (f"{messages(books.tasks_in_flight + untaken)} left without an outcome"
              f" ({books.tasks_in_flight} in flight{not_accepted})")
     if books.input_is_left and books.rest_messages is None:
         words += ", and what else the input holds"
     if books.first_in_flight and books.rest != REST_ENDLESS:
-        words += f"; the first in flight is {_noun(books)} {books.first_in_flight}"
+        words += f"; the first in flight is message {books.first_in_flight}"
     return words
-
-
-def _noun(books):
-    return "line" if books.rest == REST_LINES else "message"
 
 
 def _what_is_left(books):
@@ -219,7 +216,8 @@ def _what_is_left(books):
     known += [counted(in_bytes, "byte")] if in_bytes else []
     left = f"{' in '.join(known)} left" if known else "how much is left is not known"
     again = f", and give what was in flight ({books.tasks_in_flight}) again" if books.tasks_in_flight else ""
-    return (f"the input was not at its end: {left}; go on at {_noun(books)} {books.rest_message},"
+    noun = "line" if books.rest == REST_LINES else "message"
+    return (f"the input was not at its end: {left}; go on at {noun} {books.rest_message},"
             f" byte offset {books.rest_byte} (tail -c +{books.rest_byte + 1}){again}")
 
 

@@ -19,6 +19,18 @@ def named_by(path):
     return number if number > 2 and _is_inherited(number) else None
 
 
+def is_missing(path):
+    """The path names a descriptor that launch was not given; one of ours may have its number by now."""
+    match = _WORD.fullmatch(os.path.abspath(path))
+    return match is not None and int(match[1]) > 2 and not _is_inherited(int(match[1]))
+
+
+def is_stdin_without_input(path):
+    """The path names stdin, and nothing can be read there: it was closed."""
+    names_it = os.path.abspath(path) in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+    return names_it and fcntl.fcntl(0, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+
+
 def named_in(texts):
     """The descriptors that these texts name anywhere, each once."""
     found = [int(number) for text in texts for number in _WORD.findall(text)]

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 
+from . import descriptors
 from .exits import Exit, Refusal, usage
 
 MADE_ANEW = ("output", "dead-letters")  # flags of files that are emptied
@@ -31,6 +32,10 @@ def check(options):
     for flag in ("input", *MADE_ANEW):
         if flag in options.given:
             absolute(f"--{flag}", options.given[flag])
+            if descriptors.is_missing(options.given[flag]):
+                raise usage(f"--{flag}: {options.given[flag]} is not open")
+    if "input" in options.given and descriptors.is_stdin_without_input(options.given["input"]):
+        raise Refusal(Exit.IO, f"--input: {options.given['input']}: nothing can be read there: it was closed")
     inputs = [_named("input", options)] if "input" in options.given else [("stdin", _look(0))]
     outputs = [_named(flag, options) for flag in MADE_ANEW if flag in options.given]
     if "output" not in options.given:

@@ -1,9 +1,10 @@
 // A worker whose function is deaf: the first attempt of a task does not look at its stop token before the file that the
-// message names is there. Every other attempt answers at once.
+// message names is there. Every other attempt answers as soon as the first has begun.
 #include <curfew/worker.h>
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 
@@ -11,7 +12,9 @@ namespace {
 
 curfew::Answer listen_late(const curfew::Message& message, std::stop_token) {
     const std::filesystem::path file = message.payload;
-    while (message.attempt == 1 && !std::filesystem::exists(file))
+    const std::filesystem::path begun = std::string(message.payload) + ".begun";
+    if (message.attempt == 1) std::ofstream(begun).put('\n');
+    while (!std::filesystem::exists(message.attempt == 1 ? file : begun))
         std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it is deaf: the file is its only end
     return curfew::Answer::ok(std::string(message.payload));
 }

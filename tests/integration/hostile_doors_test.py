@@ -195,6 +195,35 @@ class Folders(DoorTest):
         self.refuses(self.binary("broker", "--config", self.private), saying=self.private)
 
 
+class Descriptors(DoorTest):
+    def test_one_that_is_not_open_is_refused_and_nothing_is_lost_in_one_of_ours(self):
+        for flag in ("--input", "--output", "--dead-letters"):
+            for number in (3, 4, 8, 10):
+                with self.subTest(flag, number=number):
+                    launch = self.launch("--workers", "1", "--fanout", "1", flag, f"/dev/fd/{number}", "--handler", "echo",
+                                         stdin=numbers(3))
+                    self.refuses(launch, saying=f"{flag}: /dev/fd/{number} is not open", hint=True)
+
+    def test_a_closed_stdin_is_no_empty_input_by_any_of_its_names(self):
+        for name in ("", "/dev/stdin", "/dev/fd/0"):
+            with self.subTest(name):
+                words = ("--input", name) if name else ()
+                command = [PYTHON, "-E", LAUNCH, "--workers", "1", "--fanout", "1", *words, "--handler", "echo"]
+                launch = self.run_words("/bin/sh", "-c", 'exec "$@" <&-', "sh", *command)
+                self.assertEqual(launch.code(), 74, launch.err)
+                self.assertEqual(launch.out, b"")
+
+
+class TwoBrokers(DoorTest):
+    def test_a_second_in_one_run_directory_is_refused_and_does_the_first_no_harm(self):
+        first = self.ready("broker", stdin="pipe")
+        second = self.binary("broker", "--name", "other", stdin=numbers(3))
+        self.refuses(second, saying="another broker keeps its books in", hint=False)
+        self.assertTrue({"events.sock", "admin.sock"} <= set(os.listdir(self.run_dir)))
+        self.assertEqual(self.answer()["tasks"]["accepted"], 0)
+        self.stops(first)
+
+
 class Ports(DoorTest):
     def test_two_monitors_do_not_share_a_port(self):
         with socket.socket() as probe:

@@ -1,5 +1,6 @@
 """The end of a run tells the truth: what was left of the input, who was stopped by whom, and what nobody cleaned up."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -11,6 +12,8 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 
+import peers  # noqa: E402, F401: sees to it that there is a zmq
+import zmq  # noqa: E402
 from group import GroupTest, eventually, is_over, numbers  # noqa: E402
 
 LEFT_BEHIND = 75
@@ -115,7 +118,7 @@ class ADrainBeforeTheEndOfTheInput(GroupTest):
         launch.says("draining")
         launch.signal(signal.SIGTERM)
         self.assertEqual(launch.code(), 128 + signal.SIGTERM)
-        launch.says(r"500 messages left without an outcome \(2 in flight, 498 not accepted\); the first in flight is line 1\n")
+        launch.says(r"500 messages left without an outcome \(2 in flight, 498 not accepted\); the first in flight is message 1\n")
         launch.says(r"go on at line 3, byte offset 4 \(tail -c \+5\), and give what was in flight \(2\) again\n")
         self.assertEqual(self.go_on_at(launch)[1], 3)
 
@@ -125,7 +128,7 @@ class ADrainBeforeTheEndOfTheInput(GroupTest):
         self.assertEqual(launch.code(), LEFT_BEHIND)
         self.assertEqual(self.go_on_at(launch)[1], 3)
         launch.says(r"2 messages left without an outcome \(2 in flight, 0 not accepted\), and what else the input holds;"
-                    r" the first in flight is line 1\n")
+                    r" the first in flight is message 1\n")
 
     def test_of_a_broker_alone_ends_with_75_and_says_the_place(self):
         broker = self.ready("broker", "--fanout", "1", stdin=numbers(3))
@@ -140,7 +143,7 @@ class ADrainBeforeTheEndOfTheInput(GroupTest):
         self.broker_until(lambda snapshot: snapshot["tasks"]["in_flight"] > 0, "a task in flight")
         broker.signal(signal.SIGTERM)
         self.assertEqual(broker.code(), LEFT_BEHIND)
-        broker.says(r'tasks_left in_flight=\d first=1 action="give them again"')
+        broker.says(r'tasks_left in_flight=\d first=1 not_accepted=0 action="give them again"')
 
 
 class ADrainWithALimit(GroupTest):
@@ -302,6 +305,90 @@ class NamesOfTasks(GroupTest):
 
 
 class ASourceWithoutAnEnd(GroupTest):
+    WAIT = "curfew-worker --slots 2 -- sh -c 'until [ -e go ]; do sleep 0.01; done; cat'"
+
+    def group_at(self, where):
+        """It holds two messages, and has room for no more."""
+        launch = self.launch_procfile(f"broker: curfew-broker --source zmq:{where} --fanout 1 --window 2 --deadline none",
+                                      f"w1: {self.WAIT}", "collector: curfew-collector")
+        self.workers_are_ready(1)
+        return launch
+
+    def producer(self, where, messages):
+        """It stays. What it sends is out of its hands before this returns, where somebody takes it."""
+        context = zmq.Context()
+        push = context.socket(zmq.PUSH)
+        self.addCleanup(context.destroy, 0)
+        push.connect(where)
+        for number in messages:
+            push.send(b"%d" % number)
+        return push
+
+    def producer_that_leaves(self, where, messages):
+        push = self.producer(where, messages)
+        push.close(linger=-1)
+        push.context.term()
+
+    def test_that_is_drained_finishes_what_its_producers_believe_delivered(self):
+        where = f"ipc://{self.path('in.sock')}"
+        launch = self.group_at(where)
+        self.producer_that_leaves(where, range(300))
+        self.broker_until(lambda broker: broker["tasks"]["in_flight"] == 2, "two tasks in flight")
+        launch.signal(signal.SIGTERM)
+        eventually(lambda: not os.path.exists(self.path("in.sock")), "the address to be given up")
+        self.write("go", "")
+        tasks, _ = self.ends_well(launch)
+        self.assertEqual((tasks["completed"], sorted(map(int, launch.lines))), (300, list(range(300))))
+
+    def test_that_is_drained_leaves_what_comes_later_to_who_binds_there_next(self):
+        where = f"ipc://{self.path('in.sock')}"
+        first = self.group_at(where)
+        push = self.producer(where, range(10))
+        self.broker_until(lambda broker: broker["tasks"]["in_flight"] == 2, "two tasks in flight")
+        broker = self.pid_of("broker")
+        first.signal(signal.SIGTERM)
+        eventually(lambda: not self.connected(broker, "/in.sock"), "the producer to be left")
+        for number in range(10, 20):
+            push.send(b"%d" % number)
+        self.write("go", "")
+        self.assertEqual(self.ends_well(first)[0]["completed"], 10)
+        second = self.group_at(where)
+        second.writes(10)
+        self.assertEqual(sorted(map(int, second.lines)), list(range(10, 20)))
+        second.signal(signal.SIGTERM)
+        self.ends_well(second)
+
+    def connected(self, pid, name):
+        """Whether the process has a socket of this name, listening or not."""
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as sockets:
+            of_name = {line.split()[6] for line in sockets if line.rstrip().endswith(name)}
+        held = set()
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                held.add(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
+        return any(f"socket:[{inode}]" in held for inode in of_name)
+
+    def test_that_is_stopped_says_what_nobody_took(self):
+        where = f"ipc://{self.path('in.sock')}"
+        launch = self.group_at(where)
+        self.producer_that_leaves(where, range(10))
+        self.broker_until(lambda broker: broker["tasks"]["in_flight"] == 2, "two tasks in flight")
+        launch.signal(signal.SIGTERM)
+        eventually(lambda: not os.path.exists(self.path("in.sock")), "the address to be given up")
+        launch.says("once more to stop now")
+        launch.signal(signal.SIGTERM)
+        self.assertEqual(launch.code(), 128 + signal.SIGTERM)
+        launch.says(r"10 messages left without an outcome \(2 in flight, 8 not accepted\)\n")
+
+    def test_that_is_drained_while_paused_says_what_nobody_took(self):
+        where = f"ipc://{self.path('in.sock')}"
+        launch = self.group_at(where)
+        self.assertEqual(self.monitor("pause")[0], 0)
+        self.producer_that_leaves(where, range(3))
+        launch.signal(signal.SIGTERM)
+        self.ends_well(launch, LEFT_BEHIND)
+        launch.says("3 messages read from the input and not accepted any more: give them again")
+
     def test_that_is_drained_is_a_good_end_and_claims_nothing_of_its_producers(self):
         launch = self.launch_procfile(
             "broker: curfew-broker --source zmq:tcp://127.0.0.1:* --fanout 1", "w1: curfew-worker --handler echo",

@@ -94,15 +94,27 @@ class ToZeroMQ(GroupTest):
 
     def test_a_reader_that_leaves_before_he_was_sent_anything_may_come_again(self):
         launch = self.start(stdin="pipe")
+        self.workers_are_ready(1)
+        collector = self.pid_of("collector")
+        before = self.sockets_of(collector)
         first = self.reader()
         eventually(lambda: self.connections() == 1, "the first to be there")
+        connection = self.sockets_of(collector) - before
         first.close(linger=0)
+        eventually(lambda: not connection & self.sockets_of(collector), "the collector to have heard that he is gone")
         launch.feed(numbers(3))
         eventually(lambda: self.sink().get("waiting") == 3, "3 that wait")
         reader = self.reader()
         self.assertEqual(sorted(int(reader.recv()) for _ in range(3)), [1, 2, 3])
         launch.end_of_input()
         self.ends_well(launch)
+
+    def sockets_of(self, pid):
+        found = set()
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
+        return {name for name in found if name.startswith("socket:")}
 
     def connections(self):
         """Of the collector, at the sink's endpoint."""

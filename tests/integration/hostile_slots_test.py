@@ -13,7 +13,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from group import GroupTest, eventually, numbers  # noqa: E402
 
-HANG = 'read -r word; case $word in hang*) read -r go < "$TEST_HOME/$word";; esac; echo "$word"'
+HANG = 'read -r word; case $word in hang*) : > "$TEST_HOME/$word.begun"; read -r go < "$TEST_HOME/$word";; esac; ' \
+    'echo "$word"'
 BARRIER = 'read -r word; : > "$TEST_HOME/here/$word"; ' \
     'while set -- "$TEST_HOME"/here/*; [ $# -lt 10 ]; do sleep 0.02; done; echo "$word"'
 
@@ -89,7 +90,13 @@ class ByHand(SlotsTest):
         worker = self.worker("w1")
         self.broker.feed("\n".join(["hang", *self.HELD, ""]).encode())
         self.broker_until(lambda b: b["attempts"]["in_flight"] == self.AHEAD, "its credit to be used up")
+        self.holds("w1", "hang", self.AHEAD)
         return worker
+
+    def holds(self, name, running, attempts):
+        """What the worker itself says: what is still under way to it is lost with it, not handed back."""
+        eventually(lambda: os.path.exists(self.path(f"{running}.begun")), f"{running} to run")
+        eventually(lambda: sum(self.answer(name)["held"].values()) == attempts, f"{name} to hold {attempts}")
 
     def drained(self):
         self.broker.end_of_input()
@@ -154,6 +161,9 @@ class ByHand(SlotsTest):
         self.broker_until(lambda b: [w["in_flight"] for w in b["workers"]] == [1, 1], "one to hang in each")
         self.broker.feed("\n".join([*self.HELD, ""]).encode())
         self.broker_until(lambda b: b["attempts"]["in_flight"] == self.AHEAD + 1, "all others to stand in the first")
+        for word in ("hang1", "hang2"):
+            eventually(lambda: os.path.exists(self.path(f"{word}.begun")), f"{word} to run")
+        eventually(lambda: sum(self.answer("w1")["held"].values()) == self.AHEAD, "the first to hold them")
         first.signal(signal.SIGTERM)
         self.assertEqual(first.code(), 0, first.err)
         self.let_go("hang1", "hang2")

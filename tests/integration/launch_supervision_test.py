@@ -315,7 +315,7 @@ class ExitCodesAndBooks(LaunchTest):
         unknown = 2**64 - 1
         for rest, said in (
             ({"rest": books.REST_LINES, "rest_messages": 90, "rest_bytes": 270},
-             ("92 messages left without an outcome (2 in flight, 90 not accepted); the first in flight is line 4",
+             ("92 messages left without an outcome (2 in flight, 90 not accepted); the first in flight is message 4",
               "the input was not at its end: 90 messages in 270 bytes left; go on at line 8, byte offset 14 (tail -c +15),"
               " and give what was in flight (2) again")),
             ({"rest": books.REST_RECORDS, "rest_messages": unknown, "rest_bytes": unknown, "left": 1},

@@ -193,8 +193,8 @@ class OverZeroMQ(GroupTest):
 
     def test_a_drain_finishes_what_is_in_flight_and_takes_nothing_new(self):
         self.ready("collector", "--sink", "file:" + self.path("sink"), "--format", "json")
-        self.ready("worker", "--handler", "sleep:400ms")
-        broker = self.ready("broker", "--source", f"zmq:ipc://{self.path('ingest.sock')}")
+        self.ready("worker", "--slots", "20", "--", "sh", "-c", 'until [ -e "$TEST_HOME/go" ]; do sleep 0.01; done; cat')
+        broker = self.ready("broker", "--source", f"zmq:ipc://{self.path('ingest.sock')}", "--deadline", "none")
         self.workers_are_ready(1)
         push = self.peers.socket(zmq.PUSH, connect=broker.endpoints["source"])
         for n in range(20):
@@ -202,6 +202,7 @@ class OverZeroMQ(GroupTest):
         self.broker_until(lambda b: b["tasks"]["in_flight"] == 20, "all 20 to be in flight")
         code, out, _ = self.monitor("--json", "drain")
         self.assertEqual((code, json.loads(out)["tasks_in_flight"]), (0, 20))
+        self.write("go", "")
         self.assertEqual(broker.code(), 0)
         with open(self.path("sink")) as sink:
             self.assertEqual(sorted(json.loads(line)["seq"] for line in sink), list(range(1, 21)))
