@@ -15,6 +15,7 @@
 #include "broker/stopped_input.h"
 #include "common/exit_code.h"
 #include "common/log.h"
+#include "common/open_files.h"
 #include "common/suggestion.h"
 
 namespace curfew {
@@ -39,8 +40,8 @@ Take take_hedge(const std::string& text, Hedging::Config& hedging) {
 }
 
 /// What is written to the file that is read would be read: that never ends. Launch looks at more than a process can
-/// see.
-void refuse_own_output(int source) {
+/// see; where the sink is in a Procfile, nobody but we and the collector can know.
+void refuse_output(const Daemon& daemon, int source) {
     struct stat read {
     }, written{};
     if (fstat(source, &read) != 0 || !S_ISREG(read.st_mode)) return;
@@ -49,6 +50,9 @@ void refuse_own_output(int source) {
             throw std::invalid_argument(
                 fmt::format("--source: this is the file of {} too, so it would never end", name));
     }
+    const auto sinks = open_files_in_group(daemon.run_dir().path(), "curfew-collector", OpenTo::write);
+    if (std::ranges::find(sinks, FileId{read.st_dev, read.st_ino}) != sinks.end())
+        throw std::invalid_argument("--source: the collector of this group writes this file, so it would never end");
 }
 
 std::invalid_argument no_such_source(const std::string& source) {
@@ -192,7 +196,7 @@ int BrokerOptions::frames_that_wait() const {
 std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     const char separator = null_ ? '\0' : '\n';
     if (source_ == "stdin") {
-        refuse_own_output(STDIN_FILENO);
+        refuse_output(daemon, STDIN_FILENO);
         return std::make_unique<LineSource>(dup(STDIN_FILENO), separator, max_message_);
     }
     if (source_.starts_with("file:")) {
@@ -200,7 +204,7 @@ std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
         // A FIFO that nobody writes to opens too, and is waited for in the loop.
         const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (descriptor < 0) throw cannot_read(path, errno);
-        refuse_own_output(descriptor);
+        refuse_output(daemon, descriptor);
         return std::make_unique<LineSource>(descriptor, separator, max_message_, path);
     }
     if (source_.starts_with("zmq:")) {

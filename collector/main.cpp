@@ -9,6 +9,8 @@
 #include "collector/server.h"
 #include "collector/zmq_sink.h"
 #include "common/daemon.h"
+#include "common/exit_code.h"
+#include "common/open_files.h"
 #include "common/suggestion.h"
 
 namespace {
@@ -56,11 +58,23 @@ struct Flags {
         return fmt::format("{}/{}.{}.mark", daemon.run_dir().path(), daemon.name(), which);
     }
 
+    /// What is written to a file that the group reads comes back as a message, without an end.
+    static int not_a_source(curfew::Daemon& daemon, int descriptor, const std::string& name) {
+        using namespace curfew;
+        struct stat file {};
+        if (fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode)) return descriptor;
+        const auto read = open_files_in_group(daemon.run_dir().path(), "curfew-broker", OpenTo::only_read);
+        if (std::ranges::find(read, FileId{file.st_dev, file.st_ino}) == read.end()) return descriptor;
+        throw Unusable(kExitUsage, fmt::format("the sink {} is the file that the broker of this group reads, so it "
+                                               "would never end",
+                                               name));
+    }
+
     static std::unique_ptr<curfew::Sink> open_file(curfew::Daemon& daemon, const std::string& path, const char* which,
                                                    curfew::Format format) {
         using enum curfew::SinkMark::WithoutWord;
         return std::make_unique<curfew::DescriptorSink>(
-            curfew::DescriptorSink::Place{.descriptor = curfew::open_sink_file(path),
+            curfew::DescriptorSink::Place{.descriptor = not_a_source(daemon, curfew::open_sink_file(path), path),
                                           .name = path,
                                           .mark = mark_of(daemon, which),
                                           .without_word = curfew::is_open_already(path)       ? leave
@@ -71,8 +85,9 @@ struct Flags {
 
     static std::unique_ptr<curfew::Sink> open_stdout(curfew::Daemon& daemon, curfew::Format format) {
         return std::make_unique<curfew::DescriptorSink>(
-            curfew::DescriptorSink::Place{
-                .descriptor = dup(STDOUT_FILENO), .name = "stdout", .mark = mark_of(daemon, "sink")},
+            curfew::DescriptorSink::Place{.descriptor = not_a_source(daemon, dup(STDOUT_FILENO), "stdout"),
+                                          .name = "stdout",
+                                          .mark = mark_of(daemon, "sink")},
             format);
     }
 

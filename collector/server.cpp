@@ -14,6 +14,12 @@ namespace {
 /// An alarm: reached only when the broker stands still, or there is none.
 constexpr int kSendMark = 1000;
 
+/// Where the group expects its one collector.
+Socket bind_results(Daemon& daemon, const std::string& endpoint) {
+    if (endpoint.empty()) daemon.run_dir().claim("results");
+    return daemon.bind(zmq::socket_type::pull, endpoint, "results", {});
+}
+
 }  // namespace
 
 CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink,
@@ -22,7 +28,7 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
       judge_({daemon.run_dir().incarnation(), config.keep_order, config.heartbeat / 4, config.heartbeat}),
       sink_(std::move(sink)),
       dead_letters_(std::move(dead_letters)),
-      results_(daemon.bind(zmq::socket_type::pull, config.results, "results", {})),
+      results_(bind_results(daemon, config.results)),
       broker_(daemon.connect(zmq::socket_type::push, config.broker, "events",
                              {.send = kSendMark, .linger = Duration::zero()}),
               Outbox::kRepeated) {}

@@ -106,6 +106,7 @@ public:
     [[nodiscard]] const std::string& name() const { return name_; }
     void set_default_name(std::string name) { name_ = std::move(name); }
     [[nodiscard]] RunDir& run_dir() { return *run_dir_; }
+    [[nodiscard]] const RunDir& run_dir() const { return *run_dir_; }
     [[nodiscard]] zmq::context_t& context() { return *context_; }
     [[nodiscard]] Duration grace() const { return grace_; }
     /// The soft limit of descriptors that this process was started with, and its own before it raised it: for what it

@@ -159,6 +159,7 @@ void RunDir::never_began() {
 }
 
 void RunDir::leave_orphaned() {
+    for (const int claim : std::exchange(claims_, {})) close(claim);  // or we would see ourselves in them
     unlink(lock_file_.c_str());  // before the look at the others: of those that leave at once, the last sees none
     const std::string launch_file = path_ + "/launch.lock";
     const int launch = open_launch_lock(launch_file);
@@ -202,7 +203,18 @@ void RunDir::remove_made() const {
     }
 }
 
+void RunDir::claim(const std::string& what) {
+    const std::string file = path_ + "/" + what + ".lock";
+    const int claim = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (claim < 0) throw RunDirError(fmt::format("cannot write '{}': {}", file, std::strerror(errno)), errno);
+    claims_.push_back(claim);
+    if (flock(claim, LOCK_EX | LOCK_NB) != 0)
+        throw RunDirError(
+            fmt::format("another process has the {} of '{}': use another run directory (--run-dir)", what, path_));
+}
+
 RunDir::~RunDir() {
+    for (const int claim : claims_) close(claim);
     if (lock_ >= 0) close(lock_);
 }
 

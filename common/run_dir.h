@@ -8,6 +8,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "common/vocabulary.h"
 
@@ -35,6 +36,9 @@ public:
     [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
     /// The last life under this lock did not end in an orderly way.
     [[nodiscard]] bool crashed_before() const { return crashed_before_; }
+    /// Takes what there is once in a run directory, as the place of its collector: `what`.lock, until the end. Throws
+    /// RunDirError where another process has it.
+    void claim(const std::string& what);
     /// Makes the directory and the lock file anew where somebody has removed them. False if there was something to do.
     bool keep();
     /// This life ends in an orderly way.
@@ -53,6 +57,7 @@ private:
     std::string path_;
     std::string lock_file_;
     int lock_ = -1;
+    std::vector<int> claims_;
     Incarnation incarnation_ = 0;
     bool crashed_before_ = false;
 };

@@ -25,7 +25,7 @@ from . import books as page
 from . import clock
 from .books import Ending
 from .exits import Exit
-from .member import QUICK_DEATHS, Member, become_subreaper, descendants, look_at, signal_all
+from .member import QUICK_DEATH, QUICK_DEATHS, Member, become_subreaper, descendants, look_at, signal_all
 from .orphans import Orphans
 from .plan import Role
 from .signals import Stops
@@ -39,6 +39,8 @@ STOP_MARGIN = 1.0  # on top of grace, before the KILL
 FINISH_MARGIN = 2.0  # the same after a good end
 SWEEP_MARGIN = 3.0  # the same for what the members leave behind, counted from the first TERM
 _EXAMPLES = {Role.WORKER: "'w1: curfew-worker -- COMMAND'", Role.COLLECTOR: "'collector: curfew-collector'"}
+_NO_COMMAND = "; a shell says so of a command that is not there, or cannot be run"
+_ADVICE = {0: "; it is to run until it is told to stop: look at its command", 126: _NO_COMMAND, 127: _NO_COMMAND}
 _OF_A_BROKER = "'broker: curfew-broker'"
 _OBEDIENT = (0, -signal.SIGTERM, 128 + signal.SIGTERM)  # the last: of a shell whose command got it
 _CODES_OF_THE_GROUP = (Exit.USAGE, Exit.IO)
@@ -195,7 +197,8 @@ class Group:
             self._on_obedience(member, pid, code, now)
         else:
             how = "left" if code == 0 else "died"
-            self._on_death(member, now, f"{how} ({_describe(code)})", f"{member.name} (pid {pid})", code == 0)
+            advice = _ADVICE.get(code, "")
+            self._on_death(member, now, f"{how} ({_describe(code)})", f"{member.name} (pid {pid})", advice)
 
     def _own_pid(self, member):
         """What its hello says: not the pid of a shell that a Procfile's line has left in between."""
@@ -252,11 +255,12 @@ class Group:
                      for member in self._members)
         return role in _EXAMPLES and not others and (books is None or books.tasks_in_flight > 0)
 
-    def _on_death(self, member, now, what, who, good_code=False, forgiven=False):
-        wait = member.deaths.count(now - member.started_at, forgiven)
-        if member.process.role is Role.BROKER or wait is None:
+    def _on_death(self, member, now, what, who, advice="", forgiven=False):
+        lived = now - member.started_at
+        wait = member.deaths.count(lived, forgiven)
+        no_command = advice == _NO_COMMAND and lived < QUICK_DEATH  # it will not be there the next time
+        if member.process.role is Role.BROKER or wait is None or no_command:
             many = "" if wait is not None else f", {QUICK_DEATHS} times in a row within a second of its start"
-            advice = "; it is to run until it is told to stop: look at its command" if good_code else ""
             self._console.error(f"{who} {what}{many}: stopping the group{advice}")
             self._ending.cannot_run = True
             self._stop(now, STOP_MARGIN)

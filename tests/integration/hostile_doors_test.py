@@ -214,7 +214,39 @@ class Descriptors(DoorTest):
                 self.assertEqual(launch.out, b"")
 
 
-class TwoBrokers(DoorTest):
+class AProcfileThatReadsWhatItWrites(DoorTest):
+    """By all roads, and whichever of the two is there first."""
+
+    def test_is_refused_and_the_file_stays_as_it_was(self):
+        same, hard = self.write("same", numbers(1000)), self.path("hard")
+        os.link(same, hard)
+        for broker, collector in ((f"--source file:{same}", f"--sink file:{hard}"), (f"<{hard}", f">>{same}"),
+                                  (f"--source file:{hard}", f"--dead-letters file:{same}")):
+            for first in ("broker", "collector"):
+                with self.subTest(broker=broker, first=first):
+                    lines = [f"broker: curfew-broker {broker}", f"collector: curfew-collector {collector}"]
+                    lines = lines if first == "broker" else lines[::-1]
+                    launch = self.launch_procfile(*lines, "w: curfew-worker --handler fail")
+                    self.assertEqual(launch.code(), USAGE, launch.err)
+                    self.assertRegex(launch.err, "so it would never end")
+                    with open(same, "rb") as file:
+                        self.assertEqual(file.read(), numbers(1000))
+
+
+class TwoOfOneKind(DoorTest):
+    def test_a_second_collector_in_one_run_directory_is_refused_and_takes_nothing(self):
+        broker = self.ready("broker", "--fanout", "1", stdin="pipe")
+        first = self.ready("collector")
+        self.ready("worker", "--handler", "echo")
+        self.workers_are_ready(1)
+        second = self.binary("collector", "--name", "other", "--sink", f"file:{self.path('other')}")
+        self.refuses(second, saying="another process has the results of", hint=False)
+        broker.feed(numbers(20))
+        first.writes(20)
+        self.assertEqual(os.path.getsize(self.path("other")) if os.path.exists(self.path("other")) else 0, 0)
+        broker.end_of_input()
+        self.assertEqual(broker.code(), 0, broker.err)
+
     def test_a_second_in_one_run_directory_is_refused_and_does_the_first_no_harm(self):
         first = self.ready("broker", stdin="pipe")
         second = self.binary("broker", "--name", "other", stdin=numbers(3))

@@ -222,6 +222,12 @@ class UselessMembers(GroupTest):
         self.assertEqual(launch.code(), 70, launch.err)
         launch.says(r"w \(pid \d+\) left \(exit 0\), 5 times in a row .*: stopping the group; it is to run until it is told to stop")
 
+    def test_a_command_that_is_not_there_ends_the_group_at_its_first_start(self):
+        launch = self.private_group(self.BROKER, "w: curfew-worker --handler echo", "c: curfew-colector")
+        self.assertEqual(launch.code(), 70, launch.err)
+        launch.says(r"c \(pid \d+\) died \(exit 127\): stopping the group; a shell says so of a command that is not there")
+        self.assertNotIn("starting it again", launch.err)
+
     def test_a_group_that_somebody_may_join_waits_and_says_for_what(self):
         launch = self.launch_procfile(self.BROKER, self.COLLECTOR, "x: true", stdin=b"one\n")
         launch.says(r"waiting for a worker, for \d+ s: no process of this group is one that runs")

@@ -1,6 +1,10 @@
 // What a worker leaves behind about its slots, and what is read of it.
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <system_error>
+
+#include "common/mapped_file.h"
 #include "common/running_page.h"
 #include "tests/support/temp_dir.h"
 
@@ -50,6 +54,17 @@ TEST(RunningPage, ANameDoesNotLeadOutOfTheRunDirectory) {
 TEST(RunningPage, AFileThatCannotBeMadeIsAnError) {
     const support::TempDir dir;
     EXPECT_THROW(RunningPage(dir.file("no/such"), "w", 1, 1), std::system_error);
+}
+
+TEST(MappedFile, HasOneWriterAtATimeAndASecondDoesNotTouchIt) {
+    const support::TempDir dir;
+    auto first = std::make_unique<MappedFile>(dir.file("page"), 64);
+    static_cast<char*>(first->data())[0] = 'x';
+    EXPECT_THROW(MappedFile(dir.file("page"), 64), std::system_error);
+    EXPECT_EQ(static_cast<char*>(first->data())[0], 'x');
+    first.reset();
+    const MappedFile next(dir.file("page"), 64, MappedFile::Contents::kept);
+    EXPECT_EQ(static_cast<const char*>(next.data())[0], 'x');
 }
 
 }  // namespace

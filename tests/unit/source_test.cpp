@@ -366,6 +366,48 @@ TEST(ZmqSource, ATurnTakesABoundedPartOfWhatHasCome) {
     EXPECT_EQ(source.refused(), kEach) << "each once";
 }
 
+class HangingUp : public testing::Test {
+protected:
+    /// Sends so many, and hangs up at this instant until they have come.
+    Instant take(Instant now, std::size_t messages) {
+        const std::size_t meant = source.left() + messages;
+        for (std::size_t i = 0; i < messages; ++i) EXPECT_TRUE(producer.send(std::string_view("x")));
+        const Instant limit = Clock::now() + std::chrono::seconds(10);
+        Instant next = source.hang_up(now);
+        while (source.left() < meant && Clock::now() < limit) next = source.hang_up(now);
+        EXPECT_EQ(source.left(), meant);
+        return next;
+    }
+
+    int given_up = 0;
+    zmq::context_t context = make_context();
+    ZmqSource source{Socket::bound(context, zmq::socket_type::pull, "tcp://127.0.0.1:*", {}), 100,
+                     [this](Socket&) { ++given_up; }};
+    Socket producer = Socket::connected(context, zmq::socket_type::push, source.endpoint(), {});
+    const Instant start = Clock::now();
+};
+
+TEST_F(HangingUp, WhatHasComeIsHandedOutAndTheSocketClosesWhenItIsQuiet) {
+    EXPECT_NE(take(start, 5), kNever);
+    EXPECT_NE(source.hang_up(start + ZmqSource::kQuiet - std::chrono::milliseconds(1)), kNever);
+    EXPECT_EQ(source.hang_up(start + ZmqSource::kQuiet), kNever);
+    EXPECT_EQ(given_up, 1);
+    EXPECT_FALSE(source.ended());
+    EXPECT_EQ(turn(source).size(), 5U);
+    EXPECT_TRUE(source.ended());
+    EXPECT_EQ(source.left(), 0U);
+}
+
+TEST_F(HangingUp, AProducerThatIsNeverQuietIsCutOff) {
+    Instant now = start;
+    Instant next = Instant::min();
+    std::size_t sent = 0;
+    for (; next != kNever && sent < 100; now += std::chrono::milliseconds(40), ++sent) next = take(now, 1);
+    EXPECT_EQ(now - start, ZmqSource::kPatience + std::chrono::milliseconds(60));
+    EXPECT_EQ(turn(source).size(), sent);
+    EXPECT_TRUE(source.ended());
+}
+
 // ---- what is left --------------------------------------------------------------------------------------------------
 
 TEST(LineSource, AFileIsGivenBackAsFarAsItWasNotTaken) {
