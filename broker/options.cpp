@@ -201,6 +201,8 @@ std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     }
     if (source_.starts_with("file:")) {
         const std::string path = source_.substr(5);
+        if (const int named = named_descriptor(path); named >= 0 && !is_inherited(named))
+            throw cannot_read(path, ENOENT);
         // A FIFO that nobody writes to opens too, and is waited for in the loop.
         const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (descriptor < 0) throw cannot_read(path, errno);

@@ -2,20 +2,17 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <limits.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
 #include <cstring>
-#include <filesystem>
 #include <system_error>
 
 #include "common/log.h"
-#include "common/options.h"
+#include "common/open_files.h"
 
 namespace curfew {
 namespace {
@@ -35,24 +32,6 @@ void give_back_room(std::string& text) {
                       : error == EPIPE ? ": its reader has gone"
                                        : "";
     throw std::system_error(error, std::generic_category(), fmt::format("cannot write to the sink {}{}", name, why));
-}
-
-/// The descriptor that /dev/stdout, /dev/fd/3 and their like are, also behind links; -1: an ordinary path.
-int named_descriptor(const std::string& path) {
-    std::error_code error;
-    std::filesystem::path at = std::filesystem::absolute(path, error);
-    for (int links = 0; links < 8; ++links) {
-        const std::string parent = std::filesystem::canonical(at.parent_path(), error).string();
-        if (error) return -1;
-        if (parent == fmt::format("/proc/{}/fd", getpid())) {
-            const auto number = parse_count(at.filename().string());
-            return number && *number < INT_MAX ? static_cast<int>(*number) : -1;
-        }
-        const std::filesystem::path next = std::filesystem::read_symlink(at, error);
-        if (error) return -1;
-        at = next.is_absolute() ? next : at.parent_path() / next;
-    }
-    return -1;
 }
 
 }  // namespace
@@ -236,6 +215,8 @@ bool is_open_already(const std::string& path) {
 
 int open_sink_file(const std::string& path) {
     const int named = named_descriptor(path);
+    if (named >= 0 && !is_inherited(named))
+        throw std::system_error(EBADF, std::generic_category(), fmt::format("cannot write to '{}'", path));
     struct stat found {};
     if (named < 0 && stat(path.c_str(), &found) == 0 && S_ISFIFO(found.st_mode)) return -1;
     const int descriptor = named >= 0 ? fcntl(named, F_DUPFD_CLOEXEC, 0)

@@ -1,13 +1,18 @@
 #include "common/open_files.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <system_error>
+
+#include "common/options.h"
 
 namespace curfew {
 namespace {
@@ -48,6 +53,28 @@ std::string pid_in(const fs::path& lock) {
 }
 
 }  // namespace
+
+int named_descriptor(const std::string& path) {
+    std::error_code error;
+    std::filesystem::path at = std::filesystem::absolute(path, error);
+    for (int links = 0; links < 8; ++links) {
+        const std::string parent = std::filesystem::canonical(at.parent_path(), error).string();
+        if (error) return -1;
+        if (parent == fmt::format("/proc/{}/fd", getpid())) {
+            const auto number = parse_count(at.filename().string());
+            return number && *number < INT_MAX ? static_cast<int>(*number) : -1;
+        }
+        const std::filesystem::path next = std::filesystem::read_symlink(at, error);
+        if (error) return -1;
+        at = next.is_absolute() ? next : at.parent_path() / next;
+    }
+    return -1;
+}
+
+bool is_inherited(int descriptor) {
+    const int flags = fcntl(descriptor, F_GETFD);
+    return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
 
 std::vector<FileId> open_files(const std::string& pid, OpenTo to) {
     std::vector<FileId> found;

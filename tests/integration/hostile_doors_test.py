@@ -195,14 +195,22 @@ class Folders(DoorTest):
         self.refuses(self.binary("broker", "--config", self.private), saying=self.private)
 
 
-class Descriptors(DoorTest):
+class NamesOfDescriptors(DoorTest):
     def test_one_that_is_not_open_is_refused_and_nothing_is_lost_in_one_of_ours(self):
         for flag in ("--input", "--output", "--dead-letters"):
             for number in (3, 4, 8, 10):
                 with self.subTest(flag, number=number):
                     launch = self.launch("--workers", "1", "--fanout", "1", flag, f"/dev/fd/{number}", "--handler", "echo",
                                          stdin=numbers(3))
-                    self.refuses(launch, saying=f"{flag}: /dev/fd/{number} is not open", hint=True)
+                    self.refuses(launch, saying=f"{flag}: /dev/fd/{number} is not open", hint=False)
+
+    def test_a_process_takes_none_of_its_own_for_one_that_it_was_given(self):
+        for number in (3, 4, 5, 8, 10):
+            for role, words, code in (("broker", f"--source file:/dev/fd/{number}", USAGE),
+                                      ("collector", f"--sink file:/dev/fd/{number}", IO),
+                                      ("collector", f"--dead-letters file:/proc/self/fd/{number}", IO)):
+                with self.subTest(words):
+                    self.refuses(self.binary(role, *words.split()), code=code, saying=f"fd/{number}", hint=False)
 
     def test_a_closed_stdin_is_no_empty_input_by_any_of_its_names(self):
         for name in ("", "/dev/stdin", "/dev/fd/0"):
