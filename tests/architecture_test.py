@@ -44,6 +44,15 @@ class Counts(unittest.TestCase):
                 self.assertRegex(text, rf"\w\.{name}\b", f"{header}: {name} is counted, and {shown_in} does not show it")
 
 
+class Documents(unittest.TestCase):
+    def test_the_index_of_decisions_has_each_of_them_once(self):
+        index, _, rest = (ROOT / "docs/decisions.md").read_text().partition("\n## ")
+        headings = re.findall(r"^## (.*)$", "## " + rest, re.MULTILINE)
+        self.assertEqual(sorted(re.findall(r"^- \[(.*)\]\(#", index, re.MULTILINE)), sorted(headings))
+        for heading, anchor in re.findall(r"^- \[(.*)\]\(#(.*)\)$", index, re.MULTILINE):
+            self.assertEqual(anchor, re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-"))
+
+
 class Arrows(unittest.TestCase):
     def test_programs_never_include_each_other(self):
         for folder in PROGRAMS:
