@@ -138,6 +138,21 @@ void RunDir::take_lock(const std::string& name) {
 }
 
 bool RunDir::keep() {
+    bool all = keep_lock();
+    for (Claim& claim : claims_) all = keep_claim(claim) && all;
+    return all;
+}
+
+bool RunDir::keep_claim(Claim& claim) {
+    if (access(claim.file.c_str(), F_OK) == 0 || errno != ENOENT) return true;
+    const int file = open(claim.file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return false;
+    (void)flock(file, LOCK_EX | LOCK_NB);  // whoever was quicker has it
+    close(std::exchange(claim.descriptor, file));
+    return false;
+}
+
+bool RunDir::keep_lock() {
     if (access(lock_file_.c_str(), F_OK) == 0 || errno != ENOENT) return true;  // ours, or that of who came since
     (void)mkdir(path_.c_str(), 0700);
     const int file = open(lock_file_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -159,7 +174,7 @@ void RunDir::never_began() {
 }
 
 void RunDir::leave_orphaned() {
-    for (const int claim : std::exchange(claims_, {})) close(claim);  // or we would see ourselves in them
+    for (const Claim& claim : std::exchange(claims_, {})) close(claim.descriptor);  // or we would see ourselves in them
     unlink(lock_file_.c_str());  // before the look at the others: of those that leave at once, the last sees none
     const std::string launch_file = path_ + "/launch.lock";
     const int launch = open_launch_lock(launch_file);
@@ -207,14 +222,14 @@ void RunDir::claim(const std::string& what) {
     const std::string file = path_ + "/" + what + ".lock";
     const int claim = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (claim < 0) throw RunDirError(fmt::format("cannot write '{}': {}", file, std::strerror(errno)), errno);
-    claims_.push_back(claim);
+    claims_.push_back({file, claim});
     if (flock(claim, LOCK_EX | LOCK_NB) != 0)
         throw RunDirError(
             fmt::format("another process has the {} of '{}': use another run directory (--run-dir)", what, path_));
 }
 
 RunDir::~RunDir() {
-    for (const int claim : claims_) close(claim);
+    for (const Claim& claim : claims_) close(claim.descriptor);
     if (lock_ >= 0) close(lock_);
 }
 

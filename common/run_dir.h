@@ -39,7 +39,7 @@ public:
     /// Takes what there is once in a run directory, as the place of its collector: `what`.lock, until the end. Throws
     /// RunDirError where another process has it.
     void claim(const std::string& what);
-    /// Makes the directory and the lock file anew where somebody has removed them. False if there was something to do.
+    /// Makes the directory and the lock files anew where somebody has removed them. False if there was something to do.
     bool keep();
     /// This life ends in an orderly way.
     void ended_well();
@@ -50,14 +50,21 @@ public:
     void leave_orphaned();
 
 private:
+    struct Claim {
+        std::string file;
+        int descriptor;
+    };
+
     void take_lock(const std::string& name);
+    bool keep_lock();
+    [[nodiscard]] static bool keep_claim(Claim& claim);
     [[nodiscard]] bool others_live() const;
     void remove_made() const;
 
     std::string path_;
     std::string lock_file_;
     int lock_ = -1;
-    std::vector<int> claims_;
+    std::vector<Claim> claims_;
     Incarnation incarnation_ = 0;
     bool crashed_before_ = false;
 };
