@@ -49,7 +49,7 @@ struct BooksPage {
     static constexpr std::uint64_t kUnknown = UINT64_MAX;
     static constexpr std::uint64_t kMagic = 0x3142574546525543;  // "CURFEWB1"
 
-    /// Throws std::system_error.
+    /// Throws std::system_error; Unusable where another broker has it.
     explicit BooksPage(const std::string& path);
 
     std::uint64_t& operator[](Field field) { return page_[field]; }

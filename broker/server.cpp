@@ -181,7 +181,7 @@ void BrokerServer::hang_up(Instant now) {
     if (!draining_) return;
     const bool was_open = std::exchange(hang_up_at_, source_->hang_up(now)) != kNever;
     if (hang_up_at_ == kNever && dispatcher_.paused()) dispatcher_.end_intake();  // what nobody takes is left
-    if (was_open && hang_up_at_ == kNever && source_->left() > 0)
+    if (was_open && hang_up_at_ == kNever && source_->left() > 0 && !dispatcher_.intake_ended())
         log::info("source_closed messages_kept={} note=\"they are finished too\"", source_->left());
 }
 

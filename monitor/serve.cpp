@@ -314,7 +314,7 @@ int serve(const ServeOptions& options, Group stats, Group dumps) {
         }
         while (!stopped) {  // not once: a server that does not listen yet does not hear it
             site.stop();
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));  // it has no word for: I listen now
         }
     });
     const auto end = [&] {

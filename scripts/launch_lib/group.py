@@ -39,8 +39,9 @@ STOP_MARGIN = 1.0  # on top of grace, before the KILL
 FINISH_MARGIN = 2.0  # the same after a good end
 SWEEP_MARGIN = 3.0  # the same for what the members leave behind, counted from the first TERM
 _EXAMPLES = {Role.WORKER: "'w1: curfew-worker -- COMMAND'", Role.COLLECTOR: "'collector: curfew-collector'"}
-_NO_COMMAND = "; a shell says so of a command that is not there, or cannot be run"
-_ADVICE = {0: "; it is to run until it is told to stop: look at its command", 126: _NO_COMMAND, 127: _NO_COMMAND}
+_NO_COMMAND = (126, 127)  # of a shell
+_ADVICE = {0: "; it is to run until it is told to stop: look at its command",
+           **dict.fromkeys(_NO_COMMAND, "; a shell says so of a command that is not there, or cannot be run")}
 _OF_A_BROKER = "'broker: curfew-broker'"
 _OBEDIENT = (0, -signal.SIGTERM, 128 + signal.SIGTERM)  # the last: of a shell whose command got it
 _CODES_OF_THE_GROUP = (Exit.USAGE, Exit.IO)
@@ -197,8 +198,7 @@ class Group:
             self._on_obedience(member, pid, code, now)
         else:
             how = "left" if code == 0 else "died"
-            advice = _ADVICE.get(code, "")
-            self._on_death(member, now, f"{how} ({_describe(code)})", f"{member.name} (pid {pid})", advice)
+            self._on_death(member, now, f"{how} ({_describe(code)})", f"{member.name} (pid {pid})", code)
 
     def _own_pid(self, member):
         """What its hello says: not the pid of a shell that a Procfile's line has left in between."""
@@ -255,13 +255,13 @@ class Group:
                      for member in self._members)
         return role in _EXAMPLES and not others and (books is None or books.tasks_in_flight > 0)
 
-    def _on_death(self, member, now, what, who, advice="", forgiven=False):
+    def _on_death(self, member, now, what, who, code=None, forgiven=False):
         lived = now - member.started_at
         wait = member.deaths.count(lived, forgiven)
-        no_command = advice == _NO_COMMAND and lived < QUICK_DEATH  # it will not be there the next time
+        no_command = code in _NO_COMMAND and lived < QUICK_DEATH  # it will not be there the next time
         if member.process.role is Role.BROKER or wait is None or no_command:
             many = "" if wait is not None else f", {QUICK_DEATHS} times in a row within a second of its start"
-            self._console.error(f"{who} {what}{many}: stopping the group{advice}")
+            self._console.error(f"{who} {what}{many}: stopping the group{_ADVICE.get(code, '')}")
             self._ending.cannot_run = True
             self._stop(now, STOP_MARGIN)
             return
@@ -294,7 +294,7 @@ class Group:
             return
         books = self.books()
         if books is None:
-            self._end_if_nobody_reads(now)
+            self._end_if_no_broker(now)
             return
         if books.state in page.STATES_OF_AN_END:
             return
@@ -317,7 +317,7 @@ class Group:
         has_all = books.workers_ready > 0 if lacking is Role.WORKER else books.collector_synced
         self._end_without(None if has_all else lacking, now)
 
-    def _end_if_nobody_reads(self, now):
+    def _end_if_no_broker(self, now):
         """Workers or a collector without a broker. A group that has neither may be anything."""
         for_a_broker = any(member.process.role in _EXAMPLES for member in self._members)
         self._end_without(Role.BROKER if for_a_broker and not self._may_have(Role.BROKER) else None, now)
@@ -335,7 +335,8 @@ class Group:
         ended = [member.name for member in self._members if member.process.role is Role.OTHER and not member.running]
         been = f" ({', '.join(ended[:3])} ended with 0, which is not started again)" if ended else ""
         self._console.error(f"there is no {role.name.lower()}: no process of this group is one{been}, and in a private"
-                            f" run directory none can join: stopping the group; add a line such as {_EXAMPLES.get(role, _OF_A_BROKER)}")
+                            " run directory none can join: stopping the group; add a line such as"
+                            f" {_EXAMPLES.get(role, _OF_A_BROKER)}")
         self._ending.cannot_run = True
         self._stop(now, STOP_MARGIN)
 

@@ -2,8 +2,8 @@
 
 `timeout` tells its child and then the child's whole group, a shell passes on what its terminal has sent to all, a
 service manager sends HUP behind TERM: one wish, said twice. So the same signal, or one of the two that is HUP, within
-ONE_STOP is that wish again, and only behind ONE_STOP does launch say that once more stops now: who answers to these words
-is heard. (INT behind TERM nobody sends who does not mean both.) Who has asked to stop now is no longer waited for.
+ONE_STOP is that wish again, and only behind ONE_STOP does launch say that once more stops now: who answers to these
+words is heard. (INT behind TERM nobody sends who does not mean both.) Who has asked to stop now is no longer waited for.
 """
 
 import os

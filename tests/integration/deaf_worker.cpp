@@ -15,7 +15,7 @@ curfew::Answer listen_late(const curfew::Message& message, std::stop_token) {
     const std::filesystem::path begun = std::string(message.payload) + ".begun";
     if (message.attempt == 1) std::ofstream(begun).put('\n');
     while (!std::filesystem::exists(message.attempt == 1 ? file : begun))
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it is deaf: the file is its only end
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it is deaf: only a file ends it
     return curfew::Answer::ok(std::string(message.payload));
 }
 

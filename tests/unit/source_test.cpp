@@ -1,4 +1,4 @@
-// The line source: what counts as a message, what is refused, and that it never waits for more.
+// The sources: what counts as a message, what is refused, what is left, and that none ever waits for more.
 #include "broker/source.h"
 #include "common/clock.h"
 
