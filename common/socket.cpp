@@ -256,12 +256,22 @@ zmq::context_t make_context() {
     return context;
 }
 
+/// Why the address cannot be bound. libzmq tells those who watch a socket of it before it returns, and on a busy
+/// machine that puts EAGAIN in the place of the reason: a socket that nobody watches says it.
+static int bind_error(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint) {
+    const int error = zmq_errno();
+    if (error != EAGAIN) return error;
+    zmq::socket_t unwatched = make(context, type, endpoint, {});
+    // Where it can be bound now, somebody has just let it go.
+    return zmq_bind(unwatched.handle(), endpoint.c_str()) == 0 ? EADDRINUSE : zmq_errno();
+}
+
 Socket Socket::bound(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint, Marks marks,
                      ConnectionEvents* events) {
     Socket socket(make(context, type, endpoint, marks));
     if (events != nullptr) events->watch(context, socket);
     if (zmq_bind(socket.socket_.handle(), endpoint.c_str()) != 0) {
-        const int error = zmq_errno();
+        const int error = bind_error(context, type, endpoint);
         const char* advice = error == EADDRINUSE                         ? "; another process has it"
                              : error == ENODEV || error == EADDRNOTAVAIL ? "; this machine has no such address"
                                                                          : "";

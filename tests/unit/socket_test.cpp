@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <vector>
 
+#include "common/connection_events.h"
 #include "tests/support/next_message.h"
 #include "tests/support/temp_dir.h"
 
@@ -123,6 +125,21 @@ TEST_F(SocketTest, HowManyDescriptorsAreLeftIsKnownAndNoneIsTaken) {
         EXPECT_TRUE(can_open(5));
         EXPECT_FALSE(can_open(6));
     }
+}
+
+TEST_F(SocketTest, WhyAnAddressCannotBeBoundIsSaidAsItIsThoughItsSocketIsWatched) {
+    zmq::context_t context = make_context();
+    ConnectionEvents events;
+    const Socket first = Socket::bound(context, zmq::socket_type::pull, "tcp://127.0.0.1:*", {}, &events);
+    for (int i = 0; i < 500; ++i) {
+        try {
+            const Socket second = Socket::bound(context, zmq::socket_type::pull, first.endpoint(), {}, &events);
+            FAIL() << "two have one address";
+        } catch (const EndpointError& error) {
+            ASSERT_EQ(error.error, EADDRINUSE) << error.what() << ", try " << i;
+        }
+    }
+    events.close();
 }
 
 TEST_F(SocketTest, WhoComesWhenThereIsNoDescriptorIsTurnedAwayAndTheOthersStay) {
