@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "common/vocabulary.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <system_error>
 
-#include "common/exit_code.h"
-#include "common/options.h"
+#include "common/words/exit_code.h"
+#include "common/process/options.h"
 
 namespace curfew {
 

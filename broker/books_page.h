@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "common/mapped_file.h"
+#include "common/process/mapped_file.h"
 
 namespace curfew {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/mutant.h"
+#include "common/words/mutant.h"
 
 namespace curfew {
 namespace {
@@ -256,7 +256,7 @@ void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, st
         return;
     }
     if (end == End::expired && !task.expired) {
-        // By the worker's clock. Ours stood for a while (common/clock.h), or is late by the way here.
+        // By the worker's clock. Ours stood for a while (common/process/clock.h), or is late by the way here.
         expire(now, seq, task);
         return;
     }

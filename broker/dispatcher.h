@@ -19,11 +19,11 @@
 #include "broker/ledger.h"
 #include "broker/roster.h"
 #include "broker/shared_batches.h"
-#include "common/histogram.h"
-#include "common/stream.h"
-#include "common/timer_heap.h"
-#include "common/wire_reader.h"
-#include "common/wire_writer.h"
+#include "common/tables/histogram.h"
+#include "common/wire/stream.h"
+#include "common/tables/timer_heap.h"
+#include "common/wire/wire_reader.h"
+#include "common/wire/wire_writer.h"
 
 namespace curfew {
 

@@ -16,7 +16,7 @@
 #include <algorithm>
 
 #include "broker/dispatcher.h"
-#include "common/mutant.h"
+#include "common/words/mutant.h"
 
 namespace curfew {
 namespace {

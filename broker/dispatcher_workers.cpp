@@ -4,8 +4,8 @@
 
 #include "broker/dispatcher.h"
 #include "broker/hearsay.h"
-#include "common/limits.h"
-#include "common/mutant.h"
+#include "common/words/limits.h"
+#include "common/words/mutant.h"
 
 namespace curfew {
 namespace {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "broker/attempt.h"
-#include "common/vocabulary.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <string>
 
-#include "common/limits.h"
+#include "common/words/limits.h"
 
 namespace curfew {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "common/wire.h"
+#include "common/wire/wire.h"
 
 namespace curfew {
 

@@ -11,8 +11,8 @@
 
 #include <optional>
 
-#include "common/histogram.h"
-#include "common/vocabulary.h"
+#include "common/tables/histogram.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

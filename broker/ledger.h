@@ -35,10 +35,10 @@
 #include "broker/attempt.h"
 #include "broker/end_log.h"
 #include "broker/refused_message.h"
-#include "common/byte_store.h"
-#include "common/dense_table.h"
-#include "common/interval_set.h"
-#include "common/vocabulary.h"
+#include "common/tables/byte_store.h"
+#include "common/tables/dense_table.h"
+#include "common/tables/interval_set.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

@@ -7,7 +7,7 @@
 
 #include "broker/options.h"
 #include "broker/server.h"
-#include "common/daemon.h"
+#include "common/process/daemon.h"
 
 int main(int argc, char** argv) {
     curfew::Daemon daemon("broker", "Takes messages off a source, races each on several workers, and keeps the books.");

@@ -6,7 +6,7 @@
 
 #include "broker/server.h"
 #include "broker/source.h"
-#include "common/options.h"
+#include "common/process/options.h"
 
 namespace curfew {
 

@@ -22,13 +22,13 @@
 #include <vector>
 
 #include "broker/ledger.h"
-#include "common/bad_records.h"
-#include "common/dense_table.h"
-#include "common/histogram.h"
-#include "common/interval_set.h"
-#include "common/mutant.h"
-#include "common/vocabulary.h"
-#include "common/wire_writer.h"
+#include "common/tables/bad_records.h"
+#include "common/tables/dense_table.h"
+#include "common/tables/histogram.h"
+#include "common/tables/interval_set.h"
+#include "common/words/mutant.h"
+#include "common/words/vocabulary.h"
+#include "common/wire/wire_writer.h"
 
 namespace curfew {
 

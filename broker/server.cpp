@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "broker/snapshot.h"
-#include "common/exit_code.h"
-#include "common/json_text.h"
-#include "common/reading.h"
-#include "common/running_page.h"
+#include "common/words/exit_code.h"
+#include "common/look/json_text.h"
+#include "common/process/reading.h"
+#include "common/process/running_page.h"
 
 namespace curfew {
 namespace {

@@ -10,10 +10,10 @@
 #include "broker/books_page.h"
 #include "broker/dispatcher.h"
 #include "broker/source.h"
-#include "common/daemon.h"
-#include "common/log.h"
-#include "common/outbox.h"
-#include "common/rate.h"
+#include "common/process/daemon.h"
+#include "common/process/log.h"
+#include "common/process/outbox.h"
+#include "common/tables/rate.h"
 
 namespace curfew {
 

@@ -9,10 +9,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "common/frame.h"
-#include "common/vocabulary.h"
-#include "common/wire.h"
-#include "common/wire_writer.h"
+#include "common/wire/frame.h"
+#include "common/words/vocabulary.h"
+#include "common/wire/wire.h"
+#include "common/wire/wire_writer.h"
 
 namespace curfew {
 

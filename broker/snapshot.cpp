@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "common/attempt_groups.h"
-#include "common/json_text.h"
+#include "common/look/attempt_groups.h"
+#include "common/look/json_text.h"
 
 namespace curfew {
 namespace {

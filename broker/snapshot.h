@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "broker/dispatcher.h"
-#include "common/reply.h"
+#include "common/look/reply.h"
 
 namespace curfew {
 

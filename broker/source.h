@@ -22,9 +22,9 @@
 #include <zmq.hpp>
 
 #include "broker/refused_message.h"
-#include "common/poller.h"
-#include "common/socket.h"
-#include "common/vocabulary.h"
+#include "common/process/poller.h"
+#include "common/process/socket.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

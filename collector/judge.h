@@ -24,14 +24,14 @@
 #include <utility>
 #include <vector>
 
-#include "common/bad_records.h"
-#include "common/byte_store.h"
-#include "common/dense_table.h"
-#include "common/interval_set.h"
-#include "common/stream.h"
-#include "common/vocabulary.h"
-#include "common/wire_reader.h"
-#include "common/wire_writer.h"
+#include "common/tables/bad_records.h"
+#include "common/tables/byte_store.h"
+#include "common/tables/dense_table.h"
+#include "common/tables/interval_set.h"
+#include "common/wire/stream.h"
+#include "common/words/vocabulary.h"
+#include "common/wire/wire_reader.h"
+#include "common/wire/wire_writer.h"
 
 namespace curfew {
 

@@ -8,10 +8,10 @@
 
 #include "collector/server.h"
 #include "collector/zmq_sink.h"
-#include "common/daemon.h"
-#include "common/exit_code.h"
-#include "common/open_files.h"
-#include "common/suggestion.h"
+#include "common/process/daemon.h"
+#include "common/words/exit_code.h"
+#include "common/process/open_files.h"
+#include "common/process/suggestion.h"
 
 namespace {
 

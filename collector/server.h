@@ -8,9 +8,9 @@
 
 #include "collector/judge.h"
 #include "collector/sink.h"
-#include "common/daemon.h"
-#include "common/log.h"
-#include "common/outbox.h"
+#include "common/process/daemon.h"
+#include "common/process/log.h"
+#include "common/process/outbox.h"
 
 namespace curfew {
 

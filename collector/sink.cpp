@@ -11,8 +11,8 @@
 #include <cstring>
 #include <system_error>
 
-#include "common/log.h"
-#include "common/open_files.h"
+#include "common/process/log.h"
+#include "common/process/open_files.h"
 
 namespace curfew {
 namespace {

@@ -15,7 +15,7 @@
 
 #include "collector/judge.h"
 #include "collector/sink_mark.h"
-#include "common/poller.h"
+#include "common/process/poller.h"
 
 namespace curfew {
 

@@ -13,7 +13,7 @@
 #include <optional>
 #include <system_error>
 
-#include "common/log.h"
+#include "common/process/log.h"
 
 namespace curfew {
 namespace {

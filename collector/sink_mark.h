@@ -27,7 +27,7 @@
 #include <memory>
 #include <string>
 
-#include "common/mapped_file.h"
+#include "common/process/mapped_file.h"
 
 namespace curfew {
 

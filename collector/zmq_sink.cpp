@@ -7,7 +7,7 @@
 #include <numeric>
 #include <system_error>
 
-#include "common/log.h"
+#include "common/process/log.h"
 
 namespace curfew {
 namespace {

@@ -16,8 +16,8 @@
 #include <string>
 
 #include "collector/sink.h"
-#include "common/peer_watch.h"
-#include "common/socket.h"
+#include "common/process/peer_watch.h"
+#include "common/process/socket.h"
 
 namespace curfew {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "common/options.h"
+#include "common/process/options.h"
 #include "monitor/laws.h"
 
 namespace curfew {

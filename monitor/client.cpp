@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "common/clock.h"
-#include "common/poller.h"
-#include "common/socket.h"
+#include "common/process/clock.h"
+#include "common/process/poller.h"
+#include "common/process/socket.h"
 
 namespace curfew {
 

@@ -7,7 +7,7 @@
 #include <vector>
 #include <zmq.hpp>
 
-#include "common/vocabulary.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "common/exit_code.h"
+#include "common/words/exit_code.h"
 #include "monitor/fields.h"
 
 namespace curfew {

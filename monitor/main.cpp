@@ -13,12 +13,12 @@
 #include <optional>
 #include <stdexcept>
 
-#include "common/clock.h"
-#include "common/exit_code.h"
-#include "common/options.h"
-#include "common/run_dir.h"
-#include "common/socket.h"
-#include "common/suggestion.h"
+#include "common/process/clock.h"
+#include "common/words/exit_code.h"
+#include "common/process/options.h"
+#include "common/process/run_dir.h"
+#include "common/process/socket.h"
+#include "common/process/suggestion.h"
 #include "monitor/check.h"
 #include "monitor/client.h"
 #include "monitor/events.h"

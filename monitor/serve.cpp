@@ -14,8 +14,8 @@
 #include <stdexcept>
 #include <thread>
 
-#include "common/log.h"
-#include "common/options.h"
+#include "common/process/log.h"
+#include "common/process/options.h"
 #include "monitor/fields.h"
 #include "monitor/history.h"
 #include "monitor/metrics.h"

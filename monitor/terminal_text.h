@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/vocabulary.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

@@ -24,7 +24,7 @@
 #include <thread>
 #include <utility>
 
-#include "common/clock.h"
+#include "common/process/clock.h"
 
 namespace curfew {
 namespace {

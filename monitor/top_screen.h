@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/vocabulary.h"
+#include "common/words/vocabulary.h"
 #include "monitor/table.h"
 
 namespace curfew {

@@ -10,9 +10,9 @@ PROGRAMS = ("broker", "worker", "collector", "monitor")
 
 # The cores: what decides does no I/O, reads no clock, writes no log.
 PURE = [
-    "common/vocabulary", "common/interval_set", "common/dense_table", "common/timer_heap", "common/histogram", "common/stream",
-    "common/wire", "common/wire_reader", "common/wire_writer", "broker/ledger", "broker/roster", "broker/hedging", "broker/dispatcher", "broker/dispatcher_workers",
-    "broker/dispatcher_collector", "broker/dispatcher_recall", "broker/shared_batches", "broker/end_log", "broker/hearsay", "common/limits", "worker/session", "worker/session_work", "worker/standstill", "common/bad_records", "collector/judge",
+    "common/words/vocabulary", "common/tables/interval_set", "common/tables/dense_table", "common/tables/timer_heap", "common/tables/histogram", "common/wire/stream",
+    "common/wire/wire", "common/wire/wire_reader", "common/wire/wire_writer", "broker/ledger", "broker/roster", "broker/hedging", "broker/dispatcher", "broker/dispatcher_workers",
+    "broker/dispatcher_collector", "broker/dispatcher_recall", "broker/shared_batches", "broker/end_log", "broker/hearsay", "common/words/limits", "worker/session", "worker/session_work", "worker/standstill", "common/tables/bad_records", "collector/judge",
 ]
 FORBIDDEN_IN_PURE = re.compile(r"zmq|spdlog|fmt/|<thread>|<mutex>|common/(log|socket|daemon|options|run_dir)\.h|Clock::now|<iostream>")
 
@@ -69,7 +69,7 @@ class Arrows(unittest.TestCase):
                 self.assertNotIn(name.split("/")[0], PROGRAMS, f"{path.relative_to(ROOT)} includes {name}")
 
     def test_only_common_and_the_shells_see_zeromq(self):
-        allowed = {"common/socket.h", "common/connection_events.h", "common/daemon.h", "broker/source.h", "common/peer_watch.h", "monitor/client.h"}
+        allowed = {"common/process/socket.h", "common/process/connection_events.h", "common/process/daemon.h", "broker/source.h", "common/process/peer_watch.h", "monitor/client.h"}
         for folder in ("common",) + PROGRAMS:
             for path in sources(folder):
                 if "zmq.hpp" in includes(path):
@@ -79,7 +79,7 @@ class Arrows(unittest.TestCase):
         for folder in ("common",) + PROGRAMS:
             for path in sources(folder):
                 if any(name.startswith("msgpack") for name in includes(path)):
-                    self.assertIn(str(path.relative_to(ROOT)), ("common/wire_reader.cpp", "common/wire_writer.cpp"))
+                    self.assertIn(str(path.relative_to(ROOT)), ("common/wire/wire_reader.cpp", "common/wire/wire_writer.cpp"))
 
     def test_cores_are_pure(self):
         for name in PURE:

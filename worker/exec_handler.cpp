@@ -18,7 +18,7 @@
 #include <system_error>
 #include <utility>
 
-#include "common/clock.h"
+#include "common/process/clock.h"
 #include "worker/process_tree.h"
 #include "worker/program_file.h"
 

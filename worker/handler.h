@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/vocabulary.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

@@ -6,10 +6,10 @@
 #include <random>
 #include <stdexcept>
 
-#include "common/clock.h"
-#include "common/exit_code.h"
-#include "common/limits.h"
-#include "common/suggestion.h"
+#include "common/process/clock.h"
+#include "common/words/exit_code.h"
+#include "common/words/limits.h"
+#include "common/process/suggestion.h"
 #include "worker/exec_handler.h"
 #include "worker/simple_handlers.h"
 #include "worker/thread_handler.h"

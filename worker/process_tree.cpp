@@ -21,7 +21,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "common/clock.h"
+#include "common/process/clock.h"
 #include "worker/program_file.h"
 #include "worker/supervisor_link.h"
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "common/vocabulary.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

@@ -1,5 +1,5 @@
 // The public entry: a worker process around a function. curfew-worker is the same without one.
-#include "common/daemon.h"
+#include "common/process/daemon.h"
 #include "curfew/worker.h"
 #include "worker/options.h"
 

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "common/daemon.h"
-#include "common/log.h"
-#include "common/outbox.h"
-#include "common/running_page.h"
+#include "common/process/daemon.h"
+#include "common/process/log.h"
+#include "common/process/outbox.h"
+#include "common/process/running_page.h"
 #include "worker/handler.h"
 #include "worker/session.h"
 

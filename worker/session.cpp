@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/mutant.h"
+#include "common/words/mutant.h"
 
 namespace curfew {
 namespace {

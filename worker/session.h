@@ -27,13 +27,13 @@
 #include <string_view>
 #include <vector>
 
-#include "common/byte_store.h"
-#include "common/dense_table.h"
-#include "common/interval_set.h"
-#include "common/timer_heap.h"
-#include "common/vocabulary.h"
-#include "common/wire_reader.h"
-#include "common/wire_writer.h"
+#include "common/tables/byte_store.h"
+#include "common/tables/dense_table.h"
+#include "common/tables/interval_set.h"
+#include "common/tables/timer_heap.h"
+#include "common/words/vocabulary.h"
+#include "common/wire/wire_reader.h"
+#include "common/wire/wire_writer.h"
 #include "worker/handler.h"
 
 namespace curfew {
@@ -117,7 +117,7 @@ public:
     WorkerCore(const Config& config, Handler& handler, std::span<AttemptId> running = {});
 
     // ---- in
-    /// The loop stood still for longer than a lease (common/clock.h), and the broker may have given the session up:
+    /// The loop stood still for longer than a lease (common/process/clock.h), and the broker may have given the session up:
     /// until it says otherwise nothing is started, what runs goes on, and what is to be reported is kept. First thing
     /// in a turn, before anything is read.
     void stood_still(Instant now);

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/mutant.h"
+#include "common/words/mutant.h"
 #include "worker/session.h"
 
 namespace curfew {

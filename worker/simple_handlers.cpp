@@ -1,6 +1,6 @@
 #include "worker/simple_handlers.h"
 
-#include "common/options.h"
+#include "common/process/options.h"
 
 namespace curfew {
 

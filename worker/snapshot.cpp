@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/attempt_groups.h"
-#include "common/json_text.h"
+#include "common/look/attempt_groups.h"
+#include "common/look/json_text.h"
 
 namespace curfew {
 namespace {

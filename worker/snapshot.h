@@ -4,7 +4,7 @@
 #include <memory>
 #include <string_view>
 
-#include "common/reply.h"
+#include "common/look/reply.h"
 #include "worker/handler.h"
 #include "worker/session.h"
 

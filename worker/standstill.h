@@ -8,7 +8,7 @@
 // with its whole machine, or under a debugger for a moment, loses nothing.
 #pragma once
 
-#include "common/vocabulary.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

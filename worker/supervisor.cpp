@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "common/clock.h"
+#include "common/process/clock.h"
 #include "worker/handed_on.h"
 #include "worker/program_file.h"
 

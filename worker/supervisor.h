@@ -29,8 +29,8 @@
 #include <string_view>
 #include <vector>
 
-#include "common/clock.h"
-#include "common/vocabulary.h"
+#include "common/process/clock.h"
+#include "common/words/vocabulary.h"
 #include "worker/process_tree.h"
 #include "worker/supervisor_link.h"
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <system_error>
 
-#include "common/clock.h"
+#include "common/process/clock.h"
 
 namespace curfew {
 namespace {

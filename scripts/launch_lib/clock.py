@@ -1,5 +1,5 @@
 """The clock of launch: monotonic, and it stands while launch stands still (Ctrl-Z, a frozen container, a paused machine),
-as those of the processes do (common/clock.h). So what a stop or a back-off may take is not used up by a time in which
+as those of the processes do (common/process/clock.h). So what a stop or a back-off may take is not used up by a time in which
 nobody ran.
 
 One for the process. The loop of the group alone sleeps, and tells how long it meant to.

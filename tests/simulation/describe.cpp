@@ -1,6 +1,6 @@
 #include "tests/simulation/describe.h"
 
-#include "common/wire_reader.h"
+#include "common/wire/wire_reader.h"
 
 namespace curfew::simulation {
 namespace {

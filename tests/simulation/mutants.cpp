@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "common/mutant.h"
+#include "common/words/mutant.h"
 #include "tests/simulation/scenario.h"
 #include "tests/simulation/world.h"
 

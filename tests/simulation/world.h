@@ -76,7 +76,7 @@ private:
     bool chance(double share);
     Duration exponential(Duration mean);
     bool well() const { return now_ >= well_at_; }
-    /// The time by the clock of a process, which stands while the process does (common/clock.h).
+    /// The time by the clock of a process, which stands while the process does (common/process/clock.h).
     Instant here(Node node) { return here(process(node)); }
     Instant here(const Process& process) const {
         return now_ < process.paused_until ? process.stood_at : now_ - process.stood;

@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 
-#include "common/clock.h"
-#include "common/poller.h"
-#include "common/socket.h"
+#include "common/process/clock.h"
+#include "common/process/poller.h"
+#include "common/process/socket.h"
 
 namespace curfew::support {
 

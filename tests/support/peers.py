@@ -61,7 +61,7 @@ def raw_connection(endpoint):
 
 
 def frame(kind, broker, peer, *records, number=0, acked=0, version=VERSION):
-    """A frame of curfew's protocol (common/wire.h); each record is a list whose first element is its type."""
+    """A frame of curfew's protocol (common/wire/wire.h); each record is a list whose first element is its type."""
     body = b"".join(msgpack.packb(list(record), use_bin_type=True) for record in records)
     return msgpack.packb([version, kind, broker, peer, number, acked, len(body)]) + body
 

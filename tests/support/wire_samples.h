@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "common/wire.h"
+#include "common/wire/wire.h"
 
 namespace curfew::support {
 

@@ -1,6 +1,6 @@
 // The monitor socket's allowance: who looks now and then is answered at once, a crowd costs no more than its share.
-#include "common/answers.h"
-#include "common/clock.h"
+#include "common/process/answers.h"
+#include "common/process/clock.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The clock of a process, and how a loop notices that it stood still.
-#include "common/clock.h"
+#include "common/process/clock.h"
 
 #include <gtest/gtest.h>
 

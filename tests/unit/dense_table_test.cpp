@@ -1,5 +1,5 @@
 // The dense table against std::map: in the patterns of numbers that are handed out one after the other, and at random.
-#include "common/dense_table.h"
+#include "common/tables/dense_table.h"
 
 #include <gtest/gtest.h>
 

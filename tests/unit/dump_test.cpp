@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "broker/snapshot.h"
+#include "common/process/clock.h"
 #include "tests/support/broker_bench.h"
 #include "tests/support/worker_bench.h"
 #include "worker/snapshot.h"
@@ -21,7 +22,7 @@ using support::BrokerBench;
 using support::WorkerBench;
 
 json whole(Reply& answer) {
-    while (!answer.go_on(Instant::min())) {
+    while (!answer.go_on(Instant::min(), Clock::now)) {
     }
     return json::parse(answer.take().view());
 }
@@ -92,7 +93,7 @@ TEST_F(BrokerDumpTest, OfOneWorkerInOneState) {
 TEST_F(BrokerDumpTest, WhatChangesInBetweenIsNoMatter) {
     accept(3000);
     const auto answer = dump();
-    bool over = answer->go_on(Instant::min());  // the first piece
+    bool over = answer->go_on(Instant::min(), Clock::now);  // the first piece
     EXPECT_FALSE(over);
     accept(500);  // these are not in it
     bench.turn();
@@ -110,7 +111,7 @@ TEST_F(BrokerDumpTest, ARowKeepsWhatItsTaskHadWhenItWasLookedAt) {
     bench.turn();
     const std::vector<BrokerBench::SentTask> sent = bench.tasks;
     const auto answer = dump();
-    for (int step = 0; step < 4; ++step) EXPECT_FALSE(answer->go_on(Instant::min()));
+    for (int step = 0; step < 4; ++step) EXPECT_FALSE(answer->go_on(Instant::min(), Clock::now));
     bench.win(sent[0]);
     EXPECT_FALSE(bench.in_flight(1));
     const json said = whole(*answer);
@@ -125,7 +126,7 @@ TEST_F(BrokerDumpTest, ALargeOneTakesManyPieces) {
     accept(4000);
     const auto answer = dump();
     int pieces = 1;
-    while (!answer->go_on(Instant::min())) ++pieces;
+    while (!answer->go_on(Instant::min(), Clock::now)) ++pieces;
     EXPECT_GT(pieces, 100);
 }
 
@@ -173,7 +174,7 @@ TEST(WorkerDump, WhatIsHeldAndWhatHasComeSince) {
     bench.now += 1ms;
     const auto answer = worker_dump(bench.worker, bench.handler, bench.now,
                                     {.limit = 10, .older_than = {}, .worker = {}, .state = {}}, R"("role":"worker")");
-    EXPECT_FALSE(answer->go_on(Instant::min()));
+    EXPECT_FALSE(answer->go_on(Instant::min(), Clock::now));
     bench.now += 1ms;
     bench.task(701);
     const json said = whole(*answer);

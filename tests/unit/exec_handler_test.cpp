@@ -3,7 +3,7 @@
 //
 // Each test has sequence numbers of its own and waits for conditions, with a deadline, never for time to pass.
 #include "worker/exec_handler.h"
-#include "common/clock.h"
+#include "common/process/clock.h"
 
 #include <dirent.h>
 #include <gtest/gtest.h>

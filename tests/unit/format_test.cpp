@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "collector/sink.h"
-#include "common/wire.h"
+#include "common/wire/wire.h"
 
 namespace curfew {
 namespace {

@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "common/clock.h"
+#include "common/process/clock.h"
 #include "tests/support/frames.h"
 #include "worker/simple_handlers.h"
 #include "worker/thread_handler.h"

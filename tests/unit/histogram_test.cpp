@@ -1,5 +1,5 @@
 // What the histogram promises: 2% relative error, fixed range, and that old values fade.
-#include "common/histogram.h"
+#include "common/tables/histogram.h"
 
 #include <gtest/gtest.h>
 

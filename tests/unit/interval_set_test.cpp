@@ -1,5 +1,5 @@
 // The interval set against std::set, and at the ends of the 64 bits.
-#include "common/interval_set.h"
+#include "common/tables/interval_set.h"
 
 #include <gtest/gtest.h>
 

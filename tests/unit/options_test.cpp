@@ -1,12 +1,12 @@
 // Flags: plain decimal numbers, durations with a unit, and a precedence that holds. Everything else is refused with a
 // reason.
-#include "common/options.h"
+#include "common/process/options.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
-#include "common/exit_code.h"
+#include "common/words/exit_code.h"
 #include "tests/support/temp_dir.h"
 
 namespace curfew {

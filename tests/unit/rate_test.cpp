@@ -1,7 +1,7 @@
 // Rates over the last ten seconds.
 #include <gtest/gtest.h>
 
-#include "common/rate.h"
+#include "common/tables/rate.h"
 #include "tests/support/frames.h"
 
 namespace curfew {

@@ -1,6 +1,6 @@
 // A turn reads a socket to empty, but not for ever.
-#include "common/reading.h"
-#include "common/clock.h"
+#include "common/process/reading.h"
+#include "common/process/clock.h"
 
 #include <gtest/gtest.h>
 

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "common/run_dir.h"
+#include "common/process/run_dir.h"
 #include "tests/support/temp_dir.h"
 
 namespace curfew {

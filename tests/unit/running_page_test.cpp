@@ -4,8 +4,8 @@
 #include <memory>
 #include <system_error>
 
-#include "common/mapped_file.h"
-#include "common/running_page.h"
+#include "common/process/mapped_file.h"
+#include "common/process/running_page.h"
 #include "tests/support/temp_dir.h"
 
 namespace curfew {

@@ -1,5 +1,5 @@
 // What our sockets promise where libzmq does not: a process that is out of descriptors lives on.
-#include "common/socket.h"
+#include "common/process/socket.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <vector>
 
-#include "common/connection_events.h"
+#include "common/process/connection_events.h"
 #include "tests/support/next_message.h"
 #include "tests/support/temp_dir.h"
 

@@ -1,6 +1,6 @@
 // The sources: what counts as a message, what is refused, what is left, and that none ever waits for more.
 #include "broker/source.h"
-#include "common/clock.h"
+#include "common/process/clock.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "common/socket.h"
+#include "common/process/socket.h"
 #include "tests/support/next_message.h"
 #include "tests/support/temp_dir.h"
 

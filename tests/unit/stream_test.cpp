@@ -1,5 +1,5 @@
 // The stream between broker and collector: numbered, kept until acknowledged, sent again, taken once and in order.
-#include "common/stream.h"
+#include "common/wire/stream.h"
 
 #include <gtest/gtest.h>
 

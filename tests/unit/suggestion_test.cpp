@@ -1,5 +1,5 @@
 // A typing mistake gets a suggestion, and what is no typing mistake gets none.
-#include "common/suggestion.h"
+#include "common/process/suggestion.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Timers come up in order, once each; what nobody wants any more costs no memory for long.
-#include "common/timer_heap.h"
+#include "common/tables/timer_heap.h"
 
 #include <gtest/gtest.h>
 

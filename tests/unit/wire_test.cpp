@@ -1,8 +1,8 @@
 // The wire: golden bytes and a round trip of every record, and what the reader makes of frames that are cut, flipped,
 // hostile or from another version. A change of a golden line is a change of the protocol: see how it is done safely in
-// common/wire.h.
-#include "common/wire_reader.h"
-#include "common/wire_writer.h"
+// common/wire/wire.h.
+#include "common/wire/wire_reader.h"
+#include "common/wire/wire_writer.h"
 
 #include <gtest/gtest.h>
 

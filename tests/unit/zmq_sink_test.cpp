@@ -8,7 +8,7 @@
 #include <system_error>
 #include <vector>
 
-#include "common/clock.h"
+#include "common/process/clock.h"
 #include "tests/support/frames.h"
 #include "tests/support/temp_dir.h"
 

@@ -1,0 +1,478 @@
+#include "common/process/daemon.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "common/process/clock.h"
+#include "common/words/exit_code.h"
+#include "common/look/json_text.h"
+#include "common/words/limits.h"
+#include "common/process/log.h"
+#include "common/process/thread_time.h"
+#include "common/process/turned_away.h"
+#include "common/version.h"
+
+/// jemalloc's, where the program is linked to it.
+extern "C" int mallctl(const char* name, void* old, std::size_t* old_size, void* value, std::size_t size)
+    __attribute__((weak));
+
+namespace curfew {
+namespace {
+
+/// Places in the poller.
+constexpr std::size_t kSignals = 0, kLifeline = 1;
+
+double processor_seconds() {
+    timespec time{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+/// Gives memory that nobody uses back to the system.
+void trim_memory() {
+    if (mallctl == nullptr) {
+        malloc_trim(0);
+    } else {
+        mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);  // 4096: all of them (MALLCTL_ARENAS_ALL)
+    }
+}
+
+/// How often a process looks after itself: a heartbeat, unless it was told another.
+constexpr auto kRestEvery = std::chrono::seconds(1);
+
+constexpr std::size_t kDumpLimit = 1000;
+constexpr std::size_t kMostDumped = 1'000'000;
+
+/// More descriptors: three for each peer. Returns the soft limit before.
+rlim_t raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return RLIM_INFINITY;
+    const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
+    if (before != limit.rlim_max) (void)setrlimit(RLIMIT_NOFILE, &limit);
+    return before;
+}
+
+/// A closed stdin, stdout or stderr would be given to the next thing that is opened. What takes its place fails when it
+/// is used, as the closed one would: stdin cannot be read, stdout cannot be written.
+void hold_standard_descriptors() {
+    for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+        if (fcntl(descriptor, F_GETFD) >= 0) continue;
+        (void)!open("/dev/null", descriptor == 0 ? O_WRONLY : descriptor == 1 ? O_RDONLY : O_RDWR);
+    }
+}
+
+std::uint64_t resident_kib() {
+    std::ifstream statm("/proc/self/statm");
+    std::uint64_t total = 0, resident = 0;
+    statm >> total >> resident;
+    return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+std::size_t entries_of(const char* directory) {
+    std::error_code error;
+    std::size_t count = 0;
+    for (auto at = std::filesystem::directory_iterator(directory, error);
+         !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+        ++count;
+    }
+    return count;
+}
+
+}  // namespace
+
+Daemon::Daemon(std::string role, const std::string& what_it_is)
+    : role_(std::move(role)), name_(role_), options_("curfew-" + role_, what_it_is), run_dir_path_(default_run_dir()) {
+    options_.text("--name", name_, "Name of this process in its group");
+    options_.text("--run-dir", run_dir_path_, "Directory of the group's sockets and locks");
+    options_.choice("--log-level", log_level_, {"debug", "info", "warn", "error"}, "Least severity that is logged");
+    options_.text("--monitor", monitor_endpoint_, "Endpoint that answers curfew-monitor (in --run-dir unless said)");
+    options_.duration("--grace", grace_, Duration::zero(), std::chrono::hours(1), "How long to stop takes at most");
+    options_.count("--ready-fd", ready_fd_, 0, 1 << 20, "Descriptor to write a line to when ready");
+    options_.count("--lifeline", lifeline_flag_, 0, 1 << 20, "Descriptor of launch's pipe");
+    options_.flag("--insecure", insecure_, "Allow tcp endpoints: everybody who can reach them is trusted");
+}
+
+Daemon::~Daemon() = default;
+
+// ---- set up --------------------------------------------------------------------------------------------------------
+
+int Daemon::run(int argc, const char* const* argv, const std::function<void()>& check,
+                const std::function<std::unique_ptr<Shell>()>& make) {
+    hold_standard_descriptors();
+    if (const auto code = options_.parse(argc, argv)) return *code;
+    if (const auto code = judge(check)) return *code;
+    if (options_.only_checks()) return kExitOk;
+    log::set_level(log_level_);
+    log::set_name(name_);
+    if (ready_fd_ != 0 && fcntl(static_cast<int>(ready_fd_), F_SETFD, FD_CLOEXEC) != 0) {
+        return options_.refuse(fmt::format("--ready-fd: descriptor {} is not open", ready_fd_));
+    }
+    lifeline_ = lifeline_flag_ == 0 ? -1 : static_cast<int>(lifeline_flag_);
+    started_at_ = Clock::now();
+    int code = kExitUsage;
+    try {
+        descriptors_allowed_ = raise_descriptor_limit();
+        set_up_signals();
+        run_dir_ = std::make_unique<RunDir>(run_dir_path_, name_);
+        context_ = std::make_unique<zmq::context_t>(make_context());
+        answers_.emplace(
+            bind(zmq::socket_type::rep, monitor_endpoint_, name_ + ".monitor", {.send = 100, .receive = 100}));
+        const std::unique_ptr<Shell> shell = make();
+        began_ = true;
+        say_ready(*shell);
+        code = loop(*shell);
+        answers_.reset();
+    } catch (const EndpointError& error) {
+        code = options_.fail(exit_code_of(error.error), error.what());
+    } catch (const RunDirError& error) {
+        code = options_.fail(exit_code_of(error.error), error.what());
+    } catch (const Unusable& error) {
+        code = options_.fail(error.code, error.what());
+    } catch (const std::invalid_argument& error) {
+        options_.refuse(error.what());
+    } catch (const std::system_error& error) {
+        log::error("io_error error={}", log::quoted(error.what()));
+        code = kExitIo;
+    }
+    clean_up();
+    leave_word(code);
+    return code;
+}
+
+/// An exit code, and a line on stderr, if what was said cannot be.
+std::optional<int> Daemon::judge(const std::function<void()>& check) const {
+    try {
+        if (!limits::is_name(name_))
+            throw std::invalid_argument(
+                fmt::format("--name: use 1 to {} printable bytes without a slash", limits::kNameBytes));
+        if (ready_fd_ != 0 && fcntl(static_cast<int>(ready_fd_), F_GETFD) < 0)
+            throw std::invalid_argument(fmt::format("--ready-fd: descriptor {} is not open", ready_fd_));
+        check_to_bind(monitor_endpoint_);
+        check();
+        return std::nullopt;
+    } catch (const EndpointError& error) {
+        return options_.refuse(error.what());
+    } catch (const std::invalid_argument& error) {
+        return options_.refuse(error.what());
+    } catch (const Unusable& error) {
+        return options_.fail(error.code, error.what());
+    }
+}
+
+void Daemon::check_to_bind(const std::string& endpoint, Reach allowed) const {
+    if (!endpoint.empty()) check_endpoint(endpoint, true, reach(allowed));
+}
+
+void Daemon::check_to_connect(const std::string& endpoint, Reach allowed) const {
+    if (!endpoint.empty()) check_endpoint(endpoint, false, reach(allowed));
+}
+
+void Daemon::set_up_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);  // libzmq's threads inherit it
+    // What cannot be written is an error of the write, not a death: a reader that has gone, a file at its ulimit -f.
+    for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_IGN);
+    signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
+    if (lifeline_ >= 0) {
+        if (fcntl(lifeline_, F_SETFD, FD_CLOEXEC) != 0 || fcntl(lifeline_, F_SETFL, O_NONBLOCK) != 0) {
+            throw std::invalid_argument(fmt::format("--lifeline: descriptor {} is not open", lifeline_));
+        }
+    }
+}
+
+Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
+                    Socket::Marks marks, Reach allowed) {
+    const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
+    check_endpoint(where, true, reach(allowed));
+    Socket socket = Socket::bound(*context_, type, with_address(where, true), marks, &connections_);
+    if (where.starts_with("ipc://") && !where.starts_with("ipc://@"))
+        socket_files_.push_back({where.substr(6), socket.handle()});
+    return socket;
+}
+
+void Daemon::give_up_address(Socket& socket) {
+    std::erase_if(socket_files_, [&](const SocketFile& file) {
+        if (file.socket != socket.handle()) return false;
+        unlink(file.path.c_str());
+        return true;
+    });
+}
+
+Socket Daemon::connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
+                       Socket::Marks marks) {
+    const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
+    check_endpoint(where, false, reach(Reach::this_user));
+    return Socket::connected(*context_, type, with_address(where, false), marks, &connections_);
+}
+
+Socket Daemon::connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks) {
+    check_endpoint(endpoint, false, reach(Reach::this_user));
+    return Socket::connected(*context_, type, endpoint, marks);
+}
+
+Socket Daemon::connect_outside(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks,
+                               PeerWatch& watch) {
+    check_endpoint(endpoint, false, reach(Reach::this_machine));
+    return Socket::connected(*context_, type, with_address(endpoint, false), marks, watch);
+}
+
+void Daemon::say_ready(const Shell& shell) const {
+    log::info("ready pid={} incarnation={}", getpid(), run_dir_->incarnation());
+    if (ready_fd_ == 0) return;
+    const std::string line = fmt::format("{{\"ready\":true,\"pid\":{},\"endpoints\":{{\"monitor\":{}{}}}}}\n", getpid(),
+                                         nlohmann::json(answers_->endpoint()).dump(), shell.ready_members());
+    (void)!write(static_cast<int>(ready_fd_), line.data(), line.size());
+    close(static_cast<int>(ready_fd_));
+}
+
+void Daemon::clean_up() {
+    answers_.reset();
+    connections_.close();
+    context_.reset();
+    // libzmq leaves the files of its ipc sockets behind.
+    for (const SocketFile& file : socket_files_) unlink(file.path.c_str());
+}
+
+/// To the next life under this name: whether this one has ended well.
+void Daemon::leave_word(int code) {
+    if (!run_dir_) return;
+    if (orphaned_) return run_dir_->leave_orphaned();
+    if (!began_) return run_dir_->never_began();
+    if (code == kExitOk) run_dir_->ended_well();
+}
+
+// ---- the loop ------------------------------------------------------------------------------------------------------
+
+int Daemon::loop(Shell& shell) {
+    const auto ready = [&](std::size_t at) {
+        return poller_.size() == 0 || poller_.ready(at);
+    };  // before the first wait
+    // A turn and its sleep take no longer, and what is lost where they do is less than a lease by far.
+    standstill_.emplace(shell.heartbeat() / 4);
+    for (;;) {
+        watch(shell);
+        const Instant now = Clock::now();
+        // First what launch says: its TERM comes behind its word.
+        const bool signalled = ready(kSignals);
+        if (lifeline_ >= 0 && (signalled || ready(kLifeline))) read_lifeline(shell, now);
+        if (signalled) read_signals(shell, now);
+        judge_load(now);
+        answers_->turn(now, [&](std::string_view question) { return begin_reply(shell, now, question); });
+        rest(now);
+        const Instant next = shell.turn(now);
+        if (const auto code = shell.finished()) return *code;
+        if (stop_at_ && now >= *stop_at_) return shell.unfinished();
+        wait(shell, std::min(next, stop_at_.value_or(kNever)));
+    }
+}
+
+void Daemon::watch(Shell& shell) {
+    const Duration gap = standstill_->look(Clock::now());
+    if (gap <= Duration::zero()) return;
+    Clock::stand(gap);
+    if (gap < 2 * shell.heartbeat()) return;
+    log::warn("stood_still for_s={:.3f} reason=\"the process was stopped, or got no time\"",
+              std::chrono::duration<double>(gap).count());
+    shell.stood_still(Clock::now(), gap);
+}
+
+void Daemon::wait(Shell& shell, Instant until) {
+    poller_.clear();
+    poller_.add(signals_);
+    if (lifeline_ >= 0) poller_.add(lifeline_);
+    shell.wait_for(poller_);
+    answers_->wait_for(poller_, until);
+    poller_.wait(std::min({until, rest_at_, Clock::now() + shell.heartbeat() / 6}));
+}
+
+/// Of this thread, without what went into answers.
+Duration Daemon::work_time() const {
+    return thread_time() - answers_->spent();
+}
+
+/// Who looks may have more of a process that has had nothing to do for a second; but as soon as it has, no more.
+void Daemon::judge_load(Instant now) {
+    constexpr Duration kWindow = std::chrono::milliseconds(20);
+    constexpr int kAtRest = 20;  // a twentieth of the time
+    if (now - judged_at_ < kWindow) return;
+    const Duration used = work_time();
+    const bool works = (used - std::exchange(used_at_judgement_, used)) * kAtRest > now - judged_at_;
+    if (works) quiet_ = false;
+    answers_->set_at_rest(quiet_);
+    judged_at_ = now;
+}
+
+/// Somebody may clean up in /tmp: a socket without its file is one that no newcomer finds, and a lock without its file
+/// keeps nobody out. The books and the pages of what runs are mapped, and whoever reads them has them open.
+void Daemon::keep_files() {
+    const bool had_lock = run_dir_->keep();
+    std::size_t bound = 0, failed = 0;
+    for (const SocketFile& file : socket_files_) {
+        if (access(file.path.c_str(), F_OK) == 0 || errno != ENOENT) continue;
+        ++(Socket::bind_anew(file.socket, "ipc://" + file.path) ? bound : failed);
+    }
+    if ((had_lock && bound + failed == 0) || !files_log_.now(Clock::now())) return;
+    log::warn("files_removed run_dir={} sockets_bound_anew={} not_bound={} lock={} note=\"who cleans up there?\"",
+              log::quoted(run_dir_->path()), bound, failed, had_lock ? "kept" : "made anew");
+}
+
+/// A burst leaves its memory with the allocator. The system gets it back in the first second that is quiet again.
+void Daemon::rest(Instant now) {
+    constexpr auto kQuiet = std::chrono::milliseconds(50);  // of processor time in a second
+    if (now < rest_at_) return;
+    rest_at_ = now + kRestEvery;
+    keep_files();
+    connections_.read();
+    if (const std::uint64_t count = turned_away_log_.grown(now, turned_away())) {
+        log::warn("connections_refused count={} reason=\"out of descriptors (ulimit -n)\"", count);
+    }
+    const Duration used = work_time();
+    quiet_ = used - used_at_rest_ < kQuiet;
+    used_at_rest_ = used;
+    if (!quiet_) {
+        worked_ = true;
+    } else if (std::exchange(worked_, false)) {
+        trim_memory();
+    }
+}
+
+void Daemon::begin_stop(Shell& shell, Instant now) {
+    if (stop_at_) return;
+    stop_at_ = now + grace_ + std::chrono::milliseconds(100);
+    // The last resort: whatever hangs, the process ends.
+    alarm(static_cast<unsigned>(std::chrono::duration_cast<std::chrono::seconds>(grace_).count()) + 5);
+    shell.stop(now);
+}
+
+void Daemon::read_signals(Shell& shell, Instant now) {
+    signalfd_siginfo info{};
+    while (read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        const int signal = static_cast<int>(info.ssi_signo);
+        if (signal == SIGUSR1 && shell.drains()) {
+            shell.drain(now);
+        } else if (signal == SIGUSR1 || lifeline_ < 0 || (signal == SIGTERM && !stop_at_ && !ask_launch_to_drain())) {
+            log::info("stopping signal={}", signal);
+            begin_stop(shell, now);
+        }
+    }
+}
+
+/// The number of its end of the lifeline, which launch knows.
+std::uint64_t Daemon::lifeline_number() const {
+    struct stat line {};
+    const bool is_one =
+        lifeline_ >= 0 && fstat(lifeline_, &line) == 0 && (S_ISSOCK(line.st_mode) || S_ISFIFO(line.st_mode));
+    return is_one ? line.st_ino : 0;
+}
+
+/// False where nobody is there to be asked: launch is gone (the kernel then sends TERM), or the lifeline is one that
+/// only reads. What launch has no time to read is one of many such wishes.
+bool Daemon::ask_launch_to_drain() const {
+    constexpr std::string_view kWish = "drain\n";
+    if (send(lifeline_, kWish.data(), kWish.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return errno == EAGAIN;
+    log::info("term_is_a_drain note=\"launch is told; the group ends when what is in flight has\"");
+    return true;
+}
+
+void Daemon::read_lifeline(Shell& shell, Instant now) {
+    char chunk[4096];
+    ssize_t size = 0;
+    while ((size = read(lifeline_, chunk, sizeof chunk)) > 0)
+        lifeline_buffer_.append(chunk, static_cast<std::size_t>(size));
+    const bool closed = size == 0 || (errno != EAGAIN && errno != EINTR);  // reset: our last word was not read
+    for (std::size_t end = 0; (end = lifeline_buffer_.find('\n')) != std::string::npos;
+         lifeline_buffer_.erase(0, end + 1)) {
+        obey_launch(shell, now, lifeline_buffer_.substr(0, end));
+    }
+    if (closed) {
+        close(lifeline_);
+        lifeline_ = -1;
+        orphaned_ = true;
+        log::info("lifeline_closed");
+        begin_stop(shell, now);
+    }
+}
+
+void Daemon::obey_launch(Shell& shell, Instant now, const std::string& line) {
+    char name[65] = {};
+    unsigned pid = 0;
+    unsigned long long number = 0;
+    if (line == "drain") {
+        shell.drain(now);
+    } else if (line == "stop") {
+        log::info("stopping reason=\"launch says so\"");
+        begin_stop(shell, now);
+    } else if (line == "over") {
+        shell.over();
+    } else if (std::sscanf(line.c_str(), "died %64s %u %llu", name, &pid, &number) >= 2) {
+        shell.process_ended(now, {name, pid, number, true});
+    } else if (std::sscanf(line.c_str(), "left %64s %u %llu", name, &pid, &number) >= 2) {
+        shell.process_ended(now, {name, pid, number, false});
+    }
+}
+
+// ---- the monitor socket --------------------------------------------------------------------------------------------
+
+std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::string_view request) const {
+    const auto say = [](std::string_view members) { return std::make_unique<ShortReply>(members); };
+    std::string ask(request);
+    DumpQuery query;
+    query.limit = kDumpLimit;
+    std::optional<std::uint64_t> after;
+    if (request.starts_with('{')) {
+        const auto json = nlohmann::json::parse(request, nullptr, false);
+        if (!json.is_object() || !json.contains("ask") || !json["ask"].is_string()) {
+            return say(R"("error":"ask with {\"ask\":\"stats\"}, \"dump\", \"ends\" or \"health\"")");
+        }
+        ask = json["ask"];
+        if (json.contains("limit") && json["limit"].is_number_unsigned())
+            query.limit = std::min(json["limit"].get<std::size_t>(), kMostDumped);
+        if (json.contains("older_than_s") && json["older_than_s"].is_number()) {
+            const double seconds = std::clamp(json["older_than_s"].get<double>(), 0.0, 1e9);
+            query.older_than = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+        }
+        if (json.contains("worker") && json["worker"].is_string()) query.worker = json["worker"];
+        if (json.contains("state") && json["state"].is_string()) query.state = json["state"];
+        if (json.contains("after") && json["after"].is_number_unsigned()) after = json["after"].get<std::uint64_t>();
+    }
+    const std::string process = process_members(now);
+    if (ask == "health") return say(process);
+    if (ask == "stats") return say(process + "," + shell.stats_members(now));
+    if (ask == "ends") return std::make_unique<ShortReply>(process + "," + shell.ends_members(now, after), false);
+    if (ask == "dump") return shell.dump(now, query, process);
+    return say(R"("error":"unknown question: ask for stats, dump, ends or health")");
+}
+
+std::string Daemon::process_members(Instant now) const {
+    const auto seconds = [](Duration duration) { return std::chrono::duration<double>(duration).count(); };
+    const double stood = seconds(Clock::stood()), uptime = seconds(now - started_at_) + stood;
+    return fmt::format(
+        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"stood_still_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"connections":{},"turned_away":{},"stopping":{})",
+        role_, json_text(name_), getpid(), kVersionText, run_dir_->incarnation(), uptime, stood, resident_kib(),
+        entries_of("/proc/self/fd"), entries_of("/proc/self/task"), processor_seconds(), connections_.json(),
+        turned_away(), stop_at_.has_value());
+}
+
+}  // namespace curfew

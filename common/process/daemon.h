@@ -1,0 +1,196 @@
+// The skeleton of every process: flags that all have, run directory and lock, log, signals, lifeline, ready, monitor
+// socket, the loop, the exit. A process adds a Shell: its sockets, and what it does in a turn.
+//
+//     main: Daemon daemon(role, what it is); own flags on daemon.options(); return daemon.run(argc, argv, make_shell);
+//
+// One thread owns everything here. Signals are events of the loop: TERM and INT stop the process
+// within --grace whatever its peers do; USR1 drains the broker, and stops any other. The lifeline is
+// a socket to launch: lines `drain`, `stop`, `left NAME PID LIFELINE` (it ended with code 0), `died
+// NAME PID LIFELINE` and `over` (the broker ended well: everything is in the books, nobody is left to
+// hear this process) come over it, and when it closes, launch is gone: stop. While launch holds it,
+// INT and HUP mean nothing here, and TERM is a wish for a drain of the group, which is told to
+// launch: whoever sends TERM to all of the group at once must not end the work that launch lets
+// finish. NAME is what launch calls a process and PID what launch has started, which may be a shell
+// with the process behind it, and the process may go by a name of its own; so LIFELINE, the number of
+// the socket that the process got, is what names it.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/process/answers.h"
+#include "common/process/clock.h"
+#include "common/process/connection_events.h"
+#include "common/process/log.h"
+#include "common/process/options.h"
+#include "common/process/peer_watch.h"
+#include "common/process/poller.h"
+#include "common/look/reply.h"
+#include "common/process/run_dir.h"
+#include "common/process/socket.h"
+#include "common/words/vocabulary.h"
+
+namespace curfew {
+
+/// An end that launch saw: as much of it as it knows.
+struct ProcessEnd {
+    std::string_view name;
+    std::uint32_t pid = 0;
+    std::uint64_t lifeline = 0;  ///< 0: not known
+    bool died = false;           ///< else it ended with code 0
+};
+
+class Shell {
+public:
+    virtual ~Shell() = default;
+    /// What its peers expect to hear from it in; it judges their silence by the same.
+    [[nodiscard]] virtual Duration heartbeat() const = 0;
+    /// The process stood still for so long (common/process/clock.h). Before the turn that follows.
+    virtual void stood_still(Instant now, Duration gap) { (void)now, (void)gap; }
+    /// What wakes the loop, asked anew before each wait. Appends.
+    virtual void wait_for(Poller& poller) = 0;
+    /// Reads everything there is, then acts, then sends. Returns when it wants its next turn at the latest.
+    virtual Instant turn(Instant now) = 0;
+    /// Stop, within grace. turn() goes on being called until finished().
+    virtual void stop(Instant now) = 0;
+    virtual void drain(Instant now) { (void)now; }
+    /// USR1 drains it. Else USR1 is a stop of this process alone, as launch starts it again.
+    [[nodiscard]] virtual bool drains() const { return false; }
+    /// Launch saw a process end.
+    virtual void process_ended(Instant now, const ProcessEnd& end) { (void)now, (void)end; }
+    /// Launch saw the broker end well: nobody is left to hear what this process still has to say. A stop follows.
+    virtual void over() {}
+    /// The exit code, once there is nothing more to do.
+    [[nodiscard]] virtual std::optional<int> finished() const = 0;
+    /// The exit code when grace was over first.
+    [[nodiscard]] virtual int unfinished() const { return 0; }
+    /// For the monitor: what this process is about (members of a JSON object, without the braces), its live attempts,
+    /// and, where somebody follows them, the ends of attempts after the `after`th. The shell outlives its answers.
+    [[nodiscard]] virtual std::string stats_members(Instant now) const = 0;
+    [[nodiscard]] virtual std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query,
+                                                      std::string_view first_members) const = 0;
+    [[nodiscard]] virtual std::string ends_members(Instant now, std::optional<std::uint64_t> after) {
+        (void)now, (void)after;
+        return R"("error":"only the broker says what ends")";
+    }
+    /// Endpoints that were bound, for --ready-fd: `"name":"endpoint"` members.
+    [[nodiscard]] virtual std::string ready_members() const = 0;
+};
+
+class Daemon {
+public:
+    /// `role`: broker, worker, collector. The program is called curfew-`role`.
+    Daemon(std::string role, const std::string& what_it_is);
+    ~Daemon();
+
+    [[nodiscard]] Options& options() { return options_; }
+
+    /// Parses, checks, sets up, runs the loop, cleans up; the exit code. `check` judges what was said, and opens
+    /// nothing; with --check that is all. `make` builds the shell. What they throw (std::invalid_argument, Unusable,
+    /// EndpointError, RunDirError, std::system_error) becomes a clear line and an exit code.
+    int run(int argc, const char* const* argv, const std::function<void()>& check,
+            const std::function<std::unique_ptr<Shell>()>& make);
+
+    // For check(): the form of an endpoint that was said (none: the default is fine), and who may be at its other end.
+    void check_to_bind(const std::string& endpoint, Reach allowed = Reach::this_user) const;
+    void check_to_connect(const std::string& endpoint, Reach allowed = Reach::this_user) const;
+
+    // For make():
+    [[nodiscard]] const std::string& name() const { return name_; }
+    void set_default_name(std::string name) { name_ = std::move(name); }
+    [[nodiscard]] RunDir& run_dir() { return *run_dir_; }
+    [[nodiscard]] const RunDir& run_dir() const { return *run_dir_; }
+    [[nodiscard]] zmq::context_t& context() { return *context_; }
+    [[nodiscard]] Duration grace() const { return grace_; }
+    /// The soft limit of descriptors that this process was started with, and its own before it raised it: for what it
+    /// starts.
+    [[nodiscard]] rlim_t descriptors_allowed() const { return descriptors_allowed_; }
+    [[nodiscard]] bool has_lifeline() const { return lifeline_ >= 0; }
+    /// Of the pipe, as its other end sees it too; 0: there is none.
+    [[nodiscard]] std::uint64_t lifeline_number() const;
+    /// A socket bound at `endpoint`, or at the default in the run directory when that is empty. Ends up in the
+    /// clean-up.
+    /// Its connections are counted; those of connect_to_peer() are not.
+    /// No more may connect there: the file of an ipc endpoint goes, and is not made anew. Who is connected stays so.
+    void give_up_address(Socket& socket);
+    [[nodiscard]] Socket bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
+                              Socket::Marks marks, Reach allowed = Reach::this_user);
+    [[nodiscard]] Socket connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
+                                 Socket::Marks marks);
+    /// Connects to an endpoint that a peer has told; throws EndpointError.
+    [[nodiscard]] Socket connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks);
+    /// Connects to where the user has said that somebody else binds; `watch` is told whether he is there.
+    [[nodiscard]] Socket connect_outside(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks,
+                                         PeerWatch& watch);
+
+private:
+    [[nodiscard]] Reach reach(Reach allowed) const { return insecure_ ? Reach::anybody : allowed; }
+    [[nodiscard]] std::optional<int> judge(const std::function<void()>& check) const;
+    void set_up_signals();
+    void say_ready(const Shell& shell) const;
+    int loop(Shell& shell);
+    void watch(Shell& shell);
+    void wait(Shell& shell, Instant until);
+    void read_signals(Shell& shell, Instant now);
+    void read_lifeline(Shell& shell, Instant now);
+    void obey_launch(Shell& shell, Instant now, const std::string& line);
+    [[nodiscard]] bool ask_launch_to_drain() const;
+    void begin_stop(Shell& shell, Instant now);
+    [[nodiscard]] Duration work_time() const;
+    void judge_load(Instant now);
+    void rest(Instant now);
+    void keep_files();
+    [[nodiscard]] std::unique_ptr<Reply> begin_reply(Shell& shell, Instant now, std::string_view request) const;
+    [[nodiscard]] std::string process_members(Instant now) const;
+    void clean_up();
+    void leave_word(int code);
+
+    std::string role_;
+    std::string name_;
+    Options options_;
+    std::string run_dir_path_;
+    std::string log_level_ = "warn";
+    std::string monitor_endpoint_;
+    std::uint64_t ready_fd_ = 0;
+    std::uint64_t lifeline_flag_ = 0;
+    Duration grace_ = std::chrono::seconds(1);
+    bool insecure_ = false;
+
+    std::unique_ptr<RunDir> run_dir_;
+    std::unique_ptr<zmq::context_t> context_;
+    ConnectionEvents connections_;
+    std::optional<Answers> answers_;
+    rlim_t descriptors_allowed_ = RLIM_INFINITY;
+    int lifeline_ = -1;
+    int signals_ = -1;
+    std::string lifeline_buffer_;
+    bool orphaned_ = false;
+    bool began_ = false;  // the shell was made
+    /// An ipc socket that was bound: it outlives what cleans up in /tmp.
+    struct SocketFile {
+        std::string path;
+        void* socket;  ///< lives as long as the shell
+    };
+    std::vector<SocketFile> socket_files_;
+    log::Seldom files_log_;
+    Instant started_at_{};
+    std::optional<StandstillWatch> standstill_;
+    std::optional<Instant> stop_at_;
+    Poller poller_;
+    bool quiet_ = false;  // the last second, and since then
+    Instant judged_at_{};
+    Duration used_at_judgement_{};  // as work_time()
+    Instant rest_at_{};
+    Duration used_at_rest_{};  // of processor time, but for answers
+    bool worked_ = false;
+    log::Growth turned_away_log_;
+};
+
+}  // namespace curfew
