@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <system_error>
 
-#include "common/words/exit_code.h"
 #include "common/process/options.h"
+#include "common/words/exit_code.h"
 
 namespace curfew {
 

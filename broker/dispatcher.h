@@ -20,8 +20,8 @@
 #include "broker/roster.h"
 #include "broker/shared_batches.h"
 #include "common/tables/histogram.h"
-#include "common/wire/stream.h"
 #include "common/tables/timer_heap.h"
+#include "common/wire/stream.h"
 #include "common/wire/wire_reader.h"
 #include "common/wire/wire_writer.h"
 

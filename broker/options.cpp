@@ -13,10 +13,10 @@
 #include <utility>
 
 #include "broker/stopped_input.h"
-#include "common/words/exit_code.h"
 #include "common/process/log.h"
 #include "common/process/open_files.h"
 #include "common/process/suggestion.h"
+#include "common/words/exit_code.h"
 
 namespace curfew {
 namespace {

@@ -26,9 +26,9 @@
 #include "common/tables/dense_table.h"
 #include "common/tables/histogram.h"
 #include "common/tables/interval_set.h"
+#include "common/wire/wire_writer.h"
 #include "common/words/mutant.h"
 #include "common/words/vocabulary.h"
-#include "common/wire/wire_writer.h"
 
 namespace curfew {
 

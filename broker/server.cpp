@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "broker/snapshot.h"
-#include "common/words/exit_code.h"
 #include "common/look/json_text.h"
 #include "common/process/reading.h"
 #include "common/process/running_page.h"
+#include "common/words/exit_code.h"
 
 namespace curfew {
 namespace {

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "common/wire/frame.h"
-#include "common/words/vocabulary.h"
 #include "common/wire/wire.h"
 #include "common/wire/wire_writer.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

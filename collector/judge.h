@@ -29,9 +29,9 @@
 #include "common/tables/dense_table.h"
 #include "common/tables/interval_set.h"
 #include "common/wire/stream.h"
-#include "common/words/vocabulary.h"
 #include "common/wire/wire_reader.h"
 #include "common/wire/wire_writer.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew {
 

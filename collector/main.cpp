@@ -9,9 +9,9 @@
 #include "collector/server.h"
 #include "collector/zmq_sink.h"
 #include "common/process/daemon.h"
-#include "common/words/exit_code.h"
 #include "common/process/open_files.h"
 #include "common/process/suggestion.h"
+#include "common/words/exit_code.h"
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "common/words/exit_code.h"
 #include "common/process/reading.h"
+#include "common/words/exit_code.h"
 
 namespace curfew {
 namespace {

@@ -14,11 +14,11 @@
 #include <stdexcept>
 
 #include "common/process/clock.h"
-#include "common/words/exit_code.h"
 #include "common/process/options.h"
 #include "common/process/run_dir.h"
 #include "common/process/socket.h"
 #include "common/process/suggestion.h"
+#include "common/words/exit_code.h"
 #include "monitor/check.h"
 #include "monitor/client.h"
 #include "monitor/events.h"

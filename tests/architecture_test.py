@@ -1,29 +1,30 @@
-"""The arrows between the folders: who may include whom. docs/architecture.md says why."""
+"""The arrows between the folders: who may include whom. docs/architecture.md says why.
 
-import pathlib
+    tests/architecture_test.py --report     sizes of classes, functions, files and lines, and all arrows
+"""
+
+import os
 import re
+import sys
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
-PROGRAMS = ("broker", "worker", "collector", "monitor")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
 
-# The cores: what decides does no I/O, reads no clock, writes no log.
-PURE = [
-    "common/words/vocabulary", "common/tables/interval_set", "common/tables/dense_table", "common/tables/timer_heap", "common/tables/histogram", "common/wire/stream",
-    "common/wire/wire", "common/wire/wire_reader", "common/wire/wire_writer", "broker/ledger", "broker/roster", "broker/hedging", "broker/dispatcher", "broker/dispatcher_workers",
-    "broker/dispatcher_collector", "broker/dispatcher_recall", "broker/shared_batches", "broker/end_log", "broker/hearsay", "common/words/limits", "worker/session", "worker/session_work", "worker/standstill", "common/tables/bad_records", "collector/judge",
-]
-FORBIDDEN_IN_PURE = re.compile(r"zmq|spdlog|fmt/|<thread>|<mutex>|common/(log|socket|daemon|options|run_dir)\.h|Clock::now|<iostream>")
+import house  # noqa: E402
+from house import FLOORS, PROGRAMS, ROOT, floor_of, includes, sources, text_of  # noqa: E402
 
-
-def sources(folder):
-    return [path for path in (ROOT / folder).rglob("*") if path.suffix in (".h", ".cpp")]
-
-
-def includes(path):
-    return INCLUDE.findall(path.read_text())
-
+# The cores: what decides does no I/O, reads no clock, writes no log. Beside them the floors of common/ that are pure.
+PURE_FLOORS = ("words", "tables", "wire")
+PURE = {
+    "broker": ("dispatcher", "dispatcher_collector", "dispatcher_recall", "dispatcher_workers", "end_log", "hearsay",
+               "hedging", "ledger", "roster", "shared_batches"),
+    "worker": ("session", "session_work", "standstill"),
+    "collector": ("judge",),
+}
+IMPURE_HEADERS = re.compile(
+    r"zmq.*|spdlog/.*|fmt/.*|thread|mutex|condition_variable|future|iostream|fstream|ostream|filesystem|unistd\.h|fcntl\.h"
+    r"|poll\.h|signal\.h|csignal|sys/(?!un\.h).*|common/process/.*|.*/server\.h")
+IMPURE_WORDS = re.compile(r"\b(?:system_clock|\w*[cC]lock::now|getenv|std::cerr|std::cout)\b")
 
 # Where the counts of a core are shown.
 COUNTS = {"broker/dispatcher.h": "broker/snapshot.cpp", "broker/hedging.h": "broker/snapshot.cpp",
@@ -32,14 +33,13 @@ COUNTS = {"broker/dispatcher.h": "broker/snapshot.cpp", "broker/hedging.h": "bro
 
 class Counts(unittest.TestCase):
     def test_whatever_is_counted_is_shown(self):
-        with_counts = {str(path.relative_to(ROOT)) for folder in PROGRAMS for path in sources(folder)
-                       if "struct Counts {" in path.read_text()}
+        with_counts = {str(path) for path in sources(*PROGRAMS) if "struct Counts {" in text_of(path)}
         self.assertEqual(with_counts, set(COUNTS), "say where its counts are shown")
         for header, shown_in in COUNTS.items():
-            body = (ROOT / header).read_text().partition("struct Counts {")[2].partition("\n    };")[0]
+            body = text_of(header).partition("struct Counts {")[2].partition("\n    };")[0]
             names = re.findall(r"(\w+)(?: = 0|\{\})[,;]", body)
             self.assertGreater(len(names), 2, header)
-            text = (ROOT / shown_in).read_text()
+            text = text_of(shown_in)
             for name in names:
                 self.assertRegex(text, rf"\w\.{name}\b", f"{header}: {name} is counted, and {shown_in} does not show it")
 
@@ -56,43 +56,66 @@ class Documents(unittest.TestCase):
 
 class Arrows(unittest.TestCase):
     def test_programs_never_include_each_other(self):
-        for folder in PROGRAMS:
-            for path in sources(folder):
-                for name in includes(path):
-                    other = name.split("/")[0]
-                    if other in PROGRAMS:
-                        self.assertEqual(other, folder, f"{path.relative_to(ROOT)} includes {name}")
+        for path in sources(*PROGRAMS):
+            for name in includes(path):
+                if (other := name.split("/")[0]) in PROGRAMS:
+                    self.assertEqual(other, path.parts[0], f"{path} includes {name}")
 
     def test_common_knows_no_program(self):
         for path in sources("common"):
             for name in includes(path):
-                self.assertNotIn(name.split("/")[0], PROGRAMS, f"{path.relative_to(ROOT)} includes {name}")
+                self.assertNotIn(name.split("/")[0], PROGRAMS, f"{path} includes {name}")
+
+    def test_each_file_of_common_stands_on_a_floor_and_includes_only_those_below(self):
+        for path in sources("common"):
+            floor = floor_of(path)
+            self.assertIn(floor, FLOORS, f"{path} stands on no floor")
+            for name in includes(path):
+                if (below := floor_of(name)) is not None and below != floor:
+                    self.assertIn(below, FLOORS[floor], f"{path} includes {name}")
 
     def test_only_common_and_the_shells_see_zeromq(self):
-        allowed = {"common/process/socket.h", "common/process/connection_events.h", "common/process/daemon.h", "broker/source.h", "common/process/peer_watch.h", "monitor/client.h"}
-        for folder in ("common",) + PROGRAMS:
-            for path in sources(folder):
-                if "zmq.hpp" in includes(path):
-                    self.assertIn(str(path.relative_to(ROOT)), allowed)
+        allowed = {"common/process/socket.h", "common/process/connection_events.h", "common/process/daemon.h",
+                   "common/process/peer_watch.h", "broker/source.h", "monitor/client.h"}
+        for path in sources("common", *PROGRAMS):
+            if "zmq.hpp" in includes(path):
+                self.assertIn(str(path), allowed)
 
     def test_msgpack_stays_in_the_codec(self):
-        for folder in ("common",) + PROGRAMS:
-            for path in sources(folder):
-                if any(name.startswith("msgpack") for name in includes(path)):
-                    self.assertIn(str(path.relative_to(ROOT)), ("common/wire/wire_reader.cpp", "common/wire/wire_writer.cpp"))
+        for path in sources("common", *PROGRAMS):
+            if any(name.startswith("msgpack") for name in includes(path)):
+                self.assertIn(str(path), ("common/wire/wire_reader.cpp", "common/wire/wire_writer.cpp"))
 
-    def test_cores_are_pure(self):
-        for name in PURE:
-            self.assertTrue(any((ROOT / (name + suffix)).exists() for suffix in (".h", ".cpp")), f"{name} is no more")
-            for suffix in (".h", ".cpp"):
-                path = ROOT / (name + suffix)
-                if not path.exists():
-                    continue
-                for number, line in enumerate(path.read_text().splitlines(), 1):
-                    if line.lstrip().startswith("//"):
-                        continue
-                    self.assertIsNone(FORBIDDEN_IN_PURE.search(line), f"{name}{suffix}:{number}: {line.strip()}")
+
+class Purity(unittest.TestCase):
+    def pure_files(self):
+        found = [path for path in sources("common") if floor_of(path) in PURE_FLOORS]
+        for folder, names in PURE.items():
+            for name in names:
+                here = [path for path in sources(folder) if path.parent.name == folder and path.stem == name]
+                self.assertTrue(here, f"{folder}/{name} is no more")
+                found += here
+        return found
+
+    def test_cores_include_nothing_that_does_something(self):
+        for path in self.pure_files():
+            for name in includes(path):
+                self.assertIsNone(IMPURE_HEADERS.fullmatch(name), f"{path} includes {name}")
+
+    def test_cores_read_no_clock_and_no_environment(self):
+        for path in self.pure_files():
+            for number, line in enumerate(text_of(path).splitlines(), 1):
+                if not line.lstrip().startswith("//"):
+                    self.assertIsNone(IMPURE_WORDS.search(line), f"{path}:{number}: {line.strip()}")
+
+
+class Report(unittest.TestCase):
+    def test_can_be_made(self):
+        self.assertIn("includes from one room to another", house.report())
 
 
 if __name__ == "__main__":
-    unittest.main()
+    if sys.argv[1:] == ["--report"]:
+        print(house.report())
+    else:
+        unittest.main()

@@ -7,9 +7,9 @@
 #include <stdexcept>
 
 #include "common/process/clock.h"
+#include "common/process/suggestion.h"
 #include "common/words/exit_code.h"
 #include "common/words/limits.h"
-#include "common/process/suggestion.h"
 #include "worker/exec_handler.h"
 #include "worker/simple_handlers.h"
 #include "worker/thread_handler.h"

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "common/words/exit_code.h"
 #include "common/look/json_text.h"
 #include "common/process/reading.h"
+#include "common/words/exit_code.h"
 #include "worker/snapshot.h"
 
 namespace curfew {

@@ -31,9 +31,9 @@
 #include "common/tables/dense_table.h"
 #include "common/tables/interval_set.h"
 #include "common/tables/timer_heap.h"
-#include "common/words/vocabulary.h"
 #include "common/wire/wire_reader.h"
 #include "common/wire/wire_writer.h"
+#include "common/words/vocabulary.h"
 #include "worker/handler.h"
 
 namespace curfew {
@@ -117,9 +117,9 @@ public:
     WorkerCore(const Config& config, Handler& handler, std::span<AttemptId> running = {});
 
     // ---- in
-    /// The loop stood still for longer than a lease (common/process/clock.h), and the broker may have given the session up:
-    /// until it says otherwise nothing is started, what runs goes on, and what is to be reported is kept. First thing
-    /// in a turn, before anything is read.
+    /// The loop stood still for longer than a lease (common/process/clock.h), and the broker may have given the session
+    /// up: until it says otherwise nothing is started, what runs goes on, and what is to be reported is kept. First
+    /// thing in a turn, before anything is read.
     void stood_still(Instant now);
     void receive_tasks(Instant now, std::string_view frame);
     void receive_control(Instant now, std::string_view frame);

@@ -14,9 +14,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/look/reply.h"
 #include "common/process/clock.h"
 #include "common/process/poller.h"
-#include "common/look/reply.h"
 #include "common/process/socket.h"
 #include "common/process/thread_time.h"
 #include "common/words/vocabulary.h"

@@ -22,14 +22,14 @@
 #include <system_error>
 #include <utility>
 
-#include "common/process/clock.h"
-#include "common/words/exit_code.h"
 #include "common/look/json_text.h"
-#include "common/words/limits.h"
+#include "common/process/clock.h"
 #include "common/process/log.h"
 #include "common/process/thread_time.h"
 #include "common/process/turned_away.h"
 #include "common/version.h"
+#include "common/words/exit_code.h"
+#include "common/words/limits.h"
 
 /// jemalloc's, where the program is linked to it.
 extern "C" int mallctl(const char* name, void* old, std::size_t* old_size, void* value, std::size_t size)

@@ -25,6 +25,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "common/look/reply.h"
 #include "common/process/answers.h"
 #include "common/process/clock.h"
 #include "common/process/connection_events.h"
@@ -32,7 +33,6 @@
 #include "common/process/options.h"
 #include "common/process/peer_watch.h"
 #include "common/process/poller.h"
-#include "common/look/reply.h"
 #include "common/process/run_dir.h"
 #include "common/process/socket.h"
 #include "common/words/vocabulary.h"

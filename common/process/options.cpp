@@ -6,9 +6,9 @@
 #include <charconv>
 #include <cstdio>
 
-#include "common/words/exit_code.h"
 #include "common/process/suggestion.h"
 #include "common/version.h"
+#include "common/words/exit_code.h"
 
 namespace curfew {
 namespace {

@@ -12,8 +12,8 @@
 #include <deque>
 #include <utility>
 
-#include "common/wire/frame.h"
 #include "common/process/socket.h"
+#include "common/wire/frame.h"
 
 namespace curfew {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/words/mutant.h"
 #include "common/wire/wire.h"
+#include "common/words/mutant.h"
 
 namespace curfew {
 

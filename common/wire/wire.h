@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "common/tables/interval_set.h"
-#include "common/words/vocabulary.h"
 #include "common/wire/wire_limits.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew::wire {
 

@@ -12,8 +12,8 @@
 
 namespace curfew {
 
-/// A time of the one clock inside (common/process/clock.h): monotonic, and it stands while the process does. In the simulation
-/// it is virtual. No instant ever crosses a process.
+/// A time of the one clock inside (common/process/clock.h): monotonic, and it stands while the process does. In the
+/// simulation it is virtual. No instant ever crosses a process.
 using Instant = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::steady_clock::duration;
 

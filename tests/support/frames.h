@@ -10,9 +10,9 @@
 #include <variant>
 #include <vector>
 
-#include "common/words/vocabulary.h"
 #include "common/wire/wire_reader.h"
 #include "common/wire/wire_writer.h"
+#include "common/words/vocabulary.h"
 
 namespace curfew::support {
 
