@@ -18,3 +18,11 @@ cmake -G Ninja -S "$scratch/user" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$scra
 cmake --build "$scratch/build"
 "$scratch/build/my-worker" --version
 "$scratch/prefix/bin/curfew-broker" --version
+# The daemons have functions in place of some of libc's; a user's program keeps libc's.
+for name in accept4 epoll_ctl epoll_wait; do
+    if nm "$scratch/build/my-worker" | grep -E " [TtWw] $name\$"; then
+        echo "a program that links curfew::worker gets $name from it" >&2
+        exit 1
+    fi
+done
+nm "$build/bin/curfew-worker" | grep -qE ' T accept4$'

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/process/connection_events.h"
+#include "common/process/turned_away.h"
 #include "tests/support/next_message.h"
 #include "tests/support/temp_dir.h"
 
