@@ -14,7 +14,8 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import LAUNCH, PYTHON, GroupTest, eventually, is_over, numbers, parent_of, processes_with  # noqa: E402
+from group import (LAUNCH, PYTHON, GroupTest, command_of, eventually, is_over, numbers, parent_of,  # noqa: E402
+                   processes_with)
 
 WRONG_USAGE = 64
 ONE = ("--workers", "1", "--fanout", "1")
@@ -378,31 +379,40 @@ class Procfiles(CommandTest):
         self.assertEqual(self.ends_well(launch)[0]["completed"], 5)
         self.assertNotIn("died", launch.err)
 
+    def work(self):
+        """The processes that wait at the FIFO."""
+        return [pid for pid in processes_with(self.home) if command_of(pid).startswith("sh -c read -r go")]
+
     def start_behind_a_shell(self):
-        """A worker whose shell stays."""
+        """A worker whose shell stays, and its work."""
         os.mkfifo(self.path("hang"))
         launch = self.launch_procfile(
             *self.GROUP, 'w: curfew-worker -- sh -c \'read -r go <"$TEST_HOME/hang"; cat\'; exit $?', stdin=b"one\n")
         self.broker_until(lambda broker: broker["attempts"]["in_flight"] == 1, "the attempt to be there")
         worker = self.pid_of("w")
         self.assertNotEqual(parent_of(worker), launch.pid, "a shell stands in between")
-        return launch, worker
+        return launch, worker, eventually(self.work, "the work")
+
+    def let_go_of_the_next(self, work):
+        """The work of the next life; it must not be the old one that reads what is written to the FIFO."""
+        eventually(lambda: not set(work) & set(self.work()), "the end of the old work")
+        self.let_go("hang")
 
     def test_launch_says_of_a_dead_worker_what_its_hello_said(self):
-        launch, worker = self.start_behind_a_shell()
+        launch, worker, work = self.start_behind_a_shell()
         os.kill(worker, signal.SIGKILL)
         launch.says(rf"w \(pid {worker}\) died")
         broker = self.broker_until(lambda broker: broker["attempts"]["lost"] == 1, "the loss")
         self.assertEqual((broker["workers_died"], broker["workers_silent"]), (1, 0), "nobody waited for its silence")
-        self.let_go("hang")
+        self.let_go_of_the_next(work)
         self.assertEqual(self.ends_well(launch)[0]["completed"], 1)
 
     def test_a_worker_that_outlives_its_shell_ends_before_the_next_life_begins(self):
-        launch, worker = self.start_behind_a_shell()
+        launch, worker, work = self.start_behind_a_shell()
         os.kill(parent_of(worker), signal.SIGKILL)
         eventually(lambda: is_over(worker), "the end of the worker")
         self.assertNotEqual(self.pid_of("w"), worker)
-        self.let_go("hang")
+        self.let_go_of_the_next(work)
         self.assertEqual(self.ends_well(launch)[0]["completed"], 1)
         self.assertNotIn("is in use", launch.err)
 
