@@ -7,13 +7,15 @@
 //                 |  <-----------------------reopen------- ^ |
 //                 +-------------------decide---------------+ +--ask_again--> giving_up
 //
-// An attempt, as the broker sees it (`running`, when the token says that it is):
+// An attempt, as the broker sees it:
 //
-//     start -> queued, running --call_home--> cancelling
-//                 |    |                       |    |
-//                 |  decide --> reported <-- decide |      (the winner)
-//                 |                |                |
-//                 +--------end, end_returned--------+--> gone, counted (returned: the next start takes its place)
+//     start -> queued --begin--> running --call_home--> cancelling     (from queued, too)
+//                 |                 |                       |
+//                 +-----decide------+---> reported <-decide-+          (the winner)
+//                 |                 |        |              |
+//                 +-------end, end_returned--+--------------+--> gone, counted
+//
+// (What was returned had not begun: the next start takes its place.)
 //
 // `giving_up`: a verdict is on its way to the collector; an ok report may still win. `decided`: by an attempt (the
 // winner) or by a verdict. An attempt may outlive its task (a loser that is still being stopped); a task never ends
@@ -143,6 +145,10 @@ public:
     void open_session(Session session) { sessions_.insert(session, std::make_unique<SessionBooks>()); }
     AttemptId start(Instant now, Seq seq, Session session);
     [[nodiscard]] Attempt* attempt(AttemptId id);
+    /// Its worker has begun with it.
+    static void begin(Attempt& attempt) {
+        if (attempt.state == AttemptState::queued) attempt.state = AttemptState::running;
+    }
     void call_home(Instant now, AttemptId id, CancelReason reason);
     /// The one place where an attempt ends; it must be open. Returns what it was. `worker` and `error` go into the
     /// task's history where the end says something.

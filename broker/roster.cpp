@@ -71,7 +71,26 @@ WorkerSession& Roster::admit(Instant now, const wire::Hello& hello) {
     worker->place = heap.size();
     heap.push_back(worker.get());
     changed(*worker);
+    link_changes_.push_back({last_session_, true, worker->tasks_endpoint, worker->control_endpoint});
     return *(sessions_[last_session_] = std::move(worker));
+}
+
+bool Roster::admitted(WorkerSession& worker) {
+    if (worker.state != SessionState::admitting) return false;
+    worker.state = SessionState::admitted;
+    return true;
+}
+
+void Roster::ready(WorkerSession& worker) {
+    if (worker.state != SessionState::admitted) return;
+    worker.state = SessionState::ready;
+    note_change();
+}
+
+void Roster::leave(WorkerSession& worker, Departure how) {
+    worker.state = SessionState::leaving;
+    worker.departure = how;
+    changed(worker);
 }
 
 /// A name without sessions is forgotten when the next new one takes its place.
@@ -100,6 +119,7 @@ void Roster::remove(Session session) {
     if (pool.by_load.empty()) pool.name = {};
     by_session_.erase(session);
     sessions_.erase(at);
+    link_changes_.push_back({session, false, {}, {}});
 }
 
 namespace {

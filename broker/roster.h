@@ -1,4 +1,4 @@
-// The roster: the sessions of workers, with their credit, their signs of life, and what is to be said to each. It
+// The roster: the sessions of workers, with their credit and their signs of life. It makes every move of a session, and
 // chooses the worker for an attempt. Pure.
 //
 // A session:
@@ -22,11 +22,13 @@
 #include <vector>
 
 #include "broker/ledger.h"
+#include "broker/mailbox.h"
+#include "broker/out_frame.h"
 #include "common/tables/bad_records.h"
 #include "common/tables/dense_table.h"
 #include "common/tables/histogram.h"
 #include "common/tables/interval_set.h"
-#include "common/wire/wire_writer.h"
+#include "common/wire/wire.h"
 #include "common/words/mutant.h"
 #include "common/words/vocabulary.h"
 
@@ -87,28 +89,15 @@ struct WorkerSession {
     std::deque<TokenRound> rounds;                  ///< under way
     Duration patience{};                            ///< how long after a cancel its work may go on, as far as it says
 
-    // Does what it holds move? (dispatcher_recall.cpp)
+    // Does what it holds move? (broker/recalls.h)
     bool knows_recall = false;
     bool standing = false;  ///< it holds more than its slots, and nothing of it ends: its credit is its slots
     Instant quiet_since{};  ///< when work ended here last, or when it got more than its slots
     Instant progress_at{};  ///< when work ended here last
     Duration pace = std::chrono::seconds(1);  ///< time between such ends, smoothed
     AttemptNumber begun_upto = 0;             ///< work starts in the order of the numbers: those up to here have begun
-    std::uint64_t recall_round = 0;           ///< last one that was sent
     std::vector<RecallUnderWay> recalls;
 
-    // What is to be said on the next flush: written by way of Dispatcher::tell() only.
-    bool has_news = false;  ///< it stands in the dispatcher's list
-    wire::Writer tasks;
-    std::vector<Frame> task_frames;  ///< full frames of this turn
-    std::vector<AttemptNumber> cancels_decided, cancels_deadline, cancels_lost;
-    std::vector<AttemptNumber> recall_due;
-    IntervalSet confirms;
-    bool confirms_wait = false;  ///< it stands in the dispatcher's list of those
-    IntervalSet resends;
-    bool welcome_due = false;
-    bool ping_due = false;
-    bool gone_due = false;
     bool tasks_blocked = false;  ///< the socket does not take more for now
     bool control_blocked = false;
 
@@ -136,9 +125,11 @@ struct WorkerSession {
     [[nodiscard]] bool holds_more_than_slots() const { return in_flight > usable_slots(); }
     /// Its work is over before it would hear that it is called home: by a credit that adapts, 0.16 ms or less.
     [[nodiscard]] bool quick() const { return credit > 32ULL * slots; }
-    [[nodiscard]] bool has_cancels() const {
-        return !cancels_decided.empty() || !cancels_deadline.empty() || !cancels_lost.empty();
-    }
+    [[nodiscard]] bool is_leaving() const { return state >= SessionState::leaving; }
+
+private:
+    friend class Mail;
+    Mailbox mailbox_;  // what is to be said to it on the next flush
 };
 
 class Roster {
@@ -151,8 +142,18 @@ public:
     [[nodiscard]] WorkerSession* find(Session session);
     [[nodiscard]] const WorkerSession* find(Session session) const;
 
+    // The moves: see the drawing.
     WorkerSession& admit(Instant now, const wire::Hello& hello);
+    /// The collector takes its records. False: it was not waited for.
+    static bool admitted(WorkerSession& worker);
+    /// A heartbeat has come: the worker knows that it is in.
+    void ready(WorkerSession& worker);
+    void leave(WorkerSession& worker, Departure how);
+    void linger(WorkerSession& worker) { worker.state = SessionState::lingering; }
     void remove(Session session);
+
+    /// Sockets to open and close since it was asked last.
+    [[nodiscard]] std::vector<LinkChange> take_link_changes() { return std::exchange(link_changes_, {}); }
 
     /// The worker for the next attempt of a task, null if none can take it now: never one that has an attempt of it
     /// alive; if possible one with a free slot (what came back takes no other, but quick work that moves); then none
@@ -165,9 +166,14 @@ public:
     /// Says that what can_take() or the load depends on has changed.
     void changed(WorkerSession& worker);
     void give_back(WorkerSession& worker, std::uint32_t credits = 1) {
+        if (credits == 0) return;
         worker.in_flight -= credits;
         changed(worker);
+        note_change();
     }
+    /// A worker may take something that it could not take before, or another task.
+    void note_change() { ++changes_; }
+    [[nodiscard]] std::uint64_t changes() const { return changes_; }
 
     /// Those that were chosen in this turn stand behind their equals in the next. Within a turn they do not: what goes
     /// to the same workers shares its frames.
@@ -201,6 +207,8 @@ private:
     std::uint64_t turn_ = 0;
     std::vector<Session> chosen_;  // in this turn
     Session last_session_ = 0;
+    std::uint64_t changes_ = 0;
+    std::vector<LinkChange> link_changes_;
 };
 
 }  // namespace curfew

@@ -39,84 +39,68 @@ std::size_t index(Outcome outcome) {
     return static_cast<std::size_t>(outcome);
 }
 
-/// What an outcome keeps while it waits.
-std::uint64_t bytes_of(const OutcomeRecord& outcome) {
-    return outcome.result.size() + outcome.message.size();
-}
-
 std::optional<std::string> owned(const std::optional<std::string_view>& id) {
     return id ? std::optional<std::string>(*id) : std::nullopt;
 }
 
 }  // namespace
 
-/// What is said as it came: failures, admissions, echoes, tokens.
-template <typename R>
-void Judge::say(const R& record) {
-    news_.add(record);
-    if (news_.size() < wire::kFrameBytes) return;
-    full_news_.push_back(std::move(news_));
-    news_ = {};
-}
-
-/// Said when it has changed by an eighth, and a megabyte.
-void Judge::write_backlog() {
-    constexpr std::uint64_t kLeast = 1 << 20;
-    const std::uint64_t bytes = waiting_bytes();
-    const std::uint64_t change = bytes > told_backlog_ ? bytes - told_backlog_ : told_backlog_ - bytes;
-    const bool empty_again = bytes == 0 && told_backlog_ > 0;
-    // The first time when what the broker awaits has come: until then it takes no message.
-    const bool first = backlog_due_ && awaited_ == 0;
-    if (backlog_due_ ? !first : !empty_again && change < std::max(kLeast, told_backlog_ / 8)) return;
-    backlog_due_ = false;
-    told_backlog_ = bytes;
-    writer_.add(wire::Backlog{bytes});
-}
-
 void Judge::receive(Instant now, std::string_view frame) {
     wire::Envelope envelope;
     if (reader_.open(frame, envelope, {Kind::reports, Kind::to_collector}) != wire::Error::none) {
         ++counts_.malformed;
     } else if (envelope.kind == Kind::reports) {
-        receive_from_worker(now, envelope, reader_);
+        receive_from_worker(now, envelope);
     } else {
-        receive_from_broker(now, envelope, reader_);
+        receive_from_broker(now, envelope);
     }
 }
 
 // ---- from workers --------------------------------------------------------------------------------------------------
 
-void Judge::receive_from_worker(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
+/// A frame of a worker, while it is read.
+struct Judge::Batch {
+    Instant now;
+    Session id;
+    SessionBook& session;
+    bool overfull = false;
+    std::size_t reports = 0, begin = 0, end = 0;  // of the records that hold them
+};
+
+void Judge::receive_from_worker(Instant now, const wire::Envelope& envelope) {
     SessionBook* known = sessions_.find(envelope.peer);
-    if (!synced_ || envelope.broker != broker_ || known == nullptr) {
+    if (!link_.is_synced() || envelope.broker != link_.broker() || known == nullptr) {
         ++counts_.refused;
         return;
     }
-    SessionBook& session = *known;
-    bool overfull = false;
-    std::size_t reports = 0, begin = 0, end = 0;
-    const wire::Error error = reader.each([&](auto& record) {
-        using R = std::decay_t<decltype(record)>;
-        if constexpr (std::is_same_v<R, wire::TokenReport>) {
-            if (intervals_in(record) > wire::kMostHeld)
-                return complain(now, envelope.peer, session, "a token report over the limit");
-        }
-        if constexpr (std::is_same_v<R, wire::Report>) {
-            // No sender goes on behind a full frame, and each report may make a hole in a set.
-            if (end != reader.position()) begin = std::exchange(end, reader.position());
-            if (begin < wire::kFrameBytes && ++reports <= wire::kMostReports)
-                return on_report(envelope.peer, session, record);
-            overfull = true;
-        } else if constexpr (std::is_same_v<R, wire::TokenReport> || std::is_same_v<R, wire::Answered> ||
-                             std::is_same_v<R, wire::Bye>) {
-            record.session = envelope.peer;
-            say(record);
-        } else {
-            ++counts_.malformed;
-        }
-    });
-    if (error != wire::Error::none) complain(now, envelope.peer, session, describe(reader.bad_place()));
-    if (overfull) complain(now, envelope.peer, session, "a frame with more reports than a full one has");
+    Batch batch{.now = now, .id = envelope.peer, .session = *known};
+    const wire::Error error = reader_.each<wire::road::Reports>([&](auto& record) { on_work(batch, record); });
+    counts_.malformed += reader_.strayed();
+    if (error != wire::Error::none) complain(now, batch.id, batch.session, describe(reader_.bad_place()));
+    if (batch.overfull) complain(now, batch.id, batch.session, "a frame with more reports than a full one has");
+}
+
+void Judge::on_work(Batch& batch, const wire::Report& report) {
+    // No sender goes on behind a full frame, and each report may make a hole in a set.
+    if (batch.end != reader_.position()) batch.begin = std::exchange(batch.end, reader_.position());
+    if (batch.begin < wire::kFrameBytes && ++batch.reports <= wire::kMostReports) {
+        on_report(batch.id, batch.session, report);
+    } else {
+        batch.overfull = true;
+    }
+}
+
+void Judge::on_work(Batch& batch, wire::TokenReport& token) {
+    if (intervals_in(token) > wire::kMostHeld)
+        return complain(batch.now, batch.id, batch.session, "a token report over the limit");
+    pass_on(batch, token);
+}
+
+/// What the broker is told of a session it is told by its collector: behind the reports that were judged.
+template <typename R>
+void Judge::pass_on(const Batch& batch, R& record) {
+    record.session = batch.id;
+    news_.say(record);
 }
 
 /// Its records cannot be read. What it still says is lost, so it is no use when that goes on.
@@ -125,23 +109,24 @@ void Judge::complain(Instant now, Session id, SessionBook& session, const std::s
     complaint_ = "worker " + session.name + ", session " + std::to_string(id) + ", " + what;
     if (!session.bad.add(now)) return;
     ++counts_.complaints;
-    say(wire::Complaint{id, what});
+    news_.say(wire::Complaint{id, what});
 }
 
 void Judge::on_report(Session id, SessionBook& session, const wire::Report& report) {
     ++counts_.reports;
     if (report.number == 0) {
         ++counts_.malformed;
-        return;
-    }
-    if (!session.judged.insert(report.number) && !mutated(Mutant::report_judged_twice)) {
+    } else if (!session.judged.insert(report.number) && !mutated(Mutant::report_judged_twice)) {
         ++counts_.duplicates;
-        return;
-    }
-    if (report.kind == ReportKind::ok) {
+    } else if (report.kind == ReportKind::ok) {
         on_ok(id, session, report);
-        return;
+    } else {
+        on_end(id, session, report);
     }
+}
+
+/// It has ended, and has no result.
+void Judge::on_end(Session id, SessionBook& session, const wire::Report& report) {
     // A winner that a Sync named, whose result was dropped before it could be sent again: the task is open again, and
     // the broker learns it by the winner's end.
     if (const DecidedTask* decided = decided_.find(report.seq);
@@ -156,7 +141,7 @@ void Judge::on_report(Session id, SessionBook& session, const wire::Report& repo
         wire::cut_error(error);
         ++counts_.ends[index(kind)];
         ++session.ends[index(kind)];
-        say(wire::Ended{id, kind, {{report.number, report.number}}, error});
+        news_.say(wire::Ended{id, kind, {{report.number, report.number}}, error});
     } else {
         end(id, session, report.number, kind, report.kind == ReportKind::returned);
     }
@@ -176,12 +161,11 @@ void Judge::on_ok(Session id, SessionBook& session, const wire::Report& report) 
         end(id, session, report.number, End::late);
         return;
     }
-    new_outcome(report, Outcome::completed, session).result = results_.keep(report.payload);
+    new_outcome(report, Outcome::completed, session).result = queue_.keep(report.payload);
     if (awaited) {
         decided->awaited = false;
         --awaited_;
-        if (config_.keep_order) held_bytes_ += bytes_of(held_for_order_[report.seq]);
-        release_in_order();
+        queue_.put_in(report.seq, settled_);
     } else {
         decide(report.seq, Outcome::completed, attempt);
     }
@@ -190,153 +174,40 @@ void Judge::on_ok(Session id, SessionBook& session, const wire::Report& report) 
 void Judge::end(Session id, SessionBook& session, AttemptNumber number, End end, bool returned) {
     ++counts_.ends[index(end)];
     ++session.ends[index(end)];
-    append_number(returned ? session.returned : session.news[index(end)], number);
-    if (!std::exchange(session.has_news, true)) news_sessions_.push_back(id);
+    returned ? news_.returned(id, session.news, number) : news_.ended(id, session.news, end, number);
 }
 
 // ---- from the broker -----------------------------------------------------------------------------------------------
 
-void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
-    const bool known = envelope.broker == broker_ || !synced_;
-    if (known && envelope.peer > incarnation_) meet_rival(envelope.peer);
-    // Whoever it means: a newer broker may have taken an old hello, that was under way for long, for ours.
-    if (is_new(now, envelope)) {
-        meet_broker(now, envelope, reader);
-        return;
+void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope) {
+    wire::Sync sync;
+    const BrokerLink::Asks asks = link_.receive(now, envelope, reader_, sync);
+    if (link_.take_anew()) {
+        epoch_ = 0;
+        settled_.clear();
     }
-    const bool for_me = envelope.peer == incarnation_ || envelope.peer == 0;
-    if (envelope.broker < broker_ || !for_me) {
-        ++counts_.refused;
-        // Our broker speaks to somebody else, who may be a forgery: it lets us in again when that one is silent.
-        const bool left = synced_ && envelope.broker == broker_ && now - heard_at_ >= 2 * config_.patience;
-        if (left) want_sync({}, "broker: it has left us for collector " + std::to_string(envelope.peer));
-        return;
+    if (asks == BrokerLink::Asks::sync) take_over(sync);
+    if (asks == BrokerLink::Asks::records) {
+        const std::string_view records = reader_.records();
+        const wire::Error error = reader_.each<wire::road::ToCollector>([&](auto& record) { on_record(record); });
+        counts_.malformed += reader_.strayed();
+        link_.read(envelope.number, records, error, reader_.bad_place());
     }
-    heard_at_ = now;
-    if (synced_ && envelope.peer == incarnation_ && !sender_.acknowledge(now, envelope.acked) &&
-        now - synced_at_ >= config_.patience) {
-        return want_sync({.record = 1}, "broker: it acknowledges what was not sent; who else sends there?");
-    }
-    if (envelope.number != 0) {
-        // A turned bit makes a number of none; what has one and is no batch would take the place of one.
-        const std::uint64_t first = reader.first_type();
-        if (reader.records().empty() || first == wire::BrokerPing::kType || first == wire::Sync::kType) {
-            ++counts_.malformed;
-            return;
-        }
-        owes_ack_ = true;
-        if (!synced_ || !receiver_.expects(envelope.number)) return;
-    }
-    const std::string_view records = reader.records();
-    bool agrees = true;
-    const wire::Error error = reader.each([&](auto& record) {
-        using R = std::decay_t<decltype(record)>;
-        constexpr bool in_stream = std::is_same_v<R, wire::Admit> || std::is_same_v<R, wire::SessionGone> ||
-                                   std::is_same_v<R, wire::Lose> || std::is_same_v<R, wire::Verdict>;
-        if constexpr (in_stream) {
-            if (envelope.number != 0) on_record(record);
-        } else if constexpr (std::is_same_v<R, wire::Sync>) {
-            if (envelope.peer == incarnation_) take_sync(now, record);
-        } else if constexpr (std::is_same_v<R, wire::BrokerPing>) {
-            owes_ack_ = owes_ping_ = true;
-            if (synced_ && envelope.peer == incarnation_ && record.digest != 0)
-                agrees = receiver_.agrees(record.number, record.digest);
-        } else {
-            ++counts_.malformed;
-        }
-    });
-    if (error != wire::Error::none) {
-        ++counts_.malformed;
-        if (envelope.number != 0) on_unreadable(envelope.number, reader.bad_place());
-    } else if (envelope.number != 0) {
-        receiver_.take(envelope.number, records);
-    }
-    if (!agrees) want_sync({.record = 1}, "broker: it has not sent what came as its batches; who else sends here?");
+    if (std::string complaint = link_.take_complaint(); !complaint.empty()) complaint_ = std::move(complaint);
 }
 
-/// A hello that says that it has a sync, and wants another.
-void Judge::want_sync(const wire::Reader::BadPlace& why, std::string complaint) {
-    complaint_ = std::move(complaint);
-    unread_ = why;
-    synced_ = false;
-    hello_at_ = {};
-    hello_pause_ = {};
-}
-
-/// A batch that cannot be read is not acknowledged. The second time the pair begins anew: a hello that says why.
-void Judge::on_unreadable(std::uint64_t number, const wire::Reader::BadPlace& bad) {
-    complaint_ = "broker, batch " + std::to_string(number) + ", " + describe(bad);
-    if (receiver_.unreadable(number)) want_sync(bad, complaint_);
-}
-
-/// The broker speaks to a newer life of the collector, but here is the only one: our clock has been set back, or an old
-/// hello came late. So the number goes above that, and all begins anew. One frame alone may have a turned bit. The next
-/// number would not do: others may be under way, or have done the same as we do.
-void Judge::meet_rival(Incarnation rival) {
-    constexpr Incarnation kAhead = 1ULL << 32;  // milliseconds: some weeks
-    if (std::exchange(rival_, rival) != rival || rival >= UINT64_MAX - 2 * kAhead) return;
-    incarnation_ = rival + kAhead + incarnation_ % kAhead;
-    synced_ = false;
-    hello_at_ = {};
-    epoch_ = 0;
-    settled_.clear();
-}
-
-/// A greater incarnation is newer. So is any other once the broker that was known is silent: incarnations are times,
-/// and clocks are set back.
-bool Judge::is_new(Instant now, const wire::Envelope& envelope) const {
-    if (envelope.broker == broker_) return false;
-    return envelope.broker > broker_ || now - heard_at_ >= 2 * config_.patience;
-}
-
-/// A newer broker shows itself. Its word alone is not enough to leave the old one (one flipped bit would do): it is
-/// said hello, and taken when it answers with a Sync for us.
-void Judge::meet_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
-    newcomer_ = envelope.broker;
-    const wire::Error error = reader.each([&](auto& record) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Sync>) {
-            if (envelope.peer != incarnation_ || envelope.number != 0) {
-                ++counts_.refused;
-                return;
-            }
-            broker_ = envelope.broker;
-            heard_at_ = now;
-            newcomer_ = 0;
-            synced_ = false;
-            take_sync(now, record);
-        }
-    });
-    if (error != wire::Error::none) ++counts_.malformed;
-}
-
-/// One that comes unasked may be a forgery: it is not taken, but asked for. The broker knows whether it means another.
-void Judge::take_sync(Instant now, const wire::Sync& sync) {
-    if (synced_ && sync.round == sync_round_) return;
-    if (synced_) return want_sync({.record = 1}, "broker: a sync that was not asked for");
-    synced_at_ = now;
+/// All begins anew with what the broker knows.
+void Judge::take_over(const wire::Sync& sync) {
     ++syncs_;
-    sync_round_ = sync.round;
-    unread_ = {};
     // What only we had settled is open again, as after a crash: nobody but the broker may close a task.
     settled_.clear();
     epoch_ = sync.epoch;
     settled_.insert(sync.settled);
-    sender_.reset(stream_base(sync.round));
-    receiver_.reset(stream_base(sync.round));
     sessions_.clear();
     decided_.clear();
-    for_sink_.clear();
-    first_is_handed_out_ = false;
-    held_for_order_.clear();
-    held_bytes_ = told_backlog_ = 0;
-    backlog_due_ = true;
-    news_decided_.clear();
-    news_sessions_.clear();
-    for (IntervalSet& seqs : news_settled_) seqs.clear();
-    news_ = {};
-    full_news_.clear();
+    queue_.clear();
+    news_.clear();
     awaited_ = 0;
-    next_in_order_ = 1;
     for (const wire::Admission& admission : sync.sessions) {
         open_session(admission.session, admission.name, admission.pool).judged.insert(admission.ended);
     }
@@ -345,14 +216,12 @@ void Judge::take_sync(Instant now, const wire::Sync& sync) {
         decided_.insert(winner.seq, {winner.attempt, Outcome::completed, true});
         ++awaited_;
     }
-    synced_ = true;
-    hello_pause_ = {};
-    news_synced_ = true;
+    news_.synced();
 }
 
 void Judge::on_record(const wire::Admit& admit) {
     (void)open_session(admit.session, admit.name, admit.pool);
-    say(wire::Admitted{admit.session});
+    news_.say(wire::Admitted{admit.session});
 }
 
 /// The session's book: a new one, or the one there is.
@@ -377,11 +246,10 @@ void Judge::on_record(const wire::SessionGone& gone) {
     }
     // What was judged in this turn goes out before the echo, so that the broker hears it first.
     if (SessionBook* session = sessions_.find(gone.session)) {
-        write_ends(gone.session, *session, news_);
-        std::erase(news_sessions_, gone.session);
+        news_.close(gone.session, session->news);
         sessions_.erase(gone.session);
     }
-    say(refused);
+    news_.say(refused);
 }
 
 void Judge::on_record(const wire::Lose& lose) {
@@ -396,8 +264,7 @@ void Judge::on_record(const wire::Lose& lose) {
             session->judged.insert(open);
             counts_.ends[index(End::lost)] += open.last - open.first + 1;
             session->ends[index(End::lost)] += open.last - open.first + 1;
-            session->news[index(End::lost)].push_back(open);
-            if (!std::exchange(session->has_news, true)) news_sessions_.push_back(lose.session);
+            news_.ended(lose.session, session->news, End::lost, open);
         }
     }
 }
@@ -425,7 +292,7 @@ void Judge::on_record(const wire::Verdict& verdict) {
 
 /// Where the outcome waits for the sink. To be filled in before the task is decided.
 OutcomeRecord& Judge::new_outcome(Seq seq, Outcome kind) {
-    OutcomeRecord& outcome = config_.keep_order ? held_for_order_[seq] : for_sink_.emplace_back();
+    OutcomeRecord& outcome = queue_.add(seq);
     outcome.epoch = epoch_;
     outcome.sync = syncs_;
     outcome.seq = seq;
@@ -448,45 +315,9 @@ OutcomeRecord& Judge::new_outcome(const wire::Report& report, Outcome kind, cons
 
 void Judge::decide(Seq seq, Outcome outcome, AttemptId winner) {
     decided_.insert(seq, {winner, outcome, false});
-    if (config_.keep_order) held_bytes_ += bytes_of(held_for_order_[seq]);
-    say_decided(seq, winner);
-    release_in_order();
+    news_.decided(seq, winner);
+    queue_.put_in(seq, settled_);
     if (mutated(Mutant::settled_before_sink)) written(syncs_, seq);
-}
-
-/// Workers report in the order of their numbers, and each gets every so-manyth task: what they win joins on to what
-/// they won before.
-void Judge::say_decided(Seq seq, AttemptId winner) {
-    if (!news_decided_.empty() && winner.session != 0) {
-        wire::Decided& last = news_decided_.back();
-        const Seq last_seq = last.seq + (last.count - 1) * last.step;
-        const bool next = last.session == winner.session && last.number + last.count == winner.number && seq > last_seq;
-        if (next && (last.count == 1 || seq - last_seq == last.step)) {
-            last.step = seq - last_seq;
-            ++last.count;
-            return;
-        }
-    }
-    news_decided_.push_back({seq, winner.session, winner.number, 1, 1});
-}
-
-void Judge::release_in_order() {
-    if (!config_.keep_order) return;
-    next_in_order_ = settled_.next_missing(next_in_order_);
-    for (auto at = held_for_order_.find(next_in_order_); at != held_for_order_.end();
-         at = held_for_order_.find(next_in_order_)) {
-        held_bytes_ -= std::min(held_bytes_, bytes_of(at->second));
-        for_sink_.push_back(std::move(at->second));
-        held_for_order_.erase(at);
-        next_in_order_ = settled_.next_missing(next_in_order_ + 1);
-    }
-}
-
-OutcomeRecord* Judge::next_outcome() {
-    if (std::exchange(first_is_handed_out_, false)) for_sink_.pop_front();
-    if (for_sink_.empty()) return nullptr;
-    first_is_handed_out_ = true;
-    return &for_sink_.front();
 }
 
 void Judge::written(std::uint64_t sync, Seq seq) {
@@ -499,86 +330,19 @@ void Judge::written(std::uint64_t sync, Seq seq) {
     }
     ++counts_.outcomes[index(outcome)];
     settled_.insert(seq);
-    news_settled_[index(outcome)].insert(seq);
+    news_.settled(outcome, seq);
     decided_.erase(seq);
 }
 
 // ---- to the broker -------------------------------------------------------------------------------------------------
 
-void Judge::write_ends(Session id, SessionBook& session, wire::Writer& writer) {
-    for (std::size_t i = 1; i < session.news.size(); ++i) {
-        if (session.news[i].empty()) continue;
-        writer.add(wire::Ended{id, static_cast<End>(i), session.news[i], {}});
-        session.news[i].clear();
-    }
-    if (!session.returned.empty()) writer.add(wire::Ended{id, End::cancelled, session.returned, {}, 1});
-    session.returned.clear();
-    session.has_news = false;
-}
-
-/// Order matters to the broker: decisions before what is settled, ends before the echo of a session that is gone and
-/// before the token that followed them.
-void Judge::write_news(Instant now, wire::Envelope& envelope) {
-    const auto split = [&] {
-        if (writer_.size() >= wire::kFrameBytes) close_batch(now, envelope);
-    };
-    if (std::exchange(news_synced_, false)) writer_.add(wire::Synced{});
-    for (const wire::Decided& decided : news_decided_) {
-        writer_.add(decided);
-        split();
-    }
-    news_decided_.clear();
-    for (std::size_t i = 1; i < news_settled_.size(); ++i) {
-        if (news_settled_[i].empty()) continue;
-        writer_.add(wire::Settled{static_cast<Outcome>(i), news_settled_[i].intervals()});
-        news_settled_[i].clear();
-        split();
-    }
-    for (const Session id : news_sessions_) {
-        write_ends(id, *sessions_.find(id), writer_);
-        split();
-    }
-    news_sessions_.clear();
-    for (wire::Writer& part : full_news_) {
-        if (!writer_.empty()) close_batch(now, envelope);
-        writer_.append(part);
-    }
-    full_news_.clear();
-    if (writer_.size() + news_.size() >= wire::kFrameBytes && !writer_.empty()) close_batch(now, envelope);
-    writer_.append(news_);
-}
-
-void Judge::close_batch(Instant now, wire::Envelope& envelope) {
-    envelope.number = sender_.next_number();
-    sender_.keep(now, writer_.finish(envelope));
-    envelope.number = 0;
-}
-
 void Judge::flush(Instant now, std::vector<Frame>& frames) {
-    wire::Envelope envelope{Kind::to_broker, broker_, incarnation_, 0, receiver_.received()};
-    if ((!synced_ || newcomer_ != 0) && now >= hello_at_) {
-        hello_pause_ = std::clamp(2 * hello_pause_, config_.hello_every / 16, config_.hello_every);
-        hello_at_ = now + hello_pause_;
-        const wire::Envelope hello{Kind::to_broker, newcomer_ != 0 ? newcomer_ : broker_, incarnation_, 0, 0};
-        const std::uint64_t round = unread_.record == 0 ? 0 : sync_round_;
-        writer_.add(wire::CollectorHello{epoch_, {}, round, unread_.type, unread_.key});
-        frames.push_back(writer_.finish(hello));
-        newcomer_ = 0;
-    }
-    if (!synced_) return;
-    const std::uint64_t before = sender_.next_number();
-    write_news(now, envelope);
-    write_backlog();
-    if (!writer_.empty()) close_batch(now, envelope);
-    const bool news = sender_.next_number() != before;
-    sender_.send_due(now, config_.patience, [&](const Frame& frame) { frames.push_back(frame.copy()); });
-    const bool carried = news && sender_.all_sent() && !owes_ping_;
-    if (std::exchange(owes_ping_, false)) writer_.add(wire::CollectorPing{sender_.next_number() - 1, sender_.digest()});
-    if (std::exchange(owes_ack_, false) && !carried) frames.push_back(writer_.finish(envelope));
-}
-
-Instant Judge::next_deadline() const {
-    return synced_ ? sender_.next_deadline(config_.patience) : hello_at_;
+    link_.say_hello(now, epoch_, frames);
+    if (!link_.is_synced()) return;
+    news_.write(now, link_, [&](Session id) -> SessionNews& { return sessions_.find(id)->news; });
+    // What the broker awaits has come when nothing is awaited: until then it takes no message.
+    if (const auto bytes = queue_.take_backlog(awaited_ == 0)) link_.batch().add(wire::Backlog{*bytes});
+    link_.flush(now, frames);
 }
 
 const std::array<std::uint64_t, kEnds + 1>* Judge::ends_of(Session session) const {

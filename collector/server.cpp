@@ -42,7 +42,7 @@ void CollectorServer::wait_for(Poller& poller) {
 Instant CollectorServer::turn(Instant now) {
     if (!closing_) judge(now);
     // What has been decided is still written, and the broker, if there is one, is told, within grace.
-    closing_ = closing_ || (stopping_ && has_said_all());
+    closing_ = closing_ || (stopping_ && has_said_all(now));
     if (closing_) {
         const bool dead_closed = !dead_letters_ || dead_letters_->close(now, stop_by_);
         closed_ = sink_->close(now, stop_by_) && dead_closed;
@@ -103,8 +103,8 @@ std::size_t CollectorServer::waiting() const {
     return sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0);
 }
 
-bool CollectorServer::has_said_all() const {
-    return waiting() == 0 && (over_ || judge_.unacknowledged() == 0);
+bool CollectorServer::has_said_all(Instant now) const {
+    return waiting() == 0 && (over_ || !judge_.waits_for_broker(now));
 }
 
 std::optional<int> CollectorServer::finished() const {

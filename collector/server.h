@@ -44,7 +44,7 @@ private:
     void write_outcomes(Instant now);
     void say_failure(const OutcomeRecord& outcome) const;
     [[nodiscard]] std::size_t waiting() const;
-    [[nodiscard]] bool has_said_all() const;
+    [[nodiscard]] bool has_said_all(Instant now) const;
     [[nodiscard]] std::string sinks_wait_for() const;
 
     Config config_;

@@ -49,20 +49,22 @@ public:
     /// Bytes of the frame up to the end of the record in hand; of a run, up to the end of all of it.
     [[nodiscard]] std::size_t position() const { return offset_; }
 
-    /// Calls visit(record) for each record; records of a type that is not known are passed over. The view fields point
-    /// into the frame.
-    template <typename Visit>
+    /// Calls visit(record) for each record of this road (wire.h). Others are passed over: those of a type that is not
+    /// known without a word, those that have strayed here are counted. The view fields point into the frame.
+    template <typename Road, typename Visit>
     [[nodiscard]] Error each(Visit&& visit) {
-        Record record;
+        Road record;
         for (;;) {
             switch (next(record)) {
                 case Step::end: return Error::none;
                 case Step::bad: return Error::malformed;
-                case Step::unknown: continue;
+                case Step::passed_over: continue;
                 case Step::record: std::visit(visit, record);
             }
         }
     }
+    /// Records of this frame that each() has met on the wrong road.
+    [[nodiscard]] std::size_t strayed() const { return strayed_; }
 
     /// Where each() has stopped because of Error::malformed: which record of the frame, and as far as that was read its
     /// type and its first field, a number that names it (seq, number, session), and which field was wrong.
@@ -81,9 +83,10 @@ public:
     Reader& operator=(const Reader&) = delete;
 
 private:
-    enum class Step : std::uint8_t { record, unknown, end, bad };
-    Step next(Record& record);
-    Step next_of_run(Record& record);
+    enum class Step : std::uint8_t { record, passed_over, end, bad };
+    template <typename Road>
+    Step next(Road& record);
+    Step pass_over();
 
     struct Parser;
     std::unique_ptr<Parser> parser_;
@@ -91,6 +94,7 @@ private:
 
     std::string_view frame_;
     std::size_t offset_ = 0;
+    std::size_t strayed_ = 0;
     BadPlace bad_;  // the record that is being read, while none was bad
 };
 

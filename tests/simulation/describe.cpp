@@ -95,7 +95,7 @@ std::string describe(std::string_view frame) {
         frame, e, {Kind::tasks, Kind::control, Kind::reports, Kind::life, Kind::to_collector, Kind::to_broker});
     if (error != wire::Error::none) return "(malformed)";
     std::string out = "{b" + n(e.broker) + " peer " + n(e.peer) + " n" + n(e.number) + " a" + n(e.acked) + "}";
-    const auto rest = reader.each([&](auto& record) { out += " " + Describe{}(record) + ";"; });
+    const auto rest = reader.each<wire::Record>([&](auto& record) { out += " " + Describe{}(record) + ";"; });
     return rest == wire::Error::none ? out : out + " (malformed)";
 }
 

@@ -339,7 +339,7 @@ void World::note_cancels(WorkerProcess& worker, const Frame& frame) {
     wire::Envelope envelope;
     if (reader.open(frame.bytes, envelope, {wire::Kind::control}) != wire::Error::none) return;
     if (envelope.peer != worker.core->session() || envelope.broker != worker.core->broker()) return;
-    (void)reader.each([&](const auto& record) {
+    (void)reader.each<wire::road::Control>([&](const auto& record) {
         if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Cancel>) {
             for (const Interval& range : record.numbers) {
                 for (AttemptNumber number = range.first; number <= range.last; ++number)
@@ -354,7 +354,7 @@ void World::note_returns(WorkerProcess& worker, std::string_view frame) {
     wire::Reader reader;
     wire::Envelope envelope;
     if (reader.open(frame, envelope, {wire::Kind::reports}) != wire::Error::none) return;
-    (void)reader.each([&](const auto& record) {
+    (void)reader.each<wire::road::Reports>([&](const auto& record) {
         if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Report>) {
             if (record.kind == ReportKind::returned)
                 worker.handler->returned(worker.core->epoch(), {envelope.peer, record.number});

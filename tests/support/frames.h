@@ -62,7 +62,7 @@ struct Frame {
         reader.open(*frame.bytes, frame.envelope,
                     {Kind::tasks, Kind::control, Kind::reports, Kind::life, Kind::to_collector, Kind::to_broker});
     if (frame.error != wire::Error::none) return frame;
-    frame.error = reader.each([&](const auto& record) { frame.records.emplace_back(record); });
+    frame.error = reader.each<wire::Record>([&](const auto& record) { frame.records.emplace_back(record); });
     return frame;
 }
 

@@ -201,7 +201,7 @@ TEST(DispatcherHostile, ABatchThatWasReadInPartBlamesNobodyWhenItComesAgain) {
     const wire::Envelope envelope{wire::Kind::to_broker, 1, bench.collector, bench.base() + 3, 0};
     const wire::Decided decided{seq, 1, 1};
     const wire::Settled settled{Outcome::completed, {{seq, seq}}};
-    bench.broker.receive(bench.now, support::frame_with_tail(envelope, "\x92\x16\x05", decided, settled));
+    bench.broker.receive(bench.now, support::frame_with_tail(envelope, "\x92\x20\x05", decided, settled));
     EXPECT_FALSE(bench.in_flight(seq)) << "what could be read was taken";
     bench.broker.receive(bench.now, frame_of(envelope, decided, settled, wire::Backlog{5}));
     EXPECT_EQ(bench.broker.backlog(), 5U);

@@ -241,5 +241,23 @@ TEST_F(JudgeSync, Rule2ABatchOfTheBrokerIsTakenOnceAndAcknowledged) {
     EXPECT_EQ(flush().count<wire::Refused>(), 0U) << "some before it are missing";
 }
 
+TEST_F(JudgeSync, WhoIsGoneIsNotWaitedFor) {
+    sync();
+    const std::uint64_t synced = news.frames.at(0).envelope.number;
+    EXPECT_TRUE(judge.waits_for_broker(now)) << "it has not acknowledged that the sync was taken over";
+    hear_ping(synced);
+    EXPECT_FALSE(judge.waits_for_broker(now));
+    hear(1, report(1, 1));
+    (void)flush();
+    EXPECT_TRUE(judge.waits_for_broker(now)) << "of the decision";
+    now += std::chrono::seconds(2);
+    EXPECT_TRUE(judge.waits_for_broker(now));
+    hear_ping(synced);
+    now += std::chrono::seconds(2);
+    EXPECT_TRUE(judge.waits_for_broker(now)) << "it lives";
+    now += std::chrono::seconds(1);
+    EXPECT_FALSE(judge.waits_for_broker(now)) << "silent for three heartbeats";
+}
+
 }  // namespace
 }  // namespace curfew

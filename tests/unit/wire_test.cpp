@@ -508,7 +508,7 @@ TEST(Wire, AReaderIsUsableAfterABadFrame) {
     const std::string good = frame_of(kEnvelope, Token{3});
     ASSERT_EQ(reader.open(good, envelope, {Kind::control}), Error::none);
     int records = 0;
-    EXPECT_EQ(reader.each([&](const auto&) { ++records; }), Error::none);
+    EXPECT_EQ(reader.each<Record>([&](const auto&) { ++records; }), Error::none);
     EXPECT_EQ(records, 1);
 }
 

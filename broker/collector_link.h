@@ -1,0 +1,134 @@
+// The broker's end of the pair that it makes with the collector: who that is, the sync, and the two streams with their
+// acknowledgements and pings (docs/protocol.md, "Broker and collector"). What a sync says and what records mean is the
+// dispatcher's. Pure.
+//
+//     unknown --a hello--> syncing --Synced--> synced
+//                          ^  ^  \--a hello----/ |
+//                          |  \--it asks again-- + (the sync frame is sent until it is answered)
+//                          \--begin_sync---------/ (another collector, a batch that cannot be read, streams that
+//                          differ)
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/counts.h"
+#include "broker/out_frame.h"
+#include "common/wire/stream.h"
+#include "common/wire/wire_reader.h"
+#include "common/wire/wire_writer.h"
+#include "common/words/limits.h"
+
+namespace curfew {
+
+class CollectorLink {
+public:
+    CollectorLink(Incarnation broker, std::uint64_t first_sync, Duration heartbeat, BrokerCounts& counts)
+        : broker_(broker), heartbeat_(heartbeat), counts_(counts), sync_round_(first_sync) {}
+
+    // ---- in
+    /// What a frame asks of the dispatcher.
+    enum class Asks : std::uint8_t {
+        nothing,
+        records,      ///< the next batch of the stream: read it, and say how that went with read()
+        sync,         ///< the pair is to begin anew
+        another_say,  ///< the collector cannot read the record at bad_there(), for the second time
+    };
+    /// A frame whose envelope was opened by `reader`.
+    [[nodiscard]] Asks receive(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
+    /// The batch in hand has been read to its end, or not (then by the reader's bad place). False: begin anew.
+    [[nodiscard]] bool read(std::uint64_t number, std::string_view records, wire::Error error,
+                            const wire::Reader::BadPlace& bad);
+    /// The collector has taken the sync over. False: there was none.
+    bool synced(Instant now);
+    void backlog(std::uint64_t bytes) { backlog_ = bytes; }
+    /// Of the batch in hand: the collector has judged what this session was never given.
+    void suspect(Session session) { suspect_ = session; }
+    [[nodiscard]] Session take_suspect() { return std::exchange(suspect_, 0); }
+
+    // ---- out
+    /// Begins the pair anew; what is under way between the two is void. Then offer() what the collector has to know.
+    void begin_sync(Instant now);
+    void offer(const wire::Sync& sync);
+    [[nodiscard]] std::uint64_t sync_round() const { return sync_round_; }
+
+    /// A record of the stream. Nothing is said to a collector that is not known: a sync will say it.
+    template <typename R>
+    void say(Instant now, const R& record) {
+        if (state_ == State::unknown) return;
+        to_collector_.add(record);
+        if (to_collector_.size() >= wire::kFrameBytes) close_batch(now);
+    }
+    void ping() { ping_due_ = true; }
+    /// `drained`: nothing may come to carry an acknowledgement.
+    void flush(Instant now, bool drained, std::vector<OutFrame>& frames);
+    [[nodiscard]] Instant next_deadline() const { return std::min(ack_at_, sender_.next_deadline(heartbeat_)); }
+
+    // ---- looking
+    [[nodiscard]] bool is_known() const { return state_ != State::unknown; }
+    [[nodiscard]] bool is_synced() const { return state_ == State::synced; }
+    /// Synced, and it has answered no ping for so long: it stands still.
+    [[nodiscard]] bool is_silent(Instant now) const {
+        return is_synced() && now - heard_at_ >= limits::kSilentAfter * heartbeat_;
+    }
+    [[nodiscard]] Instant heard_at() const { return heard_at_; }
+    [[nodiscard]] Instant heard_since() const { return heard_since_; }  ///< without a gap, and synced
+    [[nodiscard]] Incarnation collector() const { return collector_; }
+    [[nodiscard]] const StreamSender& stream() const { return sender_; }
+    /// Bytes that wait for the sink, kUnknown until it has said.
+    static constexpr std::uint64_t kUnknown = UINT64_MAX;
+    [[nodiscard]] std::uint64_t backlog() const { return backlog_; }
+    [[nodiscard]] const wire::Reader::BadPlace& bad_there() const { return bad_there_; }
+    /// What it did wrong last, for the log. Empty: nothing since it was asked.
+    [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
+
+private:
+    enum class State : std::uint8_t { unknown, syncing, synced };
+
+    /// Whether it sends by this sync and broker.
+    [[nodiscard]] bool is_from_it(const wire::Envelope& envelope) const {
+        return envelope.peer == collector_ && envelope.broker == broker_;
+    }
+    [[nodiscard]] std::optional<Asks> receive_beside(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
+    [[nodiscard]] Asks on_hello(Instant now, const wire::Envelope& envelope, const wire::CollectorHello& hello);
+    [[nodiscard]] Asks on_unreadable_there(const wire::CollectorHello& hello);
+    /// What was under way at the sync has come by now.
+    [[nodiscard]] bool settled_down(Instant now) const {
+        return now - synced_at_ >= limits::kSettledAfter * heartbeat_;
+    }
+    void close_batch(Instant now);
+
+    const Incarnation broker_;
+    const Duration heartbeat_;
+    BrokerCounts& counts_;
+
+    // Who it is.
+    State state_ = State::unknown;
+    Incarnation collector_ = 0;
+    Incarnation newcomer_ = 0;  // a newer one that has said hello once
+    Instant heard_at_{}, heard_since_{}, synced_at_{};
+
+    // The sync.
+    std::uint64_t sync_round_;
+    Frame sync_frame_;  // kept until Synced
+    bool send_sync_ = false;
+    wire::Reader::BadPlace bad_there_;  // what the collector could not read before this sync
+
+    // The streams.
+    StreamSender sender_;
+    StreamReceiver receiver_;
+    wire::Writer to_collector_;     // the batch that is being made
+    std::uint64_t next_batch_ = 0;  // after the last flush
+    std::uint32_t acks_owed_ = 0;   // batches that have come since the last acknowledgement
+    Instant ack_at_ = kNever;       // when it goes at the latest
+    bool ping_due_ = false;
+
+    std::uint64_t backlog_ = kUnknown;
+    Session suspect_ = 0;
+    std::string complaint_;
+};
+
+}  // namespace curfew

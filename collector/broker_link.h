@@ -1,0 +1,116 @@
+// The collector's end of the pair that it makes with the broker: which broker that is, the hello, the sync, and the two
+// streams with their acknowledgements and pings (docs/protocol.md, "Broker and collector"). What a sync says and what
+// records mean is the judge's. Pure.
+//
+//     alone --hello ... Sync--> synced --a newer broker's Sync, a batch that cannot be read, streams that differ-->
+//     alone
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "collector/counts.h"
+#include "common/wire/frame.h"
+#include "common/wire/stream.h"
+#include "common/wire/wire_reader.h"
+#include "common/wire/wire_writer.h"
+#include "common/words/limits.h"
+
+namespace curfew {
+
+class BrokerLink {
+public:
+    struct Config {
+        Incarnation incarnation = 1;
+        Duration hello_every{};
+        /// Before a batch that is not acknowledged is sent again: a heartbeat. After kAloneAfter of them a broker that
+        /// is silent may be followed by any other.
+        Duration patience{};
+    };
+
+    BrokerLink(const Config& config, JudgeCounts& counts)
+        : config_(config), counts_(counts), incarnation_(config.incarnation) {}
+
+    // ---- in
+    /// What a frame asks of the judge.
+    enum class Asks : std::uint8_t {
+        nothing,
+        records,  ///< the next batch of the stream: read it, and say how that went with read()
+        sync,     ///< take this sync over
+    };
+    /// A frame whose envelope was opened by `reader`; a sync is written to `sync`, whose views point into the frame.
+    [[nodiscard]] Asks receive(Instant now, const wire::Envelope& envelope, wire::Reader& reader, wire::Sync& sync);
+    /// The batch in hand has been read to its end, or not (then by the reader's bad place).
+    void read(std::uint64_t number, std::string_view records, wire::Error error, const wire::Reader::BadPlace& bad);
+    /// True once after our number has changed: what was settled is another's.
+    [[nodiscard]] bool take_anew() { return std::exchange(is_anew_, false); }
+
+    // ---- out
+    /// The hello, while there is no sync; `epoch`: of what is settled here.
+    void say_hello(Instant now, Epoch epoch, std::vector<Frame>& frames);
+    /// Where the next batch is made.
+    [[nodiscard]] wire::Writer& batch() { return batch_; }
+    /// Closes it where there is something in it; it goes with the next flush.
+    void close_batch(Instant now);
+    void split(Instant now) {
+        if (batch_.size() >= wire::kFrameBytes) close_batch(now);
+    }
+    void flush(Instant now, std::vector<Frame>& frames);
+    [[nodiscard]] Instant next_deadline() const {
+        return is_synced_ ? sender_.next_deadline(config_.patience) : hello_at_;
+    }
+
+    // ---- looking
+    [[nodiscard]] bool is_synced() const { return is_synced_; }
+    /// It has said nothing for so long: it is gone, or stands still.
+    [[nodiscard]] bool is_silent(Instant now) const {
+        return now - heard_at_ >= limits::kSilentAfter * config_.patience;
+    }
+    [[nodiscard]] Incarnation broker() const { return broker_; }
+    /// By which we are known to the broker: the process's own, or a greater one.
+    [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
+    [[nodiscard]] const StreamSender& stream() const { return sender_; }
+    /// What it did wrong last, for the log. Empty: nothing since it was asked.
+    [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
+
+private:
+    void meet_rival(Incarnation rival);
+    [[nodiscard]] bool is_new(Instant now, const wire::Envelope& envelope) const;
+    [[nodiscard]] Asks meet_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader, wire::Sync& sync);
+    [[nodiscard]] Asks read_beside(Instant now, const wire::Envelope& envelope, wire::Reader& reader, wire::Sync& sync);
+    [[nodiscard]] Asks take_sync(Instant now, const wire::Sync& sync);
+    void refuse(Instant now, const wire::Envelope& envelope);
+    void want_sync(const wire::Reader::BadPlace& why, std::string complaint);
+
+    const Config config_;
+    JudgeCounts& counts_;
+
+    // Who we and they are.
+    Incarnation incarnation_;  // the process's, until a rival is met
+    Incarnation rival_ = 0;    // a greater incarnation of the collector that the broker spoke to
+    Incarnation broker_ = 0;
+    Incarnation newcomer_ = 0;  // a newer broker that showed itself since the last hello
+    Instant heard_at_{};        // the broker, last
+    bool is_anew_ = false;
+
+    // The sync.
+    bool is_synced_ = false;
+    Instant synced_at_{};
+    std::uint64_t sync_round_ = 0;   // the broker's, of the last one
+    wire::Reader::BadPlace unread_;  // what made a sync necessary: said in the hello
+    Instant hello_at_{};
+    Duration hello_pause_{};  // before the next: short at first, since the first may be lost
+
+    // The streams.
+    StreamSender sender_;
+    StreamReceiver receiver_;
+    wire::Writer batch_;
+    std::uint64_t next_batch_ = 0;  // after the last flush
+    bool owes_ack_ = false;
+    bool owes_ping_ = false;
+    std::string complaint_;
+};
+
+}  // namespace curfew

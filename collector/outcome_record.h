@@ -1,0 +1,42 @@
+// What the sink is given: how one task finished. Made by the judge; sinks read it. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/tables/byte_store.h"
+#include "common/words/vocabulary.h"
+
+namespace curfew {
+
+/// One line of a dead letter's history.
+struct PastAttemptText {
+    std::uint32_t ordinal = 0;
+    std::string worker;
+    End end = End::failed;
+    std::string error;
+};
+
+struct OutcomeRecord {
+    Epoch epoch = 0;
+    std::uint64_t sync = 0;  ///< the judge's, for Judge::written()
+    Seq seq = 0;
+    Outcome outcome = Outcome::completed;
+    std::optional<std::string> id;
+    Bytes result;        ///< completed only
+    std::string error;   ///< the others: why
+    std::string worker;  ///< of the attempt that decided; empty for a verdict
+    std::string pool;
+    std::uint32_t attempt = 0;   ///< ordinal of that attempt; 0 for a verdict
+    std::uint32_t attempts = 0;  ///< attempts that had been started when the decision was on its way
+    std::uint64_t latency_us = 0;
+    std::vector<PastAttemptText> history;
+    std::string message;               ///< the others: what was asked
+    std::uint64_t refused_number = 0;  ///< not 0: a message that was refused. This and the next two as in wire::Verdict
+    std::uint64_t refused_byte = 0;
+    std::uint64_t refused_size = 0;
+};
+
+}  // namespace curfew
