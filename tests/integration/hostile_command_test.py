@@ -290,8 +290,9 @@ class Descriptors(CommandTest):
         with open(writer, "wb", buffering=0) as source:
             source.write(b"one\n")
             launch.writes(1)
-            holders = [pid for pid in processes_with(self.home) if pipe in links_of(pid)]
-            self.assertEqual(holders, [self.pid_of("broker")], "else who writes would not hear of the broker's end")
+            # Launch may be a moment behind. Else who writes would not hear of the broker's end.
+            eventually(lambda: [pid for pid in processes_with(self.home) if pipe in links_of(pid)]
+                       == [self.pid_of("broker")], "the broker to be the only one that holds it")
         self.ends_well(launch)
 
     def test_each_attempt_has_a_file_for_itself_that_the_command_names_as_a_descriptor(self):
