@@ -1,10 +1,12 @@
-// A worker that does what `--handler spin:10ms` does and keeps an account of it: when each attempt began and ended, and
-// when its thread had no processor in between, so that what a loser burned after the win can be told exactly.
+// A worker that does what `--handler spin:10ms` does and keeps an account of it: when each attempt
+// began and ended, and when its thread had no processor in between, so that what a loser burned
+// after the win can be told exactly.
 //
 //     BURNER_ACCOUNT=FILE curfew-burner [the flags of a worker]
 //
-// Appends a line for each attempt to the file: `SEQ BEGAN ENDED done|stopped [FROM-TO ...]`, instants of the monotonic
-// clock in ns, which all processes of a machine share. Any number of workers may write to the same file.
+// Appends a line for each attempt to the file: `SEQ BEGAN ENDED done|stopped [FROM-TO ...]`,
+// instants of the monotonic clock in ns, which all processes of a machine share. Any number of
+// workers may write to the same file.
 #include <curfew/worker.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -17,8 +19,8 @@
 namespace {
 
 constexpr std::int64_t kWorkNs = 10'000'000;
-/// A look at the clock and the token takes some 50 ns, so who has not looked for so long was not running; what an
-/// interrupt takes passes for work.
+/// A look at the clock and the token takes some 50 ns, so who has not looked for so long was not
+/// running; what an interrupt takes passes for work.
 constexpr std::int64_t kPauseNs = 20'000;
 
 std::int64_t now_ns() {

@@ -1,12 +1,14 @@
-// The floor of calling losers home: the frames of a race and of its cancels, over the same sockets, with nothing that
-// curfew is for, no books, no credit, no deadlines. A broker sends each task to all workers at a random instant
-// (Poisson); the one that wins reports it after 5 ms, the broker calls the others home when that has come, and these
-// report, all through a collector. As curfew does, each process reads all that came and sends one frame to each peer.
+// The floor of calling losers home: the frames of a race and of its cancels, over the same sockets,
+// with nothing that curfew is for, no books, no credit, no deadlines. A broker sends each task to
+// all workers at a random instant (Poisson); the one that wins reports it after 5 ms, the broker
+// calls the others home when that has come, and these report, all through a collector. As curfew
+// does, each process reads all that came and sends one frame to each peer.
 //
 //     curfew-call-home --dir DIRECTORY --rate R [--count N] [--workers W]
 //
-// R tasks a second. Says {"p50_us":A,"p99_us":B,"mean_us":C} on stdout, from the arrival of the winner's report at the
-// broker to that of each loser's; 1 and a line on stderr if anything fails. Forked before there is a context.
+// R tasks a second. Says {"p50_us":A,"p99_us":B,"mean_us":C} on stdout, from the arrival of the
+// winner's report at the broker to that of each loser's; 1 and a line on stderr if anything fails.
+// Forked before there is a context.
 #include <poll.h>
 
 #include <algorithm>
@@ -118,7 +120,8 @@ void read_until(zmq::socket_t& socket, Clock::time_point until, const Take& take
     in.bind(endpoint(flags, "tasks" + std::to_string(self)));
     Out out{make(context, zmq::socket_type::push), {}};
     out.socket.connect(endpoint(flags, "results"));
-    std::deque<std::pair<Clock::time_point, std::uint32_t>> running;  // those that win, and when they are done
+    // Those that win, and when they are done
+    std::deque<std::pair<Clock::time_point, std::uint32_t>> running;
     for (;; out.flush()) {
         read_until(in, running.empty() ? Clock::now() + kPatience : running.front().first, [&](const Record& record) {
             if (record.kind == Record::kCancel)

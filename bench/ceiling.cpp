@@ -1,17 +1,20 @@
-// The ceiling: the same race with nothing that curfew is for. One process reads lines and pushes them in frames of 256
-// to `fanout` of N workers in turn, over one ipc PUSH/PULL hop each; a worker copies each message into a frame of
-// results; the collector writes the first result of each message and drops the rest. No books, no numbers for attempts,
-// no credit, no deadlines, no cancels, and nobody may die: what the hops, the copies and the two files cost alone.
+// The ceiling: the same race with nothing that curfew is for. One process reads lines and pushes
+// them in frames of 256 to `fanout` of N workers in turn, over one ipc PUSH/PULL hop each; a worker
+// copies each message into a frame of results; the collector writes the first result of each
+// message and drops the rest. No books, no numbers for attempts, no credit, no deadlines, no
+// cancels, and nobody may die: what the hops, the copies and the two files cost alone.
 //
 //     curfew-ceiling --input FILE --output FILE [--workers N] [--fanout K] [--batch LINES] [--window N]
 //     curfew-ceiling --ingest ENDPOINT --sink ENDPOINT --output PREFIX [...]
 //
-// Fanout: all workers, unless it is said. Window: the most messages that are read and not yet written; 0: no bound.
-// Says {"messages":N,"attempts":A,"seconds":S,"broker_cpu_s":B,"collector_cpu_s":C,"workers_cpu_s":W} on stdout,
-// seconds from the first frame's arrival at the collector to the last message written; 1 and a line on stderr if
-// anything fails. The second form takes one message a frame, puts into a frame what there is (at most a batch), and
-// pushes each first result as a frame of its own; it says nothing, and runs until it is killed. PREFIX: where its own
-// sockets are. All processes are forked before there is a ZeroMQ context.
+// Fanout: all workers, unless it is said. Window: the most messages that are read and not yet
+// written; 0: no bound. Says
+// {"messages":N,"attempts":A,"seconds":S,"broker_cpu_s":B,"collector_cpu_s":C,"workers_cpu_s":W} on
+// stdout, seconds from the first frame's arrival at the collector to the last message written; 1
+// and a line on stderr if anything fails. The second form takes one message a frame, puts into a
+// frame what there is (at most a batch), and pushes each first result as a frame of its own; it
+// says nothing, and runs until it is killed. PREFIX: where its own sockets are. All processes are
+// forked before there is a ZeroMQ context.
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -94,7 +97,8 @@ zmq::message_t receive(zmq::socket_t& socket) {
     return frame;
 }
 
-// A frame: the number of its first message, then for each its length and its bytes. An empty one is the end.
+// A frame: the number of its first message, then for each its length and its bytes. An empty one is
+// the end.
 void append(std::string& frame, std::uint64_t number) {
     frame.append(reinterpret_cast<const char*>(&number), sizeof number);
 }

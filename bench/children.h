@@ -1,5 +1,6 @@
-// The other processes of a small measurement: forked before there is a context, killed when it is over, whatever came
-// of it, and the files of their sockets with them. And what such a measurement says.
+// The other processes of a small measurement: forked before there is a context, killed when it is
+// over, whatever came of it, and the files of their sockets with them. And what such a measurement
+// says.
 #pragma once
 
 #include <sys/prctl.h>

@@ -1,10 +1,11 @@
-// A crowd before a group's monitor sockets: clients that ask stats and dump in turn without pause, each the next as
-// soon as it has its answer; and clients that ask and never read.
+// A crowd before a group's monitor sockets: clients that ask stats and dump in turn without pause,
+// each the next as soon as it has its answer; and clients that ask and never read.
 //
 //     curfew-crowd --run-dir DIR [--clients N] [--silent N]
 //
-// They are spread over the processes there are (NAME.monitor.sock). Ends at SIGTERM, and says {"answers":N} on stdout;
-// 1 and a line on stderr if anything fails. One thread, and one of ZeroMQ's.
+// They are spread over the processes there are (NAME.monitor.sock). Ends at SIGTERM, and says
+// {"answers":N} on stdout; 1 and a line on stderr if anything fails. One thread, and one of
+// ZeroMQ's.
 #include <algorithm>
 #include <csignal>
 #include <cstdio>

@@ -1,12 +1,13 @@
-// What the machine takes away by itself: a thread on each processor asks for the time without pause, and notes where
-// two answers lie apart, since somebody else had the processor (on a virtual machine: another machine). With nothing
-// beside it, no pipeline on this machine is quicker than that: what is under way in a gap is late by what is left of
-// it.
+// What the machine takes away by itself: a thread on each processor asks for the time without
+// pause, and notes where two answers lie apart, since somebody else had the processor (on a virtual
+// machine: another machine). With nothing beside it, no pipeline on this machine is quicker than
+// that: what is under way in a gap is late by what is left of it.
 //
 //     curfew-gaps [--seconds S]
 //
-// Says {"over_1ms_per_s":A,"over_2ms_per_s":B,"longest_ms":C,"taken_percent":D} on stdout: how many, of all processors
-// together; D is the share of the processors' time that all gaps over 0.05 ms have.
+// Says {"over_1ms_per_s":A,"over_2ms_per_s":B,"longest_ms":C,"taken_percent":D} on stdout: how
+// many, of all processors together; D is the share of the processors' time that all gaps over 0.05
+// ms have.
 #include <pthread.h>
 #include <sched.h>
 

@@ -1,15 +1,17 @@
-// A client at both ends of a group: pushes messages to the broker's ingest and pulls the outcomes from the collector's
-// sink. Either one at a time, each sent when the one before has come back; or, with --rate, in bursts at instants that
-// stand from the beginning, whatever has come back by then. There latency counts from the burst's instant, so that a
-// message that could not be sent in time is as late as it was (no coordinated omission).
+// A client at both ends of a group: pushes messages to the broker's ingest and pulls the outcomes
+// from the collector's sink. Either one at a time, each sent when the one before has come back; or,
+// with --rate, in bursts at instants that stand from the beginning, whatever has come back by then.
+// There latency counts from the burst's instant, so that a message that could not be sent in time
+// is as late as it was (no coordinated omission).
 //
 //     curfew-ping-pong --ingest ENDPOINT --sink ENDPOINT --count N [--warm-up N] [--size BYTES] [--rate N] [--burst-us
 //     US]
 //
-// Binds the sink's endpoint. Says {"messages":N,"seconds":S,"p50_us":..,"p99_us":..,"most_us":..,"lateness_p99_us":..}
-// on stdout, without the messages of the warm-up; lateness is that of the sends. 1 and a line on stderr if anything
-// fails: an outcome that comes twice, or was no message, or does not come. It stays at the sink until its stdin ends.
-// One thread, and one of ZeroMQ's.
+// Binds the sink's endpoint. Says
+// {"messages":N,"seconds":S,"p50_us":..,"p99_us":..,"most_us":..,"lateness_p99_us":..} on stdout,
+// without the messages of the warm-up; lateness is that of the sends. 1 and a line on stderr if
+// anything fails: an outcome that comes twice, or was no message, or does not come. It stays at the
+// sink until its stdin ends. One thread, and one of ZeroMQ's.
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -80,10 +82,12 @@ public:
           message_(flags.size, 'x'),
           push_(context_, zmq::socket_type::push),
           pull_(context_, zmq::socket_type::pull) {
-        push_.set(zmq::sockopt::sndhwm, 0);  // the schedule waits for nobody; what it can hold is the count
+        // The schedule waits for nobody; what it can hold is the count
+        push_.set(zmq::sockopt::sndhwm, 0);
         pull_.set(zmq::sockopt::rcvhwm, 0);
         push_.set(zmq::sockopt::linger, 0);
-        // Their memory is there from now on: to take more in the middle would make the messages of that moment late.
+        // Their memory is there from now on: to take more in the middle would make the messages of
+        // that moment late.
         latencies_.clear();
         lateness_.clear();
         pull_.bind(flags.sink);
@@ -194,7 +198,8 @@ int main(int argc, char** argv) {
         }
         client.say();
         std::fflush(stdout);
-        while (std::getchar() != EOF) {  // whoever reads a sink has to stay until its group has ended
+        // Whoever reads a sink has to stay until its group has ended
+        while (std::getchar() != EOF) {
         }
         return 0;
     } catch (const std::exception& error) {

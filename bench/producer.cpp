@@ -1,9 +1,11 @@
-// A producer: reads lines and pushes them to a broker's ingest, one message a frame. It ends when the other end has
-// taken the last of them, and pushes no faster than that: the two high-water marks are all that is under way.
+// A producer: reads lines and pushes them to a broker's ingest, one message a frame. It ends when
+// the other end has taken the last of them, and pushes no faster than that: the two high-water
+// marks are all that is under way.
 //
 //     curfew-producer --ingest ENDPOINT --input FILE
 //
-// Says {"messages":N,"seconds":S} on stdout, from the first send to the last; 1 and a line on stderr if anything fails.
+// Says {"messages":N,"seconds":S} on stdout, from the first send to the last; 1 and a line on
+// stderr if anything fails.
 #include <chrono>
 #include <cstdio>
 #include <fstream>

@@ -1,11 +1,12 @@
-// The trivial thing to compare with: one process reads lines and pushes them in frames over an ipc PUSH/PULL hop,
-// another counts them and writes them to a file. No numbers, no credit, no second attempt: what ZeroMQ and the two
-// files cost alone. The two are forked before there is a ZeroMQ context; the parent ends when the child has.
+// The trivial thing to compare with: one process reads lines and pushes them in frames over an ipc
+// PUSH/PULL hop, another counts them and writes them to a file. No numbers, no credit, no second
+// attempt: what ZeroMQ and the two files cost alone. The two are forked before there is a ZeroMQ
+// context; the parent ends when the child has.
 //
 //     curfew-raw-hop --input FILE --output FILE [--batch LINES]
 //
-// Says {"messages":N,"seconds":S,"frames":F} on stdout, from the first frame's arrival to the end's; 1 and a line on
-// stderr if anything fails.
+// Says {"messages":N,"seconds":S,"frames":F} on stdout, from the first frame's arrival to the
+// end's; 1 and a line on stderr if anything fails.
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,11 +1,13 @@
-// The floor of a latency: a message goes round a ring of four PUSH/PULL hops over ipc, one at a time, as a message of
-// curfew's does (client, broker, worker, collector, client), and nobody on the way does anything with it.
+// The floor of a latency: a message goes round a ring of four PUSH/PULL hops over ipc, one at a
+// time, as a message of curfew's does (client, broker, worker, collector, client), and nobody on
+// the way does anything with it.
 //
 //     curfew-ring --dir DIRECTORY [--count N] [--hops H] [--spinners S]
 //
-// With spinners: so many processes burn a core each meanwhile, as work does, and the messages pause 10 ms in between,
-// so that each comes to processes that are asleep. Says {"p50_us":A,"p99_us":B,"mean_us":C} on stdout; 1 and a line on
-// stderr if anything fails. Forked before there is a context.
+// With spinners: so many processes burn a core each meanwhile, as work does, and the messages pause
+// 10 ms in between, so that each comes to processes that are asleep. Says
+// {"p50_us":A,"p99_us":B,"mean_us":C} on stdout; 1 and a line on stderr if anything fails. Forked
+// before there is a context.
 
 #include <algorithm>
 #include <atomic>
@@ -86,7 +88,8 @@ void measure(const Flags& flags) {
     std::vector<double> latencies;
     const std::size_t warm_up = flags.spinners == 0 ? kWarmUp : kWarmUpBesideWork;
     for (std::size_t i = 0; i < warm_up + flags.count; ++i) {
-        if (flags.spinners != 0) std::this_thread::sleep_for(kPause);  // until every relay sleeps, as in a quiet group
+        // Until every relay sleeps, as in a quiet group
+        if (flags.spinners != 0) std::this_thread::sleep_for(kPause);
         const auto sent_at = Clock::now();
         zmq::message_t message;
         if (!place.out.send(zmq::buffer(payload)) || !place.in.recv(message))

@@ -1,13 +1,13 @@
-// The original daemon, in one process: it starts K attempts of each message on a pool of threads, takes the first
-// result and asks the others to stop. Written as well as that can be: the attempts of a message go to different
-// threads, queues are bounded and filled by the batch, the end of every attempt is counted, and none outlives the run.
-// What a process of its own would give it is missing: an attempt that ignores its stop keeps its thread, one that
-// crashes takes all along.
+// The original daemon, in one process: it starts K attempts of each message on a pool of threads,
+// takes the first result and asks the others to stop. Written as well as that can be: the attempts
+// of a message go to different threads, queues are bounded and filled by the batch, the end of
+// every attempt is counted, and none outlives the run. What a process of its own would give it is
+// missing: an attempt that ignores its stop keeps its thread, one that crashes takes all along.
 //
 //     curfew-seed-daemon --input FILE --output FILE [--workers N] [--fanout K] [--batch LINES]
 //
-// Says {"messages":N,"attempts":A,"seconds":S} on stdout, from the first message read to the last result written; 1 and
-// a line on stderr if anything fails.
+// Says {"messages":N,"attempts":A,"seconds":S} on stdout, from the first message read to the last
+// result written; 1 and a line on stderr if anything fails.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -59,7 +59,8 @@ Flags parse(int argc, char** argv) {
     return flags;
 }
 
-/// A bounded queue. Who pushes waits for room, who pops for something; after close() what is in it is still popped.
+/// A bounded queue. Who pushes waits for room, who pops for something; after close() what is in it
+/// is still popped.
 template <typename Item>
 class Queue {
 public:

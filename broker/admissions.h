@@ -1,5 +1,5 @@
-// Which workers are let in: a hello costs nothing to make up, a session has two sockets. Pure. Memory: kMostRefused
-// names.
+// Which workers are let in: a hello costs nothing to make up, a session has two sockets. Pure.
+// Memory: kMostRefused names.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ namespace curfew {
 
 class Admissions {
 public:
-    /// Most sessions that were never ready.
+    /// Most sessions that are not ready yet, or leave and were never sent a task.
     static constexpr std::size_t kMostNewcomers = 256;
 
     Admissions(const Ledger& ledger, const Roster& roster, Duration heartbeat)
@@ -26,7 +26,8 @@ public:
     [[nodiscard]] bool admits(Instant now, std::string_view name) const;
     /// A session got no sockets: what one lacked, the next would lack too.
     void out_of_sockets(Instant now) { room_at_ = now + heartbeat_ / 4; }
-    /// It is of no use, and is not to come back at once; each time that it goes wrong again, after twice the time.
+    /// It is of no use, and is not to come back at once; each time that it goes wrong again, after
+    /// twice the time.
     void refuse(Instant now, const std::string& name);
 
     /// The last malformed hello: whose, as far as a name may be long, and what was wrong.
@@ -46,7 +47,8 @@ private:
     };
     static constexpr std::size_t kMostRefused = 64;
     static constexpr int kFirstPause = 2, kMostPause = 64;  // heartbeats
-    static constexpr int kForgiven = 2;                     // pauses without a fault, and the next is short again
+    // Pauses without a fault, and the next is short again
+    static constexpr int kForgiven = 2;
 
     const Ledger& ledger_;
     const Roster& roster_;

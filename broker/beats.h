@@ -1,5 +1,5 @@
-// When the broker's regular work is due: pings twice a heartbeat, the token once, and a look at who has fallen silent.
-// Pure.
+// When the broker's regular work is due: pings twice a heartbeat, the token once, and a look at who
+// has fallen silent. Pure.
 #pragma once
 
 #include <algorithm>

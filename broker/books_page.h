@@ -1,6 +1,6 @@
-// The books as a page of memory that outlives the broker, however it dies: the file `books` in the run directory, 32
-// numbers of 64 bits, little-endian, written once a turn. Launch reads it for its progress line and for the last
-// account.
+// The books as a page of memory that outlives the broker, however it dies: the file `books` in the
+// run directory, 32 numbers of 64 bits, little-endian, written once a turn. Launch reads it for its
+// progress line and for the last account.
 #pragma once
 
 #include <cstdint>
@@ -36,13 +36,16 @@ struct BooksPage {
         intake_ended,  ///< 1: no message is accepted any more
         workers_ready,
         collector_synced,  ///< 1: there is one
-        rest,  ///< of the source: a Rest::Kind; from a drain on known for good, before that as far as it was read
-        rest_message,     ///< where to go on: the number of the message, from 1
-        rest_byte,        ///< and its offset
-        rest_messages,    ///< from there to the end; kUnknown: nobody can say
-        rest_bytes,       ///< the same
-        cut_short,        ///< tasks, of those cancelled, for which a drain had no more time
-        first_in_flight,  ///< the number of the oldest message whose task is in flight, from 1; 0: none is
+        /// Of the source: a Rest::Kind; from a drain on known for good, before that as far as it
+        /// was read.
+        rest,
+        rest_message,   ///< where to go on: the number of the message, from 1
+        rest_byte,      ///< and its offset
+        rest_messages,  ///< from there to the end; kUnknown: nobody can say
+        rest_bytes,     ///< the same
+        cut_short,      ///< tasks, of those cancelled, for which a drain had no more time
+        /// The number of the oldest message whose task is in flight, from 1; 0: none is.
+        first_in_flight,
         fields = 32
     };
     enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };

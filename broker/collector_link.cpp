@@ -11,7 +11,7 @@ constexpr std::uint32_t kMostAcksOwed = 32;
 
 }  // namespace
 
-// ---- in ------------------------------------------------------------------------------------------------------------
+// ---- in ----------------------------------------------------------------------------------------
 
 CollectorLink::Asks CollectorLink::receive(Instant now, const wire::Envelope& envelope, wire::Reader& reader) {
     if (envelope.number == 0) {
@@ -28,7 +28,8 @@ CollectorLink::Asks CollectorLink::receive(Instant now, const wire::Envelope& en
         return Asks::sync;
     }
     if (envelope.number == 0) return Asks::nothing;
-    // A turned bit makes a number of none; what has one and is no batch would take the place of one.
+    // A turned bit makes a number of none; what has one and is no batch would take the place of
+    // one.
     const std::uint64_t first = reader.first_type();
     if (reader.records().empty() || first == wire::CollectorHello::kType) {
         ++counts_.malformed;
@@ -39,7 +40,8 @@ CollectorLink::Asks CollectorLink::receive(Instant now, const wire::Envelope& en
     return receiver_.expects(envelope.number) ? Asks::records : Asks::nothing;
 }
 
-/// A frame beside the stream: a hello, a ping, or nothing but an acknowledgement. None: it is looked at further.
+/// A frame beside the stream: a hello, a ping, or nothing but an acknowledgement. None: it is
+/// looked at further.
 std::optional<CollectorLink::Asks> CollectorLink::receive_beside(Instant now, const wire::Envelope& envelope,
                                                                  wire::Reader& reader) {
     std::optional<wire::CollectorHello> hello;
@@ -64,30 +66,33 @@ std::optional<CollectorLink::Asks> CollectorLink::receive_beside(Instant now, co
 CollectorLink::Asks CollectorLink::on_hello(Instant now, const wire::Envelope& envelope,
                                             const wire::CollectorHello& hello) {
     const Incarnation collector = envelope.peer;
-    // An order of incarnations counts only while the greater one is there: it may be a forgery, or a clock set back.
+    // An order of incarnations counts only while the greater one is there: it may be a forgery, or
+    // a clock set back.
     const bool silent = now - heard_at_ >= limits::kAloneAfter * heartbeat_;
     if ((collector < collector_ && !silent) || envelope.broker > broker_) {
         ++counts_.refused;
         return Asks::nothing;
     }
     if (collector == collector_) {
-        // It has this sync and wants another, perhaps before we heard that it has it. The same one would set its
-        // streams back to the beginning, and ours may have gone on: what it has acknowledged is not kept.
+        // It has this sync and wants another, perhaps before we heard that it has it. The same one
+        // would set its streams back to the beginning, and ours may have gone on: what it has
+        // acknowledged is not kept.
         if (hello.round == sync_round_) return on_unreadable_there(hello);
-        // Else, once it is synced, a hello of the same incarnation is an old one that was under way.
-        // It does not have our sync any more: somebody has spoken to it in our name.
+        // Else, once it is synced, a hello of the same incarnation is an old one that was under
+        // way. It does not have our sync any more: somebody has spoken to it in our name.
         if (is_synced() && settled_down(now)) return Asks::sync;
         send_sync_ = state_ == State::syncing;
         return Asks::nothing;
     }
-    // One frame is not enough to leave a collector that is known (one flipped bit would do); hellos are repeated.
+    // One frame is not enough to leave a collector that is known (one flipped bit would do); hellos
+    // are repeated.
     if (is_known() && std::exchange(newcomer_, collector) != collector) return Asks::nothing;
     collector_ = collector;
     return Asks::sync;
 }
 
-/// The collector cannot read a batch of ours. All is said anew behind a sync; of the same record again the dispatcher
-/// may know better.
+/// The collector cannot read a batch of ours. All is said anew behind a sync; of the same record
+/// again the dispatcher may know better.
 CollectorLink::Asks CollectorLink::on_unreadable_there(const wire::CollectorHello& hello) {
     if (hello.bad_type == 0) {  // no record has a name, or somebody else's batch was taken for ours
         complaint_ = "ours, at the collector: it has taken what was not sent, or cannot be read";
@@ -99,8 +104,9 @@ CollectorLink::Asks CollectorLink::on_unreadable_there(const wire::CollectorHell
     return std::exchange(bad_there_, bad) == bad ? Asks::another_say : Asks::sync;
 }
 
-/// A batch that cannot be read is not acknowledged, so that it comes again: once may be noise. The second time the pair
-/// begins anew. What was read of it before is read again; each record says what is, so that does no harm.
+/// A batch that cannot be read is not acknowledged, so that it comes again: once may be noise. The
+/// second time the pair begins anew. What was read of it before is read again; each record says
+/// what is, so that does no harm.
 bool CollectorLink::read(std::uint64_t number, std::string_view records, wire::Error error,
                          const wire::Reader::BadPlace& bad) {
     if (error == wire::Error::none) {
@@ -112,7 +118,7 @@ bool CollectorLink::read(std::uint64_t number, std::string_view records, wire::E
     return !receiver_.unreadable(number);
 }
 
-// ---- sync ----------------------------------------------------------------------------------------------------------
+// ---- sync --------------------------------------------------------------------------------------
 
 void CollectorLink::begin_sync(Instant now) {
     state_ = State::syncing;
@@ -141,7 +147,7 @@ bool CollectorLink::synced(Instant now) {
     return true;
 }
 
-// ---- out -----------------------------------------------------------------------------------------------------------
+// ---- out ---------------------------------------------------------------------------------------
 
 /// A batch of the stream; it goes with the next flush.
 void CollectorLink::close_batch(Instant now) {

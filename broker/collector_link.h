@@ -1,12 +1,13 @@
-// The broker's end of the pair that it makes with the collector: who that is, the sync, and the two streams with their
-// acknowledgements and pings (docs/protocol.md, "Broker and collector"). What a sync says and what records mean is the
-// dispatcher's. Pure.
+// The broker's end of the pair that it makes with the collector: who that is, the sync, and the two
+// streams with their acknowledgements and pings (docs/protocol.md, "The stream between broker and
+// collector"). What a sync says and what records mean is the dispatcher's. Pure.
 //
 //     unknown --a hello--> syncing --Synced--> synced
-//                          ^  ^  \--a hello----/ |
-//                          |  \--it asks again-- + (the sync frame is sent until it is answered)
-//                          \--begin_sync---------/ (another collector, a batch that cannot be read, streams that
-//                          differ)
+//                             ^                  |
+//                             +----begin_sync----+
+//
+// begin_sync: another collector, a batch that cannot be read, streams that differ. The sync frame
+// is kept until Synced, and sent again at each hello that comes before.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,8 @@ public:
     };
     /// A frame whose envelope was opened by `reader`.
     [[nodiscard]] Asks receive(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
-    /// The batch in hand has been read to its end, or not (then by the reader's bad place). False: begin anew.
+    /// The batch in hand has been read to its end, or not (then by the reader's bad place). False:
+    /// begin anew.
     [[nodiscard]] bool read(std::uint64_t number, std::string_view records, wire::Error error,
                             const wire::Reader::BadPlace& bad);
     /// The collector has taken the sync over. False: there was none.
@@ -50,12 +52,14 @@ public:
     [[nodiscard]] Session take_suspect() { return std::exchange(suspect_, 0); }
 
     // ---- out
-    /// Begins the pair anew; what is under way between the two is void. Then offer() what the collector has to know.
+    /// Begins the pair anew; what is under way between the two is void. Then offer() what the
+    /// collector has to know.
     void begin_sync(Instant now);
     void offer(const wire::Sync& sync);
     [[nodiscard]] std::uint64_t sync_round() const { return sync_round_; }
 
-    /// A record of the stream. Nothing is said to a collector that is not known: a sync will say it.
+    /// A record of the stream. Nothing is said to a collector that is not known: a sync will say
+    /// it.
     template <typename R>
     void say(Instant now, const R& record) {
         if (state_ == State::unknown) return;
@@ -75,7 +79,8 @@ public:
         return is_synced() && now - heard_at_ >= limits::kSilentAfter * heartbeat_;
     }
     [[nodiscard]] Instant heard_at() const { return heard_at_; }
-    [[nodiscard]] Instant heard_since() const { return heard_since_; }  ///< without a gap, and synced
+    /// Without a gap, and synced.
+    [[nodiscard]] Instant heard_since() const { return heard_since_; }
     [[nodiscard]] Incarnation collector() const { return collector_; }
     [[nodiscard]] const StreamSender& stream() const { return sender_; }
     /// Bytes that wait for the sink, kUnknown until it has said.
@@ -88,7 +93,7 @@ public:
 private:
     enum class State : std::uint8_t { unknown, syncing, synced };
 
-    /// Whether it sends by this sync and broker.
+    /// Whether it comes from the collector there is, to this broker.
     [[nodiscard]] bool is_from_it(const wire::Envelope& envelope) const {
         return envelope.peer == collector_ && envelope.broker == broker_;
     }
@@ -108,7 +113,7 @@ private:
     // Who it is.
     State state_ = State::unknown;
     Incarnation collector_ = 0;
-    Incarnation newcomer_ = 0;  // a newer one that has said hello once
+    Incarnation newcomer_ = 0;  // another one that has said hello once
     Instant heard_at_{}, heard_since_{}, synced_at_{};
 
     // The sync.

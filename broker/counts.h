@@ -1,5 +1,5 @@
-// What the broker's core has met that was not as it should be, and how its workers went; the monitor shows all of it.
-// The dispatcher owns the one instance; its parts count into it. Pure.
+// What the broker's core has met that was not as it should be, and how its workers went; the
+// monitor shows all of it. The dispatcher owns the one instance; its parts count into it. Pure.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,11 @@ struct BrokerCounts {
     std::uint64_t workers_silent = 0, workers_died = 0, workers_left = 0;
     std::uint64_t workers_never_ready = 0;  ///< sessions that ended before they were
     std::uint64_t hellos_malformed = 0;     ///< of the malformed: see Admissions::wrong_hello()
-    std::uint64_t hellos_put_off = 0;       ///< no room for a session, or refused before: the worker says it again
+    /// No room for a session, or refused before: the worker says it again.
+    std::uint64_t hellos_put_off = 0;
     std::uint64_t resends_asked = 0;
-    /// Sessions that ended since their records could not be read, or named what they were not given.
+    /// Sessions that ended since their records could not be read, or named what they were not
+    /// given.
     std::uint64_t workers_refused = 0;
     std::uint64_t forced = 0;  ///< tasks decided as expired while attempts of theirs had no end
 };

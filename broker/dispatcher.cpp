@@ -43,7 +43,7 @@ void Dispatcher::receive(Instant now, std::string_view frame) {
     }
 }
 
-// ---- intake --------------------------------------------------------------------------------------------------------
+// ---- intake ------------------------------------------------------------------------------------
 
 bool Dispatcher::wants_message() const {
     return link_.is_synced() && intake_.gathered && !intake_.ended && !intake_.paused &&
@@ -51,9 +51,9 @@ bool Dispatcher::wants_message() const {
            ledger_.payload_bytes() < config_.window_bytes && roster_.has_credit();
 }
 
-Seq Dispatcher::accept(Instant now, std::string_view payload, std::optional<std::string> id) {
+Seq Dispatcher::accept(Instant now, const Incoming& message) {
     const Instant deadline_at = config_.deadline ? now + *config_.deadline : kNever;
-    const Seq seq = ledger_.accept(now, payload, std::move(id), deadline_at);
+    const Seq seq = ledger_.accept(now, message, deadline_at);
     expiry_.set(deadline_at, seq);
     hedges_.policy().task_accepted();
     Task& task = *ledger_.task(seq);
@@ -63,7 +63,7 @@ Seq Dispatcher::accept(Instant now, std::string_view payload, std::optional<std:
 }
 
 Seq Dispatcher::refuse_message(Instant now, RefusedMessage message, std::string_view why) {
-    const Seq seq = ledger_.accept(now, message.first, {}, kNever);
+    const Seq seq = ledger_.accept(now, {.payload = message.first, .tag = message.tag}, kNever);
     Task& task = *ledger_.task(seq);
     message.first = {};  // the payload has it
     task.make_past().refused = std::move(message);
@@ -98,7 +98,7 @@ std::size_t Dispatcher::cancel_all(Instant now, std::string_view why) {
     return count;
 }
 
-// ---- starting ------------------------------------------------------------------------------------------------------
+// ---- starting ----------------------------------------------------------------------------------
 
 /// How many more attempts of it may start now.
 std::uint32_t Dispatcher::due(const Task& task) const {
@@ -153,10 +153,10 @@ void Dispatcher::hand_over(Instant now, Seq seq, const Task& task) {
     mail_.hand_over(record);
 }
 
-// ---- the turn ------------------------------------------------------------------------------------------------------
+// ---- the turn ----------------------------------------------------------------------------------
 
-/// A free slot belongs first to what is tried again or came back, then to what stands behind busy slots, then to those
-/// that still wait, and to new messages last.
+/// A free slot belongs first to what is tried again or came back, then to what stands behind busy
+/// slots, then to those that still wait, and to new messages last.
 void Dispatcher::turn(Instant now) {
     judge_silence(now);
     gather(now);

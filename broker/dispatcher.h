@@ -1,5 +1,5 @@
-// The dispatcher: the broker's core. Frames, messages and `now` in; frames, and which sockets to open and close, out.
-// Pure: no sockets, no clock, no threads.
+// The dispatcher: the broker's core. Frames, messages and `now` in; frames, and which sockets to
+// open and close, out. Pure: no sockets, no clock, no threads.
 //
 // It joins objects that own their state, each of which says in its header what rule it keeps:
 //
@@ -15,11 +15,11 @@
 //     Admissions     which workers are let in                           broker/admissions.h
 //     Beats          when pings, the token and looks are due            broker/beats.h
 //
-// The shell calls it once a turn: receive() for every frame that came, flush_cancels(), turn() (timers, and what is
-// tried again, before new intake), accept() while wants_message(), flush(). docs/protocol.md says who says what when;
-// docs/decisions.md which race each rule answers. Its parts by file: dispatcher.cpp (the doors and the turn),
-// dispatcher_tasks.cpp (how tasks begin and end), dispatcher_workers.cpp, dispatcher_collector.cpp,
-// dispatcher_token.cpp.
+// The shell calls it once a turn: receive() for every frame that came, flush_cancels(), turn()
+// (timers, and what is tried again, before new intake), accept() while wants_message(), flush().
+// docs/protocol.md says who says what when; docs/decisions.md which race each rule answers. Its
+// parts by file: dispatcher.cpp (the doors and the turn), dispatcher_tasks.cpp (how tasks begin and
+// end), dispatcher_workers.cpp, dispatcher_collector.cpp, dispatcher_token.cpp.
 #pragma once
 
 #include <cstdint>
@@ -53,21 +53,25 @@ public:
         Epoch epoch = 1;
         std::uint64_t first_sync = 1;  ///< syncs are counted from here: where nobody guesses it
         std::uint32_t fanout = 2;
-        std::uint32_t attempts = 2;                 ///< failures after which a task is given up
-        std::uint32_t poison = 3;                   ///< deaths of workers after which a task is given up; 0: never
+        std::uint32_t attempts = 2;  ///< failures after which a task is given up
+        /// Deaths of workers after which a task is given up; 0: never.
+        std::uint32_t poison = 3;
         std::size_t window = 4096;                  ///< most tasks in flight
         std::uint64_t window_bytes = 256ULL << 20;  ///< most payload bytes in flight
         std::optional<Duration> deadline = std::chrono::seconds(30);
         /// How it is called in the outcome of a task that is past it.
         std::string past_deadline = "deadline exceeded";
         Hedging::Config hedging;
-        std::uint64_t backlog_bytes = 64ULL << 20;  ///< most bytes that wait for the sink before no message is taken
-        /// Workers that are expected at the start: messages are taken when so many are ready, or kGathering after the
-        /// first of them.
+        /// Most bytes that wait for the sink before no message is taken.
+        std::uint64_t backlog_bytes = 64ULL << 20;
+        /// Workers that are expected at the start: messages are taken when so many are ready, or
+        /// kGathering after the first of them.
         std::uint32_t await_workers = 0;
         Duration heartbeat =
-            std::chrono::seconds(1);  ///< the workers'; pings go twice as often, silence is three times that
-        /// What a worker that died had in its slots, none if nobody knows. Asked once for each death.
+            /// The workers'; pings go twice as often, silence is three times that.
+            std::chrono::seconds(1);
+        /// What a worker that died had in its slots, none if nobody knows. Asked once for each
+        /// death.
         std::function<std::optional<std::vector<AttemptId>>(const std::string& name, Incarnation)> what_ran;
     };
     using Road = curfew::Road;
@@ -83,13 +87,15 @@ public:
     // ---- in
     /// A frame from the events socket: from a worker or from the collector.
     void receive(Instant now, std::string_view frame);
-    /// True while another message may be taken from the source: a task never waits in here for a worker's credit.
+    /// True while another message may be taken from the source: a task never waits in here for a
+    /// worker's credit.
     [[nodiscard]] bool wants_message() const;
     /// How long the first messages wait for more workers than the first (Config::await_workers).
     static constexpr Duration kGathering = std::chrono::milliseconds(500);
     static constexpr Duration kStands = Recalls::kStands;
-    Seq accept(Instant now, std::string_view payload, std::optional<std::string> id = {});
-    /// A message that is not taken: it has its number and its place in the books, and fails at once.
+    Seq accept(Instant now, const Incoming& message);
+    /// A message that is not taken: it has its number and its place in the books, and fails at
+    /// once.
     Seq refuse_message(Instant now, RefusedMessage message, std::string_view why);
     /// No more messages will come: at the end of the source, or in a drain.
     void end_intake() { intake_.ended = true; }
@@ -98,13 +104,16 @@ public:
     [[nodiscard]] bool paused() const { return intake_.paused; }
     /// A person gives up a task. False if it is not in flight or already decided.
     bool cancel_task(Instant now, Seq seq);
-    /// Gives up all that is in flight and not decided, for the same end. Returns how many tasks that is.
+    /// Gives up all that is in flight and not decided, for the same end. Returns how many tasks
+    /// that is.
     std::size_t cancel_all(Instant now, std::string_view why);
-    /// Launch saw this worker die. It is known by its lifeline, or, where either side knows none, by name and pid.
+    /// Launch saw this worker die. It is known by its lifeline, or, where either side knows none,
+    /// by name and pid.
     void worker_died(Instant now, std::string_view name, std::uint32_t pid, std::uint64_t lifeline = 0);
     /// Launch saw it end with code 0. Its bye may still be on the way, or may have been lost.
     void worker_left(Instant now, std::string_view name, std::uint32_t pid, std::uint64_t lifeline = 0);
-    /// Fires timers, judges silence, starts what waits. Call it when everything has been read, before accept().
+    /// Fires timers, judges silence, starts what waits. Call it when everything has been read,
+    /// before accept().
     void turn(Instant now);
     /// The session's sockets could not be opened: it ends, and a later hello of its worker is a new
     /// try.
@@ -113,10 +122,13 @@ public:
     void set_blocked(Session session, Road road, bool blocked);
 
     // ---- out
-    /// Calls home who has lost by what was received, and only that: losers work meanwhile. flush() begins with it too.
+    /// Calls home who has lost by what was received, and only that: losers work meanwhile. flush()
+    /// begins with it too.
     void flush_cancels(Instant now, std::vector<OutFrame>& frames);
     void flush(Instant now, std::vector<OutFrame>& frames);
     [[nodiscard]] std::vector<LinkChange> take_link_changes() { return roster_.take_link_changes(); }
+    /// Tags of messages whose outcomes have settled since it was asked last, for their source.
+    [[nodiscard]] std::vector<std::uint64_t> take_settled_tags() { return ledger_.take_settled_tags(); }
     [[nodiscard]] Instant next_deadline() const;
     /// The intake has ended and everything is in the books.
     [[nodiscard]] bool drained() const {
@@ -136,15 +148,15 @@ public:
     [[nodiscard]] const Counts& counts() const { return counts_; }
     [[nodiscard]] const Admissions::WrongHello& wrong_hello() const { return admissions_.wrong_hello(); }
     [[nodiscard]] const Histogram& cancel_time() const { return losers_.time(); }
-    /// Bytes that wait for the sink, as far as the collector has said. It says so first when it has all results that a
-    /// sync has told it to await; until then no message is taken.
+    /// Bytes that wait for the sink, as far as the collector has said. It says so first when it has
+    /// all results that a sync has told it to await; until then no message is taken.
     [[nodiscard]] std::uint64_t backlog() const {
         return link_.backlog() == CollectorLink::kUnknown ? 0 : link_.backlog();
     }
     /// What a peer did wrong last, and which; for the log. Empty: nothing since it was asked.
     [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
-    /// Broker and collector do not understand each other. Empty: they do; else the process is to end, and this says
-    /// why.
+    /// Broker and collector do not understand each other. Empty: they do; else the process is to
+    /// end, and this says why.
     [[nodiscard]] const std::string& broken() const { return broken_; }
     [[nodiscard]] bool collector_synced() const { return link_.is_synced(); }
     /// Synced, and it has answered no ping for three heartbeats: it stands still.
@@ -225,7 +237,8 @@ private:
     struct Intake {
         bool ended = false;
         bool paused = false;
-        bool gathered = false;            ///< as many workers are ready as are waited for, or it was waited long enough
+        /// As many workers are ready as are waited for, or it was waited long enough.
+        bool gathered = false;
         Instant first_ready_at = kNever;  ///< of the workers
     };
 

@@ -25,9 +25,9 @@ void Dispatcher::read_batch(Instant now, const wire::Envelope& envelope) {
     if (const Session session = link_.take_suspect()) disown(now, session);
 }
 
-/// The collector has judged what this session was never given: its worker is wrong, or somebody speaks in its name.
-/// Numbers and tasks that are still to come would count as judged. So the session ends, and the collector's knowledge
-/// begins anew with ours.
+/// The collector has judged what this session was never given: its worker is wrong, or somebody
+/// speaks in its name. Numbers and tasks that are still to come would count as judged. So the
+/// session ends, and the collector's knowledge begins anew with ours.
 void Dispatcher::disown(Instant now, Session session) {
     ++counts_.surprises;
     WorkerSession* worker = roster_.find(session);
@@ -39,8 +39,8 @@ void Dispatcher::disown(Instant now, Session session) {
     begin_sync(now);
 }
 
-/// The same record of ours could not be read there for the second time. A verdict goes without what may be wrong with
-/// it, and of anything else nobody here knows better.
+/// The same record of ours could not be read there for the second time. A verdict goes without what
+/// may be wrong with it, and of anything else nobody here knows better.
 void Dispatcher::say_otherwise(Instant now) {
     const wire::Reader::BadPlace& bad = link_.bad_there();
     Task* task = bad.type == wire::Verdict::kType ? ledger_.task(bad.key) : nullptr;
@@ -51,7 +51,7 @@ void Dispatcher::say_otherwise(Instant now) {
     begin_sync(now);
 }
 
-// ---- sync ----------------------------------------------------------------------------------------------------------
+// ---- sync --------------------------------------------------------------------------------------
 
 /// The pair begins anew: all that is between the two is said again behind a sync.
 void Dispatcher::begin_sync(Instant now) {
@@ -65,8 +65,9 @@ void Dispatcher::begin_sync(Instant now) {
     }
 }
 
-/// What only the old collector knew is gone with it: results it had not yet written, verdicts it had not yet settled,
-/// sessions it was about to refuse. Brings the ledger to where a new collector can take over.
+/// What only the old collector knew is gone with it: results it had not yet written, verdicts it
+/// had not yet settled, sessions it was about to refuse. Brings the ledger to where a new collector
+/// can take over.
 void Dispatcher::forget_old_collector(Instant now) {
     std::vector<Session> leaving;
     for (const auto& [session, worker] : roster_.sessions()) {
@@ -117,13 +118,14 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
         if (Roster::admitted(*worker)) {
             mail_.to(*worker).welcome();
         } else if (!worker->is_leaving()) {
-            mail_.to(*worker).ping();  // where the collector is a new one, the reports are sent again
+            // Where the collector is a new one, the reports are sent again
+            mail_.to(*worker).ping();
         }
     }
     beats_.token_now(now);
 }
 
-// ---- what comes in the stream --------------------------------------------------------------------------------------
+// ---- what comes in the stream ------------------------------------------------------------------
 
 void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
     const Seq last = ledger_.last_seq();
@@ -176,7 +178,8 @@ void Dispatcher::on_record(Instant now, const wire::Ended& ended) {
                                                          : end_attempt(now, *worker, number, ended.end, error);
             if (held_credit) ++credits;
         });
-        // What was called home may have waited behind others, and frees no slot then; what ended by itself has begun.
+        // What was called home may have waited behind others, and frees no slot then; what ended by
+        // itself has begun.
         const bool by_itself = ended.end == End::late || ended.end == End::failed;
         const bool ran = by_itself || range.first <= worker->begun_upto;
         if (ended.returned == 0 && ended.end != End::lost && ran)
@@ -194,7 +197,8 @@ void Dispatcher::on_record(Instant now, const wire::Admitted& admitted) {
     mail_.to(*worker).welcome();
 }
 
-/// The collector's echo: nothing of this session will be judged any more. What is open is lost, except winners.
+/// The collector's echo: nothing of this session will be judged any more. What is open is lost,
+/// except winners.
 void Dispatcher::on_record(Instant now, const wire::Refused& refused) {
     WorkerSession* worker = roster_.find(refused.session);
     if (worker == nullptr || worker->state != SessionState::leaving) return;

@@ -1,4 +1,5 @@
-// The dispatcher's part for how tasks end: decided, settled, given up, expired; and how their attempts are called home.
+// The dispatcher's part for how tasks end: decided, settled, given up, expired; and how their
+// attempts are called home.
 #include <algorithm>
 #include <utility>
 
@@ -15,10 +16,10 @@ std::uint64_t micros(Duration duration) {
 
 }  // namespace
 
-// ---- deciding and settling -----------------------------------------------------------------------------------------
+// ---- deciding and settling ---------------------------------------------------------------------
 
-/// True if a credit is to be given back: a winner that waits for the sink holds none. With --keep-order it may wait for
-/// the very attempt that needs it.
+/// True if a credit is to be given back: a winner that waits for the sink holds none. With
+/// --keep-order it may wait for the very attempt that needs it.
 bool Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
     Task* task = ledger_.task(seq);
     const Attempt* won = winner.session == 0 ? nullptr : ledger_.attempt(winner);
@@ -56,7 +57,7 @@ bool Dispatcher::settle(Seq seq, Outcome outcome) {
     return true;
 }
 
-// ---- ends of attempts ----------------------------------------------------------------------------------------------
+// ---- ends of attempts --------------------------------------------------------------------------
 
 /// True if the attempt held a credit, which the caller is to give back.
 bool Dispatcher::end_attempt(Instant now, WorkerSession& worker, AttemptNumber number, End end,
@@ -92,17 +93,20 @@ bool Dispatcher::end_returned(Instant now, WorkerSession& worker, AttemptNumber 
     return held_credit;
 }
 
-/// An attempt of a task that is still in flight has ended without deciding it: see that the task goes on.
+/// An attempt of a task that is still in flight has ended without deciding it: see that the task
+/// goes on.
 void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error) {
     if (end == End::failed) {
         ++task.failures;
-        if (!task.cancelled) task.make_past().last_error = error;  // else it says why it was cancelled
+        // Else it says why it was cancelled
+        if (!task.cancelled) task.make_past().last_error = error;
     }
     if (task.state != TaskState::open) return;
     if (task.cancelled && !mutated(Mutant::reopened_and_started)) {
         give_up(now, seq, task, Outcome::cancelled, std::string(task.make_past().last_error));
     } else if (end == End::expired && !task.expired) {
-        // By the worker's clock. Ours stood for a while (common/process/clock.h), or is late by the way here.
+        // By the worker's clock. Ours stood for a while (common/process/clock.h), or is late by the
+        // way here.
         expire(now, seq, task);
     } else if (task.expired && task.alive.empty()) {
         give_up(now, seq, task, Outcome::expired, config_.past_deadline);
@@ -127,7 +131,7 @@ void Dispatcher::go_on(Seq seq, Task& task, End end) {
     if (due(task) > 0) waiting_.try_again(seq, task);
 }
 
-// ---- calling home --------------------------------------------------------------------------------------------------
+// ---- calling home ------------------------------------------------------------------------------
 
 void Dispatcher::call_home(Instant now, AttemptId id, CancelReason reason) {
     const Attempt* attempt = ledger_.attempt(id);
@@ -145,7 +149,8 @@ void Dispatcher::call_all_home(Instant now, Task& task, CancelReason reason) {
     for (const AttemptId id : task.alive) call_home(now, id, reason);
 }
 
-/// Those that another attempt has beaten in this turn, unless they have come to their end in the same turn.
+/// Those that another attempt has beaten in this turn, unless they have come to their end in the
+/// same turn.
 void Dispatcher::call_losers_home(Instant now) {
     const auto is_quick = [&](Session session) {
         const WorkerSession* worker = roster_.find(session);
@@ -165,12 +170,13 @@ void Dispatcher::learn(WorkerSession* worker, Duration took) {
     if (worker != nullptr) worker->took.add(took);
 }
 
-// ---- giving up -----------------------------------------------------------------------------------------------------
+// ---- giving up ---------------------------------------------------------------------------------
 
 void Dispatcher::cancel(Instant now, Seq seq, Task& task, std::string_view why) {
     task.cancelled = true;
     give_up(now, seq, task, Outcome::cancelled, why);
-    call_all_home(now, task, CancelReason::decided);  // not only when the collector has heard: there may be none
+    // Not only when the collector has heard: there may be none
+    call_all_home(now, task, CancelReason::decided);
 }
 
 void Dispatcher::give_up(Instant now, Seq seq, Task& task, Outcome outcome, std::string_view error) {
@@ -210,7 +216,7 @@ void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
     link_.say(now, verdict);
 }
 
-// ---- deadlines -----------------------------------------------------------------------------------------------------
+// ---- deadlines ---------------------------------------------------------------------------------
 
 void Dispatcher::on_deadline(Instant now, Seq seq) {
     Task* task = ledger_.task(seq);
@@ -243,7 +249,8 @@ void Dispatcher::force_expiry(Instant now, Seq seq) {
     give_up(now, seq, *task, Outcome::expired, config_.past_deadline + "; its work has not been seen to end");
 }
 
-/// What was finished in time still wins, if it comes within two rounds of the token. True if there is such.
+/// What was finished in time still wins, if it comes within two rounds of the token. True if there
+/// is such.
 bool Dispatcher::ask_for_reports(const Task& task) {
     bool any = false;
     for (const AttemptId id : task.alive) {

@@ -1,6 +1,6 @@
-// The dispatcher's part for the token: what a worker has received and holds, told from time to time behind all that was
-// sent to it and all that it has reported. What neither side can account for is lost, and said so (docs/protocol.md,
-// "The token").
+// The dispatcher's part for the token: what a worker has received and holds, told from time to time
+// behind all that was sent to it and all that it has reported. What neither side can account for is
+// lost, and said so (docs/protocol.md, "Who ends what").
 #include <algorithm>
 #include <utility>
 
@@ -53,7 +53,8 @@ class Account {
 public:
     Account(WorkerSession& worker, Mailbox& mailbox, Held& held) : worker_(worker), mailbox_(mailbox), held_(held) {}
 
-    /// The winner of its task. The collector that has decided by it has its result; a newer one may still need it.
+    /// The winner of its task. The collector that has decided by it has its result; a newer one may
+    /// still need it.
     void winner(AttemptNumber number, Attempt& attempt) {
         if (attempt.awaited && held_.reported(number) && doubt(attempt)) resend(number);
     }
@@ -63,7 +64,8 @@ public:
             if (attempt.state == AttemptState::queued && held_.running(number)) {
                 Ledger::begin(attempt);
                 worker_.begun_upto = std::max(worker_.begun_upto, number);
-            } else if (attempt.state == AttemptState::cancelling) {  // the cancel was lost on the way
+                // The cancel was lost on the way
+            } else if (attempt.state == AttemptState::cancelling) {
                 mailbox_.cancel(number, attempt.reason);
             }
             return;

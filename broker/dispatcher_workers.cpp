@@ -18,7 +18,8 @@ void Dispatcher::receive_from_worker(Instant now, const wire::Envelope& envelope
     on_bad_record(now, ours ? envelope.peer : 0, describe(reader_.bad_place()));
 }
 
-/// A worker whose heartbeats cannot be read, again and again, is no use: what it holds is tried elsewhere.
+/// A worker whose heartbeats cannot be read, again and again, is no use: what it holds is tried
+/// elsewhere.
 void Dispatcher::on_bad_record(Instant now, Session session, const std::string& what) {
     ++counts_.malformed;
     WorkerSession* worker = roster_.find(session);
@@ -27,7 +28,7 @@ void Dispatcher::on_bad_record(Instant now, Session session, const std::string& 
     if (worker->bad.add(now)) refuse(now, *worker);
 }
 
-// ---- admission -----------------------------------------------------------------------------------------------------
+// ---- admission ---------------------------------------------------------------------------------
 
 void Dispatcher::on_life(Instant now, const wire::Envelope&, const wire::Hello& hello) {
     if (!admissions_.is_well_formed(hello)) {
@@ -46,7 +47,8 @@ void Dispatcher::on_life(Instant now, const wire::Envelope&, const wire::Hello& 
     link_.say(now, wire::Admit{worker.session, worker.name, worker.pool});
 }
 
-/// A session of this name ends where its worker has begun anew. False: the hello is of the session there is, or old.
+/// A session of this name ends where its worker has begun anew. False: the hello is of the session
+/// there is, or old.
 bool Dispatcher::ends_known_session(Instant now, const wire::Hello& hello) {
     WorkerSession* known = roster_.by_name(hello.name);
     if (known == nullptr) return true;
@@ -55,7 +57,8 @@ bool Dispatcher::ends_known_session(Instant now, const wire::Hello& hello) {
         return false;
     }
     if (hello.worker == known->worker && hello.hello == known->hello) {
-        // The collector's consent may take its time. Who has it and does not become ready is not kept by hellos.
+        // The collector's consent may take its time. Who has it and does not become ready is not
+        // kept by hellos.
         if (known->state == SessionState::admitting) {
             known->last_heard = now;
         } else {
@@ -78,7 +81,7 @@ void Dispatcher::unreachable(Instant now, Session session) {
     leave(now, *worker, Departure::gone);
 }
 
-// ---- signs of life -------------------------------------------------------------------------------------------------
+// ---- signs of life -----------------------------------------------------------------------------
 
 void Dispatcher::on_life(Instant now, const wire::Envelope& envelope, const wire::Heartbeat& heartbeat) {
     if (envelope.broker != config_.incarnation) {
@@ -140,7 +143,7 @@ void Dispatcher::beat(Instant now) {
     }
 }
 
-// ---- loss ----------------------------------------------------------------------------------------------------------
+// ---- loss --------------------------------------------------------------------------------------
 
 void Dispatcher::worker_died(Instant now, std::string_view name, std::uint32_t pid, std::uint64_t lifeline) {
     for (WorkerSession* worker : roster_.of_process(name, pid, lifeline)) {
@@ -198,8 +201,8 @@ const char* words_of(Departure how) {
 
 }  // namespace
 
-/// A death blames what was in the worker's slots. If nobody can say what that was: work starts in the order of the
-/// numbers, so the first `slots` of what has no end are taken for it.
+/// A death blames what was in the worker's slots. If nobody can say what that was: work starts in
+/// the order of the numbers, so the first `slots` of what has no end are taken for it.
 void Dispatcher::lose_all(Instant now, WorkerSession& worker) {
     SessionBooks& books = *ledger_.session(worker.session);
     std::uint32_t place = 0;

@@ -1,6 +1,7 @@
-// The ends of attempts as they happen, for those who follow them. Nobody has to read what is noted here, and nothing
-// waits for them: of each kind of end so many a second are kept that a person or a script can follow, so that a rare
-// failure is not lost among millions that won; what is left out is counted. While nobody asks, nothing is noted.
+// The ends of attempts as they happen, for those who follow them. Nobody has to read what is noted
+// here, and nothing waits for them: of each kind of end so many a second are kept that a person or
+// a script can follow, so that a rare failure is not lost among millions that won; what is left out
+// is counted. While nobody asks, nothing is noted.
 //
 // Pure. Memory: kMost entries, while somebody follows.
 #pragma once
@@ -36,11 +37,12 @@ public:
         std::vector<Entry> entries;
         std::uint64_t last = 0;  ///< to ask with for what comes after it
         std::uint64_t missed =
-            0;  ///< entries that have gone before they were asked for; a time without following is one
+            /// Entries that have gone before they were asked for; a time without following is one.
+            0;
     };
 
-    /// The entries after that one; the next question within kPatience, or the following ends. Who has asked for nothing
-    /// yet gets none, and its ends are noted from now on.
+    /// The entries after that one; the next question within kPatience, or the following ends. Who
+    /// has asked for nothing yet gets none, and its ends are noted from now on.
     [[nodiscard]] Part follow(Instant now, std::optional<std::uint64_t> after);
 
     [[nodiscard]] bool followed() const { return asked_at_.has_value(); }

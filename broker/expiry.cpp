@@ -4,9 +4,9 @@
 
 namespace curfew {
 
-/// By then the work of its attempts is over, has been killed, or nobody will say any more: what the workers have said
-/// that it may take, and one lease. While no synced collector is heard nothing can be decided, and what was finished
-/// may not have come: the time begins anew.
+/// By then the work of its attempts is over, has been killed, or nobody will say any more: what the
+/// workers have said that it may take, and one lease. While no synced collector is heard nothing
+/// can be decided, and what was finished may not have come: the time begins anew.
 Instant Expiry::forced_at(Instant now, const Task& task) const {
     if (!link_.is_synced() || link_.is_silent(now)) return now + heartbeat_;
     Duration patience{};

@@ -1,5 +1,6 @@
-// Deadlines of tasks: when a task is past its own, and when one that is past it is decided whatever its workers say.
-// The caller's deadline is kept although work may hang, and a worker may be unreachable. Pure.
+// Deadlines of tasks: when a task is past its own, and when one that is past it is decided whatever
+// its workers say. The caller's deadline is kept although work may hang, and a worker may be
+// unreachable. Pure.
 //
 //     in flight --deadline--> expired: its attempts are called home --they end, or force()--> given up
 //
@@ -21,7 +22,8 @@ public:
         : ledger_(ledger), roster_(roster), link_(link), heartbeat_(heartbeat) {}
 
     void set(Instant deadline_at, Seq seq) { deadlines_.set(deadline_at, seq); }
-    /// It is past its deadline, and attempts of it have no end: on_forced is called at forced_at() at the latest.
+    /// It is past its deadline, and attempts of it have no end: on_forced is called at forced_at()
+    /// at the latest.
     void force(Instant now, Seq seq, const Task& task) { forced_.set(forced_at(now, task), seq); }
     void force_at(Instant at, Seq seq) { forced_.set(at, seq); }
     [[nodiscard]] Instant forced_at(Instant now, const Task& task) const;

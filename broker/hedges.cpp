@@ -7,16 +7,18 @@ namespace curfew {
 void Hedges::restart(Instant now, Seq seq, Task& task) {
     if (policy_.race() || task.alive.size() >= fanout_) return;
     const Instant hedge_at = now + policy_.delay();
-    if (std::exchange(task.hedge_at, hedge_at) != hedge_at) timers_.set(hedge_at, seq);  // once for two of a turn
+    // Once for two of a turn
+    if (std::exchange(task.hedge_at, hedge_at) != hedge_at) timers_.set(hedge_at, seq);
 }
 
-/// The task, if it still wants the hedge that was due then: it runs, and no attempt has started since. Else null, and
-/// it has no hedge any more.
+/// The task, if it still wants the hedge that was due then: it runs, and no attempt has started
+/// since. Else null, and it has no hedge any more.
 Task* Hedges::wants_hedge(Seq seq, Instant due_at) {
     Task* task = ledger_.task(seq);
     if (task == nullptr || task->hedge_at != due_at) return nullptr;
     const auto alive = static_cast<std::uint32_t>(task->alive.size());
-    // Where all that is alive comes back, none of it runs: the time before the hedge begins when one does.
+    // Where all that is alive comes back, none of it runs: the time before the hedge begins when
+    // one does.
     const bool runs = std::ranges::any_of(task->alive, [&](AttemptId id) { return !ledger_.attempt(id)->recalled; });
     const bool room = runs && alive + (task->released - task->started) < fanout_;
     if (room && task->state == TaskState::open && !task->expired) return task;

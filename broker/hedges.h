@@ -1,5 +1,5 @@
-// When tasks get their next attempt although the earlier ones have not failed: the hedging policy, and its timers.
-// Pure.
+// When tasks get their next attempt although the earlier ones have not failed: the hedging policy,
+// and its timers. Pure.
 //
 //     a start -> the timer runs --the delay is over, there is a token--> released: one more attempt is due
 //                   ^                 \--no token--> withheld --a token--> released
@@ -26,7 +26,8 @@ public:
     [[nodiscard]] Hedging& policy() { return policy_; }
     [[nodiscard]] const Hedging& policy() const { return policy_; }
 
-    /// An attempt has started, or one that was thought to run does: the time before the next begins.
+    /// An attempt has started, or one that was recalled stays where it is: the time before the next
+    /// begins.
     void restart(Instant now, Seq seq, Task& task);
 
     /// Calls start(seq, task) for each task that now has a hedge due.

@@ -1,12 +1,13 @@
-// The hedging policy: when may the next attempt of a task start although the earlier ones have not failed, and is there
-// budget for it. Pure.
+// The hedging policy: when may the next attempt of a task start although the earlier ones have not
+// failed, and is there budget for it. Pure.
 //
-// The delay is none (a race: all at once), fixed, or a percentile of how long finished attempts took; losers count with
-// their age when they were called home, else the percentile would drift down with each win. The budget is a token
-// bucket: each task adds its share of a token, each hedge takes one ("The Tail at Scale", Dean and Barroso 2013; gRPC's
-// A6 retry design throttles in the same way); a small floor lets hedges start before there is history. A hedge that
-// finds no token waits for one, those that are due longest first: most tasks that wait are only just slow and settle by
-// themselves, so what budget there is goes to those that hang.
+// The delay is none (a race: all at once), fixed, or a percentile of how long finished attempts
+// took; losers count with their age when they were called home, else the percentile would drift
+// down with each win. The budget is a token bucket: each task adds its share of a token, each hedge
+// takes one ("The Tail at Scale", Dean and Barroso 2013; gRPC's A6 retry design throttles in the
+// same way); a small floor lets hedges start before there is history. A hedge that finds no token
+// waits for one, those that are due longest first: most tasks that wait are only just slow and
+// settle by themselves, so what budget there is goes to those that hang.
 #pragma once
 
 #include <optional>
@@ -29,7 +30,8 @@ public:
     struct Counts {
         std::uint64_t sent = 0;
         std::uint64_t won = 0;
-        std::uint64_t withheld = 0;  ///< due, but before there was budget for it nobody wanted it any more
+        /// Due, but before there was budget for it nobody wanted it any more.
+        std::uint64_t withheld = 0;
     };
 
     explicit Hedging(const Config& config) : config_(config) {}
@@ -57,9 +59,10 @@ public:
     [[nodiscard]] const Histogram& took() const { return took_; }
 
 private:
-    static constexpr double kFloor = 10.0;             // tokens at the start
-    static constexpr double kMost = 100.0;             // tokens that can be saved up
-    static constexpr std::uint64_t kMostUnseen = 256;  // attempts that the delay may not know of yet
+    static constexpr double kFloor = 10.0;  // tokens at the start
+    static constexpr double kMost = 100.0;  // tokens that can be saved up
+    // Attempts that the delay may not know of yet
+    static constexpr std::uint64_t kMostUnseen = 256;
 
     Config config_;
     Counts counts_;

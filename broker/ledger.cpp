@@ -19,13 +19,14 @@ bool Books::balanced() const {
     return accepted == sum(outcomes) + tasks_in_flight && started == sum(ends) + attempts_in_flight;
 }
 
-// ---- tasks ---------------------------------------------------------------------------------------------------------
+// ---- tasks -------------------------------------------------------------------------------------
 
-Seq Ledger::accept(Instant now, std::string_view payload, std::optional<std::string> id, Instant deadline_at) {
+Seq Ledger::accept(Instant now, const Incoming& message, Instant deadline_at) {
     Task& task = tasks_.insert(++last_seq_);
-    payload_bytes_ += payload.size();
-    task.payload = payloads_.keep(payload);
-    if (id) task.id = std::make_unique<std::string>(std::move(*id));
+    payload_bytes_ += message.payload.size();
+    task.payload = payloads_.keep(message.payload);
+    if (message.id) task.id = std::make_unique<std::string>(*message.id);
+    task.tag = message.tag;
     task.accepted_at = now;
     task.deadline_at = deadline_at;
     return last_seq_;
@@ -62,6 +63,7 @@ AttemptId Ledger::settle(Seq seq, Outcome outcome) {
     const AttemptId winner = task->winner;
     if (attempt(winner) != nullptr) end(winner, End::won);
     payload_bytes_ -= task->payload.size();
+    if (task->tag != 0) settled_tags_.push_back(task->tag);
     ++outcomes_[static_cast<std::size_t>(outcome)];
     tasks_.erase(seq);
     if (seq == first_)
@@ -69,7 +71,7 @@ AttemptId Ledger::settle(Seq seq, Outcome outcome) {
     return winner;
 }
 
-// ---- attempts ------------------------------------------------------------------------------------------------------
+// ---- attempts ----------------------------------------------------------------------------------
 
 AttemptId Ledger::start(Instant now, Seq seq, Session session) {
     SessionBooks& books = *this->session(session);
@@ -153,7 +155,7 @@ void Ledger::close_session(Session session) {
     sessions_.erase(session);
 }
 
-// ---- looking -------------------------------------------------------------------------------------------------------
+// ---- looking -----------------------------------------------------------------------------------
 
 Books Ledger::books() const {
     return {last_seq_, outcomes_, tasks_.size(), started_, ends_, attempts_in_flight_, moved_};

@@ -1,5 +1,5 @@
-// The ledger: the tasks in flight and their attempts, every move and every end. It keeps the books (the two laws of the
-// README) and decides nothing; the dispatcher does. Pure.
+// The ledger: the tasks in flight and their attempts, every move and every end. It keeps the books
+// (the two laws of the README) and decides nothing; the dispatcher does. Pure.
 //
 // A task:
 //
@@ -17,12 +17,12 @@
 //
 // (What was returned had not begun: the next start takes its place.)
 //
-// `giving_up`: a verdict is on its way to the collector; an ok report may still win. `decided`: by an attempt (the
-// winner) or by a verdict. An attempt may outlive its task (a loser that is still being stopped); a task never ends
-// before the collector settled it.
+// `giving_up`: a verdict is on its way to the collector; an ok report may still win. `decided`: by
+// an attempt (the winner) or by a verdict. An attempt may outlive its task (a loser that is still
+// being stopped); a task never ends before the collector settled it.
 //
-// Memory follows what is in flight. All counts but the totals of ends and outcomes are sizes of tables; the totals
-// change in start(), end(), end_returned() and settle() alone.
+// Memory follows what is in flight. All counts but the totals of ends and outcomes are sizes of
+// tables; the totals change in start(), end(), end_returned() and settle() alone.
 #pragma once
 
 #include <array>
@@ -32,10 +32,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "broker/attempt.h"
 #include "broker/end_log.h"
+#include "broker/incoming.h"
 #include "broker/refused_message.h"
 #include "common/tables/byte_store.h"
 #include "common/tables/dense_table.h"
@@ -44,7 +46,8 @@
 
 namespace curfew {
 
-/// An attempt that ended without deciding its task: for placement (try elsewhere) and for the dead letter.
+/// An attempt that ended without deciding its task: for placement (try elsewhere) and for the dead
+/// letter.
 struct PastAttemptEntry {
     std::uint32_t ordinal = 0;
     std::string worker;
@@ -71,24 +74,32 @@ enum class TaskState : std::uint8_t { open, giving_up, decided };
 struct Task {
     Bytes payload;
     std::unique_ptr<std::string> id;  ///< the sender's; null: none
+    std::uint64_t tag = 0;            ///< its source's; 0: none
     Instant accepted_at{};
     Instant deadline_at = kNever;
-    Instant hedge_at = kNever;  ///< when the next attempt may start although the others have not failed
+    /// When the next attempt may start although the others have not failed.
+    Instant hedge_at = kNever;
     TaskState state = TaskState::open;
     Outcome outcome = Outcome::completed;  ///< of the verdict, while giving_up or decided by one
     bool expired = false;                  ///< past its deadline: nothing is started any more
-    bool cancelled = false;                ///< given up by a person: so it stays, also when it is open again
-    bool waiting = false;                  ///< stands in the dispatcher's queue of those that wait for a worker
-    bool again = false;                    ///< stands in its queue of those that are tried again
-    bool asked_for = false;                ///< its reports have been asked for before it is decided without them
-    bool bare = false;                     ///< its verdict goes without message and history: they could not be read
-    bool by_verdict = false;               ///< decided by a verdict (or by a rejected attempt)
-    AttemptId winner;                      ///< once decided by an attempt
-    std::uint32_t started = 0;             ///< attempts so far, without those that were moved
-    std::uint32_t released = 0;            ///< attempts that may have been started by now; the difference is due
-    std::uint32_t hedges_due = 0;          ///< of those that are due: released by the hedge timer
+    /// Given up by a person: so it stays, also when it is open again.
+    bool cancelled = false;
+    /// Stands in Waiting's queue of those that wait for a worker.
+    bool waiting = false;
+    bool again = false;  ///< stands in its queue of those that are tried again
+    /// Its reports have been asked for before it is decided without them.
+    bool asked_for = false;
+    /// Its verdict goes without message and history: they could not be read.
+    bool bare = false;
+    bool by_verdict = false;    ///< decided by a verdict (or by a rejected attempt)
+    AttemptId winner;           ///< once decided by an attempt
+    std::uint32_t started = 0;  ///< attempts so far, without those that were moved
+    /// Attempts that may have been started by now; the difference is due.
+    std::uint32_t released = 0;
+    std::uint32_t hedges_due = 0;  ///< of those that are due: released by the hedge timer
     std::uint32_t failures = 0;
-    std::uint32_t deaths = 0;                            ///< workers that died by themselves while they ran it
+    /// Workers that died by themselves while they ran it.
+    std::uint32_t deaths = 0;
     boost::container::small_vector<AttemptId, 4> alive;  ///< attempts without an end
     std::unique_ptr<TaskPast> past;                      ///< null: there is nothing to tell
 
@@ -107,7 +118,8 @@ struct Books {
     std::uint64_t started = 0;
     std::array<std::uint64_t, kEnds + 1> ends{};  ///< by End
     std::uint64_t attempts_in_flight = 0;
-    std::uint64_t moved = 0;  ///< of those that ended `cancelled`: they had not begun, and were placed elsewhere
+    /// Of those that ended `cancelled`: they had not begun, and were placed elsewhere.
+    std::uint64_t moved = 0;
 
     [[nodiscard]] std::uint64_t of(End end) const { return ends[static_cast<std::size_t>(end)]; }
     [[nodiscard]] std::uint64_t of(Outcome outcome) const { return outcomes[static_cast<std::size_t>(outcome)]; }
@@ -128,7 +140,7 @@ public:
     static constexpr std::size_t kMostHistory = 16;
 
     // Tasks.
-    Seq accept(Instant now, std::string_view payload, std::optional<std::string> id, Instant deadline_at);
+    Seq accept(Instant now, const Incoming& message, Instant deadline_at);
     [[nodiscard]] Task* task(Seq seq) { return tasks_.find(seq); }
     [[nodiscard]] const Task* task(Seq seq) const { return tasks_.find(seq); }
     void give_up(Task& task, Outcome outcome);
@@ -141,6 +153,9 @@ public:
     /// Ends the winner `won` and forgets the task. Returns the winner (session 0: none).
     AttemptId settle(Seq seq, Outcome outcome);
 
+    /// The tags of what has settled since it was asked last.
+    [[nodiscard]] std::vector<std::uint64_t> take_settled_tags() { return std::exchange(settled_tags_, {}); }
+
     // Attempts. The session must be open.
     void open_session(Session session) { sessions_.insert(session, std::make_unique<SessionBooks>()); }
     AttemptId start(Instant now, Seq seq, Session session);
@@ -150,12 +165,12 @@ public:
         if (attempt.state == AttemptState::queued) attempt.state = AttemptState::running;
     }
     void call_home(Instant now, AttemptId id, CancelReason reason);
-    /// The one place where an attempt ends; it must be open. Returns what it was. `worker` and `error` go into the
-    /// task's history where the end says something.
-    /// `told`: to those who follow the ends.
+    /// The one place where an attempt ends; it must be open. Returns what it was. `worker` and
+    /// `error` go into the task's history where the end says something. `told`: to those who follow
+    /// the ends.
     Attempt end(AttemptId id, End end, std::string_view worker = {}, std::string_view error = {}, bool told = true);
-    /// The same for one that had not begun: it ends `cancelled`, counts as moved, and the next start of its task takes
-    /// its place. Who follows the ends is not told: the attempt goes on.
+    /// The same for one that had not begun: it ends `cancelled`, counts as moved, and the next
+    /// start of its task takes its place. Who follows the ends is not told: the attempt goes on.
     Attempt end_returned(AttemptId id, std::string_view worker);
 
     [[nodiscard]] SessionBooks* session(Session session);
@@ -177,7 +192,8 @@ public:
     /// All accepted tasks that are not in flight.
     [[nodiscard]] Intervals settled() const;
 
-    /// Counts everything anew and compares; a text that says what is wrong, or none. For tests and the simulation.
+    /// Counts everything anew and compares; a text that says what is wrong, or none. For tests and
+    /// the simulation.
     [[nodiscard]] std::optional<std::string> audit() const;
 
 private:
@@ -185,6 +201,7 @@ private:
     EndLog end_log_;
     DenseTable<Task> tasks_;
     DenseTable<std::unique_ptr<SessionBooks>> sessions_;
+    std::vector<std::uint64_t> settled_tags_;
     Seq last_seq_ = 0;
     Seq first_ = 1;  // in flight, or not accepted yet; all before it are settled
     std::uint64_t started_ = 0;

@@ -1,11 +1,11 @@
-// Attempts that another has beaten, before they are called home. Work that is so quick that it would end before it
-// heard of it is given a tick to do so: a cancel costs more than what it saves there. Pure.
+// Attempts that another has beaten, before they are called home. Quick work would end before the
+// cancel reached it, so it is given a tick to do so: there a cancel costs more than it saves. Pure.
 //
 //     add --the worker is slow------------------------------> called home by the next flush
 //      \---the worker is quick--> new --a tick--> old --a tick--> called home, if it is still there
 //
-// Memory: one entry for each loser of the last two ticks. Deques, since after a long turn there are many, and a vector
-// would never shrink.
+// Memory: one entry for each loser of the last two ticks. Deques, since after a long turn there are
+// many, and a vector would never shrink.
 #pragma once
 
 #include <deque>
@@ -26,7 +26,8 @@ public:
     /// It has lost its task by what was received in this turn.
     void add(AttemptId id) { beaten_.push_back(id); }
 
-    /// Calls call_home(id) for those whose time has come; is_quick(session) says whether a worker's work is.
+    /// Calls call_home(id) for those whose time has come; is_quick(session) says whether a worker's
+    /// work is.
     template <typename IsQuick, typename CallHome>
     void call_home(Instant now, IsQuick&& is_quick, CallHome&& call_home) {
         for (const AttemptId id : beaten_) {

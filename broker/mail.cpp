@@ -14,12 +14,14 @@ void keep_one_of_each(std::vector<AttemptNumber>& numbers) {
     numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
 }
 
-/// Takes the numbers with their memory: after a long turn they are many, and a vector that is kept would never shrink.
+/// Takes the numbers with their memory: after a long turn they are many, and a vector that is kept
+/// would never shrink.
 void add_cancels(wire::Writer& writer, std::vector<AttemptNumber>&& noted, CancelReason reason,
                  const SessionBooks* books) {
     std::vector<AttemptNumber> numbers = std::move(noted);
     if (numbers.empty()) return;
-    keep_one_of_each(numbers);  // several rounds of the token may have asked for the same in one turn
+    // Several rounds of the token may have asked for the same in one turn
+    keep_one_of_each(numbers);
     wire::Cancel cancel{reason, {}};
     for (const AttemptNumber number : numbers) {
         // Many a loser has come to its end by itself in the turn in which it was called home.
@@ -126,7 +128,8 @@ void Mail::flush_control(Instant now, const News& news, WorkerSession& worker, b
         control.add(wire::Confirm{mailbox.confirms_.intervals()});
         mailbox.confirms_.clear();
     }
-    if (std::exchange(mailbox.gone_due_, false)) control.add(wire::Gone{});  // last: it ends the session there
+    // last: it ends the session there
+    if (std::exchange(mailbox.gone_due_, false)) control.add(wire::Gone{});
     if (control.empty()) return;
     frames.push_back(
         {Road::control, {worker.session}, control.finish({wire::Kind::control, broker_, worker.session, 0, 0})});

@@ -1,9 +1,10 @@
-// What is to be said to workers: a mailbox for each session, emptied by a flush into as few frames as will do. A turn's
-// work follows what happened in it, not how many workers there are. Pure.
+// What is to be said to workers: a mailbox for each session, emptied by a flush into as few frames
+// as will do. A turn's work follows what happened in it, not how many workers there are. Pure.
 //
-// Within a session's control frame the order is fixed: welcome, ping, cancels, recalls, resends, confirmations, gone.
-// Tasks go on their own socket; those that start on several workers at once are written once (SharedBatches).
-// Confirmations alone wait for up to kConfirmWithin: what is said anyhow carries them.
+// Within a session's control frame the order is fixed: welcome, ping, cancels, recalls, resends,
+// confirmations, gone. Tasks go on their own socket; those that start on several workers at once
+// are written once (SharedBatches). Confirmations alone wait for up to kConfirmWithin: what is said
+// anyhow carries them.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +44,8 @@ public:
 
     /// An attempt of the task that hand_over() writes next.
     void start(AttemptId id, std::uint32_t ordinal) { started_.push_back({id.session, id.number, ordinal}); }
-    /// Writes what has just been started: once, however many workers run it. The record lacks what differs between
-    /// them.
+    /// Writes what has just been started: once, however many workers run it. The record lacks what
+    /// differs between them.
     void hand_over(wire::Task record);
     [[nodiscard]] bool has_started() const { return !started_.empty(); }
 

@@ -1,4 +1,5 @@
-// What is to be said to one session on the next flush. Only Mail hands it out, and only Mail empties it. Pure.
+// What is to be said to one session on the next flush. Only Mail hands it out, and only Mail
+// empties it. Pure.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "broker/server.h"
-#include "broker/source.h"
+#include "broker/sources/source.h"
 #include "common/process/options.h"
 
 namespace curfew {
@@ -14,13 +14,17 @@ class BrokerOptions {
 public:
     explicit BrokerOptions(Options& options);
     [[nodiscard]] BrokerServer::Config config(Incarnation incarnation) const;
-    /// Throws std::invalid_argument (no such kind of source), Unusable (a missing file), EndpointError.
+    /// Throws std::invalid_argument (no such kind of source), Unusable (a missing file),
+    /// EndpointError.
     void check(const Daemon& daemon) const;
     /// Throws Unusable, EndpointError, std::system_error.
     [[nodiscard]] std::unique_ptr<Source> open_source(Daemon& daemon) const;
 
 private:
-    [[nodiscard]] int frames_that_wait() const;
+    void add_hedging(Options& options);
+    void add_times(Options& options);
+    void add_failures(Options& options);
+    void add_limits(Options& options);
 
     std::string source_ = "stdin";
     bool null_ = false;

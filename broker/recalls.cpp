@@ -22,7 +22,7 @@ void keep_one_of_each(std::vector<Session>& sessions) {
 
 }  // namespace
 
-// ---- who stands ----------------------------------------------------------------------------------------------------
+// ---- who stands --------------------------------------------------------------------------------
 
 void Recalls::started(Instant now, WorkerSession& worker) {
     if (worker.in_flight != worker.usable_slots() + 1) return;
@@ -57,7 +57,7 @@ void Recalls::look_who_stands(Instant now) {
     }
 }
 
-// ---- recalling -----------------------------------------------------------------------------------------------------
+// ---- recalling ---------------------------------------------------------------------------------
 
 void Recalls::recall_standing(Instant now) {
     look_who_stands(now);
@@ -114,9 +114,9 @@ void Recalls::list_standing_at(const WorkerSession& worker, std::vector<Standing
     open.for_each([&](AttemptNumber, const Attempt& attempt) {
         if (attempt.state == AttemptState::running) ++begun;
     });
-    // Of the others, the first are taken for those in the slots that are left, and asked for last. Work starts in the
-    // order in which it came, which is mostly that of the numbers; an answer says which have begun. Those called home
-    // may be in a slot as well.
+    // Of the others, the first are taken for those in the slots that are left, and asked for last.
+    // Work starts in the order in which it came, which is mostly that of the numbers; an answer
+    // says which have begun. Those called home may be in a slot as well.
     std::uint32_t guessed = worker.usable_slots() - std::min(worker.usable_slots(), begun);
     open.for_each_in_order([&](AttemptNumber number, const Attempt& attempt) {
         const bool may_have_begun = attempt.state == AttemptState::queued || attempt.state == AttemptState::cancelling;
@@ -187,7 +187,7 @@ void Recalls::repeat(Instant now) {
     });
 }
 
-// ---- how a recall ends ---------------------------------------------------------------------------------------------
+// ---- how a recall ends -------------------------------------------------------------------------
 
 void Recalls::ended(WorkerSession& worker, AttemptNumber number) {
     const auto recall = std::ranges::find(worker.recalls, number, &RecallUnderWay::number);

@@ -1,18 +1,20 @@
-// What stands behind busy slots, and calling it back: no attempt waits for a slot that is busy while another is free.
-// Pure.
+// What stands behind busy slots, and calling it back: no attempt waits for a slot that is busy
+// while another is free. Pure.
 //
 //     queued at a worker whose slots are busy --stands, and a slot elsewhere is free--> recalled
 //        ^                                                                                 |
 //        |                     "it has begun": it stays <----------------------------------+
 //        +-- placed on a free slot <-- returned (ends `cancelled`, counts as moved) <------+
 //
-// An attempt stands when its worker holds more than its slots, and no work has ended there for kStands. Which of them
-// have begun the worker alone knows: here it is a guess, by the numbers. Each recall names a free slot that may run the
-// attempt, and holds it against new messages for kHold: a worker that does not answer must not idle the others. From
-// then on the recall is repeated, and nothing more is recalled from there before it is answered.
+// An attempt stands when its worker holds more than its slots, and no work has ended there for
+// kStands. Which of them have begun the worker alone knows: here it is a guess, by the numbers.
+// Each recall names a free slot that may run the attempt, and holds it against new messages for
+// kHold: a worker that does not answer must not idle the others. From then on the recall is
+// repeated, and nothing more is recalled from there before it is answered.
 //
-// Where work is quick and the source has messages, slots are never free: each is given the next message before it is.
-// There a place ahead is as good, as long as work ends at that worker: it starts within milliseconds.
+// Where work is quick and the source has messages, slots are never free: each is given the next
+// message before it is. There a place ahead is as good, as long as work ends at that worker: it
+// starts within milliseconds.
 #pragma once
 
 #include <algorithm>
@@ -32,8 +34,8 @@ public:
     Recalls(Ledger& ledger, Roster& roster, Mail& mail, Hedges& hedges)
         : ledger_(ledger), roster_(roster), mail_(mail), hedges_(hedges) {}
 
-    /// What has not begun stands when no work has ended at its worker for so long: twice what is sent ahead of quick
-    /// work; less would recall at the end of each burst.
+    /// What has not begun stands when no work has ended at its worker for so long: twice what is
+    /// sent ahead of quick work; less would recall at the end of each burst.
     static constexpr Duration kStands = std::chrono::milliseconds(10);
 
     // ---- what happens at workers
@@ -60,7 +62,8 @@ public:
     void ended(WorkerSession& worker, AttemptNumber number);
     /// The worker has answered this round: what is still there has begun.
     void answered(Instant now, WorkerSession& worker, std::uint64_t round);
-    /// A round of the token has come back: recalls that it set out behind should have been answered before it.
+    /// A round of the token has come back: recalls that it set out behind should have been answered
+    /// before it.
     void token_returned(Instant now, WorkerSession& worker, std::uint64_t token_round);
     /// The session leaves, or its answers are lost with a collector.
     void forget(Instant now, WorkerSession& worker);
@@ -71,7 +74,8 @@ private:
         Seq seq = 0;             // the oldest task goes first
         AttemptId id;
     };
-    /// Where what stands may go: free slots, and how much may be sent ahead to workers whose quick work moves.
+    /// Where what stands may go: free slots, and how much may be sent ahead to workers whose quick
+    /// work moves.
     struct Places {
         std::vector<WorkerSession*> free;
         std::vector<std::pair<WorkerSession*, std::uint32_t>> ahead;

@@ -12,10 +12,13 @@ struct RefusedMessage {
     /// So much of it is kept.
     static constexpr std::size_t kFirstBytes = 1024;
 
-    std::uint64_t number = 0;                          ///< in its source, from 1: of the line, of the frame
-    std::optional<std::uint64_t> byte = std::nullopt;  ///< its offset, where the source has such a thing
-    std::uint64_t size = 0;                            ///< in bytes
-    std::string first = {};                            ///< the first bytes of it
+    /// In its source, from 1: of the line, of the frame.
+    std::uint64_t number = 0;
+    /// Its offset, where the source has such a thing.
+    std::optional<std::uint64_t> byte = std::nullopt;
+    std::uint64_t size = 0;  ///< in bytes
+    std::string first = {};  ///< the first bytes of it
+    std::uint64_t tag = 0;   ///< see Incoming
     bool operator==(const RefusedMessage&) const = default;
 };
 

@@ -5,7 +5,8 @@
 namespace curfew {
 namespace {
 
-/// Of work that has been called home: nobody says more, and what is added to a time of our clock stays one.
+/// Of work that has been called home: nobody says more, and what is added to a time of our clock
+/// stays one.
 constexpr std::uint64_t kMostPatienceUs = 24ULL * 3600 * 1'000'000;
 
 }  // namespace
@@ -126,11 +127,12 @@ namespace {
 
 constexpr std::uint64_t kFull = UINT64_MAX;
 
-/// Sets `load`: in flight for each credit. Told apart in 128 steps, which is exact for small credits; where the credit
-/// is large and far above the slots in 16: tasks go to the same workers until those are a step ahead of the others, and
-/// share their batch. With 64 workers of echo an attempt costs a fourth of what it does where each task goes to the
-/// next four. What was sent in this turn is counted apart from what was there, so that those that are chosen together
-/// are a step ahead together, and the next batch goes to others altogether.
+/// Sets `load`: in flight for each credit. Told apart in 128 steps, which is exact for small
+/// credits; where the credit is large and far above the slots in 16: tasks go to the same workers
+/// until those are a step ahead of the others, and share their batch. With 64 workers of echo an
+/// attempt costs a fourth of what it does where each task goes to the next four. What was sent in
+/// this turn is counted apart from what was there, so that those that are chosen together are a
+/// step ahead together, and the next batch goes to others altogether.
 ///
 /// And `same_load_for`: so many more choices leave it as it is.
 void weigh(WorkerSession& worker) {
@@ -163,7 +165,7 @@ std::size_t Roster::ready() const {
         std::ranges::count_if(sessions_, [](const auto& entry) { return entry.second->state == SessionState::ready; }));
 }
 
-// ---- choosing ------------------------------------------------------------------------------------------------------
+// ---- choosing ----------------------------------------------------------------------------------
 
 namespace {
 
@@ -200,8 +202,8 @@ void Roster::changed(WorkerSession& worker) {
     put(pool, at, &worker);
 }
 
-/// The first from this place of the heap on that has no attempt of the task. As many are passed over as it has
-/// attempts.
+/// The first from this place of the heap on that has no attempt of the task. As many are passed
+/// over as it has attempts.
 WorkerSession* Roster::first_unmarked(const Pool& pool, std::size_t place) const {
     if (place >= pool.by_load.size() || pool.by_load[place]->load == kFull) return nullptr;
     if (pool.by_load[place]->chosen_against != choice_) return pool.by_load[place];

@@ -1,16 +1,19 @@
-// The roster: the sessions of workers, with their credit and their signs of life. It makes every move of a session, and
-// chooses the worker for an attempt. Pure.
+// The roster: the sessions of workers, with their credit and their signs of life. It makes every
+// move of a session, and chooses the worker for an attempt. Pure.
 //
 // A session:
 //
 //     hello -> admitting --Admitted--> admitted --first heartbeat--> ready
 //                  |                       |                           |
-//                  +-- silent, died, bye, a new hello, put off as a --+--> leaving --Refused--> lingering -> gone
-//                                  peer that is wrong, unreachable
+//                  +-----------------------+---------------------------+--> leaving
+//                                                                              |
+//                                             gone <-- lingering <--Refused----+
 //
-// admitting: the collector has been told. admitted: it has answered, the worker is welcomed. ready: the worker has
-// shown that it knows; only now it gets tasks. leaving: the collector has been told to refuse it. lingering: refused,
-// but a winner of it has still to reach the sink.
+// leaving: it is silent, died, said bye or a new hello, is unreachable, or is wrong and put off.
+//
+// admitting: the collector has been told. admitted: it has answered, the worker is welcomed. ready:
+// the worker has shown that it knows; only now it gets tasks. leaving: the collector has been told
+// to refuse it. lingering: refused, but a winner of it has still to reach the sink.
 #pragma once
 
 #include <algorithm>
@@ -53,11 +56,12 @@ struct TokenRound {
 /// A recall of one attempt, which holds a free slot of another worker for some time.
 struct RecallUnderWay {
     AttemptNumber number = 0;
-    std::vector<std::uint64_t> rounds;  ///< of the session's recalls: those that named it, any of which may be answered
-    std::uint64_t token_round = 0;      ///< the last round of the token that went before it
-    Session holds_at = 0;               ///< 0: it holds no slot, or no more
-    bool repeated = false;              ///< its answer is overdue
-    Instant repeat_at{};                ///< then it lets the slot go, and is said again
+    /// Of the session's recalls: those that named it, any of which may be answered.
+    std::vector<std::uint64_t> rounds;
+    std::uint64_t token_round = 0;  ///< the last round of the token that went before it
+    Session holds_at = 0;           ///< 0: it holds no slot, or no more
+    bool repeated = false;          ///< its answer is overdue
+    Instant repeat_at{};            ///< then it lets the slot go, and is said again
 };
 
 struct WorkerSession {
@@ -69,49 +73,62 @@ struct WorkerSession {
     std::string pool;
     std::size_t pool_index = 0;  ///< the roster's, one for each pool
     std::uint32_t slots = 1;
-    std::uint32_t slots_in_service = 1;  ///< those that would start work, or do it; none: it gets nothing for now
-    std::uint32_t reserved = 0;          ///< free slots that recalls hold: for what comes back, not for new messages
+    /// Those that would start work, or do it; none: it gets nothing for now.
+    std::uint32_t slots_in_service = 1;
+    /// Free slots that recalls hold: for what comes back, not for new messages.
+    std::uint32_t reserved = 0;
     std::uint32_t credit = 1;
     std::uint32_t most_credit = 1;  ///< it ever had: what is in flight stays when it shrinks
-    std::uint32_t in_flight = 0;    ///< attempts that hold a credit: open ones, but for winners that wait for the sink
+    /// Attempts that hold a credit: open ones, but for winners that wait for the sink.
+    std::uint32_t in_flight = 0;
     std::uint32_t pid = 0;
     std::uint64_t lifeline = 0;  ///< by which launch names it, 0: it has none
     std::string tasks_endpoint;
     std::string control_endpoint;
     Instant last_heard{};
-    std::uint64_t stood = 0;                        ///< the last that it said: see wire::Heartbeat
-    BadRecords bad;                                 ///< heartbeats of it that cannot be read
-    Histogram took;                                 ///< as in the hedging policy, of this session alone
-    Departure departure = Departure::gone;          ///< from leaving on
-    bool blames = false;                            ///< what ran at its end may be why, and what ended before is known
-    std::optional<std::vector<AttemptNumber>> ran;  ///< what was in its slots when it died; nobody knows: none
-    std::uint64_t round = 0;                        ///< last round of the token
-    std::deque<TokenRound> rounds;                  ///< under way
-    Duration patience{};                            ///< how long after a cancel its work may go on, as far as it says
+    std::uint64_t stood = 0;  ///< the last that it said: see wire::Heartbeat
+    BadRecords bad;           ///< heartbeats of it that cannot be read
+    /// As in the hedging policy, of this session alone.
+    Histogram took;
+    Departure departure = Departure::gone;  ///< from leaving on
+    /// What ran at its end may be why, and what ended before is known.
+    bool blames = false;
+    /// What was in its slots when it died; nobody knows: none.
+    std::optional<std::vector<AttemptNumber>> ran;
+    std::uint64_t round = 0;        ///< last round of the token
+    std::deque<TokenRound> rounds;  ///< under way
+    /// How long after a cancel its work may go on, as far as it says.
+    Duration patience{};
 
     // Does what it holds move? (broker/recalls.h)
     bool knows_recall = false;
-    bool standing = false;  ///< it holds more than its slots, and nothing of it ends: its credit is its slots
-    Instant quiet_since{};  ///< when work ended here last, or when it got more than its slots
-    Instant progress_at{};  ///< when work ended here last
+    /// It holds more than its slots, and nothing of it ends: its credit is its slots.
+    bool standing = false;
+    /// When work ended here last, or when it got more than its slots.
+    Instant quiet_since{};
+    Instant progress_at{};                    ///< when work ended here last
     Duration pace = std::chrono::seconds(1);  ///< time between such ends, smoothed
-    AttemptNumber begun_upto = 0;             ///< work starts in the order of the numbers: those up to here have begun
+    /// Work starts in the order of the numbers: those up to here have begun.
+    AttemptNumber begun_upto = 0;
     std::vector<RecallUnderWay> recalls;
 
     bool tasks_blocked = false;  ///< the socket does not take more for now
     bool control_blocked = false;
 
     // The roster's own.
-    std::size_t place = 0;             ///< in its pool's heap
-    bool busy = false;                 ///< it would wait there for a slot
-    std::uint64_t load = 0;            ///< in flight for each credit, coarse; the most there is: it can take nothing
-    std::uint32_t same_load_for = 0;   ///< so many more choices do not change that
-    std::uint64_t last_chosen = 0;     ///< the turn that followed the one in which it was chosen last
+    std::size_t place = 0;  ///< in its pool's heap
+    bool busy = false;      ///< it would wait there for a slot
+    /// In flight for each credit, coarse; the most there is: it can take nothing.
+    std::uint64_t load = 0;
+    std::uint32_t same_load_for = 0;  ///< so many more choices do not change that
+    /// The turn that followed the one in which it was chosen last.
+    std::uint64_t last_chosen = 0;
     std::uint32_t chosen = 0;          ///< how often in this turn
     std::uint64_t chosen_against = 0;  ///< the choice in which it could not be taken
 
     [[nodiscard]] std::uint32_t usable_slots() const { return std::min(slots, slots_in_service); }
-    /// Nothing is sent ahead to one whose work stands still, or for whose slots something is to come back.
+    /// Nothing is sent ahead to one whose work stands still, or for whose slots something is to
+    /// come back.
     [[nodiscard]] bool can_take() const {
         const std::uint32_t held = mutated(Mutant::slot_to_intake) ? 0 : reserved;
         const std::uint32_t most = standing || held > 0 ? std::min(credit, usable_slots()) : credit;
@@ -123,7 +140,8 @@ struct WorkerSession {
         return can_take() && !standing && reserved == 0 && credit > slots && pace <= std::chrono::milliseconds(10);
     }
     [[nodiscard]] bool holds_more_than_slots() const { return in_flight > usable_slots(); }
-    /// Its work is over before it would hear that it is called home: by a credit that adapts, 0.16 ms or less.
+    /// Its work is over before it would hear that it is called home: by a credit that adapts, 0.16
+    /// ms or less.
     [[nodiscard]] bool quick() const { return credit > 32ULL * slots; }
     [[nodiscard]] bool is_leaving() const { return state >= SessionState::leaving; }
 
@@ -136,7 +154,8 @@ class Roster {
 public:
     /// The newest session of a worker's name that is not leaving; null if there is none.
     [[nodiscard]] WorkerSession* by_name(std::string_view name);
-    /// The sessions, none of them leaving, of the process whose end launch saw. Several: workers behind one shell.
+    /// The sessions, none of them leaving, of the process whose end launch saw. Several: workers
+    /// behind one shell.
     [[nodiscard]] std::vector<WorkerSession*> of_process(std::string_view name, std::uint32_t pid,
                                                          std::uint64_t lifeline);
     [[nodiscard]] WorkerSession* find(Session session);
@@ -155,10 +174,11 @@ public:
     /// Sockets to open and close since it was asked last.
     [[nodiscard]] std::vector<LinkChange> take_link_changes() { return std::exchange(link_changes_, {}); }
 
-    /// The worker for the next attempt of a task, null if none can take it now: never one that has an attempt of it
-    /// alive; if possible one with a free slot (what came back takes no other, but quick work that moves); then none
-    /// where one failed; then a pool that is not in use for it; then the least loaded for its size; then whoever was
-    /// not chosen for the most turns. Takes a credit there.
+    /// The worker for the next attempt of a task, null if none can take it now: never one that has
+    /// an attempt of it alive; if possible one with a free slot (what came back takes no other, but
+    /// quick work that moves); then none where one failed; then a pool that is not in use for it;
+    /// then the least loaded for its size; then whoever was not chosen for the most turns. Takes a
+    /// credit there.
     [[nodiscard]] WorkerSession* choose(const Task& task);
     /// The same for one more attempt of the task of the last choice, which got `taken`.
     [[nodiscard]] WorkerSession* choose_another(const Task& task, WorkerSession& taken);
@@ -175,8 +195,8 @@ public:
     void note_change() { ++changes_; }
     [[nodiscard]] std::uint64_t changes() const { return changes_; }
 
-    /// Those that were chosen in this turn stand behind their equals in the next. Within a turn they do not: what goes
-    /// to the same workers shares its frames.
+    /// Those that were chosen in this turn stand behind their equals in the next. Within a turn
+    /// they do not: what goes to the same workers shares its frames.
     void next_turn();
 
     [[nodiscard]] bool has_credit() const;
@@ -192,8 +212,8 @@ private:
     struct Pool {
         std::string name;
         std::uint64_t used_in = 0;  // the last choice for a task that had an attempt alive in it
-        /// A binary heap: whoever may be chosen first stands in front. So a choice costs the same however many there
-        /// are.
+        /// A binary heap: whoever may be chosen first stands in front. So a choice costs the same
+        /// however many there are.
         std::vector<WorkerSession*> by_load;
     };
     [[nodiscard]] std::size_t pool_of(std::string_view name);
@@ -202,8 +222,10 @@ private:
 
     std::map<Session, std::unique_ptr<WorkerSession>> sessions_;
     DenseTable<WorkerSession*> by_session_;  // the same, to find one
-    std::vector<Pool> pools_;                // those of the sessions; one without any may be taken by the next name
-    std::uint64_t choice_ = 0;               // counts tasks: what was marked for an earlier one does not count
+    // Those of the sessions; one without any may be taken by the next name
+    std::vector<Pool> pools_;
+    // Counts tasks: what was marked for an earlier one does not count
+    std::uint64_t choice_ = 0;
     std::uint64_t turn_ = 0;
     std::vector<Session> chosen_;  // in this turn
     Session last_session_ = 0;

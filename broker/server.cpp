@@ -56,7 +56,7 @@ void BrokerServer::wait_for(Poller& poller) {
     if (dispatcher_.wants_message()) source_->wait_for(poller);
 }
 
-// ---- a turn --------------------------------------------------------------------------------------------------------
+// ---- a turn ------------------------------------------------------------------------------------
 
 Instant BrokerServer::turn(Instant now) {
     dispatcher_.end_log().turn(now);
@@ -70,7 +70,8 @@ Instant BrokerServer::turn(Instant now) {
     hang_up(now);
     take_messages(now);
     note_settled(now);
-    write_books();  // before anybody hears of them: if we die in between, they are in flight and not unheard of
+    // Before anybody hears of them: if we die in between, they are in flight and not unheard of
+    write_books();
     dispatcher_.flush(now, frames_);
     send_frames(now);
     change_links(now);
@@ -86,7 +87,8 @@ Instant BrokerServer::turn(Instant now) {
 }
 
 void BrokerServer::take_messages(Instant now) {
-    std::string_view message;
+    if (const auto tags = dispatcher_.take_settled_tags(); !tags.empty()) source_->settled(tags);
+    Incoming message;
     while (dispatcher_.wants_message()) {
         if (source_->next(message)) {
             dispatcher_.accept(now, message);
@@ -165,7 +167,7 @@ void BrokerServer::flush_outboxes() {
     }
 }
 
-// ---- life ----------------------------------------------------------------------------------------------------------
+// ---- life --------------------------------------------------------------------------------------
 
 void BrokerServer::drain(Instant now) {
     if (std::exchange(draining_, true)) return;
@@ -176,11 +178,13 @@ void BrokerServer::drain(Instant now) {
     if (drain_timeout_) drain_ends_at_ = now + *drain_timeout_;
 }
 
-/// What a source without an end has already is finished too: its producers could not give it to anybody else.
+/// What a source without an end has already is finished too: its producers could not give it to
+/// anybody else.
 void BrokerServer::hang_up(Instant now) {
     if (!draining_) return;
     const bool was_open = std::exchange(hang_up_at_, source_->hang_up(now)) != kNever;
-    if (hang_up_at_ == kNever && dispatcher_.paused()) dispatcher_.end_intake();  // what nobody takes is left
+    // What nobody takes is left
+    if (hang_up_at_ == kNever && dispatcher_.paused()) dispatcher_.end_intake();
     if (was_open && hang_up_at_ == kNever && source_->left() > 0 && !dispatcher_.intake_ended())
         log::info("source_closed messages_kept={} note=\"they are finished too\"", source_->left());
 }
@@ -321,7 +325,7 @@ void BrokerServer::say_who_does_not_write(Instant now) {
     log::warn("waiting for={}", log::quoted(what));
 }
 
-// ---- admin ---------------------------------------------------------------------------------------------------------
+// ---- admin -------------------------------------------------------------------------------------
 
 void BrokerServer::answer_admin(Instant now) {
     std::string_view request;
@@ -350,7 +354,7 @@ std::string BrokerServer::obey(Instant now, std::string_view request) {
     return fmt::format(R"({{"ok":true,"tasks_in_flight":{}}})", dispatcher_.ledger().tasks_in_flight());
 }
 
-// ---- looking -------------------------------------------------------------------------------------------------------
+// ---- looking -----------------------------------------------------------------------------------
 
 Rates<3>::Counts BrokerServer::counts() const {
     const Books books = dispatcher_.ledger().books();

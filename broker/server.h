@@ -1,4 +1,5 @@
-// The broker's shell: it owns the sockets and the source, and turns what the dispatcher says into sends. One thread.
+// The broker's shell: it owns the sockets and the source, and turns what the dispatcher says into
+// sends. One thread.
 #pragma once
 
 #include <map>
@@ -9,7 +10,7 @@
 
 #include "broker/books_page.h"
 #include "broker/dispatcher.h"
-#include "broker/source.h"
+#include "broker/sources/source.h"
 #include "common/process/daemon.h"
 #include "common/process/log.h"
 #include "common/process/outbox.h"
@@ -21,9 +22,11 @@ class BrokerServer : public Shell {
 public:
     struct Config {
         Dispatcher::Config dispatcher;
-        std::uint64_t max_message = 0;          ///< of the source, for what is said of a message that is longer
-        std::optional<Duration> drain_timeout;  ///< none: a drain has all the time that its work takes
-        std::string events, collector, admin;   ///< endpoints; empty: in the run directory
+        /// Of the source, for what is said of a message that is longer.
+        std::uint64_t max_message = 0;
+        /// none: a drain has all the time that its work takes.
+        std::optional<Duration> drain_timeout;
+        std::string events, collector, admin;  ///< endpoints; empty: in the run directory
     };
     BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source);
 

@@ -1,9 +1,9 @@
-// Attempts of one task that start together at several workers are written once: one frame, which goes to each of them.
-// A race costs the broker one copy of the message, however many run it.
+// Attempts of one task that start together at several workers are written once: one frame, which
+// goes to each of them. A race costs the broker one copy of the message, however many run it.
 //
-// There is a batch for each set of workers that tasks have gone to lately; a task joins the last record of its batch if
-// it differs from the one before in seq, numbers and payload alone. Pure. Memory: kMost batches, and the frames of a
-// turn.
+// There is a batch for each set of workers that tasks have gone to lately; a task joins the last
+// record of its batch if it differs from the one before in seq, numbers and payload alone. Pure.
+// Memory: kMost batches, and the frames of a turn.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What the broker shows the monitor: members of a JSON object, and the whole of a dump. Field by field:
-// docs/monitor.md.
+// What the broker shows the monitor: members of a JSON object, and the whole of a dump. Field by
+// field: docs/monitor.md.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,9 @@
 namespace curfew {
 
 [[nodiscard]] std::string broker_stats(const Dispatcher& dispatcher, Instant now);
-/// Live attempts, oldest first, at most `query.limit`; beside them the number of all, and where they are. Each is shown
-/// as it was when it was looked at: all at one instant, unless there are so many that it takes several turns.
+/// Live attempts, oldest first, at most `query.limit`; beside them the number of all, and where
+/// they are. Each is shown as it was when it was looked at: all at one instant, unless there are so
+/// many that it takes several turns.
 [[nodiscard]] std::unique_ptr<Reply> broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query,
                                                  std::string_view first_members);
 /// The ends that were noted after that one, for a follower; the first question begins it.

@@ -30,9 +30,10 @@ extern "C" int epoll_ctl(int set, int change, int descriptor, epoll_event* event
     return static_cast<int>(syscall(SYS_epoll_ctl, set, EPOLL_CTL_ADD, descriptor, event));
 }
 
-/// Where something can be read or written, that is what the engine is called for: it finds the hang-up itself, in its
-/// place. A call for the hang-up may come when it has stopped reading, which it takes for an error: just before, in the
-/// call to read; or long ago, while it has something to write.
+/// Where something can be read or written, that is what the engine is called for: it finds the
+/// hang-up itself, in its place. A call for the hang-up may come when it has stopped reading, which
+/// it takes for an error: just before, in the call to read; or long ago, while it has something to
+/// write.
 extern "C" int epoll_wait(int set, epoll_event* events, int most, int timeout) {
     const int count = epoll_pwait(set, events, most, timeout, nullptr);
     for (int i = 0; keeps && i < count; ++i)

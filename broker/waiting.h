@@ -1,6 +1,7 @@
-// The tasks with attempts due for which there is no worker yet: first those that are tried again or came back, then the
-// others, each in their order. A task that finds no worker goes to the end of its queue, and is not asked again before
-// a worker may take something that it could not take before (Roster::changes()). Pure. Memory: an entry for each task
+// The tasks with attempts due for which there is no worker yet: first those that are tried again or
+// came back, then the others, each in their order. A task that finds no worker goes to the end of
+// its queue, and is not asked again before another task joins it, or before a worker may take
+// something that it could not take before (Roster::changes()). Pure. Memory: an entry for each task
 // that waits, and for as many that have ended meanwhile.
 #pragma once
 

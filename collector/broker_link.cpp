@@ -6,13 +6,14 @@ namespace curfew {
 
 using wire::Kind;
 
-// ---- in ------------------------------------------------------------------------------------------------------------
+// ---- in ----------------------------------------------------------------------------------------
 
 BrokerLink::Asks BrokerLink::receive(Instant now, const wire::Envelope& envelope, wire::Reader& reader,
                                      wire::Sync& sync) {
     const bool known = envelope.broker == broker_ || !is_synced_;
     if (known && envelope.peer > incarnation_) meet_rival(envelope.peer);
-    // Whoever it means: a newer broker may have taken an old hello, that was under way for long, for ours.
+    // Whoever it means: a newer broker may have taken an old hello, that was under way for long,
+    // for ours.
     if (is_new(now, envelope)) return meet_broker(now, envelope, reader, sync);
     const bool for_me = envelope.peer == incarnation_ || envelope.peer == 0;
     if (envelope.broker < broker_ || !for_me) {
@@ -26,7 +27,8 @@ BrokerLink::Asks BrokerLink::receive(Instant now, const wire::Envelope& envelope
         return Asks::nothing;
     }
     if (envelope.number == 0) return read_beside(now, envelope, reader, sync);
-    // A turned bit makes a number of none; what has one and is no batch would take the place of one.
+    // A turned bit makes a number of none; what has one and is no batch would take the place of
+    // one.
     const std::uint64_t first = reader.first_type();
     if (reader.records().empty() || first == wire::BrokerPing::kType || first == wire::Sync::kType) {
         ++counts_.malformed;
@@ -38,7 +40,8 @@ BrokerLink::Asks BrokerLink::receive(Instant now, const wire::Envelope& envelope
 
 void BrokerLink::refuse(Instant now, const wire::Envelope& envelope) {
     ++counts_.refused;
-    // Our broker speaks to somebody else, who may be a forgery: it lets us in again when that one is silent.
+    // Our broker speaks to somebody else, who may be a forgery: it lets us in again when that one
+    // is silent.
     const bool left =
         is_synced_ && envelope.broker == broker_ && now - heard_at_ >= limits::kAloneAfter * config_.patience;
     if (left) want_sync({}, "broker: it has left us for collector " + std::to_string(envelope.peer));
@@ -66,7 +69,8 @@ BrokerLink::Asks BrokerLink::read_beside(Instant now, const wire::Envelope& enve
     return Asks::nothing;
 }
 
-/// A batch that cannot be read is not acknowledged. The second time the pair begins anew: a hello that says why.
+/// A batch that cannot be read is not acknowledged. The second time the pair begins anew: a hello
+/// that says why.
 void BrokerLink::read(std::uint64_t number, std::string_view records, wire::Error error,
                       const wire::Reader::BadPlace& bad) {
     if (error == wire::Error::none) {
@@ -78,11 +82,12 @@ void BrokerLink::read(std::uint64_t number, std::string_view records, wire::Erro
     if (receiver_.unreadable(number)) want_sync(bad, complaint_);
 }
 
-// ---- who it is -----------------------------------------------------------------------------------------------------
+// ---- who it is ---------------------------------------------------------------------------------
 
-/// The broker speaks to a newer life of the collector, but here is the only one: our clock has been set back, or an old
-/// hello came late. So the number goes above that, and all begins anew. One frame alone may have a turned bit. The next
-/// number would not do: others may be under way, or have done the same as we do.
+/// The broker speaks to a newer life of the collector, but here is the only one: our clock has been
+/// set back, or an old hello came late. So the number goes above that, and all begins anew. One
+/// frame alone may have a turned bit. The next number would not do: others may be under way, or
+/// have done the same as we do.
 void BrokerLink::meet_rival(Incarnation rival) {
     constexpr Incarnation kAhead = 1ULL << 32;  // milliseconds: some weeks
     if (std::exchange(rival_, rival) != rival || rival >= UINT64_MAX - 2 * kAhead) return;
@@ -92,15 +97,15 @@ void BrokerLink::meet_rival(Incarnation rival) {
     is_anew_ = true;
 }
 
-/// A greater incarnation is newer. So is any other once the broker that was known is silent: incarnations are times,
-/// and clocks are set back.
+/// A greater incarnation is newer. So is any other once the broker that was known is silent:
+/// incarnations are times, and clocks are set back.
 bool BrokerLink::is_new(Instant now, const wire::Envelope& envelope) const {
     if (envelope.broker == broker_) return false;
     return envelope.broker > broker_ || now - heard_at_ >= limits::kAloneAfter * config_.patience;
 }
 
-/// A newer broker shows itself. Its word alone is not enough to leave the old one (one flipped bit would do): it is
-/// said hello, and taken when it answers with a Sync for us.
+/// A newer broker shows itself. Its word alone is not enough to leave the old one (one flipped bit
+/// would do): it is said hello, and taken when it answers with a Sync for us.
 BrokerLink::Asks BrokerLink::meet_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader,
                                          wire::Sync& sync) {
     newcomer_ = envelope.broker;
@@ -126,7 +131,7 @@ BrokerLink::Asks BrokerLink::meet_broker(Instant now, const wire::Envelope& enve
     return take_sync(now, sync);
 }
 
-// ---- sync ----------------------------------------------------------------------------------------------------------
+// ---- sync --------------------------------------------------------------------------------------
 
 /// A hello that says that it has a sync, and wants another.
 void BrokerLink::want_sync(const wire::Reader::BadPlace& why, std::string complaint) {
@@ -137,7 +142,8 @@ void BrokerLink::want_sync(const wire::Reader::BadPlace& why, std::string compla
     hello_pause_ = {};
 }
 
-/// One that comes unasked may be a forgery: it is not taken, but asked for. The broker knows whether it means another.
+/// One that comes unasked may be a forgery: it is not taken, but asked for. The broker knows
+/// whether it means another.
 BrokerLink::Asks BrokerLink::take_sync(Instant now, const wire::Sync& sync) {
     if (is_synced_ && sync.round == sync_round_) return Asks::nothing;
     if (is_synced_) {
@@ -155,7 +161,7 @@ BrokerLink::Asks BrokerLink::take_sync(Instant now, const wire::Sync& sync) {
     return Asks::sync;
 }
 
-// ---- out -----------------------------------------------------------------------------------------------------------
+// ---- out ---------------------------------------------------------------------------------------
 
 void BrokerLink::say_hello(Instant now, Epoch epoch, std::vector<Frame>& frames) {
     if ((is_synced_ && newcomer_ == 0) || now < hello_at_) return;

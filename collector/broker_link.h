@@ -1,9 +1,14 @@
-// The collector's end of the pair that it makes with the broker: which broker that is, the hello, the sync, and the two
-// streams with their acknowledgements and pings (docs/protocol.md, "Broker and collector"). What a sync says and what
-// records mean is the judge's. Pure.
+// The collector's end of the pair that it makes with the broker: which broker that is, the hello,
+// the sync, and the two streams with their acknowledgements and pings (docs/protocol.md, "The
+// stream between broker and collector"). What a sync says and what records mean is the judge's.
+// Pure.
 //
-//     alone --hello ... Sync--> synced --a newer broker's Sync, a batch that cannot be read, streams that differ-->
-//     alone
+//     alone --hello, Sync--> synced --a newer broker's Sync--> synced
+//       ^                      |
+//       +-----want_sync--------+
+//
+// want_sync: a batch that cannot be read, streams that differ, a broker that has left us, a greater
+// number of ours that the broker knows.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +30,8 @@ public:
     struct Config {
         Incarnation incarnation = 1;
         Duration hello_every{};
-        /// Before a batch that is not acknowledged is sent again: a heartbeat. After kAloneAfter of them a broker that
-        /// is silent may be followed by any other.
+        /// Before a batch that is not acknowledged is sent again: a heartbeat. After kAloneAfter of
+        /// them a broker that is silent may be followed by any other.
         Duration patience{};
     };
 
@@ -40,15 +45,17 @@ public:
         records,  ///< the next batch of the stream: read it, and say how that went with read()
         sync,     ///< take this sync over
     };
-    /// A frame whose envelope was opened by `reader`; a sync is written to `sync`, whose views point into the frame.
+    /// A frame whose envelope was opened by `reader`; a sync is written to `sync`, whose views
+    /// point into the frame.
     [[nodiscard]] Asks receive(Instant now, const wire::Envelope& envelope, wire::Reader& reader, wire::Sync& sync);
     /// The batch in hand has been read to its end, or not (then by the reader's bad place).
     void read(std::uint64_t number, std::string_view records, wire::Error error, const wire::Reader::BadPlace& bad);
-    /// True once after our number has changed: what was settled is another's.
+    /// True once after our number has changed: what was settled under the old one does not count.
     [[nodiscard]] bool take_anew() { return std::exchange(is_anew_, false); }
 
     // ---- out
-    /// The hello, while there is no sync; `epoch`: of what is settled here.
+    /// The hello, while there is no sync, and to a newer broker that has shown itself. `epoch`: of
+    /// what is settled here.
     void say_hello(Instant now, Epoch epoch, std::vector<Frame>& frames);
     /// Where the next batch is made.
     [[nodiscard]] wire::Writer& batch() { return batch_; }

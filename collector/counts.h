@@ -1,5 +1,5 @@
-// What the judge has counted; the monitor shows all of it. The judge owns the one instance; its parts count into it.
-// Pure.
+// What the judge has counted; the monitor shows all of it. The judge owns the one instance; its
+// parts count into it. Pure.
 #pragma once
 
 #include <array>

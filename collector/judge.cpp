@@ -56,7 +56,7 @@ void Judge::receive(Instant now, std::string_view frame) {
     }
 }
 
-// ---- from workers --------------------------------------------------------------------------------------------------
+// ---- from workers ------------------------------------------------------------------------------
 
 /// A frame of a worker, while it is read.
 struct Judge::Batch {
@@ -96,7 +96,8 @@ void Judge::on_work(Batch& batch, wire::TokenReport& token) {
     pass_on(batch, token);
 }
 
-/// What the broker is told of a session it is told by its collector: behind the reports that were judged.
+/// What the broker is told of a session it is told by its collector: behind the reports that were
+/// judged.
 template <typename R>
 void Judge::pass_on(const Batch& batch, R& record) {
     record.session = batch.id;
@@ -127,8 +128,8 @@ void Judge::on_report(Session id, SessionBook& session, const wire::Report& repo
 
 /// It has ended, and has no result.
 void Judge::on_end(Session id, SessionBook& session, const wire::Report& report) {
-    // A winner that a Sync named, whose result was dropped before it could be sent again: the task is open again, and
-    // the broker learns it by the winner's end.
+    // A winner that a Sync named, whose result was dropped before it could be sent again: the task
+    // is open again, and the broker learns it by the winner's end.
     if (const DecidedTask* decided = decided_.find(report.seq);
         decided != nullptr && decided->awaited && decided->winner == AttemptId{id, report.number}) {
         decided_.erase(report.seq);
@@ -177,7 +178,7 @@ void Judge::end(Session id, SessionBook& session, AttemptNumber number, End end,
     returned ? news_.returned(id, session.news, number) : news_.ended(id, session.news, end, number);
 }
 
-// ---- from the broker -----------------------------------------------------------------------------------------------
+// ---- from the broker ---------------------------------------------------------------------------
 
 void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope) {
     wire::Sync sync;
@@ -199,7 +200,8 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope) {
 /// All begins anew with what the broker knows.
 void Judge::take_over(const wire::Sync& sync) {
     ++syncs_;
-    // What only we had settled is open again, as after a crash: nobody but the broker may close a task.
+    // What only we had settled is open again, as after a crash: nobody but the broker may close a
+    // task.
     settled_.clear();
     epoch_ = sync.epoch;
     settled_.insert(sync.settled);
@@ -288,7 +290,7 @@ void Judge::on_record(const wire::Verdict& verdict) {
     decide(verdict.seq, verdict.outcome, {});
 }
 
-// ---- deciding and settling -----------------------------------------------------------------------------------------
+// ---- deciding and settling ---------------------------------------------------------------------
 
 /// Where the outcome waits for the sink. To be filled in before the task is decided.
 OutcomeRecord& Judge::new_outcome(Seq seq, Outcome kind) {
@@ -322,7 +324,8 @@ void Judge::decide(Seq seq, Outcome outcome, AttemptId winner) {
 
 void Judge::written(std::uint64_t sync, Seq seq) {
     const DecidedTask* task = decided_.find(seq);
-    if (sync != syncs_ || task == nullptr || task->awaited) return;  // written for a broker that is no more
+    // Written for a broker that is no more
+    if (sync != syncs_ || task == nullptr || task->awaited) return;
     const Outcome outcome = task->outcome;
     if (task->winner.session != 0) {
         ++counts_.ends[index(End::won)];
@@ -334,7 +337,7 @@ void Judge::written(std::uint64_t sync, Seq seq) {
     decided_.erase(seq);
 }
 
-// ---- to the broker -------------------------------------------------------------------------------------------------
+// ---- to the broker -----------------------------------------------------------------------------
 
 void Judge::flush(Instant now, std::vector<Frame>& frames) {
     link_.say_hello(now, epoch_, frames);

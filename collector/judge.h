@@ -1,5 +1,6 @@
-// The judge: the one place where tasks are decided. The first acceptable report or the first verdict decides;
-// everything that comes after is late. Pure: frames and `now` in, outcomes for the sink and frames for the broker out.
+// The judge: the one place where tasks are decided. The first acceptable report or the first
+// verdict decides; everything that comes after is late. Pure: frames and `now` in, outcomes for the
+// sink and frames for the broker out.
 //
 // Life of a task here:
 //
@@ -8,10 +9,12 @@
 //         +--Sync names its winner--> awaited --its report-+  |
 //                 ^          \--winner's session gone, its report has no result any more--> (nothing)
 //
-// Nothing is kept of an undecided task. Memory: one entry for each decided task (the broker's window bounds them), a
-// hole in an interval set for each attempt or task in flight, and what the broker has not acknowledged.
+// Nothing is kept of an undecided task. Memory: one entry for each decided task (the broker's
+// window bounds them), a hole in an interval set for each attempt or task in flight, and what the
+// broker has not acknowledged.
 //
-// Frames of a session that was not admitted, of an older broker, or to another collector are refused and counted.
+// Frames of a session that was not admitted, of an older broker, or to another collector are
+// refused and counted.
 #pragma once
 
 #include <array>
@@ -53,23 +56,25 @@ public:
     /// A frame from the results socket.
     void receive(Instant now, std::string_view frame);
 
-    /// The next outcome for the sink, null if there is none now; each is handed out once, and is there until the next
-    /// call of anything. Its task settles when written() is called.
+    /// The next outcome for the sink, null if there is none now; each is handed out once, and is
+    /// there until the next call of anything. Its task settles when written() is called.
     [[nodiscard]] OutcomeRecord* next_outcome() { return queue_.next(); }
 
-    /// The sink has the outcome of this task. `sync` is the outcome's: what was handed out before the last one no
-    /// longer counts.
+    /// The sink has the outcome of this task. `sync` is the outcome's: what was handed out before
+    /// the last one no longer counts.
     void written(std::uint64_t sync, Seq seq);
 
     /// Appends the frames for the broker. Call it once a turn, after everything was read.
     void flush(Instant now, std::vector<Frame>& frames);
 
-    /// So many bytes of outcomes are with the sinks, and not yet written. To be said before flush().
+    /// So many bytes of outcomes are with the sinks, and not yet written. To be said before
+    /// flush().
     void set_sink_bytes(std::uint64_t bytes) { queue_.set_sink_bytes(bytes); }
     /// Bytes of outcomes that wait: for the sinks, or for those before them.
     [[nodiscard]] std::uint64_t waiting_bytes() const { return queue_.waiting_bytes(); }
 
-    /// What of a record could not be read last, and whose it was; for the log. Empty: nothing since it was asked.
+    /// What of a record could not be read last, and whose it was; for the log. Empty: nothing since
+    /// it was asked.
     [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
 
     [[nodiscard]] Instant next_deadline() const { return link_.next_deadline(); }
@@ -88,8 +93,8 @@ public:
     [[nodiscard]] Incarnation incarnation() const { return link_.incarnation(); }
     [[nodiscard]] Epoch epoch() const { return epoch_; }
     [[nodiscard]] const IntervalSet& settled() const { return settled_; }
-    /// Ends of a session by kind, as far as this life of the collector judged them; null for a session that is not
-    /// admitted.
+    /// Ends of a session by kind, as far as this life of the collector judged them; null for a
+    /// session that is not admitted.
     [[nodiscard]] const std::array<std::uint64_t, kEnds + 1>* ends_of(Session session) const;
 
 private:

@@ -2,8 +2,8 @@
 
 namespace curfew {
 
-/// Workers report in the order of their numbers, and each gets every so-manyth task: what they win joins on to what
-/// they won before.
+/// Workers report in the order of their numbers, and each gets every so-manyth task: what they win
+/// joins on to what they won before.
 void News::decided(Seq seq, AttemptId winner) {
     if (!decided_.empty() && winner.session != 0) {
         wire::Decided& last = decided_.back();

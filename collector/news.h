@@ -1,7 +1,8 @@
 // What the judge tells the broker of one turn, joined into as few records as will do. Pure.
 //
-// Order matters to the broker: decisions before what is settled, ends before the echo of a session that is gone and
-// before the token that followed them. So decisions, settlements and ends are written first, then the rest as it came.
+// Order matters to the broker: decisions before what is settled, ends before the echo of a session
+// that is gone and before the token that followed them. So decisions, settlements and ends are
+// written first, then the rest as it came.
 #pragma once
 
 #include <array>

@@ -29,12 +29,14 @@ struct OutcomeRecord {
     std::string error;   ///< the others: why
     std::string worker;  ///< of the attempt that decided; empty for a verdict
     std::string pool;
-    std::uint32_t attempt = 0;   ///< ordinal of that attempt; 0 for a verdict
-    std::uint32_t attempts = 0;  ///< attempts that had been started when the decision was on its way
+    std::uint32_t attempt = 0;  ///< ordinal of that attempt; 0 for a verdict
+    /// Attempts that had been started when the decision was on its way.
+    std::uint32_t attempts = 0;
     std::uint64_t latency_us = 0;
     std::vector<PastAttemptText> history;
-    std::string message;               ///< the others: what was asked
-    std::uint64_t refused_number = 0;  ///< not 0: a message that was refused. This and the next two as in wire::Verdict
+    std::string message;  ///< the others: what was asked
+    /// Not 0: a message that was refused. This and the next two as in wire::Verdict.
+    std::uint64_t refused_number = 0;
     std::uint64_t refused_byte = 0;
     std::uint64_t refused_size = 0;
 };

@@ -41,7 +41,8 @@ void CollectorServer::wait_for(Poller& poller) {
 
 Instant CollectorServer::turn(Instant now) {
     if (!closing_) judge(now);
-    // What has been decided is still written, and the broker, if there is one, is told, within grace.
+    // What has been decided is still written, and the broker, if there is one, is told, within
+    // grace.
     closing_ = closing_ || (stopping_ && has_said_all(now));
     if (closing_) {
         const bool dead_closed = !dead_letters_ || dead_letters_->close(now, stop_by_);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "collector/judge.h"
-#include "collector/sink.h"
+#include "collector/sinks/sink.h"
 #include "common/process/daemon.h"
 #include "common/process/log.h"
 #include "common/process/outbox.h"
@@ -18,12 +18,14 @@ class CollectorServer : public Shell {
 public:
     struct Config {
         bool keep_order = false;
-        bool says_failures = true;  ///< tasks that did not complete go to the log: no sink has a place for them
+        /// Tasks that did not complete go to the log: no sink has a place for them.
+        bool says_failures = true;
         Duration heartbeat = std::chrono::seconds(1);
         Duration grace = std::chrono::seconds(1);
         std::string results, broker;  ///< endpoints; empty: in the run directory
     };
-    /// `dead_letters`, if there is one, gets the tasks that did not complete; else they go to `sink`, too.
+    /// `dead_letters`, if there is one, gets the tasks that did not complete; else they go to
+    /// `sink`, too.
     CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink,
                     std::unique_ptr<Sink> dead_letters);
 

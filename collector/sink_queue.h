@@ -1,6 +1,6 @@
-// Outcomes on their way to the sink: in the order in which they were decided, or with --keep-order in that of the
-// messages. Each is handed out once. Pure. Memory: the results of tasks that are decided and not yet written, bounded
-// by the broker's window and by what the backlog tells it.
+// Outcomes on their way to the sink: in the order in which they were decided, or with --keep-order
+// in that of the messages. Each is handed out once. Pure. Memory: the results of tasks that are
+// decided and not yet written, bounded by the broker's window and by what the backlog tells it.
 #pragma once
 
 #include <boost/container/deque.hpp>
@@ -30,8 +30,9 @@ public:
     void set_sink_bytes(std::uint64_t bytes) { sink_bytes_ = bytes; }
     /// Bytes of outcomes that wait: for the sinks, or for those before them.
     [[nodiscard]] std::uint64_t waiting_bytes() const { return sink_bytes_ + held_bytes_; }
-    /// What the broker is to be told of that: the first time after a clear() when `complete`, later when it has changed
-    /// by an eighth and a megabyte. None: nothing new.
+    /// What the broker is to be told of that: the first time after a clear() when `complete`, later
+    /// when it has changed by the larger of an eighth and a megabyte, or nothing waits any more.
+    /// None: nothing new.
     [[nodiscard]] std::optional<std::uint64_t> take_backlog(bool complete);
 
     /// All begins anew: what was not handed out is decided again, or its task is open.

@@ -36,7 +36,8 @@ const char* word(Health health) {
     return kWords[static_cast<std::size_t>(health)];
 }
 
-/// How long work that was called home may take to stop, with the time of a kill: of the most patient worker.
+/// How long work that was called home may take to stop, with the time of a kill: of the most
+/// patient worker.
 double longest_stop(const std::vector<Said>& stats) {
     constexpr double kGrace = 1, kKill = 2;  // seconds; the first is what workers have unless told
     std::optional<double> longest;

@@ -25,11 +25,13 @@ struct Finding {
 
 [[nodiscard]] Finding check(const std::vector<Said>& stats, const Limits& limits);
 
-/// A broker whose intake has ended and whose tasks all have their outcomes waits for attempts alone. As launch says it.
+/// A broker whose intake has ended and whose tasks all have their outcomes waits for attempts
+/// alone. As launch says it.
 [[nodiscard]] std::string words_of_waiting(std::uint64_t attempts, double seconds);
 
-/// What `samples` (attempts in flight, taken evenly) say of a leak: the least of each fifth is more than that of the
-/// fifth before. A load that grows for the whole of the window looks the same: choose it longer than that.
+/// What `samples` (attempts in flight, taken evenly) say of a leak: the least of each fifth is more
+/// than that of the fifth before. A load that grows for the whole of the window looks the same:
+/// choose it longer than that.
 [[nodiscard]] bool only_rises(const std::vector<std::uint64_t>& samples);
 
 /// The same finding, made worse by a leak.

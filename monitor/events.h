@@ -1,4 +1,5 @@
-// `curfew-monitor events`: the ends of attempts as they happen, one JSON line each (docs/monitor.md).
+// `curfew-monitor events`: the ends of attempts as they happen, one JSON line each
+// (docs/monitor.md).
 #pragma once
 
 #include <chrono>

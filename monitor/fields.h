@@ -1,4 +1,5 @@
-// Reads what a process has said. Any field may be missing, or be of another kind than it should. Pure.
+// Reads what a process has said. Any field may be missing, or be of another kind than it should.
+// Pure.
 #pragma once
 
 #include <cstdint>

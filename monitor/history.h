@@ -1,5 +1,5 @@
-// What was in flight, how fast, how slow: a sample each second for ten minutes, and one each minute for a day. Bounded.
-// Pure.
+// What was in flight, how fast, how slow: a sample each second for ten minutes, and one each minute
+// for a day. Bounded. Pure.
 #pragma once
 
 #include <array>
@@ -14,7 +14,8 @@ namespace curfew {
 
 class History {
 public:
-    /// A look at the group, `time` in seconds since the epoch. A broker that does not answer is a gap.
+    /// A look at the group, `time` in seconds since the epoch. A broker that does not answer is a
+    /// gap.
     void add(double time, const std::vector<Said>& stats);
 
     /// The last so many seconds: docs/monitor.md, /history.json.

@@ -51,7 +51,8 @@ bool equal(const std::string& a, const std::string& b) {
     return differing == 0;
 }
 
-/// The last look at the group, and what was seen before. Looks once a second, in a thread of its own.
+/// The last look at the group, and what was seen before. Looks once a second, in a thread of its
+/// own.
 class Watcher {
 public:
     explicit Watcher(Group group) : group_(std::move(group)), thread_([this] { run(); }) {}
@@ -160,7 +161,8 @@ public:
         server_.set_read_timeout(std::chrono::seconds(5));
         server_.set_write_timeout(std::chrono::seconds(5));
         server_.set_keep_alive_max_count(1000);
-        // Without SO_REUSEPORT, which is the library's default: two of us would share a port, each asked now and then.
+        // Without SO_REUSEPORT, which is the library's default: two of us would share a port, each
+        // asked now and then.
         server_.set_socket_options([](socket_t socket) {
             const int yes = 1;
             setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
@@ -314,7 +316,8 @@ int serve(const ServeOptions& options, Group stats, Group dumps) {
         }
         while (!stopped) {  // not once: a server that does not listen yet does not hear it
             site.stop();
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));  // it has no word for: I listen now
+            // It has no word for: I listen now
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
     });
     const auto end = [&] {

@@ -100,7 +100,7 @@ std::string text_of_time(double s) {
 
 }  // namespace
 
-// ---- text ----------------------------------------------------------------------------------------------------------
+// ---- text --------------------------------------------------------------------------------------
 
 std::string plain_text(const Line& line) {
     std::string out;
@@ -172,7 +172,7 @@ void append_right(Line& line, const Line& right, int width) {
     line.insert(line.end(), right.begin(), right.end());
 }
 
-// ---- figures -------------------------------------------------------------------------------------------------------
+// ---- figures -----------------------------------------------------------------------------------
 
 Span verdict(const std::string& name, const json& said, const char* well, const char* ill) {
     if (!said.is_boolean()) return {name + " ?", Style::dim};

@@ -1,4 +1,5 @@
-// Text for a terminal: columns, not bytes; nothing that would touch the terminal; figures in few columns. Pure.
+// Text for a terminal: columns, not bytes; nothing that would touch the terminal; figures in few
+// columns. Pure.
 #pragma once
 
 #include <cstdint>

@@ -70,7 +70,7 @@ Table::Cell text_cell(std::string text, Style style = Style::plain) {
 
 }  // namespace
 
-// ---- what is known -------------------------------------------------------------------------------------------------
+// ---- what is known -----------------------------------------------------------------------------
 
 TopScreen::TopScreen(bool utf8, Duration every)
     : utf8_(utf8), every_(every), workers_(worker_columns(), 0), attempts_(attempt_columns(), kAgeColumn) {
@@ -291,7 +291,7 @@ void TopScreen::fill_attempts(const json& dump) {
     attempts_.fill(std::move(rows));
 }
 
-// ---- keys ----------------------------------------------------------------------------------------------------------
+// ---- keys --------------------------------------------------------------------------------------
 
 Wish TopScreen::press(Key key, char typed) {
     if (key == Key::none) return {};

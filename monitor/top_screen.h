@@ -1,6 +1,7 @@
-// The screen of `curfew-monitor top`: looks at the group go in, lines of text with styles come out, and keys change
-// what is shown. Pure: no terminal, no clock; one thread. What the processes say is hearsay: a field may be missing, a
-// text may hold anything, and what would touch the terminal is replaced.
+// The screen of `curfew-monitor top`: looks at the group go in, lines of text with styles come out,
+// and keys change what is shown. Pure: no terminal, no clock; one thread. What the processes say is
+// hearsay: a field may be missing, a text may hold anything, and what would touch the terminal is
+// replaced.
 #pragma once
 
 #include <array>
@@ -19,10 +20,13 @@
 
 namespace curfew {
 
-/// One look at the group: name and parsed stats of each process; null JSON for one that does not answer any more.
+/// One look at the group: name and parsed stats of each process; null JSON for one that does not
+/// answer any more.
 struct Look {
-    std::vector<std::pair<std::string, nlohmann::json>> stats;  ///< broker first, then collector, then workers
-    nlohmann::json dump;                                        ///< docs/monitor.md, of the whole group; may be null
+    /// Broker first, then collector, then workers.
+    std::vector<std::pair<std::string, nlohmann::json>> stats;
+    /// docs/monitor.md, of the whole group; may be null.
+    nlohmann::json dump;
 };
 
 /// What a key asks of the shell.
@@ -118,7 +122,8 @@ private:
     Instant gone_at_;
     std::optional<Totals> before_;
     std::array<std::optional<double>, 3> rates_;
-    std::deque<std::optional<double>> in_flight_;  ///< one a look, bounded; none: the broker did not answer
+    /// One a look, bounded; none: the broker did not answer.
+    std::deque<std::optional<double>> in_flight_;
     std::map<std::string, Used> used_;
     std::map<std::pair<std::string, Session>, Known> known_;
     std::optional<double> dumped_;                 ///< attempts in flight when they were listed

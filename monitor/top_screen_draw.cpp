@@ -16,7 +16,7 @@ using nlohmann::json;
 
 constexpr int kOnceRows = 24;
 
-// ---- the laws ------------------------------------------------------------------------------------------------------
+// ---- the laws ----------------------------------------------------------------------------------
 
 struct Term {
     const char* key;
@@ -78,7 +78,7 @@ Line law(const json& books, const char* name, const char* all, const std::array<
     return line;
 }
 
-// ---- help ----------------------------------------------------------------------------------------------------------
+// ---- help --------------------------------------------------------------------------------------
 
 constexpr std::array<std::pair<const char*, const char*>, 17> kHelp = {{
     {"q", "quit"},
@@ -106,7 +106,7 @@ Line help_line(const std::pair<const char*, const char*>& entry) {
 
 }  // namespace
 
-// ---- what is drawn -------------------------------------------------------------------------------------------------
+// ---- what is drawn -----------------------------------------------------------------------------
 
 void TopScreen::add_broker_words(Line& line) const {
     if (!looked_) return;

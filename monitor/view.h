@@ -1,4 +1,5 @@
-// Snapshots as text for people. Pure: JSON in, text out. Unknown members are passed over, missing ones shown as such.
+// Snapshots as text for people. Pure: JSON in, text out. Unknown members are passed over, missing
+// ones shown as such.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -12,7 +13,8 @@ namespace curfew {
 [[nodiscard]] std::string watch_line(const nlohmann::json& broker_snapshot, const std::string& time);
 /// The live attempts of one process, one a line, under a heading.
 [[nodiscard]] std::string dump_text(const nlohmann::json& snapshot);
-/// The live attempts of a group (docs/monitor.md, /dump.json): where they are, and, if they are asked for, each.
+/// The live attempts of a group (docs/monitor.md, /dump.json): where they are, and, if they are
+/// asked for, each.
 [[nodiscard]] std::string group_dump_text(const nlohmann::json& dump, bool each);
 
 }  // namespace curfew

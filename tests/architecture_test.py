@@ -20,7 +20,8 @@ PURE = {
                "dispatcher_tasks", "dispatcher_token", "dispatcher_workers", "end_log", "expiry", "hearsay", "hedges",
                "hedging", "ledger", "losers", "mail", "mailbox", "out_frame", "recalls", "roster", "shared_batches",
                "waiting"),
-    "worker": ("attempts", "counts", "credit", "lease", "session", "session_work", "slots", "standstill"),
+    "worker": ("attempts", "counts", "credit", "lease", "session", "session_work", "slots"),
+    "worker/handlers": ("standstill",),
     "collector": ("broker_link", "counts", "judge", "news", "outcome_record", "sink_queue"),
 }
 IMPURE_HEADERS = re.compile(
@@ -71,6 +72,26 @@ class Documents(unittest.TestCase):
             self.assertEqual(anchor, re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-"))
 
 
+    def test_what_they_name_is_there(self):
+        named = re.compile(r"\b(?:bench|broker|collector|common|docs|examples|include|monitor|scripts|tests|worker)"
+                           r"/[\w/.-]+\.(?:h|cpp|md|py|sh|js)\b")
+        for path in house.files(".md", ".h", ".cpp"):
+            for name in named.findall(text_of(path)):
+                there = any((ROOT / at / name).exists() for at in ("", "include", "build/generated", str(path.parent)))
+                self.assertTrue(there or name == "common/version.h", f"{path} names {name}")
+
+    def test_the_drawing_of_the_rooms_is_what_the_includes_say(self):
+        block = text_of("docs/architecture.md").partition("## Who may include whom")[2].partition("```")[2].partition("```")[0]
+        drawn = {}
+        for line in block.strip().splitlines():
+            here, _, there = line.partition("->")
+            drawn[here.split()[0]] = sorted(there.replace(",", " ").split())
+        found = {room: [] for room in drawn}
+        for here, there in house.arrows():
+            found.setdefault(here, []).append(there)
+        self.assertEqual(drawn, {room: sorted(there) for room, there in found.items()})
+
+
 class Arrows(unittest.TestCase):
     def test_programs_never_include_each_other(self):
         for path in sources(*PROGRAMS):
@@ -93,7 +114,7 @@ class Arrows(unittest.TestCase):
 
     def test_only_common_and_the_shells_see_zeromq(self):
         allowed = {"common/process/socket.h", "common/process/connection_events.h", "common/process/daemon.h",
-                   "common/process/peer_watch.h", "broker/source.h", "monitor/client.h"}
+                   "common/process/peer_watch.h", "broker/sources/lines.h", "monitor/client.h"}
         for path in sources("common", *PROGRAMS):
             if "zmq.hpp" in includes(path):
                 self.assertIn(str(path), allowed)
@@ -109,7 +130,7 @@ class Purity(unittest.TestCase):
         found = [path for path in sources("common") if floor_of(path) in PURE_FLOORS]
         for folder, names in PURE.items():
             for name in names:
-                here = [path for path in sources(folder) if path.parent.name == folder and path.stem == name]
+                here = [path for path in sources() if str(path.parent) == folder and path.stem == name]
                 self.assertTrue(here, f"{folder}/{name} is no more")
                 found += here
         return found
@@ -124,6 +145,25 @@ class Purity(unittest.TestCase):
             for number, line in enumerate(text_of(path).splitlines(), 1):
                 if not line.lstrip().startswith("//"):
                     self.assertIsNone(IMPURE_WORDS.search(line), f"{path}:{number}: {line.strip()}")
+
+
+class Prose(unittest.TestCase):
+    def test_documents_and_comments_are_within_a_hundred_columns(self):
+        self.assertEqual([f"{path}:{number}" for path, number in house.wide_lines()], [])
+
+
+    def test_nothing_names_a_rule_by_a_number_that_no_reader_has(self):
+        for path in house.files(".md", ".h", ".cpp", ".py"):
+            self.assertIsNone(re.search(r"\b[Ee]dge " + r"rule|\bRule[0-9]|\b[Rr]ule [0-9]", text_of(path)), path)
+
+
+class Sizes(unittest.TestCase):
+    def test_no_class_is_several_objects(self):
+        self.assertEqual([f"{name} has {count} members" for count, name, _ in house.members() if count > 34], [])
+
+    def test_no_source_is_long(self):
+        self.assertEqual([str(path) for _, path in house.long_files() if path.suffix != ".py"
+                          and path.parts[0] != "tests"], [])
 
 
 class Report(unittest.TestCase):

@@ -4,7 +4,7 @@
 
 namespace curfew {
 
-// ---- moves ---------------------------------------------------------------------------------------------------------
+// ---- moves -------------------------------------------------------------------------------------
 
 void Attempts::arrive(Instant now, const wire::Task& task) {
     HeldAttempt& attempt = held_.insert(task.number);
@@ -35,8 +35,8 @@ void Attempts::start(Instant now, const Queued& queued, Slot slot) {
     if (queued.untimed) deadlines_.set(attempt.deadline_at, queued.number);
 }
 
-/// A deadline does not soften a decision; one that was first called home for its deadline ends `expired`, though its
-/// task was decided since; `lost` overrides both.
+/// A deadline does not soften a decision; one that was first called home for its deadline ends
+/// `expired`, though its task was decided since; `lost` overrides both.
 void Attempts::call_home(Instant now, HeldAttempt& attempt, CancelReason reason) {
     const bool again = attempt.state == AttemptState::cancelling;
     const bool expiring = again && attempt.reason == CancelReason::deadline;
@@ -114,7 +114,7 @@ std::size_t Attempts::clear() {
     return held;
 }
 
-// ---- timers, reports -----------------------------------------------------------------------------------------------
+// ---- timers, reports ---------------------------------------------------------------------------
 
 void Attempts::sweep() {
     deadlines_.sweep([&](AttemptNumber number, Instant at) {

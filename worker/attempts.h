@@ -4,9 +4,10 @@
 //                  |                 |                        |
 //                  +--------------report----------------------+--> reported --confirm--> forgotten
 //
-// A number may be spoken of before its task has come (a cancel, a recall): it is then marked as received and reported
-// at once, and the task that comes later is a duplicate. Reports are kept until they are confirmed, and sent again on
-// request. Memory: what the broker has in flight here, bounded by the credit, and the results that wait.
+// A number may be spoken of before its task has come (a cancel, a recall): it is then marked as
+// received and reported at once, and the task that comes later is a duplicate. Reports are kept
+// until they are confirmed, and sent again on request. Memory: what the broker has in flight here,
+// bounded by the credit, and the results that wait.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +25,7 @@
 #include "common/wire/wire.h"
 #include "common/words/vocabulary.h"
 #include "worker/counts.h"
-#include "worker/handler.h"
+#include "worker/handlers/handler.h"
 
 namespace curfew {
 
@@ -42,10 +43,11 @@ struct HeldAttempt {
     Slot slot = 0;  ///< while running or cancelling
     AttemptState state = AttemptState::queued;
     CancelReason reason = CancelReason::decided;  ///< while cancelling
-    bool decided = false;                         ///< called home for its deadline, and decided since
-    ReportKind kind = ReportKind::ok;             ///< once reported
-    bool unsent = false;                          ///< reported, and waiting to be sent (again)
-    Instant since{};                              ///< of the state
+    /// Called home for its deadline, and decided since.
+    bool decided = false;
+    ReportKind kind = ReportKind::ok;  ///< once reported
+    bool unsent = false;               ///< reported, and waiting to be sent (again)
+    Instant since{};                   ///< of the state
     Instant received_at{};
     Instant deadline_at = kNever;
     std::uint64_t age_us = 0;        ///< age of the task when it was sent
@@ -119,14 +121,14 @@ public:
     [[nodiscard]] bool has_queued() const { return !queue_.empty(); }
 
     // ---- deadlines
-    /// Calls due(number, attempt) for those that are queued or running past their deadline.
+    /// Calls due(number, attempt) for those past their deadline, whatever their state.
     template <typename Due>
     void fire(Instant now, Due&& due) {
         deadlines_.fire(now, [&](AttemptNumber number) { call_if_due(now, number, due); });
         sweep();
     }
-    /// The same for those that came in this turn and still wait, which get their timers now: quick work, which is over
-    /// by now, never needs one.
+    /// The same for those that came in this turn and still wait, which get their timers now: quick
+    /// work, which is over by now, never needs one.
     template <typename Due>
     void set_timers(Instant now, Due&& due) {
         for (auto at = queue_.end() - static_cast<std::ptrdiff_t>(untimed_); at != queue_.end(); ++at) {
@@ -173,8 +175,10 @@ private:
     ByteStore payloads_;
     IntervalSet received_;
     DenseTable<HeldAttempt> held_;
-    std::deque<AttemptNumber> queue_;    // those that were queued, in their order; some may have been called home
-    std::size_t untimed_ = 0;            // the last of them, which came in this turn, have no timer yet
+    // Those that were queued, in their order; some may have been called home
+    std::deque<AttemptNumber> queue_;
+    // The last of them, which came in this turn, have no timer yet
+    std::size_t untimed_ = 0;
     std::deque<AttemptNumber> to_send_;  // those with a report to send
     TimerHeap deadlines_;                // of those that are older than a turn, or run
     std::size_t kept_bytes_ = 0;

@@ -1,5 +1,5 @@
-// What the worker's core has counted; the monitor shows all of it. The core owns the one instance; its parts count into
-// it. Pure.
+// What the worker's core has counted; the monitor shows all of it. The core owns the one instance;
+// its parts count into it. Pure.
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
-// How many attempts a worker lets the broker send. What is sent ahead of the slots is to hide the way round the ring
-// from them, and no more: the rest would wait here while a slot elsewhere is free. So it is what the slots do in a few
-// times that way, and at least one attempt; nothing where the work takes longer than kSlow: then the way round is a
-// hundredth of it, or less. Pure.
+// How many attempts a worker lets the broker send. What is sent ahead of the slots is to hide the
+// way round the ring from them, and no more: the rest would wait here while a slot elsewhere is
+// free. So it is what the slots do in a few times that way, and at least one attempt; nothing where
+// the work takes longer than kSlow: then the way round is a hundredth of it, or less. Pure.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "common/words/vocabulary.h"
-#include "worker/handler.h"
+#include "worker/handlers/handler.h"
 
 namespace curfew {
 

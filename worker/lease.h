@@ -1,10 +1,13 @@
-// A worker's session with a broker, and how long it may believe in it: the hello until it is welcome, the heartbeats,
-// and the lease, which ends when no ping has come for limits::kAloneAfter heartbeats. After a standstill of its own
-// loop it is in doubt until a ping answers what it says then (docs/protocol.md, "After a standstill"). Pure.
+// A worker's session with a broker, and how long it may believe in it: the hello until it is
+// welcomed, the heartbeats, and the lease, which ends when no ping has come for limits::kAloneAfter
+// heartbeats. After a standstill of its own loop it is in doubt until a ping answers what it says
+// then (docs/protocol.md, "After a standstill"). Pure.
 //
-//     none --hello ... Welcome--> in session --gone, lease over--> none
-//                                  |      ^
-//                       stood still+-doubt+ a ping that names the standstill
+//     none --hello, Welcome--> in session --gone, or the lease is over--> none
+//                                |     ^
+//             its loop stood still     a ping that names this standstill
+//                                v     |
+//                               in doubt
 #pragma once
 
 #include <algorithm>
@@ -36,7 +39,7 @@ public:
         pause_ = first_pause();
         return true;
     }
-    /// False: it was said before, to whom we were before a standstill.
+    /// False: it was sent before our standstill, and says nothing of now.
     bool ping(Instant now, const wire::Ping& ping) {
         if (in_doubt_ && ping.stood != stood_) return false;
         in_doubt_ = false;
@@ -73,7 +76,8 @@ public:
         pause_ = std::min(2 * pause_, heartbeat_ / 4);
         return true;
     }
-    /// A heartbeat is to be said now: each heartbeat, and at once when there are more or fewer slots.
+    /// A heartbeat is to be said now: each heartbeat, and at once when there are more or fewer
+    /// slots.
     bool take_heartbeat(Instant now, std::uint32_t slots) {
         if (now < heartbeat_at_ && slots == told_slots_) return false;
         heartbeat_at_ = now + pause_;
@@ -98,12 +102,14 @@ public:
     [[nodiscard]] Session session() const { return session_; }
     [[nodiscard]] Epoch epoch() const { return epoch_; }
     [[nodiscard]] Incarnation broker() const { return broker_; }
-    [[nodiscard]] std::uint64_t hello() const { return hello_; }  ///< which one is said next, or was answered
+    /// Which one is said next, or was answered.
+    [[nodiscard]] std::uint64_t hello() const { return hello_; }
     [[nodiscard]] bool in_doubt() const { return in_doubt_; }
     [[nodiscard]] std::uint64_t stood() const { return stood_; }
 
 private:
-    /// What is said at the beginning, hellos and heartbeats, is said again soon, and then less and less often.
+    /// What is said at the beginning, hellos and heartbeats, is said again soon, and then less and
+    /// less often.
     [[nodiscard]] Duration first_pause() const { return heartbeat_ / 64; }
 
     const Incarnation worker_;
@@ -115,7 +121,8 @@ private:
     std::uint64_t hello_ = 1;
     Instant hello_at_{};
     Instant heartbeat_at_{};
-    Duration pause_;                // before the next hello or heartbeat: short at first, the first may be lost
+    // Before the next hello or heartbeat: short at first, the first may be lost
+    Duration pause_;
     std::uint32_t told_slots_ = 0;  // in the last heartbeat
     Instant heard_at_{};
     std::uint64_t stood_ = 0;  // how often, in this life

@@ -13,7 +13,8 @@
 namespace curfew {
 namespace {
 
-/// Small, so that results wait in the core, where a cancel can still drop them, and not in a socket.
+/// Small, so that results wait in the core, where a cancel can still drop them, and not in a
+/// socket.
 constexpr int kResultsMark = 8;
 constexpr int kLifeMark = 100;
 
@@ -45,13 +46,12 @@ WorkerServer::WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr
 void WorkerServer::wait_for(Poller& poller) {
     poller.add(tasks_);
     poller.add(control_);
-    handler_items_.clear();
-    handler_->poll_items(handler_items_);
-    for (const pollfd& item : handler_items_) poller.add(item.fd, item.events);
+    handler_->wait_for(poller);
 }
 
 Instant WorkerServer::turn(Instant now) {
-    // Cancels first: they shorten what the tasks socket brings, and who is called home leaves before that is read.
+    // Cancels first: they shorten what the tasks socket brings, and who is called home leaves
+    // before that is read.
     read_for_a_turn(control_, [&](std::string_view frame) { core_.receive_control(now, frame); });
     if (core_.has_ends()) work(now);
     read_for_a_turn(tasks_, [&](std::string_view frame) { core_.receive_tasks(now, frame); });
@@ -71,7 +71,8 @@ void WorkerServer::work(Instant now) {
     core_.turn(now);
     core_.flush(now, for_collector_, for_broker_);
     for (Frame& reports : for_collector_) collector_.send(std::move(reports));
-    for (Frame& signs : for_broker_) (void)broker_.send(signs);  // signs of life are repeated anyhow
+    // Signs of life are repeated anyhow
+    for (Frame& signs : for_broker_) (void)broker_.send(signs);
     for_collector_.clear();
     for_broker_.clear();
 }

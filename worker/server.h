@@ -1,4 +1,5 @@
-// The worker's shell: its sockets, its handler, its core. One thread (a handler may have more of its own).
+// The worker's shell: its sockets, its handler, its core. One thread (a handler may have more of
+// its own).
 #pragma once
 
 #include <functional>
@@ -11,7 +12,7 @@
 #include "common/process/log.h"
 #include "common/process/outbox.h"
 #include "common/process/running_page.h"
-#include "worker/handler.h"
+#include "worker/handlers/handler.h"
 #include "worker/session.h"
 
 namespace curfew {
@@ -19,7 +20,8 @@ namespace curfew {
 class WorkerServer : public Shell {
 public:
     struct Config {
-        WorkerCore::Config core;                        ///< name, endpoints, incarnation, pid are filled in here
+        /// Name, endpoints, incarnation, pid are filled in here.
+        WorkerCore::Config core;
         std::string broker, collector, tasks, control;  ///< endpoints; empty: in the run directory
     };
     WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr<Handler> handler);
@@ -52,7 +54,6 @@ private:
     RunningPage running_;
     WorkerCore core_;
     std::vector<Frame> for_collector_, for_broker_;
-    std::vector<pollfd> handler_items_;
     Instant lonely_since_ = kNever;
     log::Seldom lonely_log_;
     log::Growth malformed_log_;

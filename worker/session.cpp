@@ -15,7 +15,7 @@ WorkerCore::WorkerCore(const Config& config, Handler& handler, std::span<Attempt
       slots_(config.slots, handler, running),
       credit_(config.credit, config.most_credit, slots_.count()) {}
 
-// ---- sessions ------------------------------------------------------------------------------------------------------
+// ---- sessions ----------------------------------------------------------------------------------
 
 void WorkerCore::on_welcome(Instant now, const wire::Envelope& envelope, const wire::Welcome& welcome) {
     if (!leaving_ && lease_.welcome(now, envelope, welcome)) ++counts_.sessions;
@@ -37,7 +37,7 @@ void WorkerCore::leave(Instant now) {
     return_queued(now);  // the broker places it elsewhere
 }
 
-// ---- tasks ---------------------------------------------------------------------------------------------------------
+// ---- tasks -------------------------------------------------------------------------------------
 
 void WorkerCore::receive_tasks(Instant now, std::string_view frame) {
     wire::Envelope envelope;
@@ -95,7 +95,7 @@ void WorkerCore::on_task(Instant now, const wire::Task& task) {
     if (leaving_) return_queued(now);
 }
 
-// ---- control -------------------------------------------------------------------------------------------------------
+// ---- control -----------------------------------------------------------------------------------
 
 void WorkerCore::receive_control(Instant now, std::string_view frame) {
     wire::Envelope envelope;
@@ -155,7 +155,8 @@ void WorkerCore::cancel(Instant now, AttemptNumber number, CancelReason reason) 
     } else if (reason == CancelReason::decided) {
         attempts_.drop_result(*attempt);
     }
-    // Reported, and then said to be lost: the report may have won meanwhile, and stays until it is confirmed.
+    // Reported, and then said to be lost: the report may have won meanwhile, and stays until it is
+    // confirmed.
 }
 
 /// Before its task has come.
@@ -202,7 +203,7 @@ void WorkerCore::on_control(Instant now, const wire::Gone&) {
     end_session(now);
 }
 
-// ---- out -----------------------------------------------------------------------------------------------------------
+// ---- out ---------------------------------------------------------------------------------------
 
 void WorkerCore::flush(Instant now, std::vector<Frame>& for_collector, std::vector<Frame>& for_broker) {
     if (session() == 0) {

@@ -1,14 +1,15 @@
-// The worker's core: from the task that arrives to the report that is confirmed. Pure but for the Handler it is given,
-// which runs the work (in tests and in the simulation a fake). It joins objects that own their state:
+// The worker's core: from the task that arrives to the report that is confirmed. Pure but for the
+// Handler it is given, which runs the work (in tests and in the simulation a fake). It joins
+// objects that own their state:
 //
 //     Attempts  what is held, every move of it          worker/attempts.h
 //     Slots     where work runs and stops               worker/slots.h
 //     Lease     the session, and how long it is sure    worker/lease.h
 //     Credit    how much the broker may send ahead      worker/credit.h
 //
-// A cancel may come before its task. A recall takes back what has not begun, early or queued; the worker alone says
-// what that is, and answers behind the reports. A cancel that says `decided` takes the result out of a report that is
-// kept.
+// A cancel may come before its task. A recall takes back what has not begun, early or queued; the
+// worker alone says what that is, and answers behind the reports. A cancel that says `decided`
+// takes the result out of a report that is kept.
 //
 // When a session ends all work is stopped, what was to be said is dropped, and hello is said again.
 #pragma once
@@ -26,7 +27,7 @@
 #include "worker/attempts.h"
 #include "worker/counts.h"
 #include "worker/credit.h"
-#include "worker/handler.h"
+#include "worker/handlers/handler.h"
 #include "worker/lease.h"
 #include "worker/slots.h"
 
@@ -48,20 +49,22 @@ public:
         Duration heartbeat = std::chrono::seconds(1);
         Duration grace = std::chrono::seconds(1);
         std::size_t kept_bytes =
-            64U << 20;  ///< results that wait for confirmation; above it one piece of work is started at a time
+            /// Results that wait for confirmation; above it one piece of work is started at a time.
+            64U << 20;
     };
     using Counts = WorkerCounts;
 
-    /// The handler must outlive the core, and so must `running`: memory in which the core notes what is in each slot,
-    /// for who comes after a crash; may be empty. Work that is over at once is noted in the first.
+    /// The handler must outlive the core, and so must `running`: memory in which the core notes
+    /// what is in each slot, for who comes after a crash; may be empty. Work that is over at once
+    /// is noted in the first.
     WorkerCore(const Config& config, Handler& handler, std::span<AttemptId> running = {});
     WorkerCore(const WorkerCore&) = delete;
     WorkerCore& operator=(const WorkerCore&) = delete;
 
     // ---- in
-    /// The loop stood still for longer than a lease (common/process/clock.h), and the broker may have given the session
-    /// up: until it says otherwise nothing is started, what runs goes on, and what is to be reported is kept. First
-    /// thing in a turn, before anything is read.
+    /// The loop stood still for longer than a lease (common/process/clock.h), and the broker may
+    /// have given the session up: until it says otherwise nothing is started, what runs goes on,
+    /// and what is to be reported is kept. First thing in a turn, before anything is read.
     void stood_still(Instant now) { lease_.stood_still(now); }
     void receive_tasks(Instant now, std::string_view frame);
     void receive_control(Instant now, std::string_view frame);
@@ -78,11 +81,11 @@ public:
     }
     void flush(Instant now, std::vector<Frame>& for_collector, std::vector<Frame>& for_broker);
     [[nodiscard]] Instant next_deadline() const;
-    /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits for its
-    /// confirmation.
+    /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits
+    /// for its confirmation.
     [[nodiscard]] bool left() const { return leaving_ && bye_sent_ && !slots_.stopping() && held().empty(); }
-    /// Work that cannot be killed ignores its stop: no slot is left in service, or one is past its deadline and grace.
-    /// The process is to leave and to be replaced.
+    /// Work that cannot be killed ignores its stop: no slot is left in service, or one is past its
+    /// deadline and grace. The process is to leave and to be replaced.
     [[nodiscard]] bool worn_out() const { return worn_out_; }
 
     // ---- looking

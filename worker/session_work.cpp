@@ -11,11 +11,11 @@ constexpr Duration kKillTime = std::chrono::seconds(1);
 
 }  // namespace
 
-// ---- starting ------------------------------------------------------------------------------------------------------
+// ---- starting ----------------------------------------------------------------------------------
 
 void WorkerCore::start_queued(Instant now) {
-    // Over its budget for kept results a worker starts one piece of work at a time: what is kept may wait for just
-    // that.
+    // Over its budget for kept results a worker starts one piece of work at a time: what is kept
+    // may wait for just that.
     const auto affordable = [&] { return !over_budget() || busy_slots() == 0; };
     while (slots_.has_free() && !leaving_ && !in_doubt() && affordable()) {
         const std::optional<Attempts::Queued> queued = attempts_.pop_queued();
@@ -46,7 +46,7 @@ void WorkerCore::run_at_once(Instant now, const Attempts::Queued& queued, const 
     finish(now, queued.number, *queued.attempt, end);
 }
 
-// ---- ends ----------------------------------------------------------------------------------------------------------
+// ---- ends --------------------------------------------------------------------------------------
 
 void WorkerCore::take_ends(Instant now) {
     handler_.turn(now, ends_);
@@ -98,7 +98,8 @@ void WorkerCore::end_stopped(Instant now, AttemptNumber number, HeldAttempt& att
     } else if (cancelling || now >= attempt.deadline_at) {
         attempts_.report(now, number, attempt, ReportKind::expired, {}, std::move(error));
     } else if (leaving_) {
-        attempts_.forget(number);  // stopped because this worker leaves: the bye says that it is to be tried elsewhere
+        // Stopped because this worker leaves: the bye says that it is to be tried elsewhere
+        attempts_.forget(number);
     } else {
         attempts_.report(now, number, attempt, ReportKind::failed, {},
                          error.empty() ? "stopped without being told" : std::move(error));
@@ -126,19 +127,21 @@ void WorkerCore::on_deadline(Instant now, AttemptNumber number, HeldAttempt& att
     }
 }
 
-// ---- slots ---------------------------------------------------------------------------------------------------------
+// ---- slots -------------------------------------------------------------------------------------
 
-/// Work that ignores that it was asked to stop: its slot is out of service after grace. Where the handler can kill, the
-/// kill has a second to do its work; what survives that is in the hands of the kernel: its attempt ends in the books
-/// all the same, and the slot comes back when it has ended in fact. Without any other slot nothing more is taken until
-/// then. Where the handler cannot kill, the process is worn out when nothing else is left, or at deadline + grace.
+/// Work that ignores that it was asked to stop: its slot is out of service after grace. Where the
+/// handler can kill, the kill has a second to do its work; what survives that is in the hands of
+/// the kernel: its attempt ends in the books all the same, and the slot comes back when it has
+/// ended in fact. Without any other slot nothing more is taken until then. Where the handler cannot
+/// kill, the process is worn out when nothing else is left, or at deadline + grace.
 void WorkerCore::check_slots(Instant now) {
     slots_.take_out(now, patience(), [&](const SlotState& slot) {
         if (handler_.can_kill()) end_stuck(now, slot, "its process does not end, not even when it is killed");
     });
     const std::size_t out = slots_.out_of_service();
     const bool none_left = out == slots_.count();
-    if (none_left && handler_.can_kill()) return_queued(now);  // there is no slot that could ever start them
+    // There is no slot that could ever start them
+    if (none_left && handler_.can_kill()) return_queued(now);
     const bool overdue = out > 0 && (ending_ || now >= slots_.overdue_at(config_.grace));
     if (worn_out_ || handler_.can_kill() || (!none_left && !overdue)) return;
     worn_out_ = true;
@@ -148,9 +151,9 @@ void WorkerCore::check_slots(Instant now) {
     leave(now);
 }
 
-/// Slots that do work of this session, or would start it now: none while the worker leaves, or does not know whether
-/// its session lives. Those whose work is still being stopped for an older session would not, and over its budget of
-/// kept results a worker starts one piece of work at a time.
+/// Slots that do work of this session, or would start it now: none while the worker leaves, or does
+/// not know whether its session lives. Those whose work is still being stopped for an older session
+/// would not, and over its budget of kept results a worker starts one piece of work at a time.
 std::uint32_t WorkerCore::usable_slots() const {
     if (leaving_ || in_doubt()) return 0;
     if (handler_.immediate()) return slots_.count();
@@ -163,7 +166,7 @@ Duration WorkerCore::patience() const {
     return config_.grace + (handler_.can_kill() ? kKillTime : Duration::zero());
 }
 
-// ---- the turn ------------------------------------------------------------------------------------------------------
+// ---- the turn ----------------------------------------------------------------------------------
 
 void WorkerCore::turn(Instant now) {
     if (lease_.is_over(now)) end_session(now);

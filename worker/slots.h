@@ -1,6 +1,7 @@
-// The worker's slots: what runs in each, which are free, which are being stopped, and which are out of service because
-// their work did not stop. A slot whose work is still being stopped is not used before that has ended, whichever
-// session started it. Pure but for the handler, which is told to stop.
+// The worker's slots: what runs in each, which are free, which are being stopped, and which are out
+// of service because their work did not stop. A slot whose work is still being stopped is not used
+// before that has ended, whichever session started it. Pure but for the handler, which is told to
+// stop.
 //
 //     free --take--> busy --stop--> stopping --did not end within patience--> out of service
 //       ^             |                |                                           |
@@ -15,7 +16,7 @@
 
 #include "common/words/mutant.h"
 #include "common/words/vocabulary.h"
-#include "worker/handler.h"
+#include "worker/handlers/handler.h"
 
 namespace curfew {
 
@@ -23,7 +24,7 @@ namespace curfew {
 struct SlotState {
     AttemptId attempt;  ///< number 0: free
     bool stopping = false;
-    bool out_of_service = false;  ///< did not stop within grace, and cannot be killed
+    bool out_of_service = false;  ///< its work has not ended within the patience of its stop
     Instant started_at{};
     Instant stop_at{};  ///< when it was asked to stop
     Instant deadline_at = kNever;
@@ -69,7 +70,8 @@ public:
     void disown_all() {
         for (SlotState& slot : slots_) slot.attempt.session = 0;
     }
-    /// Takes those out of service whose work did not end within `patience` of its stop, and calls stuck(slot) for each.
+    /// Takes those out of service whose work did not end within `patience` of its stop, and calls
+    /// stuck(slot) for each.
     template <typename Stuck>
     void take_out(Instant now, Duration patience, Stuck&& stuck) {
         for (SlotState& slot : slots_) {
@@ -104,7 +106,7 @@ public:
         }
         return found;
     }
-    /// Work that can still stop has not stopped.
+    /// Work is there that can still end.
     [[nodiscard]] bool stopping() const {
         return std::ranges::any_of(
             slots_, [](const SlotState& slot) { return slot.attempt.number != 0 && !slot.out_of_service; });

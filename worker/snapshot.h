@@ -5,13 +5,13 @@
 #include <string_view>
 
 #include "common/look/reply.h"
-#include "worker/handler.h"
+#include "worker/handlers/handler.h"
 #include "worker/session.h"
 
 namespace curfew {
 
-/// Attempts held, oldest first, at most `query.limit`; beside them the number of all, where they are, and the slots
-/// that are out of service. Core and handler must outlive it. It begins with
+/// Attempts held, oldest first, at most `query.limit`; beside them the number of all, where they
+/// are, and the slots that are out of service. Core and handler must outlive it. It begins with
 /// `first_members`.
 [[nodiscard]] std::unique_ptr<Reply> worker_dump(const WorkerCore& core, const Handler& handler, Instant now,
                                                  const DumpQuery& query, std::string_view first_members);

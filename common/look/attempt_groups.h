@@ -1,4 +1,5 @@
-// Counts live attempts by where they are, as a profiler counts equal stacks: how many, and how old the oldest is.
+// Counts live attempts by where they are, as a profiler counts equal stacks: how many, and how old
+// the oldest is.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Text as a JSON string, with its quotes. Bytes that are not UTF-8 become the replacement character: names come from
-// peers and from command lines.
+// Text as a JSON string, with its quotes. Bytes that are not UTF-8 become the replacement
+// character: names come from peers and from command lines.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// What a process says to one question of the monitor. A long one is made in pieces, a turn of the loop between two of
-// them, so that looking never holds up the work. One thread.
+// What a process says to one question of the monitor. A long one is made in pieces, a turn of the
+// loop between two of them, so that looking never holds up the work. One thread.
 #pragma once
 
 #include <cstddef>
@@ -62,8 +62,8 @@ private:
     bool serves_others_;
 };
 
-/// One that first looks at everything and then writes it down, each in small steps. It begins with the members that it
-/// is given.
+/// One that first looks at everything and then writes it down, each in small steps. It begins with
+/// the members that it is given.
 class LongReply : public Reply {
 public:
     explicit LongReply(std::string_view first_members) {

@@ -9,14 +9,16 @@ namespace {
 constexpr Duration kMost = std::chrono::milliseconds(50);  // to save up
 constexpr Duration kSlice = std::chrono::milliseconds(1);  // of one turn
 constexpr Duration kLookAgain = std::chrono::milliseconds(20);
-constexpr auto kByte = std::chrono::nanoseconds(4);  // of an answer: for libzmq's thread, the kernel, the reader
+// Of an answer: for libzmq's thread, the kernel, the reader
+constexpr auto kByte = std::chrono::nanoseconds(4);
 
 }  // namespace
 
 void Answers::turn(Instant now, const Begin& begin) {
     allowance_ = std::min(kMost, allowance_ + (now - std::exchange(now_, now)) / share_);
     const Instant until = clock_() + kSlice;
-    // What was begun is finished, however much it costs: those who ask next wait for it, not who asked for this.
+    // What was begun is finished, however much it costs: those who ask next wait for it, not who
+    // asked for this.
     for (Instant at = until - kSlice; (reply_ != nullptr || allowance_ > Duration::zero()) && at < until;) {
         if (reply_ == nullptr) {
             std::string_view question;
@@ -25,7 +27,8 @@ void Answers::turn(Instant now, const Begin& begin) {
         }
         const Duration used_before = used_();
         answer_next(until, begin);
-        const Duration used = used_() - used_before;  // not the time in which a busy machine let others run
+        // Not the time in which a busy machine let others run
+        const Duration used = used_() - used_before;
         spent_ += used;
         allowance_ -= used;
         at = clock_();

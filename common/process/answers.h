@@ -1,10 +1,11 @@
-// The monitor socket (REP): questions come, replies go, and the work does not notice. While there is work, a
-// five-hundredth of the time may go into answers, however many ask, and a millisecond of a turn; what is saved up is
-// enough for some large dumps at once, and what was begun is finished, on credit. A process that is at rest may spend
-// half of its time.
+// The monitor socket (REP): questions come, replies go, and the work does not notice. While there
+// is work, a five-hundredth of the time may go into answers, however many ask, and a millisecond of
+// a turn; what is saved up is enough for some large dumps at once, and what was begun is finished,
+// on credit. A process that is at rest may spend half of its time.
 //
-// When half of what was saved up is gone, there is a crowd: then one answer serves all who ask the same within a
-// second. Peers take turns, so who asks once waits for one answer to each of the others. One thread.
+// When half of what was saved up is gone, there is a crowd: then one answer serves all who ask the
+// same within a second. Peers take turns, so who asks once waits for one answer to each of the
+// others. One thread.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ class Answers {
 public:
     using Begin = std::function<std::unique_ptr<Reply>(std::string_view question)>;
 
-    /// `clock`, and the processor time that this thread has `used`: others than the process's, for tests.
+    /// `clock`, and the processor time that this thread has `used`: others than the process's, for
+    /// tests.
     explicit Answers(Socket socket, std::function<Instant()> clock = Clock::now,
                      std::function<Duration()> used = thread_time)
         : socket_(std::move(socket)), clock_(std::move(clock)), used_(std::move(used)) {}

@@ -1,10 +1,12 @@
-// The clock of a process: monotonic, and it stands while the process stands still (SIGSTOP, a frozen container, a
-// machine that was paused). So silence is judged, and deadlines and leases run, only over time in which this process
-// itself ran: a whole group that stood still goes on as if nothing had been.
+// The clock of a process: monotonic, and it stands while the process stands still (SIGSTOP, a
+// frozen container, a machine that was paused). So silence is judged, and deadlines and leases run,
+// only over time in which this process itself ran: a whole group that stood still goes on as if
+// nothing had been.
 //
-// One for each process, since every instant in it is of this clock. The loop that owns the process's time (Daemon, the
-// supervisor) watches it with a StandstillWatch; all else only asks. now() may be called on any thread. Where a process
-// does not watch, it is the system's monotonic clock.
+// One for each process, since every instant in it is of this clock. The loop that owns the
+// process's time (Daemon, the supervisor) watches it with a StandstillWatch; all else only asks.
+// now() may be called on any thread. Where a process does not watch, it is the system's monotonic
+// clock.
 #pragma once
 
 #include <atomic>
@@ -27,11 +29,12 @@ private:
     inline static std::atomic<Duration::rep> stood_ = 0;
 };
 
-/// Notices that a loop stood still: between two looks more time has passed than the loop meant to sleep, and some.
-/// Pure.
+/// Notices that a loop stood still: between two looks more time has passed than the loop meant to
+/// sleep, and some. Pure.
 class StandstillWatch {
 public:
-    /// `most`: what may pass between two looks; more is not counted as time. The loop is to sleep for less.
+    /// `most`: what may pass between two looks; more is not counted as time. The loop is to sleep
+    /// for less.
     explicit StandstillWatch(Duration most) : most_(most) {}
     /// How much of the time since the last look does not count; zero at the first.
     [[nodiscard]] Duration look(Instant now) {

@@ -46,7 +46,8 @@ void ConnectionEvents::read() {
         zmq::message_t message;
         while (reader.recv(message, zmq::recv_flags::dontwait)) {
             std::uint16_t event = 0;
-            if (message.more() && message.size() >= sizeof event) {  // else: the address, which follows
+            // else: the address, which follows
+            if (message.more() && message.size() >= sizeof event) {
                 std::memcpy(&event, message.data(), sizeof event);
                 if (event == ZMQ_EVENT_MONITOR_STOPPED) return true;
                 for (std::size_t kind = 0; kind < kKinds; ++kind) {

@@ -1,6 +1,6 @@
-// What happens to the connections of a process's sockets, counted by kind: who came, who went, who was no peer. libzmq
-// tells it on a socket beside each (zmq_socket_monitor); what is told is read once a second, so that it costs the work
-// nothing. One thread.
+// What happens to the connections of a process's sockets, counted by kind: who came, who went, who
+// was no peer. libzmq tells it on a socket beside each (zmq_socket_monitor); what is told is read
+// once a second, so that it costs the work nothing. One thread.
 #pragma once
 
 #include <array>
@@ -15,12 +15,14 @@ class Socket;
 
 class ConnectionEvents {
 public:
-    /// From now on, until the socket is closed. With fewer than 256 descriptors allowed, nothing is watched.
+    /// From now on, until the socket is closed. With fewer than 256 descriptors allowed, nothing is
+    /// watched.
     void watch(zmq::context_t& context, Socket& socket);
     /// Takes what has been told.
     void read();
-    /// `{"accepted":1,...}`, each kind: accepted and connected (by us), disconnected, retried (we try again to
-    /// connect), refused (the other end is no ZeroMQ peer, or speaks another kind), failed (to bind or to accept).
+    /// `{"accepted":1,...}`, each kind: accepted and connected (by us), disconnected, retried (we
+    /// try again to connect), refused (the other end is no ZeroMQ peer, or speaks another kind),
+    /// failed (to bind or to accept).
     [[nodiscard]] std::string json() const;
     /// Before the context goes.
     void close() { readers_.clear(); }

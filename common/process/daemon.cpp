@@ -2,22 +2,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
@@ -25,15 +19,13 @@
 #include "common/look/json_text.h"
 #include "common/process/clock.h"
 #include "common/process/log.h"
+#include "common/process/question.h"
+#include "common/process/self.h"
 #include "common/process/thread_time.h"
 #include "common/process/turned_away.h"
 #include "common/version.h"
 #include "common/words/exit_code.h"
 #include "common/words/limits.h"
-
-/// jemalloc's, where the program is linked to it.
-extern "C" int mallctl(const char* name, void* old, std::size_t* old_size, void* value, std::size_t size)
-    __attribute__((weak));
 
 namespace curfew {
 namespace {
@@ -41,61 +33,8 @@ namespace {
 /// Places in the poller.
 constexpr std::size_t kSignals = 0, kLifeline = 1;
 
-double processor_seconds() {
-    timespec time{};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-/// Gives memory that nobody uses back to the system.
-void trim_memory() {
-    if (mallctl == nullptr) {
-        malloc_trim(0);
-    } else {
-        mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);  // 4096: all of them (MALLCTL_ARENAS_ALL)
-    }
-}
-
 /// How often a process looks after itself: a heartbeat, unless it was told another.
 constexpr auto kRestEvery = std::chrono::seconds(1);
-
-constexpr std::size_t kDumpLimit = 1000;
-constexpr std::size_t kMostDumped = 1'000'000;
-
-/// More descriptors: three for each peer. Returns the soft limit before.
-rlim_t raise_descriptor_limit() {
-    rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return RLIM_INFINITY;
-    const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
-    if (before != limit.rlim_max) (void)setrlimit(RLIMIT_NOFILE, &limit);
-    return before;
-}
-
-/// A closed stdin, stdout or stderr would be given to the next thing that is opened. What takes its place fails when it
-/// is used, as the closed one would: stdin cannot be read, stdout cannot be written.
-void hold_standard_descriptors() {
-    for (int descriptor = 0; descriptor <= 2; ++descriptor) {
-        if (fcntl(descriptor, F_GETFD) >= 0) continue;
-        (void)!open("/dev/null", descriptor == 0 ? O_WRONLY : descriptor == 1 ? O_RDONLY : O_RDWR);
-    }
-}
-
-std::uint64_t resident_kib() {
-    std::ifstream statm("/proc/self/statm");
-    std::uint64_t total = 0, resident = 0;
-    statm >> total >> resident;
-    return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 1024;
-}
-
-std::size_t entries_of(const char* directory) {
-    std::error_code error;
-    std::size_t count = 0;
-    for (auto at = std::filesystem::directory_iterator(directory, error);
-         !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
-        ++count;
-    }
-    return count;
-}
 
 }  // namespace
 
@@ -113,7 +52,7 @@ Daemon::Daemon(std::string role, const std::string& what_it_is)
 
 Daemon::~Daemon() = default;
 
-// ---- set up --------------------------------------------------------------------------------------------------------
+// ---- set up ------------------------------------------------------------------------------------
 
 int Daemon::run(int argc, const char* const* argv, const std::function<void()>& check,
                 const std::function<std::unique_ptr<Shell>()>& make) {
@@ -126,7 +65,6 @@ int Daemon::run(int argc, const char* const* argv, const std::function<void()>& 
     if (ready_fd_ != 0 && fcntl(static_cast<int>(ready_fd_), F_SETFD, FD_CLOEXEC) != 0) {
         return options_.refuse(fmt::format("--ready-fd: descriptor {} is not open", ready_fd_));
     }
-    lifeline_ = lifeline_flag_ == 0 ? -1 : static_cast<int>(lifeline_flag_);
     started_at_ = Clock::now();
     int code = kExitUsage;
     try {
@@ -191,14 +129,13 @@ void Daemon::set_up_signals() {
     sigemptyset(&set);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);  // libzmq's threads inherit it
-    // What cannot be written is an error of the write, not a death: a reader that has gone, a file at its ulimit -f.
+    // What cannot be written is an error of the write, not a death: a reader that has gone, a file
+    // at its ulimit -f.
     for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_IGN);
     signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
-    if (lifeline_ >= 0) {
-        if (fcntl(lifeline_, F_SETFD, FD_CLOEXEC) != 0 || fcntl(lifeline_, F_SETFL, O_NONBLOCK) != 0) {
-            throw std::invalid_argument(fmt::format("--lifeline: descriptor {} is not open", lifeline_));
-        }
+    if (lifeline_flag_ != 0) {
+        lifeline_.hold(static_cast<int>(lifeline_flag_));
     }
 }
 
@@ -263,20 +200,21 @@ void Daemon::leave_word(int code) {
     if (code == kExitOk) run_dir_->ended_well();
 }
 
-// ---- the loop ------------------------------------------------------------------------------------------------------
+// ---- the loop ----------------------------------------------------------------------------------
 
 int Daemon::loop(Shell& shell) {
     const auto ready = [&](std::size_t at) {
         return poller_.size() == 0 || poller_.ready(at);
     };  // before the first wait
-    // A turn and its sleep take no longer, and what is lost where they do is less than a lease by far.
+    // A turn and its sleep take no longer, and what is lost where they do is less than a lease by
+    // far.
     standstill_.emplace(shell.heartbeat() / 4);
     for (;;) {
         watch(shell);
         const Instant now = Clock::now();
         // First what launch says: its TERM comes behind its word.
         const bool signalled = ready(kSignals);
-        if (lifeline_ >= 0 && (signalled || ready(kLifeline))) read_lifeline(shell, now);
+        if (lifeline_.is_there() && (signalled || ready(kLifeline))) read_lifeline(shell, now);
         if (signalled) read_signals(shell, now);
         judge_load(now);
         answers_->turn(now, [&](std::string_view question) { return begin_reply(shell, now, question); });
@@ -301,7 +239,7 @@ void Daemon::watch(Shell& shell) {
 void Daemon::wait(Shell& shell, Instant until) {
     poller_.clear();
     poller_.add(signals_);
-    if (lifeline_ >= 0) poller_.add(lifeline_);
+    if (lifeline_.is_there()) poller_.add(lifeline_.descriptor());
     shell.wait_for(poller_);
     answers_->wait_for(poller_, until);
     poller_.wait(std::min({until, rest_at_, Clock::now() + shell.heartbeat() / 6}));
@@ -312,7 +250,8 @@ Duration Daemon::work_time() const {
     return thread_time() - answers_->spent();
 }
 
-/// Who looks may have more of a process that has had nothing to do for a second; but as soon as it has, no more.
+/// Who looks may have more of a process that has had nothing to do for a second; but as soon as it
+/// has, no more.
 void Daemon::judge_load(Instant now) {
     constexpr Duration kWindow = std::chrono::milliseconds(20);
     constexpr int kAtRest = 20;  // a twentieth of the time
@@ -324,8 +263,9 @@ void Daemon::judge_load(Instant now) {
     judged_at_ = now;
 }
 
-/// Somebody may clean up in /tmp: a socket without its file is one that no newcomer finds, and a lock without its file
-/// keeps nobody out. The books and the pages of what runs are mapped, and whoever reads them has them open.
+/// Somebody may clean up in /tmp: a socket without its file is one that no newcomer finds, and a
+/// lock without its file keeps nobody out. The books and the pages of what runs are mapped, and
+/// whoever reads them has them open.
 void Daemon::keep_files() {
     const bool had_lock = run_dir_->keep();
     std::size_t bound = 0, failed = 0;
@@ -338,7 +278,8 @@ void Daemon::keep_files() {
               log::quoted(run_dir_->path()), bound, failed, had_lock ? "kept" : "made anew");
 }
 
-/// A burst leaves its memory with the allocator. The system gets it back in the first second that is quiet again.
+/// A burst leaves its memory with the allocator. The system gets it back in the first second that
+/// is quiet again.
 void Daemon::rest(Instant now) {
     constexpr auto kQuiet = std::chrono::milliseconds(50);  // of processor time in a second
     if (now < rest_at_) return;
@@ -372,47 +313,26 @@ void Daemon::read_signals(Shell& shell, Instant now) {
         const int signal = static_cast<int>(info.ssi_signo);
         if (signal == SIGUSR1 && shell.drains()) {
             shell.drain(now);
-        } else if (signal == SIGUSR1 || lifeline_ < 0 || (signal == SIGTERM && !stop_at_ && !ask_launch_to_drain())) {
+        } else if (signal == SIGUSR1 || !lifeline_.is_there() ||
+                   (signal == SIGTERM && !stop_at_ && !ask_launch_to_drain())) {
             log::info("stopping signal={}", signal);
             begin_stop(shell, now);
         }
     }
 }
 
-/// The number of its end of the lifeline, which launch knows.
-std::uint64_t Daemon::lifeline_number() const {
-    struct stat line {};
-    const bool is_one =
-        lifeline_ >= 0 && fstat(lifeline_, &line) == 0 && (S_ISSOCK(line.st_mode) || S_ISFIFO(line.st_mode));
-    return is_one ? line.st_ino : 0;
-}
-
-/// False where nobody is there to be asked: launch is gone (the kernel then sends TERM), or the lifeline is one that
-/// only reads. What launch has no time to read is one of many such wishes.
 bool Daemon::ask_launch_to_drain() const {
-    constexpr std::string_view kWish = "drain\n";
-    if (send(lifeline_, kWish.data(), kWish.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return errno == EAGAIN;
+    if (!lifeline_.ask_to_drain()) return false;
     log::info("term_is_a_drain note=\"launch is told; the group ends when what is in flight has\"");
     return true;
 }
 
 void Daemon::read_lifeline(Shell& shell, Instant now) {
-    char chunk[4096];
-    ssize_t size = 0;
-    while ((size = read(lifeline_, chunk, sizeof chunk)) > 0)
-        lifeline_buffer_.append(chunk, static_cast<std::size_t>(size));
-    const bool closed = size == 0 || (errno != EAGAIN && errno != EINTR);  // reset: our last word was not read
-    for (std::size_t end = 0; (end = lifeline_buffer_.find('\n')) != std::string::npos;
-         lifeline_buffer_.erase(0, end + 1)) {
-        obey_launch(shell, now, lifeline_buffer_.substr(0, end));
-    }
-    if (closed) {
-        close(lifeline_);
-        lifeline_ = -1;
-        orphaned_ = true;
-        log::info("lifeline_closed");
-        begin_stop(shell, now);
-    }
+    for (const std::string& line : lifeline_.read()) obey_launch(shell, now, line);
+    if (lifeline_.is_there()) return;
+    orphaned_ = true;
+    log::info("lifeline_closed");
+    begin_stop(shell, now);
 }
 
 void Daemon::obey_launch(Shell& shell, Instant now, const std::string& line) {
@@ -433,35 +353,19 @@ void Daemon::obey_launch(Shell& shell, Instant now, const std::string& line) {
     }
 }
 
-// ---- the monitor socket --------------------------------------------------------------------------------------------
+// ---- the monitor socket ------------------------------------------------------------------------
 
 std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::string_view request) const {
     const auto say = [](std::string_view members) { return std::make_unique<ShortReply>(members); };
-    std::string ask(request);
-    DumpQuery query;
-    query.limit = kDumpLimit;
-    std::optional<std::uint64_t> after;
-    if (request.starts_with('{')) {
-        const auto json = nlohmann::json::parse(request, nullptr, false);
-        if (!json.is_object() || !json.contains("ask") || !json["ask"].is_string()) {
-            return say(R"("error":"ask with {\"ask\":\"stats\"}, \"dump\", \"ends\" or \"health\"")");
-        }
-        ask = json["ask"];
-        if (json.contains("limit") && json["limit"].is_number_unsigned())
-            query.limit = std::min(json["limit"].get<std::size_t>(), kMostDumped);
-        if (json.contains("older_than_s") && json["older_than_s"].is_number()) {
-            const double seconds = std::clamp(json["older_than_s"].get<double>(), 0.0, 1e9);
-            query.older_than = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-        }
-        if (json.contains("worker") && json["worker"].is_string()) query.worker = json["worker"];
-        if (json.contains("state") && json["state"].is_string()) query.state = json["state"];
-        if (json.contains("after") && json["after"].is_number_unsigned()) after = json["after"].get<std::uint64_t>();
-    }
+    const std::optional<Question> question = parse_question(request);
+    if (!question) return say(R"("error":"ask with {\"ask\":\"stats\"}, \"dump\", \"ends\" or \"health\"")");
+    const std::string& ask = question->ask;
     const std::string process = process_members(now);
     if (ask == "health") return say(process);
     if (ask == "stats") return say(process + "," + shell.stats_members(now));
-    if (ask == "ends") return std::make_unique<ShortReply>(process + "," + shell.ends_members(now, after), false);
-    if (ask == "dump") return shell.dump(now, query, process);
+    if (ask == "ends")
+        return std::make_unique<ShortReply>(process + "," + shell.ends_members(now, question->after), false);
+    if (ask == "dump") return shell.dump(now, question->query, process);
     return say(R"("error":"unknown question: ask for stats, dump, ends or health")");
 }
 

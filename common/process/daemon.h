@@ -1,18 +1,19 @@
-// The skeleton of every process: flags that all have, run directory and lock, log, signals, lifeline, ready, monitor
-// socket, the loop, the exit. A process adds a Shell: its sockets, and what it does in a turn.
+// The skeleton of every process: flags that all have, run directory and lock, log, signals,
+// lifeline, ready, monitor socket, the loop, the exit. A process adds a Shell: its sockets, and
+// what it does in a turn.
 //
 //     main: Daemon daemon(role, what it is); own flags on daemon.options(); return daemon.run(argc, argv, make_shell);
 //
 // One thread owns everything here. Signals are events of the loop: TERM and INT stop the process
-// within --grace whatever its peers do; USR1 drains the broker, and stops any other. The lifeline is
-// a socket to launch: lines `drain`, `stop`, `left NAME PID LIFELINE` (it ended with code 0), `died
-// NAME PID LIFELINE` and `over` (the broker ended well: everything is in the books, nobody is left to
-// hear this process) come over it, and when it closes, launch is gone: stop. While launch holds it,
-// INT and HUP mean nothing here, and TERM is a wish for a drain of the group, which is told to
-// launch: whoever sends TERM to all of the group at once must not end the work that launch lets
-// finish. NAME is what launch calls a process and PID what launch has started, which may be a shell
-// with the process behind it, and the process may go by a name of its own; so LIFELINE, the number of
-// the socket that the process got, is what names it.
+// within --grace whatever its peers do; USR1 drains the broker, and stops any other. The lifeline
+// is a socket to launch: lines `drain`, `stop`, `left NAME PID LIFELINE` (it ended with code 0),
+// `died NAME PID LIFELINE` and `over` (the broker ended well: everything is in the books, nobody is
+// left to hear this process) come over it, and when it closes, launch is gone: stop. While launch
+// holds it, INT and HUP mean nothing here, and TERM is a wish for a drain of the group, which is
+// told to launch: whoever sends TERM to all of the group at once must not end the work that launch
+// lets finish. NAME is what launch calls a process and PID what launch has started, which may be a
+// shell with the process behind it, and the process may go by a name of its own; so LIFELINE, the
+// number of the socket that the process got, is what names it.
 #pragma once
 
 #include <sys/resource.h>
@@ -29,6 +30,7 @@
 #include "common/process/answers.h"
 #include "common/process/clock.h"
 #include "common/process/connection_events.h"
+#include "common/process/lifeline.h"
 #include "common/process/log.h"
 #include "common/process/options.h"
 #include "common/process/peer_watch.h"
@@ -56,7 +58,8 @@ public:
     virtual void stood_still(Instant now, Duration gap) { (void)now, (void)gap; }
     /// What wakes the loop, asked anew before each wait. Appends.
     virtual void wait_for(Poller& poller) = 0;
-    /// Reads everything there is, then acts, then sends. Returns when it wants its next turn at the latest.
+    /// Reads everything there is, then acts, then sends. Returns when it wants its next turn at the
+    /// latest.
     virtual Instant turn(Instant now) = 0;
     /// Stop, within grace. turn() goes on being called until finished().
     virtual void stop(Instant now) = 0;
@@ -65,14 +68,16 @@ public:
     [[nodiscard]] virtual bool drains() const { return false; }
     /// Launch saw a process end.
     virtual void process_ended(Instant now, const ProcessEnd& end) { (void)now, (void)end; }
-    /// Launch saw the broker end well: nobody is left to hear what this process still has to say. A stop follows.
+    /// Launch saw the broker end well: nobody is left to hear what this process still has to say. A
+    /// stop follows.
     virtual void over() {}
     /// The exit code, once there is nothing more to do.
     [[nodiscard]] virtual std::optional<int> finished() const = 0;
     /// The exit code when grace was over first.
     [[nodiscard]] virtual int unfinished() const { return 0; }
-    /// For the monitor: what this process is about (members of a JSON object, without the braces), its live attempts,
-    /// and, where somebody follows them, the ends of attempts after the `after`th. The shell outlives its answers.
+    /// For the monitor: what this process is about (members of a JSON object, without the braces),
+    /// its live attempts, and, where somebody follows them, the ends of attempts after the
+    /// `after`th. The shell outlives its answers.
     [[nodiscard]] virtual std::string stats_members(Instant now) const = 0;
     [[nodiscard]] virtual std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query,
                                                       std::string_view first_members) const = 0;
@@ -92,13 +97,15 @@ public:
 
     [[nodiscard]] Options& options() { return options_; }
 
-    /// Parses, checks, sets up, runs the loop, cleans up; the exit code. `check` judges what was said, and opens
-    /// nothing; with --check that is all. `make` builds the shell. What they throw (std::invalid_argument, Unusable,
-    /// EndpointError, RunDirError, std::system_error) becomes a clear line and an exit code.
+    /// Parses, checks, sets up, runs the loop, cleans up; the exit code. `check` judges what was
+    /// said, and opens nothing; with --check that is all. `make` builds the shell. What they throw
+    /// (std::invalid_argument, Unusable, EndpointError, RunDirError, std::system_error) becomes a
+    /// clear line and an exit code.
     int run(int argc, const char* const* argv, const std::function<void()>& check,
             const std::function<std::unique_ptr<Shell>()>& make);
 
-    // For check(): the form of an endpoint that was said (none: the default is fine), and who may be at its other end.
+    // For check(): the form of an endpoint that was said (none: the default is fine), and who may
+    // be at its other end.
     void check_to_bind(const std::string& endpoint, Reach allowed = Reach::this_user) const;
     void check_to_connect(const std::string& endpoint, Reach allowed = Reach::this_user) const;
 
@@ -109,16 +116,16 @@ public:
     [[nodiscard]] const RunDir& run_dir() const { return *run_dir_; }
     [[nodiscard]] zmq::context_t& context() { return *context_; }
     [[nodiscard]] Duration grace() const { return grace_; }
-    /// The soft limit of descriptors that this process was started with, and its own before it raised it: for what it
-    /// starts.
+    /// The soft limit of descriptors that this process was started with, and its own before it
+    /// raised it: for what it starts.
     [[nodiscard]] rlim_t descriptors_allowed() const { return descriptors_allowed_; }
-    [[nodiscard]] bool has_lifeline() const { return lifeline_ >= 0; }
+    [[nodiscard]] bool has_lifeline() const { return lifeline_.is_there(); }
     /// Of the pipe, as its other end sees it too; 0: there is none.
-    [[nodiscard]] std::uint64_t lifeline_number() const;
-    /// A socket bound at `endpoint`, or at the default in the run directory when that is empty. Ends up in the
-    /// clean-up.
-    /// Its connections are counted; those of connect_to_peer() are not.
-    /// No more may connect there: the file of an ipc endpoint goes, and is not made anew. Who is connected stays so.
+    [[nodiscard]] std::uint64_t lifeline_number() const { return lifeline_.number(); }
+    /// A socket bound at `endpoint`, or at the default in the run directory when that is empty.
+    /// Ends up in the clean-up. Its connections are counted; those of connect_to_peer() are not. No
+    /// more may connect there: the file of an ipc endpoint goes, and is not made anew. Who is
+    /// connected stays so.
     void give_up_address(Socket& socket);
     [[nodiscard]] Socket bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
                               Socket::Marks marks, Reach allowed = Reach::this_user);
@@ -126,7 +133,8 @@ public:
                                  Socket::Marks marks);
     /// Connects to an endpoint that a peer has told; throws EndpointError.
     [[nodiscard]] Socket connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks);
-    /// Connects to where the user has said that somebody else binds; `watch` is told whether he is there.
+    /// Connects to where the user has said that somebody else binds; `watch` is told whether he is
+    /// there.
     [[nodiscard]] Socket connect_outside(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks,
                                          PeerWatch& watch);
 
@@ -168,9 +176,8 @@ private:
     ConnectionEvents connections_;
     std::optional<Answers> answers_;
     rlim_t descriptors_allowed_ = RLIM_INFINITY;
-    int lifeline_ = -1;
+    Lifeline lifeline_;
     int signals_ = -1;
-    std::string lifeline_buffer_;
     bool orphaned_ = false;
     bool began_ = false;  // the shell was made
     /// An ipc socket that was bound: it outlives what cleans up in /tmp.

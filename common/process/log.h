@@ -1,7 +1,9 @@
-// Log lines: one an event, a fixed event name, then key=value; on stderr. stdout belongs to results.
+// Log lines: one an event, a fixed event name, then key=value; on stderr. stdout belongs to
+// results.
 //
-// Severities: error (this process gives something up), warn (somebody should look, it goes on), info (its life: ready,
-// draining, stopping). The default is warn: a batch is silent when all is well. Single-threaded use.
+// Severities: error (this process gives something up), warn (somebody should look, it goes on),
+// info (its life: ready, draining, stopping). The default is warn: a batch is silent when all is
+// well. Single-threaded use.
 #pragma once
 
 #include <fmt/format.h>
@@ -23,7 +25,8 @@ void set_name(std::string_view name);  ///< of the process, in every line
 void write(Level level, std::string_view line);
 [[nodiscard]] bool wanted(Level level);
 
-/// A value that may hold anything: quoted and escaped where it is not a plain word, cut at `most` bytes.
+/// A value that may hold anything: quoted and escaped where it is not a plain word, cut at `most`
+/// bytes.
 [[nodiscard]] std::string quoted(std::string_view value, std::size_t most = 300);
 
 template <typename... Args>

@@ -1,7 +1,7 @@
-// Which files are open, by /proc. Of this process: a path that is a descriptor's name must not be one of our own. Of
-// the processes of a group: a source that is also a sink of the same group never ends. Each process opens its own first
-// and looks at the others' then, so of two that start at once one sees it. What cannot be looked at (another user's,
-// gone meanwhile) counts as nothing.
+// Which files are open, by /proc. Of this process: a path that is a descriptor's name must not be
+// one of our own. Of the processes of a group: a source that is also a sink of the same group never
+// ends. Each process opens its own first and looks at the others' then, so of two that start at
+// once one sees it. What cannot be looked at (another user's, gone meanwhile) counts as nothing.
 #pragma once
 
 #include <sys/stat.h>
@@ -13,7 +13,8 @@
 
 namespace curfew {
 
-/// The descriptor that /dev/stdout, /dev/fd/3 and their like are, also behind links; -1: an ordinary path.
+/// The descriptor that /dev/stdout, /dev/fd/3 and their like are, also behind links; -1: an
+/// ordinary path.
 [[nodiscard]] int named_descriptor(const std::string& path);
 /// It was open when the process began: all that we open ourselves is close-on-exec.
 [[nodiscard]] bool is_inherited(int descriptor);

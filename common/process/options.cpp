@@ -22,7 +22,7 @@ std::string environment_name(const std::string& flag) {
 
 }  // namespace
 
-// ---- values --------------------------------------------------------------------------------------------------------
+// ---- values ------------------------------------------------------------------------------------
 
 std::optional<std::uint64_t> parse_count(std::string_view text) {
     if (text.empty() || (text.size() > 1 && text.front() == '0')) return std::nullopt;
@@ -34,7 +34,8 @@ std::optional<std::uint64_t> parse_count(std::string_view text) {
 
 namespace {
 
-/// A decimal number of at most nine digits before the point, as units of 10^-6; moves `text` behind it.
+/// A decimal number of at most nine digits before the point, as units of 10^-6; moves `text` behind
+/// it.
 std::optional<std::uint64_t> parse_millionths(std::string_view& text) {
     std::size_t digits = 0;
     while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
@@ -104,7 +105,7 @@ std::string text_of(Duration duration) {
     return fmt::format("{}us", us);
 }
 
-// ---- options -------------------------------------------------------------------------------------------------------
+// ---- options -----------------------------------------------------------------------------------
 
 namespace {
 
@@ -272,8 +273,8 @@ void Options::lettered(char letter, const std::string& name, std::string& value,
     option->envname(environment_name(name))->default_str(value);
 }
 
-/// CLI11 takes an argument in brackets for a list, so it never sees a COMMAND. What it knows of it is for the help, and
-/// to find words that stand where none may.
+/// CLI11 takes an argument in brackets for a list, so it never sees a COMMAND. What it knows of it
+/// is for the help, and to find words that stand where none may.
 void Options::command(std::vector<std::string>& value, const std::string& help) {
     inside_->command = &value;
     auto* stray = inside_->app.add_option("command", inside_->stray, help)->type_name("COMMAND ARG...");

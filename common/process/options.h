@@ -1,11 +1,14 @@
-// Flags, config file and environment of every process: strict, with errors that say what to do. CLI11 does the work.
+// Flags, config file and environment of every process: strict, with errors that say what to do.
+// CLI11 does the work.
 //
-// Precedence: command line, then --config FILE (lines of `flag = value`), then the environment (CURFEW_ and the flag in
-// capitals: --run-dir is CURFEW_RUN_DIR), then the default. Numbers are plain decimal: `010`, `0x10`, `-1` and `1e3`
-// are refused. Durations need a unit (us, ms, s, m, h), sizes may have one (k, m, g: powers of 1024).
+// Precedence: command line, then --config FILE (lines of `flag = value`), then the environment
+// (CURFEW_ and the flag in capitals: --run-dir is CURFEW_RUN_DIR), then the default. Numbers are
+// plain decimal: `010`, `0x10`, `-1` and `1e3` are refused. Durations need a unit (us, ms, s, m,
+// h), sizes may have one (k, m, g: powers of 1024).
 //
-// Every program has --check: it judges what was said and ends, before anything is opened. That is how others ask what a
-// value may be, so that nobody keeps a copy of limits. Errors go to stderr; stdout stays empty, kept for a description.
+// Every program has --check: it judges what was said and ends, before anything is opened. That is
+// how others ask what a value may be, so that nobody keeps a copy of limits. Errors go to stderr;
+// stdout stays empty, kept for a description.
 #pragma once
 
 #include <cstdint>
@@ -51,13 +54,15 @@ public:
     /// Any other value: `take` returns what is wrong with it, or nothing.
     void value(const std::string& name, const std::string& shown_default, const std::string& help,
                std::function<std::optional<std::string>(const std::string&)> take);
-    /// COMMAND ARG... behind the first `--`: taken as it stands, byte for byte, and never parsed. A word before the
-    /// `--` is refused, not taken for a command.
+    /// COMMAND ARG... behind the first `--`: taken as it stands, byte for byte, and never parsed. A
+    /// word before the `--` is refused, not taken for a command.
     void command(std::vector<std::string>& value, const std::string& help);
-    /// Words between the options, as curfew-monitor has them. Not for what a user may write as he likes.
+    /// Words between the options, as curfew-monitor has them. Not for what a user may write as he
+    /// likes.
     void rest(std::vector<std::string>& value, const std::string& help);
 
-    /// An exit code if the process is to end now (help, version, or an error, which has been printed); none to go on.
+    /// An exit code if the process is to end now (help, version, or an error, which has been
+    /// printed); none to go on.
     [[nodiscard]] std::optional<int> parse(int argc, const char* const* argv);
 
     /// --check was said: the process is to judge the rest of what was said, and to end.

@@ -1,7 +1,8 @@
-// A socket to send on, and the frames that it did not take: a send never blocks. What a socket does not take waits in
-// here, in order; the marks of the sockets lie behind the credits, so that this is what a peer that stands still leaves
-// lying, and no more than its credit. Towards a peer without a credit there is a bound: what comes on top is dropped,
-// which is for senders that repeat themselves.
+// A socket to send on, and the frames that it did not take: a send never blocks. What a socket does
+// not take waits in here, in order; the marks of the sockets lie behind the credits, so that this
+// is what a peer that stands still leaves lying, and no more than its credit. Towards a peer
+// without a credit there is a bound: what comes on top is dropped, which is for senders that repeat
+// themselves.
 //
 // Owned by a shell, on its thread.
 #pragma once

@@ -21,7 +21,8 @@ constexpr auto kNoOtherTry = std::chrono::seconds(1);  // libzmq announces it at
 }  // namespace
 
 void PeerWatch::watch(zmq::context_t& context, Socket& socket) {
-    static std::atomic<std::uint64_t> count = 0;  // a name is free again only when libzmq's thread has got that far
+    // A name is free again only when libzmq's thread has got that far
+    static std::atomic<std::uint64_t> count = 0;
     const std::string inproc = fmt::format("inproc://peer-{}", ++count);
     socket.report_connections(inproc);
     reader_ = zmq::socket_t(context, zmq::socket_type::pair);

@@ -1,10 +1,11 @@
-// Who is at the other end of a socket that connects to one endpoint, as libzmq's monitor of the socket tells it:
-// whether somebody is there, whether he went, whether what waited to be sent is out when the socket has been closed.
+// Who is at the other end of a socket that connects to one endpoint, as libzmq's monitor of the
+// socket tells it: whether somebody is there, whether he went, whether what waited to be sent is
+// out when the socket has been closed.
 //
-// What libzmq 4.3.4 tells (measured, docs/decisions.md): a peer that has shaken hands, and the end of his connection,
-// at once; that a closed socket's linger is over, but not whether it came to its end or was cut off, which only the
-// time tells. After a peer of the wrong kind it never tries again: then there is an end, and no announcement of
-// another try.
+// What libzmq 4.3.4 tells (measured, docs/decisions.md): a peer that has shaken hands, and the end
+// of his connection, at once; that a closed socket's linger is over, but not whether it came to its
+// end or was cut off, which only the time tells. After a peer of the wrong kind it never tries
+// again: then there is an end, and no announcement of another try.
 //
 // One thread. Outlives its socket; goes before the context.
 #pragma once
@@ -37,14 +38,16 @@ public:
 
     [[nodiscard]] bool there() const { return there_; }         ///< somebody who has shaken hands
     [[nodiscard]] std::uint64_t left() const { return left_; }  ///< how often such a one went
-    [[nodiscard]] bool closed() const { return closed_; }       ///< the socket was closed, and lingers no more
-    [[nodiscard]] bool gave_up(Instant now) const;              ///< libzmq tries to connect no more
-    [[nodiscard]] Instant next_deadline() const;                ///< when gave_up() may change
+    /// The socket was closed, and lingers no more.
+    [[nodiscard]] bool closed() const { return closed_; }
+    [[nodiscard]] bool gave_up(Instant now) const;  ///< libzmq tries to connect no more
+    [[nodiscard]] Instant next_deadline() const;    ///< when gave_up() may change
 
-    /// Keeps the connection open when the socket is closed, so that the peer can read what the kernel still has.
+    /// Keeps the connection open when the socket is closed, so that the peer can read what the
+    /// kernel still has.
     void hold();
-    /// Bytes of a held connection that the kernel still has: nobody has read them (ipc), or the other machine has not
-    /// acknowledged them (tcp). Nothing where it cannot be known.
+    /// Bytes of a held connection that the kernel still has: nobody has read them (ipc), or the
+    /// other machine has not acknowledged them (tcp). Nothing where it cannot be known.
     [[nodiscard]] std::optional<std::size_t> in_kernel() const;
     /// The other end of a held connection is closed.
     [[nodiscard]] bool hung_up() const;

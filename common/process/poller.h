@@ -1,9 +1,10 @@
-// What a loop sleeps on: sockets and descriptors, with a time at which to wake up. In place of zmq_poll, which asks
-// each socket twice a call, and counts in milliseconds.
+// What a loop sleeps on: sockets and descriptors, with a time at which to wake up. In place of
+// zmq_poll, which asks each socket twice a call, and counts in milliseconds.
 //
-// A socket has a descriptor that is readable when there is news for it; read it to empty, and the descriptor tells of
-// what comes next. So that who was not woken costs nothing, a socket that has been added once looks for messages
-// (Socket::receive) only when it was woken, or has not been read to empty since.
+// A socket has a descriptor that is readable when there is news for it; read it to empty, and the
+// descriptor tells of what comes next. So that who was not woken costs nothing, a socket that has
+// been added once looks for messages (Socket::receive) only when it was woken, or has not been read
+// to empty since.
 #pragma once
 
 #include <poll.h>

@@ -31,7 +31,8 @@ void make_private_directory(const std::string& path) {
         throw RunDirError(fmt::format("run directory '{}' is not a directory", path));
     }
     if (found.st_uid != geteuid()) throw RunDirError(fmt::format("run directory '{}' belongs to somebody else", path));
-    // Whoever can write here can feed and read our sockets. But others may need the folder as it is.
+    // Whoever can write here can feed and read our sockets. But others may need the folder as it
+    // is.
     if ((found.st_mode & 0077) != 0) {
         throw RunDirError(fmt::format(
             "run directory '{0}' is open to others (mode {1:04o}): use --run-dir {0}{2}curfew, which is made", path,
@@ -78,13 +79,15 @@ LastLife read_lock(int file) {
     return last;
 }
 
-/// Launch's lock, held; -1 where there is none, or a new launch has it. Others that leave have it for a moment.
+/// Launch's lock, held; -1 where there is none, or a new launch has it. Others that leave have it
+/// for a moment.
 int open_launch_lock(const std::string& path) {
     const int file = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) return -1;
     bool held = flock(file, LOCK_EX | LOCK_NB) == 0;
     for (int tries = 0; !held && tries < 100; ++tries) {
-        usleep(1000);  // another that leaves needs no longer; a new launch keeps it, and would block us
+        // Another that leaves needs no longer; a new launch keeps it, and would block us
+        usleep(1000);
         held = flock(file, LOCK_EX | LOCK_NB) == 0;
     }
     if (held && is_still_at(file, path)) return file;
@@ -117,8 +120,8 @@ RunDir::RunDir(std::string path, const std::string& name) : path_(std::move(path
     }
 }
 
-/// A holder that leaves may remove the file between our open and our lock: what we hold then is nobody's, and the next
-/// to come would hold one too. So it is tried again.
+/// A holder that leaves may remove the file between our open and our lock: what we hold then is
+/// nobody's, and the next to come would hold one too. So it is tried again.
 void RunDir::take_lock(const std::string& name) {
     do {
         if (lock_ >= 0) close(lock_);
@@ -153,7 +156,8 @@ bool RunDir::keep_claim(Claim& claim) {
 }
 
 bool RunDir::keep_lock() {
-    if (access(lock_file_.c_str(), F_OK) == 0 || errno != ENOENT) return true;  // ours, or that of who came since
+    // Ours, or that of who came since
+    if (access(lock_file_.c_str(), F_OK) == 0 || errno != ENOENT) return true;
     (void)mkdir(path_.c_str(), 0700);
     const int file = open(lock_file_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return false;
@@ -174,8 +178,10 @@ void RunDir::never_began() {
 }
 
 void RunDir::leave_orphaned() {
-    for (const Claim& claim : std::exchange(claims_, {})) close(claim.descriptor);  // or we would see ourselves in them
-    unlink(lock_file_.c_str());  // before the look at the others: of those that leave at once, the last sees none
+    // Or we would see ourselves in them
+    for (const Claim& claim : std::exchange(claims_, {})) close(claim.descriptor);
+    // Before the look at the others: of those that leave at once, the last sees none
+    unlink(lock_file_.c_str());
     const std::string launch_file = path_ + "/launch.lock";
     const int launch = open_launch_lock(launch_file);
     if (launch < 0) return;

@@ -21,7 +21,8 @@ std::string path_of(const std::string& run_dir, std::string_view name) {
 
 /// Keeps the page of the life before.
 const std::string& set_aside(const std::string& path) {
-    (void)std::rename(path.c_str(), (path + ".before").c_str());  // it is not there for the first life
+    // It is not there for the first life
+    (void)std::rename(path.c_str(), (path + ".before").c_str());
     return path;
 }
 
@@ -48,7 +49,8 @@ RunningPage::RunningPage(const std::string& run_dir, const std::string& name, In
 
 std::optional<std::vector<AttemptId>> read_running(const std::string& run_dir, std::string_view name,
                                                    Incarnation worker) {
-    if (name.find('/') != std::string_view::npos) return std::nullopt;  // a peer's word: not out of the run directory
+    // A peer's word: not out of the run directory
+    if (name.find('/') != std::string_view::npos) return std::nullopt;
     const std::string path = path_of(run_dir, name);
     for (const std::string& page : {path, path + ".before"}) {
         if (auto slots = read_page(page, worker)) return slots;

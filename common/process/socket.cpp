@@ -68,8 +68,8 @@ void check_host(const std::string& endpoint, std::string_view host) {
         throw EndpointError(fmt::format("endpoint '{}': '{}' is no IPv6 address", endpoint, address));
 }
 
-/// The first IPv4 address of a host, else the first of IPv6, in brackets; nothing where that cannot be said now. Throws
-/// where there is no such host.
+/// The first IPv4 address of a host, else the first of IPv6, in brackets; nothing where that cannot
+/// be said now. Throws where there is no such host.
 std::optional<std::string> address_of(const std::string& endpoint, const std::string& host) {
     addrinfo* first = nullptr;
     addrinfo wanted{};
@@ -112,7 +112,8 @@ int in_ms(Duration duration) {
     return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
 }
 
-/// An IPv6 address, which stands in brackets. Only there: with the option on, libzmq would bind `*` by IPv6, too.
+/// An IPv6 address, which stands in brackets. Only there: with the option on, libzmq would bind `*`
+/// by IPv6, too.
 bool is_ipv6(std::string_view endpoint) {
     return endpoint.starts_with("tcp://[");
 }
@@ -128,7 +129,8 @@ zmq::socket_t make(zmq::context_t& context, zmq::socket_type type, const std::st
     socket.set(zmq::sockopt::maxmsgsize, wire::kLargestFrame);
     socket.set(zmq::sockopt::handshake_ivl, 5000);
     socket.set(zmq::sockopt::connect_timeout, 3000);
-    socket.set(zmq::sockopt::reconnect_ivl, 5);  // doubles: who connects before his peer has bound loses little
+    // doubles: who connects before his peer has bound loses little
+    socket.set(zmq::sockopt::reconnect_ivl, 5);
     socket.set(zmq::sockopt::reconnect_ivl_max, 500);
     socket.set(zmq::sockopt::tcp_keepalive, 1);
     socket.set(zmq::sockopt::tcp_keepalive_idle, 10);
@@ -207,8 +209,9 @@ zmq::context_t make_context() {
     return context;
 }
 
-/// Why the address cannot be bound. libzmq tells those who watch a socket of it before it returns, and on a busy
-/// machine that puts EAGAIN in the place of the reason: a socket that nobody watches says it.
+/// Why the address cannot be bound. libzmq tells those who watch a socket of it before it returns,
+/// and on a busy machine that puts EAGAIN in the place of the reason: a socket that nobody watches
+/// says it.
 static int bind_error(zmq::context_t& context, zmq::socket_type type, const std::string& endpoint) {
     const int error = zmq_errno();
     if (error != EAGAIN) return error;

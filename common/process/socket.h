@@ -1,9 +1,11 @@
-// ZeroMQ sockets the way this project uses them: no send blocks, no exception on the way of a message, LINGER and marks
-// set before bind or connect, one frame a message. A socket belongs to one thread.
+// ZeroMQ sockets the way this project uses them: no send blocks, no exception on the way of a
+// message, LINGER and marks set before bind or connect, one frame a message. A socket belongs to
+// one thread.
 //
-// The marks follow from how libzmq 4.3.4 behaves: a PULL under credit has none, since reaching it can lose messages or
-// abort the process; a PUSH has one as an alarm. Errors of bind and connect are thrown as
-// EndpointError, with what to do; anything else that libzmq reports is a broken invariant and ends the process.
+// The marks follow from how libzmq 4.3.4 behaves: a PULL under credit has none, since reaching it
+// can lose messages or abort the process; a PUSH has one as an alarm. Errors of bind and connect
+// are thrown as EndpointError, with what to do; anything else that libzmq reports is a broken
+// invariant and ends the process.
 #pragma once
 
 #include <cstdint>
@@ -23,20 +25,23 @@ struct EndpointError : std::runtime_error {
     int error;  ///< errno where the system refused; 0: the endpoint is none, or must not be
 };
 
-/// Who may stand at the other end of a socket. An ipc socket with a path is guarded by the folder and file it is in;
-/// what has no path, and tcp, by nothing: any user of this machine may connect, and bind before us.
+/// Who may stand at the other end of a socket. An ipc socket with a path is guarded by the folder
+/// and file it is in; what has no path, and tcp, by nothing: any user of this machine may connect,
+/// and bind before us.
 enum class Reach : std::uint8_t {
     this_user,     ///< what the group says to itself
     this_machine,  ///< raw messages in, raw outcomes out
     anybody,       ///< --insecure
 };
 
-/// Checks the form of an endpoint, and that nobody can be at its other end who may not. Throws EndpointError.
+/// Checks the form of an endpoint, and that nobody can be at its other end who may not. Throws
+/// EndpointError.
 void check_endpoint(const std::string& endpoint, bool to_bind, Reach allowed);
 
-/// The endpoint as libzmq can use it, which binds no host's name, and connects a name by IPv4 alone: the first address
-/// of the name in its place where that is needed. Asks the resolver, and waits for it: only for what the user has
-/// said, at the start. Throws EndpointError where there is no such host.
+/// The endpoint as libzmq can use it, which binds no host's name, and connects a name by IPv4
+/// alone: the first address of the name in its place where that is needed. Asks the resolver, and
+/// waits for it: only for what the user has said, at the start. Throws EndpointError where there is
+/// no such host.
 [[nodiscard]] std::string with_address(const std::string& endpoint, bool to_bind);
 
 /// Whether so many descriptors could be opened now.
@@ -83,8 +88,9 @@ public:
     [[nodiscard]] bool send(Frame& frame);
     [[nodiscard]] bool send(SharedFrame& frame);
 
-    /// Bound at this endpoint once more, since its file was removed; who is connected stays so. The old listener hears
-    /// nobody any more and goes with the socket: to unbind it would remove the file, and at a time of libzmq's own.
+    /// Bound at this endpoint once more, since its file was removed; who is connected stays so. The
+    /// old listener hears nobody any more and goes with the socket: to unbind it would remove the
+    /// file, and at a time of libzmq's own.
     [[nodiscard]] static bool bind_anew(void* handle, const std::string& endpoint);
     /// What stays the same when the socket is moved.
     [[nodiscard]] void* handle() { return socket_.handle(); }
@@ -107,7 +113,8 @@ public:
 
     /// Tells a PAIR socket that connects to this inproc endpoint what happens to its connections.
     void report_connections(const std::string& inproc);
-    /// To be called before that PAIR goes, unless it has told that it stopped: libzmq's thread would wait for another.
+    /// To be called before that PAIR goes, unless it has told that it stopped: libzmq's thread
+    /// would wait for another.
     void report_no_more();
 
 private:

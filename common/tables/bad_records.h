@@ -1,4 +1,5 @@
-// Records of one peer that cannot be read: one may be noise, three within ten seconds are a peer that goes wrong. Pure.
+// Records of one peer that cannot be read: one may be noise, three within ten seconds are a peer
+// that goes wrong. Pure.
 #pragma once
 
 #include <cstdint>

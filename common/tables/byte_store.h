@@ -1,9 +1,10 @@
-// Payloads that are kept for a while: thousands a turn, mostly small, and let go in much the same order. Small ones
-// stand one behind the other in blocks that they share, and a block goes with the last of them; a large one has memory
-// of its own. Cheaper than an allocation each, and nothing is ever searched for a free place.
+// Payloads that are kept for a while: thousands a turn, mostly small, and let go in much the same
+// order. Small ones stand one behind the other in blocks that they share, and a block goes with the
+// last of them; a large one has memory of its own. Cheaper than an allocation each, and nothing is
+// ever searched for a free place.
 //
-// Memory: what is kept, and at worst, where only stragglers are left, a block for each of them. Bytes outlive the store
-// that they come from. Pure, not thread safe.
+// Memory: what is kept, and at worst, where only stragglers are left, a block for each of them.
+// Bytes outlive the store that they come from. Pure, not thread safe.
 #pragma once
 
 #include <cstddef>

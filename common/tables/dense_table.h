@@ -1,10 +1,11 @@
-// A table keyed by dense numbers: tasks by seq, attempts by their number. The numbers are handed out one after the
-// other and mostly given back in much the same order, so values live in pages of sixteen neighbours: what is used
-// together lies together, a value never moves while it is there, and a page goes when its last value does. Which pages
-// there are is in a NumberMap.
+// A table keyed by dense numbers: tasks by seq, attempts by their number. The numbers are handed
+// out one after the other and mostly given back in much the same order, so values live in pages of
+// sixteen neighbours: what is used together lies together, a value never moves while it is there,
+// and a page goes when its last value does. Which pages there are is in a NumberMap.
 //
-// Memory follows what is in the table: exactly where the numbers are dense; at worst, where only stragglers are left, a
-// page for each. Pure, not thread safe. References are valid until their value is erased.
+// Memory follows what is in the table: exactly where the numbers are dense; at worst, where only
+// stragglers are left, a page for each. Pure, not thread safe. References are valid until their
+// value is erased.
 #pragma once
 
 #include <algorithm>
@@ -99,8 +100,8 @@ public:
         for (const auto& [number, page] : const_cast<DenseTable*>(this)->sorted_pages()) page->for_each(look);
     }
 
-    /// For a walk in pieces, between which the table may change: the pages there are, in order, and what is in one of
-    /// them (nothing, if it is gone).
+    /// For a walk in pieces, between which the table may change: the pages there are, in order, and
+    /// what is in one of them (nothing, if it is gone).
     [[nodiscard]] std::vector<std::uint64_t> page_numbers() const {
         std::vector<std::uint64_t> numbers;
         numbers.reserve(pages_.size());
@@ -114,8 +115,9 @@ public:
         if (page != nullptr) (*page)->for_each([&](std::uint64_t key, const Value& value) { visit(key, value); });
     }
 
-    /// Calls visit(key) for each key from `first` to `last`, in order; `visit` may erase what it visits. What it costs
-    /// follows what is in the table, never how far apart the two are: both may be hearsay.
+    /// Calls visit(key) for each key from `first` to `last`, in order; `visit` may erase what it
+    /// visits. What it costs follows what is in the table, never how far apart the two are: both
+    /// may be hearsay.
     template <typename Visit>
     void for_each_within(std::uint64_t first, std::uint64_t last, Visit&& visit) const {
         if (first > last || size_ == 0) return;
@@ -182,7 +184,8 @@ private:
         return last_ = page->get();
     }
     [[nodiscard]] std::vector<std::pair<std::uint64_t, Page*>> sorted_pages() {
-        std::vector<std::pair<std::uint64_t, Page*>> pages;  // with their numbers, so that sorting looks at no page
+        // With their numbers, so that sorting looks at no page
+        std::vector<std::pair<std::uint64_t, Page*>> pages;
         pages.reserve(pages_.size());
         pages_.for_each(
             [&](std::uint64_t number, std::unique_ptr<Page>& page) { pages.emplace_back(number, page.get()); });

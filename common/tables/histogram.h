@@ -1,7 +1,7 @@
-// A histogram of durations with a relative error of 1.6%: each power of two of nanoseconds is cut into 32 buckets of
-// the same width (as HdrHistogram does; no logarithm is taken), from half a microsecond to about an hour. Fixed memory.
-// Old values fade: when the total weight reaches kFade all weights are halved, so percentiles follow what happened
-// lately.
+// A histogram of durations with a relative error of 1.6%: each power of two of nanoseconds is cut
+// into 32 buckets of the same width (as HdrHistogram does; no logarithm is taken), from half a
+// microsecond to about an hour. Fixed memory. Old values fade: when the total weight reaches kFade
+// all weights are halved, so percentiles follow what happened lately.
 //
 // Pure, not thread safe.
 #pragma once
@@ -23,8 +23,8 @@ public:
     [[nodiscard]] std::uint64_t count() const { return count_; }  ///< values ever added
     [[nodiscard]] Duration sum() const { return sum_; }           ///< of the values ever added
 
-    /// Values ever added, that were at most each bound and more than the one before, up to the relative error; the
-    /// last: more than all bounds.
+    /// Values ever added, that were at most each bound and more than the one before, up to the
+    /// relative error; the last: more than all bounds.
     static constexpr std::array<Duration, 12> kBounds = {
         std::chrono::microseconds(100), std::chrono::microseconds(300), std::chrono::milliseconds(1),
         std::chrono::milliseconds(3),   std::chrono::milliseconds(10),  std::chrono::milliseconds(30),

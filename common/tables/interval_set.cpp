@@ -1,4 +1,5 @@
-// Intervals in a sorted vector. Numbers arrive nearly in order, so almost every insert touches the end.
+// Intervals in a sorted vector. Numbers arrive nearly in order, so almost every insert touches the
+// end.
 #include "common/tables/interval_set.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// A set of 64-bit numbers kept as disjoint intervals: what has been settled, received, ended. The numbers are dense, so
-// the set costs as much as it has holes, and the holes are what is in flight.
+// A set of 64-bit numbers kept as disjoint intervals: what has been settled, received, ended. The
+// numbers are dense, so the set costs as much as it has holes, and the holes are what is in flight.
 //
 // Pure. Not thread safe. Worst case memory: one entry for each hole.
 #pragma once
@@ -30,7 +30,8 @@ public:
         return true;
     }
 
-    /// Adds a closed range, whatever of it is there already. Hearsay that is not a range (first > last) is ignored.
+    /// Adds a closed range, whatever of it is there already. Hearsay that is not a range (first >
+    /// last) is ignored.
     void insert(Interval range);
     /// In any order; what it costs follows how many there are.
     void insert(const Intervals& ranges);
@@ -56,8 +57,8 @@ private:
     Intervals intervals_;  // sorted, disjoint, not adjacent
 };
 
-/// Asks a set about numbers that only rise: each question goes on where the one before has ended. The set must outlive
-/// it, unchanged.
+/// Asks a set about numbers that only rise: each question goes on where the one before has ended.
+/// The set must outlive it, unchanged.
 class IntervalCursor {
 public:
     explicit IntervalCursor(const IntervalSet& set) : next_(set.intervals().begin()), end_(set.intervals().end()) {}
@@ -73,7 +74,8 @@ private:
 /// What is in both sets.
 [[nodiscard]] Intervals common_to(const IntervalSet& a, const IntervalSet& b);
 
-/// Puts one more number behind a list that is being built for the wire: joins it to the last range where it fits.
+/// Puts one more number behind a list that is being built for the wire: joins it to the last range
+/// where it fits.
 void append_number(Intervals& list, std::uint64_t n);
 
 /// Numbers in a list as it came from the wire: 0 for ranges that are none, saturating.

@@ -1,11 +1,12 @@
-// A hash table for small values whose keys are numbers, mostly dense ones: the hash is the number itself, so that
-// numbers handed out one after the other lie one after the other, and a number is found where it is expected. The
-// directory of DenseTable's pages.
+// A hash table for small values whose keys are numbers, mostly dense ones: the hash is the number
+// itself, so that numbers handed out one after the other lie one after the other, and a number is
+// found where it is expected. The directory of DenseTable's pages.
 //
-// Open addressing with linear probing in Robin Hood order (Celis 1986): along a run of cells the homes never go back.
-// So a search for a number that is not there, and the shifting back after a deletion, end at the first cell that sits
-// at home: in a run of dense numbers, at once. No tombstones: a table that has seen a billion numbers is as quick and
-// as small as one that has seen a thousand. It shrinks when it is mostly empty. Pure, not thread safe. References are
+// Open addressing with linear probing in Robin Hood order (Celis 1986): along a run of cells the
+// homes never go back. So a search for a number that is not there, and the shifting back after a
+// deletion, end at the first cell that sits at home: in a run of dense numbers, at once. No
+// tombstones: a table that has seen a billion numbers is as quick and as small as one that has seen
+// a thousand. It shrinks when it is mostly empty. Pure, not thread safe. References are
 // valid until the next insert or erase.
 #pragma once
 
@@ -97,8 +98,8 @@ private:
         std::destroy_at(&cell.value);
         std::construct_at(&cell.value);
     }
-    /// A table that empties and fills again each turn keeps its size: it shrinks only after as many deletions as it has
-    /// cells have found it sparse.
+    /// A table that empties and fills again each turn keeps its size: it shrinks only after as many
+    /// deletions as it has cells have found it sparse.
     void shrink_if_long_sparse() {
         if (cells_.size() == kSmallest || size_ * 8 >= cells_.size()) {
             sparse_ = 0;

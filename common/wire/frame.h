@@ -1,7 +1,9 @@
-// Bytes on their way: what a core has written and a socket takes. A Frame owns memory of malloc, which is never filled
-// with zeros first and can be handed to libzmq as it is, so that a batch is copied once: into its frame.
+// Bytes on their way: what a core has written and a socket takes. A Frame owns memory of malloc,
+// which is never filled with zeros first and can be handed to libzmq as it is, so that a batch is
+// copied once: into its frame.
 //
-// Pure, not thread safe. Movable; copy() is for those who have to keep one. An empty frame owns nothing.
+// Pure, not thread safe. Movable; copy() is for those who have to keep one. An empty frame owns
+// nothing.
 #pragma once
 
 #include <algorithm>

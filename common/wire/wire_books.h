@@ -1,5 +1,6 @@
-// The records of the books: what broker and collector say to each other. Most of them travel in the two streams
-// (common/wire/stream.h). common/wire/wire.h says how a record is changed, docs/protocol.md what each of them means.
+// The records of the books: what broker and collector say to each other. Most of them travel in the
+// two streams (common/wire/stream.h). common/wire/wire.h says how a record is changed,
+// docs/protocol.md what each of them means.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@
 
 namespace curfew::wire {
 
-// ---- broker to collector -------------------------------------------------------------------------------------------
+// ---- broker to collector -----------------------------------------------------------------------
 
 /// A winner whose outcome was not yet known to be settled.
 struct Winner {
@@ -29,7 +30,8 @@ struct Admission {
     Intervals ended;  ///< numbers whose end is in the broker's books: reports of them are old
 };
 
-/// All that a new collector (or one that meets a new broker) has to know. Not in the stream; opens a new one.
+/// All that a new collector (or one that meets a new broker) has to know. Not in the stream; opens
+/// a new one.
 struct Sync {
     static constexpr std::uint8_t kType = 20;
     static constexpr std::size_t kRequired = 4;
@@ -99,7 +101,8 @@ struct Verdict {
     std::uint64_t latency_us = 0;
     std::vector<PastAttempt> history;
     std::string_view message;
-    std::uint64_t refused_number = 0;  ///< not 0: no task, but a message that was refused; its number in the source
+    /// Not 0: no task, but a message that was refused; its number in the source.
+    std::uint64_t refused_number = 0;
     std::uint64_t refused_byte = kNoOffset;  ///< its offset in the source; kNoOffset: it has none
     std::uint64_t refused_size = 0;          ///< its bytes; `message` has the first of them
     auto fields() {
@@ -108,15 +111,16 @@ struct Verdict {
     }
 };
 
-// ---- collector to broker -------------------------------------------------------------------------------------------
+// ---- collector to broker -----------------------------------------------------------------------
 
 /// The collector's hello, repeated until the Sync comes. Not in the stream.
 struct CollectorHello {
     static constexpr std::uint8_t kType = 30;
     static constexpr std::size_t kRequired = 2;
-    Epoch epoch = 0;             ///< of the settled set; 0: none
-    Intervals settled;           ///< not in use: empty
-    std::uint64_t round = 0;     ///< of the sync that it has; not 0: a batch cannot be read, and it wants another sync
+    Epoch epoch = 0;    ///< of the settled set; 0: none
+    Intervals settled;  ///< not in use: empty
+    /// Of the sync that it has; not 0: a batch cannot be read, and it wants another sync.
+    std::uint64_t round = 0;
     std::uint64_t bad_type = 0;  ///< of the record that cannot be read, and what names it
     std::uint64_t bad_key = 0;
     auto fields() { return std::tie(epoch, settled, round, bad_type, bad_key); }
@@ -129,8 +133,8 @@ struct Synced {
     auto fields() { return std::tie(); }
 };
 
-/// Tasks are decided: `seq` by this attempt, or, if its session is 0, by a verdict; `count - 1` more tasks, each `step`
-/// behind the one before, by the attempts that follow.
+/// Tasks are decided: `seq` by this attempt, or, if its session is 0, by a verdict; `count - 1`
+/// more tasks, each `step` behind the one before, by the attempts that follow.
 struct Decided {
     static constexpr std::uint8_t kType = 32;
     static constexpr std::size_t kRequired = 3;
@@ -171,8 +175,8 @@ struct Admitted {
     auto fields() { return std::tie(session); }
 };
 
-/// The session's records are refused from now on. Tasks that it had won, whose result the collector never got, are open
-/// again.
+/// The session's records are refused from now on. Tasks that it had won, whose result the collector
+/// never got, are open again.
 struct Refused {
     static constexpr std::uint8_t kType = 36;
     static constexpr std::size_t kRequired = 2;

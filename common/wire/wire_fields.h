@@ -1,8 +1,8 @@
-// How the reader takes one record apart, with msgpack-cxx: first into a flat list of its parts, then field by field.
-// For wire_reader.cpp alone.
+// How the reader takes one record apart, with msgpack-cxx: first into a flat list of its parts,
+// then field by field. For wire_reader.cpp alone.
 //
-// Hostile frames: a part costs a constant, and there are no more parts than bytes; lengths that the frame claims are
-// believed only when so much is there; nesting is limited to kDepth.
+// Hostile frames: a part costs a constant, and there are no more parts than bytes; lengths that the
+// frame claims are believed only when so much is there; nesting is limited to kDepth.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,8 @@ inline constexpr std::uint64_t kLongestLeftUs = 100ULL * 365 * 24 * 3600 * 1'000
 /// A value in a record; an array is followed by its elements, a map by its keys and values.
 struct Part {
     enum class Type : std::uint8_t { nil, natural, negative, bytes, array, map, other } type = Type::nil;
-    std::uint64_t number = 0;    ///< a number (in two's complement); how many bytes, elements, keys and values
+    /// A number (in two's complement); how many bytes, elements, keys and values.
+    std::uint64_t number = 0;
     const char* data = nullptr;  ///< bytes: where they are in the frame
 };
 
@@ -76,7 +77,8 @@ private:
     bool complete_ = true;
 };
 
-/// Takes fields from the parts of one record, in their order. A field of the wrong type makes all that follow fail.
+/// Takes fields from the parts of one record, in their order. A field of the wrong type makes all
+/// that follow fail.
 class Fields {
 public:
     explicit Fields(const std::vector<Part>& parts) : next_(parts.data()), end_(next_ + parts.size()) {}

@@ -1,9 +1,10 @@
-// How large frames are, and what stands in them: one place, so that no sender makes what a receiver refuses.
+// How large frames are, and what stands in them: one place, so that no sender makes what a receiver
+// refuses.
 //
-// A frame is closed when it has kFrameBytes, behind whole records; so the largest has one record of the largest size
-// behind a frame that was not full yet. What a record may hold is bounded where it is made: messages by --max-message,
-// results by --max-output, both at most kPayloadBytes; what was said of a failure by kErrorBytes; the largest list,
-// that of a sync, by the window.
+// A frame is closed when it has kFrameBytes, behind whole records; so the largest has one record of
+// the largest size behind a frame that was not full yet. What a record may hold is bounded where it
+// is made: messages by --max-message, results by --max-output, both at most kPayloadBytes; what was
+// said of a failure by kErrorBytes; the largest list, that of a sync, by the window.
 #pragma once
 
 #include <cstddef>

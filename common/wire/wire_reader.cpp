@@ -1,7 +1,7 @@
 // The codec, in: msgpack-cxx behind Reader.
 //
-// A record is parsed into a flat list of its parts first (the list's memory is kept), then the fields are taken from
-// the list in their order: see wire_fields.h.
+// A record is parsed into a flat list of its parts first (the list's memory is kept), then the
+// fields are taken from the list in their order: see wire_fields.h.
 #include "common/wire/wire_reader.h"
 
 #include <algorithm>
@@ -72,7 +72,7 @@ Found record_of_type(std::uint64_t type, std::uint64_t count, Fields& fields, Ro
 
 }  // namespace
 
-// ---- shared tasks --------------------------------------------------------------------------------------------------
+// ---- shared tasks ------------------------------------------------------------------------------
 
 SharedReader::SharedReader(const SharedTasks& shared, Session session) : items_(shared.items) {
     const auto me = std::ranges::find(shared.to, session, &Addressee::session);
@@ -93,7 +93,7 @@ const Task* SharedReader::next() {
     return good_ ? &task_ : nullptr;
 }
 
-// ---- reader --------------------------------------------------------------------------------------------------------
+// ---- reader ------------------------------------------------------------------------------------
 
 struct Reader::Parser {
     std::vector<Part> parts;
@@ -165,7 +165,8 @@ Error Reader::open(std::string_view frame, Envelope& envelope, std::initializer_
     offset_ = 0;
     bad_ = {};
     strayed_ = 0;
-    if (parser_->parts.capacity() > kPartsKept) parser_->parts = {};  // of a frame that was large, or hostile
+    // Of a frame that was large, or hostile
+    if (parser_->parts.capacity() > kPartsKept) parser_->parts = {};
     parser_->items = Items();
     if (!parser_->parse(frame, offset_)) return Error::malformed;
     Fields fields(parser_->parts);

@@ -1,5 +1,5 @@
-// Frames into records. Not thread safe; a Reader is kept and used again, so that reading allocates nothing but what a
-// record keeps.
+// Frames into records. Not thread safe; a Reader is kept and used again, so that reading allocates
+// nothing but what a record keeps.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +35,9 @@ private:
 /// Why a frame was refused.
 enum class Error : std::uint8_t { none, malformed, version, kind };
 
-/// Reads a frame: the envelope first, then record by record. Never throws on bad bytes, never allocates more than in
-/// proportion to the frame; a frame that is bad somewhere is refused from there on.
+/// Reads a frame: the envelope first, then record by record. Never throws on bad bytes, never
+/// allocates more than in proportion to the frame; a frame that is bad somewhere is refused from
+/// there on.
 class Reader {
 public:
     /// Checks the envelope. `expected` is what the socket is for.
@@ -46,11 +47,13 @@ public:
     [[nodiscard]] std::string_view records() const { return frame_.substr(offset_); }
     /// Type of the first record, 0 where there is none or it is no record. Only right after open().
     [[nodiscard]] std::uint64_t first_type();
-    /// Bytes of the frame up to the end of the record in hand; of a run, up to the end of all of it.
+    /// Bytes of the frame up to the end of the record in hand; of a run, up to the end of all of
+    /// it.
     [[nodiscard]] std::size_t position() const { return offset_; }
 
-    /// Calls visit(record) for each record of this road (wire.h). Others are passed over: those of a type that is not
-    /// known without a word, those that have strayed here are counted. The view fields point into the frame.
+    /// Calls visit(record) for each record of this road (wire.h). Others are passed over: those of
+    /// a type that is not known without a word, those that have strayed here are counted. The view
+    /// fields point into the frame.
     template <typename Road, typename Visit>
     [[nodiscard]] Error each(Visit&& visit) {
         Road record;
@@ -66,8 +69,9 @@ public:
     /// Records of this frame that each() has met on the wrong road.
     [[nodiscard]] std::size_t strayed() const { return strayed_; }
 
-    /// Where each() has stopped because of Error::malformed: which record of the frame, and as far as that was read its
-    /// type and its first field, a number that names it (seq, number, session), and which field was wrong.
+    /// Where each() has stopped because of Error::malformed: which record of the frame, and as far
+    /// as that was read its type and its first field, a number that names it (seq, number,
+    /// session), and which field was wrong.
     struct BadPlace {
         std::uint64_t record = 0;  ///< from 1
         std::uint64_t type = 0;    ///< 0: not even that could be read

@@ -1,7 +1,8 @@
-// Runs on the wire, for the writer and the reader alone. A run is [type, number, seq, what is shared..., items]: number
-// and seq are those of the first item, each further one has the next of both, unless two naturals in front of it say
-// how many of each are left out; an item is its payload. The items are msgpack within the bytes of one part, so that
-// parsing a run costs no more than its items do.
+// Runs on the wire, for the writer and the reader alone. A run is [type, number, seq, what is
+// shared..., items]: number and seq are those of the first item, each further one has the next of
+// both, unless two naturals in front of it say how many of each are left out; an item is its
+// payload. The items are msgpack within the bytes of one part, so that parsing a run costs no more
+// than its items do.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,8 @@
 namespace curfew::wire {
 
 inline constexpr std::uint8_t kTaskRun = 9, kReportRun = 15;
-inline constexpr std::uint64_t kLastInRun = UINT64_MAX - 2;  ///< so that the number behind it is a number, too
+/// So that the number behind it is a number, too.
+inline constexpr std::uint64_t kLastInRun = UINT64_MAX - 2;
 
 /// The items of a run: naturals and bytes, one behind the other.
 class Items {
@@ -20,8 +22,8 @@ public:
 
     [[nodiscard]] bool empty() const { return left_.empty(); }
     [[nodiscard]] std::string_view rest() const { return left_; }
-    /// The next item: moves `number` and `seq`, which are what they are if nothing is left out, behind it. False, here
-    /// and below, where there is none; the rest is of no use then.
+    /// The next item: moves `number` and `seq`, which are what they are if nothing is left out,
+    /// behind it. False, here and below, where there is none; the rest is of no use then.
     template <typename R>
     bool next(std::uint64_t& number, std::uint64_t& seq, R& record) {
         std::uint64_t numbers = 0, seqs = 0;

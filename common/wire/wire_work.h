@@ -1,5 +1,6 @@
-// The records of work: what broker and worker say to each other, and what a worker tells the collector.
-// common/wire/wire.h says how a record is changed, docs/protocol.md what each of them means.
+// The records of work: what broker and worker say to each other, and what a worker tells the
+// collector. common/wire/wire.h says how a record is changed, docs/protocol.md what each of them
+// means.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@
 
 namespace curfew::wire {
 
-// ---- broker to worker, tasks ---------------------------------------------------------------------------------------
+// ---- broker to worker, tasks -------------------------------------------------------------------
 
 struct Task {
     static constexpr std::uint8_t kType = 1;
@@ -22,7 +23,9 @@ struct Task {
     Seq seq = 0;
     std::uint32_t ordinal = 1;  ///< 1 for the task's first attempt
     std::uint32_t attempts =
-        1;  ///< attempts of the task that have been started, this one and its siblings of the same turn included
+        /// Attempts of the task that have been started, this one and its siblings of the same turn
+        /// included.
+        1;
     std::int64_t left_us = -1;           ///< time left until the deadline; -1: none
     std::uint64_t age_us = 0;            ///< time since the task was accepted
     std::optional<std::string_view> id;  ///< the sender's id
@@ -38,8 +41,8 @@ struct Addressee {
     bool operator==(const Addressee&) const = default;
 };
 
-/// Attempts of the same tasks at several workers, written once and sent to each of them: the envelope's peer is 0. Read
-/// it with a SharedReader.
+/// Attempts of the same tasks at several workers, written once and sent to each of them: the
+/// envelope's peer is 0. Read it with a SharedReader.
 struct SharedTasks {
     static constexpr std::uint8_t kType = 16;
     static constexpr std::size_t kRequired = 6;
@@ -60,7 +63,7 @@ struct Token {
     auto fields() { return std::tie(round); }
 };
 
-// ---- broker to worker, control -------------------------------------------------------------------------------------
+// ---- broker to worker, control -----------------------------------------------------------------
 
 /// The answer to a hello. The envelope's peer is the new session.
 struct Welcome {
@@ -77,8 +80,10 @@ struct Ping {
     static constexpr std::uint8_t kType = 4;
     static constexpr std::size_t kRequired = 1;
     Incarnation collector = 0;  ///< a new one: send all kept reports again
-    std::uint32_t ending = 0;   ///< 1: no task is in flight and none will come; only work that was called home is left
-    std::uint64_t stood = 0;    ///< that of the last heartbeat: the session is still in, for a worker that stood still
+    /// 1: no task is in flight and none will come; only work that was called home is left.
+    std::uint32_t ending = 0;
+    /// That of the last heartbeat: the session is still in, for a worker that stood still.
+    std::uint64_t stood = 0;
     auto fields() { return std::tie(collector, ending, stood); }
 };
 
@@ -106,7 +111,8 @@ struct Resend {
     auto fields() { return std::tie(numbers); }
 };
 
-/// Hand back what of these has not begun: each such attempt is reported `returned`, and the answer follows.
+/// Hand back what of these has not begun: each such attempt is reported `returned`, and the answer
+/// follows.
 struct Recall {
     static constexpr std::uint8_t kType = 17;
     static constexpr std::size_t kRequired = 2;
@@ -122,7 +128,7 @@ struct Gone {
     auto fields() { return std::tie(); }
 };
 
-// ---- worker to broker, events --------------------------------------------------------------------------------------
+// ---- worker to broker, events ------------------------------------------------------------------
 
 struct Hello {
     static constexpr std::uint8_t kType = 10;
@@ -137,26 +143,30 @@ struct Hello {
     std::string_view tasks;  ///< endpoints that the worker has bound
     std::string_view control;
     std::uint32_t knows_recall = 0;  ///< 1: it answers recalls
-    std::uint64_t patience_us = 0;   ///< how long after a cancel its work may go on: grace, and a kill where it can
-    std::uint64_t lifeline = 0;      ///< the number of the pipe from launch: by it launch names it; 0: it has none
+    /// How long after a cancel its work may go on: grace, and a kill where it can.
+    std::uint64_t patience_us = 0;
+    /// The number of the pipe from launch: by it launch names it; 0: it has none.
+    std::uint64_t lifeline = 0;
     auto fields() {
         return std::tie(worker, hello, name, pool, slots, credit, pid, tasks, control, knows_recall, patience_us,
                         lifeline);
     }
 };
 
-/// Shows life, whether there is a place to work, and how much to send ahead. The envelope's peer is the session.
+/// Shows life, whether there is a place to work, and how much to send ahead. The envelope's peer is
+/// the session.
 struct Heartbeat {
     static constexpr std::uint8_t kType = 11;
     static constexpr std::size_t kRequired = 0;
-    /// Those that would start work of this session, or do it now; none: it gets no attempts for now.
+    /// Those that would start work of this session, or do it now; none: it gets no attempts for
+    /// now.
     std::uint32_t slots = UINT32_MAX;
     std::uint32_t credit = 0;  ///< from now on; 0: as before
     std::uint64_t stood = 0;   ///< how often this life has stood still for longer than its lease
     auto fields() { return std::tie(slots, credit, stood); }
 };
 
-// ---- worker to collector, results ----------------------------------------------------------------------------------
+// ---- worker to collector, results --------------------------------------------------------------
 
 struct Report {
     static constexpr std::uint8_t kType = 12;
@@ -168,12 +178,14 @@ struct Report {
     std::uint32_t attempts = 1;
     std::uint64_t latency_us = 0;  ///< from acceptance to this report, transit not counted
     std::optional<std::string_view> id;
-    std::string_view error;    ///< why it failed
-    std::string_view payload;  ///< the result; of a rejected attempt the message, for the dead letter
+    std::string_view error;  ///< why it failed
+    /// The result; of a rejected attempt the message, for the dead letter.
+    std::string_view payload;
     auto fields() { return std::tie(number, seq, kind, ordinal, attempts, latency_us, id, error, payload); }
 };
 
-/// The token on its way round: the worker adds what it has received and what it holds, the collector passes it on.
+/// The token on its way round: the worker adds what it has received and what it holds, the
+/// collector passes it on.
 struct TokenReport {
     static constexpr std::uint8_t kType = 13;
     static constexpr std::size_t kRequired = 7;
@@ -187,7 +199,8 @@ struct TokenReport {
     auto fields() { return std::tie(session, round, received, queued, running, cancelling, reported); }
 };
 
-/// Behind the reports of a recall: what it named and was not returned has begun. The collector passes it on.
+/// Behind the reports of a recall: what it named and was not returned has begun. The collector
+/// passes it on.
 struct Answered {
     static constexpr std::uint8_t kType = 18;
     static constexpr std::size_t kRequired = 2;
@@ -196,7 +209,8 @@ struct Answered {
     auto fields() { return std::tie(session, round); }
 };
 
-/// The worker leaves: it has ended all that it held. Takes the road of the token, so it comes after the reports.
+/// The worker leaves: it has ended all that it held. Takes the road of the token, so it comes after
+/// the reports.
 struct Bye {
     static constexpr std::uint8_t kType = 14;
     static constexpr std::size_t kRequired = 1;

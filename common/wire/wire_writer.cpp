@@ -20,7 +20,7 @@ bool fits_run(std::uint64_t number, std::uint64_t seq) {
 
 using Packer = msgpack::packer<Frame>;
 
-// ---- fields out ----------------------------------------------------------------------------------------------------
+// ---- fields out --------------------------------------------------------------------------------
 
 void put(Packer& packer, std::uint64_t value) {
     packer.pack_uint64(value);

@@ -1,4 +1,5 @@
-// Records into frames. Not thread safe; a Writer is kept and used again, its buffer's usual size is remembered.
+// Records into frames. Not thread safe; a Writer is kept and used again, its buffer's usual size is
+// remembered.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,8 @@ public:
     void add(const Task& task);
     void add(const Report& report);
 
-    /// Begins a record of shared tasks (its own `items` are ignored), which goes on until something else is added.
+    /// Begins a record of shared tasks (its own `items` are ignored), which goes on until something
+    /// else is added.
     void begin(const SharedTasks& shared);
     /// The next task of it; so many numbers, and seqs, are left out before it.
     void add_item(std::uint64_t numbers, std::uint64_t seqs, std::string_view payload);

@@ -16,13 +16,16 @@ inline constexpr std::size_t kNameBytes = 64;       // of a process, of a pool
 inline constexpr std::size_t kEndpointBytes = 256;  // the path of an ipc socket has at most 107
 inline constexpr std::uint32_t kSlots = 4096;
 inline constexpr std::uint32_t kCredit = 1'000'000;
-inline constexpr std::size_t kLifeFrameBytes = 4096;  // a hello with all its names, or a heartbeat, is far smaller
+// A hello with all its names, or a heartbeat, is far smaller
+inline constexpr std::size_t kLifeFrameBytes = 4096;
 
-// Times in heartbeats. A peer says something twice in each, so what is rare on a quiet machine has its chances.
+// Times in heartbeats. A peer says something twice in each, so what is rare on a quiet machine has
+// its chances.
 inline constexpr int kSilentAfter =
     3;  // a peer that has said nothing for so long is silent: its work is tried elsewhere
-inline constexpr int kAloneAfter = 2;    // who has heard nothing for so long believes nothing of what it last heard: a
-                                         // worker gives up its session, another may take the place of the silent one
+// Who has heard nothing for so long believes nothing of what it last heard: a worker gives up its
+// session, another may take the place of the silent one
+inline constexpr int kAloneAfter = 2;
 inline constexpr int kSettledAfter = 1;  // what was under way at a sync has come by then
 
 /// No control characters: it can stand in a line of a log or a terminal. Any other byte is fine, as

@@ -1,6 +1,6 @@
-// Deliberate mistakes, for the test that the simulation finds mistakes. They exist only where CURFEW_MUTANTS is
-// defined, in the target curfew-mutants; everywhere else mutated() is false at compile time and nothing of them is
-// left.
+// Deliberate mistakes, for the test that the simulation finds mistakes. They exist only where
+// CURFEW_MUTANTS is defined, in the target curfew-mutants; everywhere else mutated() is false at
+// compile time and nothing of them is left.
 #pragma once
 
 namespace curfew {
@@ -29,9 +29,11 @@ enum class Mutant {
     slot_to_intake,         ///< the slot that a recall holds is given to a new message
     returned_not_replaced,  ///< what came back is not placed anew
     standing_not_seen,      ///< what stands is never recalled
-    reopened_and_started,   ///< a task that a person cancelled is started again when its winner's result was lost
-    standstill_forgotten,   ///< a worker that stood still starts work before it knows that its session lives
-    innocent_blamed,        ///< a death blames the first that have no end, whatever ran
+    /// A task that a person cancelled is started again when its winner's result was lost.
+    reopened_and_started,
+    /// A worker that stood still starts work before it knows that its session lives.
+    standstill_forgotten,
+    innocent_blamed,  ///< a death blames the first that have no end, whatever ran
 };
 
 #ifdef CURFEW_MUTANTS

@@ -1,4 +1,5 @@
-// A worker of one's own: counts the primes below the number in the message, by a sieve that looks at its stop token.
+// A worker of one's own: counts the primes below the number in the message, by a sieve that looks
+// at its stop token.
 //
 //     scripts/launch examples/function/Procfile < numbers
 #include <curfew/worker.h>

@@ -141,7 +141,7 @@ class Ending:
     signal: int = 0  # the signal that stopped it: not the first, which drains
     process_code: int = 0  # 64 or 74 of one of its processes
     cannot_run: bool = False  # a process could not be kept running
-    broker_died: bool = False  # edge rule 9
+    broker_died: bool = False  # its books are then what it had written last
 
 
 def exit_code(ending, books, books_expected):

@@ -1,6 +1,7 @@
-// A fixed job for the pure cores, to count its instructions: a dispatcher, four workers' cores and a judge hand each
-// other their frames in memory, turn by turn, under a clock that is moved by hand. One thread, no sockets, no system
-// calls but those of the allocator: the same binary takes the same instructions each time.
+// A fixed job for the pure cores, to count its instructions: a dispatcher, four workers' cores and
+// a judge hand each other their frames in memory, turn by turn, under a clock that is moved by
+// hand. One thread, no sockets, no system calls but those of the allocator: the same binary takes
+// the same instructions each time.
 //
 //     curfew-core-job race|hedge|keep-order [MESSAGES]
 //     curfew-core-job built                what it was built by: figures of another build do not compare
@@ -10,8 +11,8 @@
 //     hedge        fanout 2, the second attempt at p95; each attempt takes a turn, one in fifty a hundred
 //     keep-order   fanout 2, each attempt ends at once; what the late workers hold keeps the others' outcomes waiting
 //
-// Says a line on stdout; 1 and a line on stderr if not every message was completed with its own bytes, if the books do
-// not balance, or if any core was told something strange.
+// Says a line on stdout; 1 and a line on stderr if not every message was completed with its own
+// bytes, if the books do not balance, or if any core was told something strange.
 #include <gnu/libc-version.h>
 
 #include <algorithm>
@@ -29,8 +30,8 @@
 
 #include "broker/dispatcher.h"
 #include "collector/judge.h"
+#include "worker/handlers/simple.h"
 #include "worker/session.h"
-#include "worker/simple_handlers.h"
 
 namespace curfew {
 namespace {
@@ -176,7 +177,7 @@ private:
             for (std::size_t i = 0; i < kAtOnce && accepted_ < messages_ && broker_.wants_message(); ++i) {
                 ++accepted_;
                 std::memcpy(message_.data(), &accepted_, sizeof accepted_);
-                broker_.accept(now_, message_);
+                broker_.accept(now_, {.payload = message_});
             }
             if (accepted_ == messages_) broker_.end_intake();
         }

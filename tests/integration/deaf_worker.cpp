@@ -1,5 +1,6 @@
-// A worker whose function is deaf: the first attempt of a task does not look at its stop token before the file that the
-// message names is there. Every other attempt answers as soon as the first has begun.
+// A worker whose function is deaf: the first attempt of a task does not look at its stop token
+// before the file that the message names is there. Every other attempt answers as soon as the first
+// has begun.
 #include <curfew/worker.h>
 
 #include <chrono>
@@ -15,7 +16,8 @@ curfew::Answer listen_late(const curfew::Message& message, std::stop_token) {
     const std::filesystem::path begun = std::string(message.payload) + ".begun";
     if (message.attempt == 1) std::ofstream(begun).put('\n');
     while (!std::filesystem::exists(message.attempt == 1 ? file : begun))
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it is deaf: only a file ends it
+        // It is deaf: only a file ends it
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
     return curfew::Answer::ok(std::string(message.payload));
 }
 

@@ -1,5 +1,6 @@
-// Work as the simulation has it: it takes virtual time, fails, rejects, is deaf to its stop, as the seed says. It keeps
-// an oracle's record of its own: which attempts were started, and which still run.
+// Work as the simulation has it: it takes virtual time, fails, rejects, is deaf to its stop, as the
+// seed says. It keeps an oracle's record of its own: which attempts were started, and which still
+// run.
 #pragma once
 
 #include <map>
@@ -7,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "worker/handler.h"
+#include "worker/handlers/handler.h"
 
 namespace curfew::simulation {
 

@@ -77,8 +77,8 @@ void World::check_losers() {
     });
 }
 
-/// Seen from outside: a slot of an unpaused worker in its session would start work now, nothing is on its way there or
-/// promised to it, and no attempt of the task is alive there.
+/// Seen from outside: a slot of an unpaused worker in its session would start work now, nothing is
+/// on its way there or promised to it, and no attempt of the task is alive there.
 bool World::has_free_slot_for(const Task& task) const {
     return std::ranges::any_of(workers_, [&](const auto& worker) {
         if (!worker->up || worker->paused_until > now_) return false;
@@ -100,19 +100,21 @@ void World::check_cancelled() {
     }
 }
 
-/// Edge rule 11: no attempt that has not begun and a free slot that may run it exist together for longer than the
-/// broker takes to see that it stands and to fetch it, while no work ends at its worker.
+/// No attempt that has not begun and a free slot that may run it exist together for
+/// longer than the broker takes to see that it stands and to fetch it, while no work ends at its
+/// worker.
 void World::check_standing() {
     if (scenario_.workers > 100) return;  // each pair of them is looked at
     std::map<AttemptId, Waiting> before;
     std::swap(before, waiting_);
-    // What is returned comes by way of the collector, which may have missed batches before it was paused.
+    // What is returned comes by way of the collector, which may have missed batches before it was
+    // paused.
     const bool heard = collector_process_.up && collector_process_.paused_until <= now_ && judge_->synced() &&
                        broker_->collector() == judge_->incarnation();
     if (!heard) return disturb(stream_torn_ ? kStreamMends : 0ms);
     stream_torn_ = stream_torn_ && now_ < calm_since_;
-    // What the collector has said is still to be said again, a window each time: the broker does not know what has
-    // ended.
+    // What the collector has said is still to be said again, a window each time: the broker does
+    // not know what has ended.
     constexpr std::size_t kUnderWay = 16;
     if (judge_->unacknowledged() > kUnderWay) return disturb();
     const Duration bound = 12ms + 60 * scenario_.latency;
@@ -143,7 +145,8 @@ void World::check_standing() {
     }
 }
 
-/// Edge rule 3: no work runs that nobody waits for, for longer than the lease and what a late ping may add to it.
+/// No work runs that nobody waits for, for longer than the lease and what a late ping
+/// may add to it.
 void World::check_lease(WorkerProcess& worker) {
     const bool runs = worker.up && worker.paused_until <= now_ &&
                       std::ranges::any_of(worker.core->slots(), [](const SlotState& slot) {
@@ -172,7 +175,8 @@ void World::note_given_up() {
     }
 }
 
-/// For longer than the lease and what a late ping may add to it, also by a worker that has stood still.
+/// For longer than the lease and what a late ping may add to it, also by a worker that has stood
+/// still.
 bool World::was_given_up(const WorkerProcess& worker) const {
     if (worker.core->broker() != broker_process_.incarnation) return false;
     const auto at = given_up_.find(worker.core->session());

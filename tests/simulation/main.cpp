@@ -1,4 +1,5 @@
-// curfew-simulation: runs seeds, says which failed and how to replay them. Exit 0 if all passed, 1 if not.
+// curfew-simulation: runs seeds, says which failed and how to replay them. Exit 0 if all passed, 1
+// if not.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>

@@ -1,6 +1,6 @@
-// curfew-mutants: makes one deliberate mistake after the other in the cores and asks the simulation to find it. A
-// simulation that finds nothing in them would prove nothing about the cores as they are. Exit 0 if each was found, 1 if
-// not.
+// curfew-mutants: makes one deliberate mistake after the other in the cores and asks the simulation
+// to find it. A simulation that finds nothing in them would prove nothing about the cores as they
+// are. Exit 0 if each was found, 1 if not.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <utility>

@@ -43,7 +43,8 @@ void shape_work(Dice& dice, Scenario& s) {
     if (dice.chance(0.4)) s.work.failing = dice.upto(0.6);
     if (dice.chance(0.2)) s.work.rejecting = dice.upto(0.2);
     if (dice.chance(0.4)) s.work.deaf = dice.upto(1.0);
-    // Endless work without a deadline ends only if another attempt wins: not a scenario that must drain.
+    // Endless work without a deadline ends only if another attempt wins: not a scenario that must
+    // drain.
     if (s.broker.deadline && dice.chance(0.3)) s.work.endless = dice.upto(0.3);
 }
 
@@ -63,7 +64,8 @@ void shape_faults(Dice& dice, Scenario& s) {
     s.cancel = dice.chance(0.3) ? dice.upto(1) : 0;
 }
 
-/// The whole group stands still now and then, in half of these worlds without any other fault: then nothing is lost.
+/// The whole group stands still now and then, in half of these worlds without any other fault: then
+/// nothing is lost.
 void shape_standstill(Dice& dice, Scenario& s) {
     s.stand = 1;
     if (s.faults_last == 0s) {

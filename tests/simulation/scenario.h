@@ -1,4 +1,5 @@
-// What one seed stands for: the shape of the group, of the work, of the faults. All of it follows from the seed.
+// What one seed stands for: the shape of the group, of the work, of the faults. All of it follows
+// from the seed.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +25,16 @@ struct Scenario {
     Duration between_messages{};  ///< mean
 
     Duration latency = std::chrono::microseconds(50);
-    double drop = 0;        ///< share of frames lost
-    double duplicate = 0;   ///< share of frames that come twice
-    double late_tasks = 0;  ///< share of frames of tasks that are overtaken by what is said on control
-    double overtake = 0;    ///< share of frames that take much longer than those behind them
+    double drop = 0;       ///< share of frames lost
+    double duplicate = 0;  ///< share of frames that come twice
+    /// Share of frames of tasks that are overtaken by what is said on control.
+    double late_tasks = 0;
+    double overtake = 0;  ///< share of frames that take much longer than those behind them
 
     Duration faults_last{};                 ///< after this the world is well
     Duration between_faults = kNeverFault;  ///< mean
-    double crash_worker = 0, crash_collector = 0, crash_broker = 0, pause = 0, cut = 0, cancel = 0;  ///< weights
+    /// weights.
+    double crash_worker = 0, crash_collector = 0, crash_broker = 0, pause = 0, cut = 0, cancel = 0;
     double stand = 0;  ///< the same: all processes stand still at once
 
     static constexpr Duration kNeverFault = std::chrono::hours(1000);

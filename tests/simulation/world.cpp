@@ -14,7 +14,8 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kBroker = 0, kCollector = 1, kFirstWorker = 2;
 
-/// After the faults are over everything has to be in the books within this, and whatever the deadlines allow.
+/// After the faults are over everything has to be in the books within this, and whatever the
+/// deadlines allow.
 constexpr Duration kDrainsWithin = 60s;
 
 }  // namespace
@@ -44,7 +45,7 @@ World::World(const Scenario& scenario, bool trace)
 
 World::~World() = default;
 
-// ---- time and chance -----------------------------------------------------------------------------------------------
+// ---- time and chance ---------------------------------------------------------------------------
 
 void World::at(Instant when, std::function<void()> what) {
     queue_.push({std::max(when, now_), order_++, std::move(what)});
@@ -92,7 +93,7 @@ void World::tell(Node node, const std::string& text) const {
     std::printf("%12.3f ms  %-9s  %s\n", ms, name, text.c_str());
 }
 
-// ---- processes -----------------------------------------------------------------------------------------------------
+// ---- processes ---------------------------------------------------------------------------------
 
 World::Process& World::process(Node node) {
     if (node == kBroker) return broker_process_;
@@ -272,7 +273,7 @@ void World::take_messages() {
     while (!to_hand_over_.empty() && next_message_at_ <= now_ && broker_->wants_message()) {
         const std::uint32_t message = to_hand_over_.back();
         to_hand_over_.pop_back();
-        const Seq seq = broker_->accept(here(kBroker), "message " + std::to_string(message));
+        const Seq seq = broker_->accept(here(kBroker), {.payload = "message " + std::to_string(message)});
         handed_over_[seq] = message;
         next_message_at_ = now_ + exponential(scenario_.between_messages);
     }
@@ -281,7 +282,8 @@ void World::take_messages() {
 void World::run_collector(std::vector<Frame> inbox) {
     const std::uint64_t syncs = judge_->syncs();
     for (const Frame& frame : inbox) judge_->receive(here(kCollector), frame.bytes);
-    if (syncs > 0) resyncs_ += judge_->syncs() - syncs;  // the pair has begun anew: as after a crash
+    // The pair has begun anew: as after a crash
+    if (syncs > 0) resyncs_ += judge_->syncs() - syncs;
     write_outcomes();
     std::vector<curfew::Frame> frames;
     judge_->flush(here(kCollector), frames);
@@ -302,7 +304,8 @@ void World::write_outcomes() {
         auto written = std::make_shared<OutcomeRecord>(std::move(*outcome));
         at(last, [this, written, incarnation = collector_process_.incarnation] {
             if (!collector_process_.up || collector_process_.incarnation != incarnation) return;
-            if (written->sync != judge_->syncs()) return;  // what waited for the sink is forgotten at a sync
+            // What waited for the sink is forgotten at a sync
+            if (written->sync != judge_->syncs()) return;
             on_written(*written, incarnation);
             wake(kCollector, now_);
         });
@@ -314,7 +317,8 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     tell(kCollector, "writes task " + std::to_string(outcome.seq) + " " + std::string(name_of(outcome.outcome)));
     const bool current = broker_process_.up && outcome.epoch == broker_process_.incarnation;
     const auto at = handed_over_.find(outcome.seq);
-    if (!current || at == handed_over_.end()) return;  // of a broker that is no more, or written again after a crash
+    // Of a broker that is no more, or written again after a crash
+    if (!current || at == handed_over_.end()) return;
     ++outcomes_[at->second];
     if (outcomes_[at->second] > 1 + broker_crashes_ + collector_crashes_ + resyncs_)
         fail("an outcome was written twice");
@@ -391,7 +395,7 @@ void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbo
     wake_by_its_clock(node, worker.core->next_deadline());
 }
 
-// ---- channels ------------------------------------------------------------------------------------------------------
+// ---- channels ----------------------------------------------------------------------------------
 
 void World::send(Node from, Node to, Road road, std::string bytes) {
     const bool of_stream = from <= kCollector && to <= kCollector;
@@ -435,7 +439,7 @@ void World::deliver(Node to, Road road, const std::string& bytes) {
     if (receiver.up) wake(to, now_);
 }
 
-// ---- faults --------------------------------------------------------------------------------------------------------
+// ---- faults ------------------------------------------------------------------------------------
 
 void World::plan_fault() {
     const Instant when = now_ + exponential(scenario_.between_faults);
@@ -447,7 +451,8 @@ void World::plan_fault() {
 }
 
 void World::pause(Node node, Duration length) {
-    constexpr Duration kCounted = 250ms;  // a quarter of a heartbeat: what a loop takes for the length of its turn
+    // A quarter of a heartbeat: what a loop takes for the length of its turn
+    constexpr Duration kCounted = 250ms;
     Process& paused = process(node);
     if (now_ >= paused.paused_until) paused.stood_at = here(paused);
     paused.paused_until = std::max(paused.paused_until, std::min(now_ + length, well_at_));

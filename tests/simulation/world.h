@@ -1,9 +1,10 @@
-// The world of one seed: the real cores of a broker, its workers and a collector, joined by channels that delay, lose,
-// repeat, reorder and cut, under a virtual clock, with crashes and pauses. The laws are checked after each step; when
-// the faults are over, everything has to drain to zero within a bound.
+// The world of one seed: the real cores of a broker, its workers and a collector, joined by
+// channels that delay, lose, repeat, reorder and cut, under a virtual clock, with crashes and
+// pauses. The laws are checked after each step; when the faults are over, everything has to drain
+// to zero within a bound.
 //
-// One event at a time: a frame arrives, a process wakes, a fault strikes. All from one generator: a seed replays
-// exactly.
+// One event at a time: a frame arrives, a process wakes, a fault strikes. All from one generator: a
+// seed replays exactly.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +52,9 @@ private:
         std::vector<Frame> inbox;
         bool up = true;
         Instant paused_until{};
-        Instant stood_at{};        // its own time while it is paused
-        Duration stood{};          // how much later it is in the world than by its own clock, when it runs again
+        Instant stood_at{};  // its own time while it is paused
+        // How much later it is in the world than by its own clock, when it runs again
+        Duration stood{};
         Duration told{};           // of that, what its core knows of
         Instant wake_at = kNever;  // the wake that counts; others in the queue are old
         Incarnation incarnation = 0;
@@ -61,7 +63,8 @@ private:
         std::unique_ptr<FakeHandler> handler;
         std::unique_ptr<WorkerCore> core;
         Instant unawaited_since = kNever;  // work runs for a session that the broker does not have
-        std::pair<Incarnation, std::uint64_t> unawaited_session;  // which life, and which session of it
+        // Which life, and which session of it
+        std::pair<Incarnation, std::uint64_t> unawaited_session;
     };
     using Node = std::size_t;  // 0 broker, 1 collector, 2.. workers
     struct Event {
@@ -76,7 +79,8 @@ private:
     bool chance(double share);
     Duration exponential(Duration mean);
     bool well() const { return now_ >= well_at_; }
-    /// The time by the clock of a process, which stands while the process does (common/process/clock.h).
+    /// The time by the clock of a process, which stands while the process does
+    /// (common/process/clock.h).
     Instant here(Node node) { return here(process(node)); }
     Instant here(const Process& process) const {
         return now_ < process.paused_until ? process.stood_at : now_ - process.stood;
@@ -121,7 +125,8 @@ private:
     void note_given_up();
     [[nodiscard]] bool was_given_up(const WorkerProcess& worker) const;
     [[nodiscard]] bool has_free_slot_for(const Task& task) const;
-    /// What is missing in the stream between broker and collector comes again a heartbeat after the receiver was heard.
+    /// What is missing in the stream between broker and collector comes again a heartbeat after the
+    /// receiver was heard.
     static constexpr Duration kStreamMends = std::chrono::milliseconds(1200);
     void disturb(Duration mended_within = {}) { calm_since_ = std::max(calm_since_, now_ + mended_within); }
     void check_lease(WorkerProcess& worker);
@@ -140,15 +145,17 @@ private:
     std::uint64_t events_ = 0;
     std::uint64_t steps_ = 0, next_recount_ = 0;
     std::uint64_t broker_turns_ = 0, next_timer_check_ = 0;
-    Instant calm_since_{};      // nothing was lost, cut, paused, crashed or overtaken since
-    bool stream_torn_ = false;  // something between broker and collector was lost since then, or is about to be mended
+    Instant calm_since_{};  // nothing was lost, cut, paused, crashed or overtaken since
+    // Something between broker and collector was lost since then, or is about to be mended
+    bool stream_torn_ = false;
     struct Waiting {
         Instant since;           // it waits, and a free slot elsewhere may run it
         std::uint64_t ends = 0;  // of work at its worker by then
     };
     std::map<AttemptId, Waiting> waiting_;
-    std::map<AttemptId, Instant> at_large_;  // since when an attempt has lost, and was not called home
-    std::uint64_t check_every_ = 1;          // steps; more in a large world
+    // Since when an attempt has lost, and was not called home
+    std::map<AttemptId, Instant> at_large_;
+    std::uint64_t check_every_ = 1;  // steps; more in a large world
     std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
     std::string problem_;
 
@@ -166,9 +173,12 @@ private:
     std::vector<std::uint32_t> to_hand_over_;
     std::map<Seq, std::uint32_t> handed_over_;
     Instant next_message_at_{};
-    std::map<Seq, std::uint32_t> cancelled_;             // by a person: how many attempts the task had by then
-    std::map<Incarnation, std::vector<AttemptId>> ran_;  // what each life of a worker ran as it crashed
-    std::map<Seq, std::uint32_t> deaths_;                // of workers that ran the task as they crashed
+    // By a person: how many attempts the task had by then
+    std::map<Seq, std::uint32_t> cancelled_;
+    // What each life of a worker ran as it crashed
+    std::map<Incarnation, std::vector<AttemptId>> ran_;
+    // Of workers that ran the task as they crashed
+    std::map<Seq, std::uint32_t> deaths_;
     // The sink, as an outsider sees it.
     std::vector<std::uint32_t> outcomes_;
     Seq last_written_ = 0;

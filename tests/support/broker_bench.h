@@ -125,7 +125,8 @@ public:
     }
 
     // ---- time
-    /// A turn as the server makes it; what was sent is in `tasks`, `control` and `verdicts` until the next one.
+    /// A turn as the server makes it; what was sent is in `tasks`, `control` and `verdicts` until
+    /// the next one.
     void turn() {
         broker.turn(now);
         flush();
@@ -174,7 +175,7 @@ public:
             turn_and_keep();
         }
     }
-    Seq accept(std::string_view payload = "payload") { return broker.accept(now, payload); }
+    Seq accept(std::string_view payload = "payload") { return broker.accept(now, {.payload = payload}); }
     /// Accepts a message; what was started of it is in `tasks`.
     Seq start(std::string payload = "payload") {
         const Seq seq = accept(std::move(payload));
@@ -225,7 +226,8 @@ public:
     Dispatcher broker;
     Instant now = kStart;
     Incarnation collector = kCollector;
-    std::uint64_t acked = 0;                  ///< batches of the broker's stream that the collector has
+    /// Batches of the broker's stream that the collector has.
+    std::uint64_t acked = 0;
     bool acknowledges = true;                 ///< the collector says so each turn
     std::vector<SentTask> tasks;              ///< of the last turn
     Sent control;                             ///< everything of the last turn

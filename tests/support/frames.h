@@ -1,4 +1,5 @@
-// Frames for tests: build them from records, take them apart again. And the clock that only a test moves.
+// Frames for tests: build them from records, take them apart again. And the clock that only a test
+// moves.
 #pragma once
 
 #include <gtest/gtest.h>

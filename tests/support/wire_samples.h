@@ -1,4 +1,5 @@
-// One sample of each record type with its golden bytes: for the tests of the codec, and for whoever writes another one.
+// One sample of each record type with its golden bytes: for the tests of the codec, and for whoever
+// writes another one.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,5 @@
-// A worker's core on the bench: the test plays the broker, the collector and the work, and moves the clock.
+// A worker's core on the bench: the test plays the broker, the collector and the work, and moves
+// the clock.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// The monitor socket's allowance: who looks now and then is answered at once, a crowd costs no more than its share.
+// The monitor socket's allowance: who looks now and then is answered at once, a crowd costs no more
+// than its share.
 #include "common/process/answers.h"
 #include "common/process/clock.h"
 

@@ -1,4 +1,5 @@
-// The broker's flags, as far as they become more than a number: what is said of a deadline, and the epoch.
+// The broker's flags, as far as they become more than a number: what is said of a deadline, and the
+// epoch.
 #include "broker/options.h"
 
 #include <gtest/gtest.h>

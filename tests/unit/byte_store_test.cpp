@@ -1,4 +1,5 @@
-// Kept payloads: whatever the order in which they go, the others stay as they were (ASan watches the blocks).
+// Kept payloads: whatever the order in which they go, the others stay as they were (ASan watches
+// the blocks).
 #include "common/tables/byte_store.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// The dense table against std::map: in the patterns of numbers that are handed out one after the other, and at random.
+// The dense table against std::map: in the patterns of numbers that are handed out one after the
+// other, and at random.
 #include "common/tables/dense_table.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
-// What the dispatcher promises about the collector: the sync with a new one, the stream to it, and that everything is
-// repeated until it is known to have arrived. Numbers in test names: the edge rules of the design.
+// What the dispatcher promises about the collector: the sync with a new one, the stream to it, and
+// that everything is repeated until it is known to have arrived. Numbers in test names: the edge
+// rules of the design.
 #include <gtest/gtest.h>
 
 #include "broker/dispatcher.h"
@@ -19,7 +20,7 @@ struct Bench : BrokerBench {
     }
 };
 
-TEST(DispatcherCollector, Rule2ASyncIsRepeatedUntilItIsAnswered) {
+TEST(DispatcherCollector, ASyncIsRepeatedUntilItIsAnswered) {
     BrokerBench bench;
     for (int i = 0; i < 3; ++i) {
         bench.hear_collector_hello();
@@ -37,7 +38,7 @@ TEST(DispatcherCollector, Rule2ASyncIsRepeatedUntilItIsAnswered) {
     EXPECT_TRUE(bench.broker.collector_synced());
 }
 
-TEST(DispatcherCollector, Rule2ANewCollectorIsToldSettledTasksWinnersAndSessions) {
+TEST(DispatcherCollector, ANewCollectorIsToldSettledTasksWinnersAndSessions) {
     Bench bench;
     const Seq settled = bench.start();
     bench.win(bench.tasks.at(0));
@@ -55,7 +56,7 @@ TEST(DispatcherCollector, Rule2ANewCollectorIsToldSettledTasksWinnersAndSessions
     EXPECT_EQ(sync.sessions.size(), 2U);
 }
 
-TEST(DispatcherCollector, Rule4WorkersHearOfANewCollectorOnTheirPing) {
+TEST(DispatcherCollector, WorkersHearOfANewCollectorOnTheirPing) {
     Bench bench;
     bench.meet_collector(60);
     const auto pings = bench.control.all<wire::Ping>();
@@ -63,7 +64,7 @@ TEST(DispatcherCollector, Rule4WorkersHearOfANewCollectorOnTheirPing) {
     EXPECT_EQ(pings[0].collector, 60U);
 }
 
-TEST(DispatcherCollector, Rule2WhatAnOldCollectorStillSaysIsRefused) {
+TEST(DispatcherCollector, WhatAnOldCollectorStillSaysIsRefused) {
     Bench bench;
     const Seq seq = bench.start();
     const AttemptId id = bench.tasks.at(0).id;
@@ -79,7 +80,7 @@ TEST(DispatcherCollector, Rule2WhatAnOldCollectorStillSaysIsRefused) {
     EXPECT_EQ(bench.broker.collector(), 60U);
 }
 
-TEST(DispatcherCollector, Rule2AVerdictIsRepeatedToANewCollector) {
+TEST(DispatcherCollector, AVerdictIsRepeatedToANewCollector) {
     Bench bench;
     const Seq open = bench.start();
     bench.broker.cancel_task(bench.now, open);
@@ -96,7 +97,7 @@ TEST(DispatcherCollector, Rule2AVerdictIsRepeatedToANewCollector) {
     EXPECT_EQ(verdicts[1].seq, decided);
 }
 
-TEST(DispatcherCollector, Rule2AWinnerOfALeavingWorkerIsOpenAgainWithANewCollector) {
+TEST(DispatcherCollector, AWinnerOfALeavingWorkerIsOpenAgainWithANewCollector) {
     Bench bench;
     const Seq seq = bench.start();
     const auto sent = bench.tasks;
@@ -114,7 +115,7 @@ TEST(DispatcherCollector, Rule2AWinnerOfALeavingWorkerIsOpenAgainWithANewCollect
     EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
 }
 
-TEST(DispatcherCollector, Rule2AWinnerThatEndsWithoutItsResultOpensItsTaskAgain) {
+TEST(DispatcherCollector, AWinnerThatEndsWithoutItsResultOpensItsTaskAgain) {
     Bench bench;
     const Seq seq = bench.start();
     const auto sent = bench.tasks;
@@ -128,7 +129,7 @@ TEST(DispatcherCollector, Rule2AWinnerThatEndsWithoutItsResultOpensItsTaskAgain)
     EXPECT_FALSE(bench.broker.ledger().audit());
 }
 
-TEST(DispatcherCollector, Rule2OneFrameIsNotEnoughToLeaveTheCollectorThatIsKnown) {
+TEST(DispatcherCollector, OneFrameIsNotEnoughToLeaveTheCollectorThatIsKnown) {
     Bench bench;
     for (const Incarnation flipped : {Incarnation{51}, Incarnation{1} << 60, Incarnation{60}}) {
         bench.collector = flipped;
@@ -148,7 +149,7 @@ TEST(DispatcherCollector, NoMessageIsTakenWhileACollectorIsNotSynced) {
     EXPECT_FALSE(bench.broker.wants_message());
 }
 
-TEST(DispatcherCollector, Rule2ABatchWithoutAcknowledgementIsSentAgain) {
+TEST(DispatcherCollector, ABatchWithoutAcknowledgementIsSentAgain) {
     Bench bench;
     const Seq seq = bench.start();
     bench.acknowledges = false;
@@ -169,7 +170,7 @@ TEST(DispatcherCollector, Rule2ABatchWithoutAcknowledgementIsSentAgain) {
     EXPECT_EQ(bench.broker.to_collector().unacknowledged(), 0U);
 }
 
-TEST(DispatcherCollector, Rule2EventsAreTakenOnceAndInOrder) {
+TEST(DispatcherCollector, EventsAreTakenOnceAndInOrder) {
     Bench bench;
     const Seq seq = bench.start();
     const AttemptId id = bench.tasks.at(0).id;
@@ -236,7 +237,8 @@ TEST(DispatcherCollector, AHelloOfTheCollectorThatLastsMeansThatItHasLostItsSync
     EXPECT_FALSE(bench.broker.collector_synced());
 }
 
-/// The same sync would set the collector's streams back to their beginning, and what it has acknowledged is not kept.
+/// The same sync would set the collector's streams back to their beginning, and what it has
+/// acknowledged is not kept.
 TEST(DispatcherCollector, ACollectorThatHadTheSyncAndWantsAnotherGetsANewRoundThoughItsWordIsStillUnderWay) {
     Bench bench;
     bench.pass(1s);

@@ -1,5 +1,5 @@
-// What the broker makes of peers that go wrong: deadlines that no worker keeps, batches that cannot be read, forged
-// incarnations, ranges out of nowhere, a sink that does not keep up.
+// What the broker makes of peers that go wrong: deadlines that no worker keeps, batches that cannot
+// be read, forged incarnations, ranges out of nowhere, a sink that does not keep up.
 #include <gtest/gtest.h>
 
 #include "tests/support/broker_bench.h"
@@ -35,9 +35,9 @@ struct Bench : BrokerBench {
     }
 };
 
-// ---- the caller's deadline -----------------------------------------------------------------------------------------
+// ---- the caller's deadline ---------------------------------------------------------------------
 
-TEST(DispatcherHostile, Rule16ADeadlineIsDecidedWhateverTheWorkersSay) {
+TEST(DispatcherHostile, ADeadlineIsDecidedWhateverTheWorkersSay) {
     Bench bench;
     const Seq seq = bench.start();
     EXPECT_EQ(bench.verdicts_within(3500ms), 0U) << "deadline and lease are not over";
@@ -53,7 +53,7 @@ TEST(DispatcherHostile, Rule16ADeadlineIsDecidedWhateverTheWorkersSay) {
     EXPECT_EQ(bench.books().attempts_in_flight, 0U);
 }
 
-TEST(DispatcherHostile, Rule16WhatTheWorkerSaysThatItNeedsIsWaitedFor) {
+TEST(DispatcherHostile, WhatTheWorkerSaysThatItNeedsIsWaitedFor) {
     BrokerBench bench(Bench::with_deadline());
     bench.meet_collector();
     bench.hello_of("w1", {}, 7, 1, [](wire::Hello& hello) { hello.patience_us = 3'000'000; });
@@ -67,7 +67,7 @@ TEST(DispatcherHostile, Rule16WhatTheWorkerSaysThatItNeedsIsWaitedFor) {
     EXPECT_EQ(bench.control.count<wire::Verdict>(), 1U);
 }
 
-TEST(DispatcherHostile, Rule16AttemptsAliveStandInTheHistoryAsStillRunning) {
+TEST(DispatcherHostile, AttemptsAliveStandInTheHistoryAsStillRunning) {
     Bench bench;
     bench.start();
     bench.pass(5s);
@@ -78,7 +78,7 @@ TEST(DispatcherHostile, Rule16AttemptsAliveStandInTheHistoryAsStillRunning) {
     EXPECT_EQ(verdicts[0].history[0].error, "still running");
 }
 
-TEST(DispatcherHostile, Rule16WhatWasFinishedInTimeIsAskedForFirst) {
+TEST(DispatcherHostile, WhatWasFinishedInTimeIsAskedForFirst) {
     Bench bench;
     const Seq seq = bench.start();
     for (int i = 0; i < 3; ++i) {
@@ -97,7 +97,7 @@ TEST(DispatcherHostile, Rule16WhatWasFinishedInTimeIsAskedForFirst) {
     EXPECT_EQ(bench.books().of(Outcome::completed), 1U);
 }
 
-TEST(DispatcherHostile, Rule16ItsClockRunsOnlyWhileASyncedCollectorIsHeard) {
+TEST(DispatcherHostile, ItsClockRunsOnlyWhileASyncedCollectorIsHeard) {
     Bench bench;
     bench.acknowledges = false;
     bench.start();
@@ -108,7 +108,7 @@ TEST(DispatcherHostile, Rule16ItsClockRunsOnlyWhileASyncedCollectorIsHeard) {
     EXPECT_EQ(bench.verdicts_within(3s), 1U);
 }
 
-TEST(DispatcherHostile, Rule16HoldsForATaskThatIsOpenAgainPastItsDeadline) {
+TEST(DispatcherHostile, HoldsForATaskThatIsOpenAgainPastItsDeadline) {
     BrokerBench::Config config = Bench::with_deadline();
     config.fanout = 2;
     Bench bench(config);
@@ -121,7 +121,7 @@ TEST(DispatcherHostile, Rule16HoldsForATaskThatIsOpenAgainPastItsDeadline) {
     EXPECT_EQ(bench.verdicts_within(6s), 1U);
 }
 
-// ---- what cannot be read -------------------------------------------------------------------------------------------
+// ---- what cannot be read -----------------------------------------------------------------------
 
 TEST(DispatcherHostile, VerdictsWithTheirMessagesAreSplitIntoFramesOfABoundedSize) {
     BrokerBench::Config config = Bench::with_deadline();
@@ -135,7 +135,7 @@ TEST(DispatcherHostile, VerdictsWithTheirMessagesAreSplitIntoFramesOfABoundedSiz
         EXPECT_LE(frame.bytes->size(), wire::kFrameBytes + large.size() + 1000);
 }
 
-TEST(DispatcherHostile, Rule7AfterTheFirstTimeAllIsSaidAnewAfterTheSecondAVerdictGoesBare) {
+TEST(DispatcherHostile, AfterTheFirstTimeAllIsSaidAnewAfterTheSecondAVerdictGoesBare) {
     Bench bench;
     const Seq seq = bench.start("the message");
     (void)bench.broker.cancel_task(bench.now, seq);
@@ -164,7 +164,7 @@ TEST(DispatcherHostile, Rule7AfterTheFirstTimeAllIsSaidAnewAfterTheSecondAVerdic
     EXPECT_NE(bench.broker.take_complaint().find("type 25"), std::string::npos);
 }
 
-TEST(DispatcherHostile, Rule7OfAnythingElseNobodyKnowsBetter) {
+TEST(DispatcherHostile, OfAnythingElseNobodyKnowsBetter) {
     Bench bench;
     for (int time = 0; time < 2; ++time) {
         EXPECT_TRUE(bench.broker.broken().empty());
@@ -275,7 +275,7 @@ TEST(DispatcherHostile, ABadWorkerIsGoneAndWhatItHeldIsTriedElsewhere) {
     EXPECT_EQ(bench.tasks[0].id.session, 2U);
 }
 
-// ---- hearsay -------------------------------------------------------------------------------------------------------
+// ---- hearsay -----------------------------------------------------------------------------------
 
 TEST(DispatcherHostile, RangesOutOfNowhereCostNoMoreThanWhatIsInFlight) {
     Bench bench;
@@ -289,7 +289,7 @@ TEST(DispatcherHostile, RangesOutOfNowhereCostNoMoreThanWhatIsInFlight) {
     EXPECT_EQ(bench.books().tasks_in_flight, 3U);
 }
 
-TEST(DispatcherHostile, Rule8AnyCollectorIsLetInOnceTheKnownOneHasBeenSilent) {
+TEST(DispatcherHostile, AnyCollectorIsLetInOnceTheKnownOneHasBeenSilent) {
     Bench bench;
     const Incarnation real = bench.collector;
     bench.collector = UINT64_MAX - 1;  // a forgery

@@ -1,4 +1,5 @@
-// Nothing waits behind a busy slot while another is free: what stands is recalled, and placed anew as the same attempt.
+// Nothing waits behind a busy slot while another is free: what stands is recalled, and placed anew
+// as the same attempt.
 #include <gtest/gtest.h>
 
 #include "tests/support/broker_bench.h"
@@ -275,7 +276,7 @@ TEST(DispatcherRecall, AWorkerThatDoesNotKnowRecallIsLeftAlone) {
     EXPECT_EQ(bench.recalled(1), Numbers{});
 }
 
-// ---- the start -----------------------------------------------------------------------------------------------------
+// ---- the start ---------------------------------------------------------------------------------
 
 TEST(DispatcherGathering, MessagesAreTakenWhenTheWorkersAreReady) {
     Bench bench(alone(3), 2);

@@ -1,8 +1,7 @@
-// What the dispatcher promises for tasks: who gets attempts and when, and what ends a task. Deadlines and hedges:
-// dispatcher_timers_test.cpp.
+// What the dispatcher promises for tasks: who gets attempts and when, and what ends a task.
+// Deadlines and hedges: dispatcher_timers_test.cpp.
 //
-// The test plays workers and collector (tests/support/broker_bench.h). Numbers in comments: the edge rules of the
-// design.
+// The test plays workers and collector (tests/support/broker_bench.h).
 #include "broker/dispatcher.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +33,7 @@ struct Bench : BrokerBench {
     }
 };
 
-// ---- intake --------------------------------------------------------------------------------------------------------
+// ---- intake ------------------------------------------------------------------------------------
 
 TEST(Dispatcher, TakesNoMessageBeforeThereAreACollectorAndAWorker) {
     BrokerBench bench;
@@ -62,7 +61,7 @@ TEST(Dispatcher, TakesNoMoreBytesThanTheWindow) {
     const Seq seq = bench.start("0123456789");
     EXPECT_FALSE(bench.broker.wants_message());
     bench.say_decided(seq, bench.tasks.at(0).id);
-    EXPECT_FALSE(bench.broker.wants_message()) << "rule 1: what waits for the sink keeps its place";
+    EXPECT_FALSE(bench.broker.wants_message()) << "what waits for the sink keeps its place";
     bench.say_settled(seq);
     EXPECT_TRUE(bench.broker.wants_message());
 }
@@ -94,7 +93,7 @@ TEST(Dispatcher, IsDrainedWhenTheIntakeHasEndedAndBothInFlightAreZero) {
     EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
 }
 
-// ---- starting ------------------------------------------------------------------------------------------------------
+// ---- starting ----------------------------------------------------------------------------------
 
 TEST(Dispatcher, ARaceStartsFanoutAttemptsAtOnceOnDifferentWorkers) {
     Dispatcher::Config config;
@@ -177,15 +176,15 @@ TEST(Dispatcher, WithoutADeadlineNoTimeLeftIsSaid) {
 
 TEST(Dispatcher, TheSendersIdTravelsWithTheTask) {
     Bench bench;
-    bench.broker.accept(bench.now, "x", "their id");
+    bench.broker.accept(bench.now, {.payload = "x", .id = "their id"});
     bench.turn();
     ASSERT_FALSE(bench.tasks.empty());
     EXPECT_EQ(bench.tasks[0].record.id, "their id");
 }
 
-// ---- rule 1: decisions ---------------------------------------------------------------------------------------------
+// ---- decisions -------------------------------------------------------------------------
 
-TEST(Dispatcher, Rule1ADecisionCallsTheOtherAttemptsHome) {
+TEST(Dispatcher, ADecisionCallsTheOtherAttemptsHome) {
     Bench bench;
     const Seq seq = bench.start();
     const auto sent = bench.tasks;
@@ -224,15 +223,14 @@ TEST(Dispatcher, WhoHasLostIsCalledHomeBeforeMessagesAreTakenAndOnce) {
     EXPECT_EQ(later[0].all<wire::SharedTasks>().size(), 1U);
 }
 
-TEST(Dispatcher, Rule1AWinnerEndsWonOnlyWhenItsTaskSettles) {
+TEST(Dispatcher, AWinnerEndsWonOnlyWhenItsTaskSettles) {
     Bench bench;
     const Seq seq = bench.start();
     const auto sent = bench.tasks;
     bench.say_decided(seq, sent[0].id);
     EXPECT_EQ(bench.books().of(End::won), 0U);
     bench.turn();
-    EXPECT_TRUE(bench.confirmed(sent[0].id.session).empty())
-        << "rule 4: a winner's report is confirmed when it is settled";
+    EXPECT_TRUE(bench.confirmed(sent[0].id.session).empty()) << "a winner's report is confirmed when it is settled";
     bench.say_settled(seq);
     bench.turn();
     bench.pass(5ms);
@@ -265,7 +263,7 @@ TEST(Dispatcher, ALoserThatHasReportedAlreadyIsNotCancelled) {
     EXPECT_EQ(bench.books().of(End::late), 1U);
 }
 
-// ---- failures ------------------------------------------------------------------------------------------------------
+// ---- failures ----------------------------------------------------------------------------------
 
 TEST(Dispatcher, AFailureIsReplacedAtOnceAndElsewhere) {
     Dispatcher::Config config;
@@ -336,7 +334,7 @@ TEST(Dispatcher, AVerdictIsNoOutcomeYet) {
     bench.say_ended(sent[0].id, End::failed, "no");
     bench.turn();
     EXPECT_EQ(bench.control.count<wire::Verdict>(), 1U);
-    // The collector had decided for the other one before: its word is the truth (rule 1).
+    // The collector had decided for the other one before: its word is the truth.
     bench.win(sent[1]);
     EXPECT_FALSE(bench.in_flight(seq));
     EXPECT_EQ(bench.books().of(Outcome::completed), 1U);
@@ -369,7 +367,7 @@ TEST(Dispatcher, WhatExpiresByTheClockOfItsWorkerIsNotTriedAgain) {
     EXPECT_TRUE(bench.in_flight(seq)) << "until it is decided";
 }
 
-// ---- a person ------------------------------------------------------------------------------------------------------
+// ---- a person ----------------------------------------------------------------------------------
 
 TEST(Dispatcher, APersonsCancelIsAVerdictAndTheTaskSettlesCancelled) {
     Bench bench;

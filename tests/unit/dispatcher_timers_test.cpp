@@ -1,7 +1,6 @@
 // What the dispatcher promises about time: deadlines, and hedges with their budget.
 //
-// The test plays workers and collector (tests/support/broker_bench.h). Numbers in comments: the edge rules of the
-// design.
+// The test plays workers and collector (tests/support/broker_bench.h).
 #include <gtest/gtest.h>
 
 #include "broker/dispatcher.h"
@@ -30,7 +29,7 @@ Dispatcher::Config hedged(Duration delay, std::uint32_t fanout = 2) {
     return config;
 }
 
-// ---- deadlines -----------------------------------------------------------------------------------------------------
+// ---- deadlines ---------------------------------------------------------------------------------
 
 TEST(DispatcherTimers, PastTheDeadlineNothingIsStartedAndWhatRunsIsCalledHome) {
     Dispatcher::Config config;
@@ -82,7 +81,7 @@ TEST(DispatcherTimers, AnOkReportInTimeStillWinsAfterTheDeadline) {
     EXPECT_TRUE(bench.books().balanced());
 }
 
-// ---- hedges --------------------------------------------------------------------------------------------------------
+// ---- hedges ------------------------------------------------------------------------------------
 
 TEST(DispatcherTimers, AHedgeStartsWhenTheLastAttemptHasRunTheDelay) {
     Bench bench(hedged(20ms, 3));
@@ -114,7 +113,8 @@ TEST(DispatcherTimers, ADecidedTaskIsNotHedged) {
     EXPECT_EQ(bench.broker.hedging().counts().sent, 0U);
 }
 
-/// Sixteen tasks that are all slow: the budget's floor lets ten hedges start, and each fourth task adds one.
+/// Sixteen tasks that are all slow: the budget's floor lets ten hedges start, and each fourth task
+/// adds one.
 struct SpentBudget : Bench {
     static constexpr int kTasks = 16;
 
@@ -276,7 +276,7 @@ TEST(DispatcherTimers, LosersTeachTheHedgeDelayTheirAge) {
     EXPECT_EQ(bench.broker.hedging().took().count(), 2U) << "once each";
 }
 
-// ---- quick work ----------------------------------------------------------------------------------------------------
+// ---- quick work --------------------------------------------------------------------------------
 
 TEST(DispatcherTimers, QuickWorkThatHasLostIsCalledHomeAFewMillisecondsLater) {
     Bench bench({}, 2, 1000);

@@ -1,6 +1,4 @@
 // What the dispatcher promises about workers: admission, silence, loss, the token, confirmations.
-//
-// Numbers in test names: the edge rules of the design.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -39,9 +37,9 @@ struct Bench : BrokerBench {
     }
 };
 
-// ---- admission -----------------------------------------------------------------------------------------------------
+// ---- admission ---------------------------------------------------------------------------------
 
-TEST(DispatcherWorkers, Rule3AWorkerIsWelcomedOnlyWhenTheCollectorHasAdmittedIt) {
+TEST(DispatcherWorkers, AWorkerIsWelcomedOnlyWhenTheCollectorHasAdmittedIt) {
     Bench bench;
     bench.hello("w", {}, 7);
     bench.turn();
@@ -109,7 +107,7 @@ TEST(DispatcherWorkers, SocketsAreOpenedForASessionAndClosedBehindIt) {
     EXPECT_EQ(bench.broker.ledger().session(session), nullptr);
 }
 
-// ---- hellos of anybody ---------------------------------------------------------------------------------------------
+// ---- hellos of anybody -------------------------------------------------------------------------
 
 TEST(DispatcherWorkers, AHelloThatBreaksABoundIsMalformedAndSaysWhat) {
     const std::string name(65, 'n'), pool(65, 'p'), endpoint = "ipc:///" + std::string(107, 'e');
@@ -314,7 +312,7 @@ TEST(DispatcherWorkers, AHeartbeatOfAnotherIncarnationsSessionIsRefused) {
     EXPECT_EQ(bench.worker(1).last_heard, heard);
 }
 
-// ---- silence and loss ----------------------------------------------------------------------------------------------
+// ---- silence and loss --------------------------------------------------------------------------
 
 TEST(DispatcherWorkers, AWorkerIsSilentAfterThreeHeartbeatsAndNotBefore) {
     Bench bench;
@@ -347,7 +345,7 @@ TEST(DispatcherWorkers, PingsGoTwiceAHeartbeat) {
     EXPECT_EQ(bench.control.count<wire::Ping>(), 8U);
 }
 
-TEST(DispatcherWorkers, Rule3AttemptsAreLostAtTheEchoAndNotBefore) {
+TEST(DispatcherWorkers, AttemptsAreLostAtTheEchoAndNotBefore) {
     Bench bench;
     const Session session = bench.add_worker("w");
     const Seq seq = bench.start();
@@ -361,7 +359,7 @@ TEST(DispatcherWorkers, Rule3AttemptsAreLostAtTheEchoAndNotBefore) {
     EXPECT_EQ(bench.tasks.size(), 1U) << "and tried elsewhere";
 }
 
-TEST(DispatcherWorkers, Rule3NoAttemptIsBothLostAndWon) {
+TEST(DispatcherWorkers, NoAttemptIsBothLostAndWon) {
     Bench bench;
     const Session session = bench.add_worker("w");
     const Seq seq = bench.start();
@@ -378,7 +376,7 @@ TEST(DispatcherWorkers, Rule3NoAttemptIsBothLostAndWon) {
     EXPECT_EQ(bench.broker.ledger().audit(), std::nullopt);
 }
 
-TEST(DispatcherWorkers, Rule3AReopenedWinnerIsLostAndItsTaskTriedAgain) {
+TEST(DispatcherWorkers, AReopenedWinnerIsLostAndItsTaskTriedAgain) {
     Bench bench;
     const Session session = bench.add_worker("w");
     const Seq seq = bench.start();
@@ -451,9 +449,9 @@ TEST(DispatcherWorkers, ItsEndIsKnownByItsLifelineWhateverItIsCalledAndWhateverS
     EXPECT_EQ(bench.worker(4).departure, Departure::died) << "one that says none is known by name and pid";
 }
 
-// ---- rule 5: the token ---------------------------------------------------------------------------------------------
+// ---- the token -------------------------------------------------------------------------
 
-TEST(DispatcherWorkers, Rule5AVanishedAttemptIsGivenUpAfterTwoRoundsAndNotAfterOne) {
+TEST(DispatcherWorkers, AVanishedAttemptIsGivenUpAfterTwoRoundsAndNotAfterOne) {
     Bench bench;
     const Session session = bench.add_worker("w");
     bench.start();
@@ -473,7 +471,7 @@ TEST(DispatcherWorkers, Rule5AVanishedAttemptIsGivenUpAfterTwoRoundsAndNotAfterO
     EXPECT_EQ(bench.books().of(End::lost), 1U);
 }
 
-TEST(DispatcherWorkers, Rule5AnAttemptThatIsHeldIsNotDoubted) {
+TEST(DispatcherWorkers, AnAttemptThatIsHeldIsNotDoubted) {
     Bench bench;
     const Session session = bench.add_worker("w");
     bench.start();
@@ -487,7 +485,7 @@ TEST(DispatcherWorkers, Rule5AnAttemptThatIsHeldIsNotDoubted) {
     }
 }
 
-TEST(DispatcherWorkers, Rule5WhatRunsIsShownAsRunning) {
+TEST(DispatcherWorkers, WhatRunsIsShownAsRunning) {
     Bench bench;
     const Session session = bench.add_worker("w");
     bench.start();
@@ -518,7 +516,7 @@ TEST(DispatcherWorkers, SeveralRoundsOfTheTokenAskForACancelOnce) {
     EXPECT_EQ(bench.cancelled(session, CancelReason::decided), Numbers{1});
 }
 
-TEST(DispatcherWorkers, Rule5WhatWasSentAfterTheTokenIsNotDoubted) {
+TEST(DispatcherWorkers, WhatWasSentAfterTheTokenIsNotDoubted) {
     Bench bench;
     const Session session = bench.add_worker("w");
     bench.pass(1s);
@@ -530,7 +528,7 @@ TEST(DispatcherWorkers, Rule5WhatWasSentAfterTheTokenIsNotDoubted) {
     }
 }
 
-TEST(DispatcherWorkers, Rule5AnAnswerThatComesTwiceIsOneRound) {
+TEST(DispatcherWorkers, AnAnswerThatComesTwiceIsOneRound) {
     Bench bench;
     const Session session = bench.add_worker("w");
     bench.start();
@@ -540,7 +538,7 @@ TEST(DispatcherWorkers, Rule5AnAnswerThatComesTwiceIsOneRound) {
     EXPECT_EQ(bench.control.count<wire::Lose>(), 0U);
 }
 
-TEST(DispatcherWorkers, Rule5AHeldReportThatHasNotComeIsAskedForAgain) {
+TEST(DispatcherWorkers, AHeldReportThatHasNotComeIsAskedForAgain) {
     Bench bench;
     const Session session = bench.add_worker("w");
     bench.start();
@@ -556,7 +554,7 @@ TEST(DispatcherWorkers, Rule5AHeldReportThatHasNotComeIsAskedForAgain) {
     EXPECT_EQ(bench.broker.counts().resends_asked, 1U);
 }
 
-TEST(DispatcherWorkers, Rule4AConfirmationThatWasLostIsRepeated) {
+TEST(DispatcherWorkers, AConfirmationThatWasLostIsRepeated) {
     Bench bench;
     const Session session = bench.add_worker_with_an_end();
     bench.pass(5ms);
@@ -614,7 +612,7 @@ TEST(DispatcherWorkers, AConfirmationDoesNotWaitOnceAllIsDone) {
     EXPECT_EQ(bench.confirmed(session), Numbers{1});
 }
 
-TEST(DispatcherWorkers, Rule5ACancelThatWasLostIsRepeated) {
+TEST(DispatcherWorkers, ACancelThatWasLostIsRepeated) {
     Dispatcher::Config config;
     config.fanout = 2;
     Bench bench(config);

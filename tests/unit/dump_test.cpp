@@ -1,5 +1,5 @@
-// Dumps are made in pieces, and the group goes on in between: what they list was there, each attempt once, oldest
-// first.
+// Dumps are made in pieces, and the group goes on in between: what they list was there, each
+// attempt once, oldest first.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -41,7 +41,7 @@ protected:
     }
     void accept(int count) {
         for (int i = 0; i < count; ++i) {
-            bench.broker.accept(bench.now, "work");
+            bench.broker.accept(bench.now, {.payload = "work"});
             bench.now += 10us;
         }
     }
@@ -107,7 +107,7 @@ TEST_F(BrokerDumpTest, WhatChangesInBetweenIsNoMatter) {
 }
 
 TEST_F(BrokerDumpTest, ARowKeepsWhatItsTaskHadWhenItWasLookedAt) {
-    bench.broker.accept(bench.now, "work", "mine");
+    bench.broker.accept(bench.now, {.payload = "work", .id = "mine"});
     bench.turn();
     const std::vector<BrokerBench::SentTask> sent = bench.tasks;
     const auto answer = dump();
@@ -140,7 +140,7 @@ TEST_F(BrokerDumpTest, OfNothing) {
 TEST_F(BrokerDumpTest, EndsAreFollowed) {
     json said = json::parse("{" + broker_ends(bench.broker, bench.now, {}) + "}");
     EXPECT_TRUE(said["ends"].empty());
-    bench.broker.accept(bench.now, "work");
+    bench.broker.accept(bench.now, {.payload = "work"});
     bench.turn();
     const std::vector<BrokerBench::SentTask> sent = bench.tasks;
     ASSERT_EQ(sent.size(), 2U);

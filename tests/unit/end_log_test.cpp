@@ -1,4 +1,5 @@
-// The log of ends: who follows gets them once and in order, and a flood costs an allowance and no more.
+// The log of ends: who follows gets them once and in order, and a flood costs an allowance and no
+// more.
 #include "broker/end_log.h"
 
 #include <gtest/gtest.h>
@@ -71,7 +72,8 @@ TEST_F(EndLogTest, AFloodIsSampledAndWhatIsLeftOutIsCounted) {
     std::uint64_t counted = 0;
     for (const EndLog::Entry& entry : part.entries) counted += 1 + entry.left_out;
     EXPECT_LE(counted, ends);
-    EXPECT_GE(counted, ends - 6000);  // since the last entry: at most those of the five milliseconds between two
+    // Since the last entry: at most those of the five milliseconds between two
+    EXPECT_GE(counted, ends - 6000);
 }
 
 TEST_F(EndLogTest, ARareKindIsNotLostAmongTheMany) {

@@ -1,9 +1,13 @@
-// What the exec handler promises, tried on real processes. The oracle is outside our code: a process belongs to a piece
-// of work if its environment says so, and after an end there must be none.
+// What the exec handler promises, tried on real processes. The oracle is outside our code: a
+// process belongs to a piece of work if its environment says so, and after an end there must be
+// none.
 //
-// Each test has sequence numbers of its own and waits for conditions, with a deadline, never for time to pass.
-#include "worker/exec_handler.h"
+// Each test has sequence numbers of its own and waits for conditions, with a deadline, never for
+// time to pass.
 #include "common/process/clock.h"
+#include "common/process/poller.h"
+#include "worker/handlers/exec.h"
+#include "worker/supervisor/program_file.h"
 
 #include <dirent.h>
 #include <gtest/gtest.h>
@@ -22,7 +26,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/process_tree.h"
+#include "worker/supervisor/process_tree.h"
 
 namespace curfew {
 namespace {
@@ -115,16 +119,25 @@ protected:
         handler_->start(Clock::now(), slot, work);
     }
 
+    /// Something wakes the loop within this time.
+    bool has_news(Duration patience) {
+        Poller poller;
+        handler_->wait_for(poller);
+        poller.wait(Clock::now() + patience);
+        for (std::size_t at = 0; at < poller.size(); ++at) {
+            if (poller.ready(at)) return true;
+        }
+        return false;
+    }
+
     /// Does what the worker's loop does, until the condition holds.
     template <typename Condition>
     bool turn_until(Condition condition) {
         for (const Instant until = Clock::now() + kPatience; Clock::now() < until;) {
             handler_->turn(Clock::now(), ends_);
             if (condition()) return true;
-            std::vector<pollfd> items;
-            handler_->poll_items(items);
             const bool soon = handler_->next_deadline() < Clock::now() + 10ms;
-            ::poll(items.data(), items.size(), soon ? 1 : 10);
+            (void)has_news(soon ? 1ms : 10ms);
         }
         return false;
     }
@@ -278,7 +291,8 @@ TEST_F(ExecHandlerTest, WorkInheritsNoDescriptorAndNoIgnoredSignal) {
     result >> descriptors >> std::hex >> blocked >> ignored;
     EXPECT_EQ(descriptors, 4U);  // the fourth is the directory that is listed
     EXPECT_EQ(blocked, 0U);
-    EXPECT_EQ(ignored & ~0x1'8000'0000ULL, 0U);  // 32 and 33 are the C library's own: it does not let us touch them
+    // 32 and 33 are the C library's own: it does not let us touch them
+    EXPECT_EQ(ignored & ~0x1'8000'0000ULL, 0U);
 }
 
 TEST_F(ExecHandlerTest, AFailingExitSaysItsCodeAndItsLastWords) {
@@ -318,13 +332,13 @@ TEST_F(ExecHandlerTest, AMissingCommandIsAClearError) {
 }
 
 TEST_F(ExecHandlerTest, ACommandThatCannotRunIsFoundBeforehand) {
-    EXPECT_EQ(ExecHandler::check_command({"true"}), std::nullopt);
-    EXPECT_EQ(ExecHandler::check_command({"/bin/true"}), std::nullopt);
-    EXPECT_EQ(ExecHandler::check_command({"no-such-command-here"}),
+    EXPECT_EQ(wrong_with_command({"true"}), std::nullopt);
+    EXPECT_EQ(wrong_with_command({"/bin/true"}), std::nullopt);
+    EXPECT_EQ(wrong_with_command({"no-such-command-here"}),
               "cannot run 'no-such-command-here': No such file or directory");
-    EXPECT_EQ(ExecHandler::check_command({"/etc/passwd"}), "cannot run '/etc/passwd': Permission denied");
-    EXPECT_EQ(ExecHandler::check_command({"/etc"}), "cannot run '/etc': Permission denied");
-    EXPECT_TRUE(ExecHandler::check_command({}).has_value());
+    EXPECT_EQ(wrong_with_command({"/etc/passwd"}), "cannot run '/etc/passwd': Permission denied");
+    EXPECT_EQ(wrong_with_command({"/etc"}), "cannot run '/etc': Permission denied");
+    EXPECT_TRUE(wrong_with_command({}).has_value());
 }
 
 TEST_F(ExecHandlerTest, AnArgumentTooLongForTheKernelFailsThatAttemptOnly) {
@@ -453,11 +467,7 @@ TEST_F(ExecHandlerTest, AStopThatComesTooLateChangesNothing) {
     make(options({"echo", "x"}));
     start(0);
     // Something was said of it, so it ran; and it is gone. But what was said was not heard yet.
-    ASSERT_TRUE(becomes_true([&] {
-        std::vector<pollfd> items;
-        handler_->poll_items(items);
-        return ::poll(items.data(), items.size(), 0) > 0 && processes_of(seq_).empty();
-    }));
+    ASSERT_TRUE(becomes_true([&] { return has_news(0ms) && processes_of(seq_).empty(); }));
     handler_->stop(Clock::now(), 0);
     EXPECT_EQ(next_end().finish, Finish::ok);
     for (int i = 0; i < 20; ++i) {
@@ -468,7 +478,8 @@ TEST_F(ExecHandlerTest, AStopThatComesTooLateChangesNothing) {
 }
 
 TEST_F(ExecHandlerTest, WorkThatFinishedBeforeTheStopCountsHoweverLateThatIsNoticed) {
-    make(options({"sh", "-c", "kill -STOP $PPID; echo done"}));  // its supervisor is the one that does not notice
+    // Its supervisor is the one that does not notice
+    make(options({"sh", "-c", "kill -STOP $PPID; echo done"}));
     const pid_t supervisor = descendants().front().pid;
     const Instant deadline_at = Clock::now() + 100ms;
     start(0, "", deadline_at);
@@ -520,7 +531,8 @@ TEST_F(ExecHandlerTest, WhatFinishedWorkLeavesBehindIsKilledAtOnce) {
 }
 
 TEST_F(ExecHandlerTest, AForkBombIsBoundedByItsDeadline) {
-    // A modest one: 300 generations of three lines, each in a session of its own, parents gone at once.
+    // A modest one: 300 generations of three lines, each in a session of its own, parents gone at
+    // once.
     const std::string bomb =
         "i=$1; [ $i -gt 0 ] || exec sleep 1000; setsid sh -c \"$0\" \"$0\" $((i-1)) & sleep 1000 & exit";
     const std::string lines =
@@ -670,8 +682,8 @@ TEST_F(ExecHandlerTest, WorkThatStopsItsSupervisorAgainAndAgainIsKilledWithIt) {
     }
 }
 
-/// What holds its supervisor as a debugger does: no signal says so, and no SIGCONT helps. A process of its own does it,
-/// that does not die with the first one.
+/// What holds its supervisor as a debugger does: no signal says so, and no SIGCONT helps. A process
+/// of its own does it, that does not die with the first one.
 const std::string kTracing =
     "import ctypes, os, sys, time\n"
     "libc, supervisor = ctypes.CDLL(None), os.getppid()\n"
@@ -721,7 +733,8 @@ TEST_F(TracedSupervisorTest, WorkThatTracesAndKillsItsSupervisorIsKilledToo) {
     start_tracing(60s);
     if (IsSkipped()) return;
     for (const Process& process : descendants()) {
-        if (process.parent == ::getpid()) ::kill(process.pid, SIGKILL);  // not reaped before its tracer is gone
+        // Not reaped before its tracer is gone
+        if (process.parent == ::getpid()) ::kill(process.pid, SIGKILL);
     }
     EXPECT_EQ(next_end().error, "its supervisor died");
     EXPECT_TRUE(processes_of(seq_).empty());

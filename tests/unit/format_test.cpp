@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "collector/sink.h"
+#include "collector/sinks/sink.h"
 #include "common/wire/wire.h"
 
 namespace curfew {

@@ -1,4 +1,5 @@
-// The handlers without processes: echo, fail, sleep under a clock of the test's own, and C++ functions on threads.
+// The handlers without processes: echo, fail, sleep under a clock of the test's own, and C++
+// functions on threads.
 #include <gtest/gtest.h>
 
 #include <unistd.h>
@@ -14,9 +15,10 @@
 #include <string>
 
 #include "common/process/clock.h"
+#include "common/process/poller.h"
 #include "tests/support/frames.h"
-#include "worker/simple_handlers.h"
-#include "worker/thread_handler.h"
+#include "worker/handlers/simple.h"
+#include "worker/handlers/threads.h"
 
 namespace curfew {
 namespace {
@@ -41,7 +43,7 @@ Ends turn(Handler& handler, Instant now = kStart) {
     return ends;
 }
 
-// ---- echo, fail, sleep ---------------------------------------------------------------------------------------------
+// ---- echo, fail, sleep -------------------------------------------------------------------------
 
 TEST(ImmediateHandler, TheMessageIsTheResult) {
     ImmediateHandler echo(false);
@@ -118,16 +120,16 @@ TEST(SleepHandler, AStopEndsItAtOnceAndOnlyOnce) {
     EXPECT_TRUE(turn(handler, kStart + 1h).at(0).echo);
 }
 
-// ---- functions on threads ------------------------------------------------------------------------------------------
+// ---- functions on threads ----------------------------------------------------------------------
 
 /// At least `count` ends; waits on the handler's own descriptor, as the loop does.
 Ends wait_for_ends(ThreadHandler& handler, std::size_t count) {
     Ends ends;
     const Instant until = Clock::now() + 20s;
     while (ends.size() < count && Clock::now() < until) {
-        std::vector<pollfd> items;
-        handler.poll_items(items);
-        (void)poll(items.data(), items.size(), 1000);
+        Poller poller;
+        handler.wait_for(poller);
+        poller.wait(Clock::now() + 1s);
         handler.turn(kStart, ends);
     }
     EXPECT_GE(ends.size(), count);
@@ -218,7 +220,8 @@ TEST(ThreadHandler, WhatAFunctionHangsOnItsStopTokenHoldsUpNeitherTheLoopNorAnot
         if (message.payload != "blocks") return Answer::ok("");
         const std::stop_callback callback(stop, [&] {
             const Instant until = Clock::now() + 5s;
-            // A latch cannot be waited for with a limit, and without one a fault would hang the test.
+            // A latch cannot be waited for with a limit, and without one a fault would hang the
+            // test.
             while (!release.try_wait() && Clock::now() < until) std::this_thread::sleep_for(1ms);
             gave_up = !release.try_wait();
             released.count_down();
@@ -260,7 +263,8 @@ TEST(ThreadHandler, AStartWakesTheThreadOfItsSlotAndNoOther) {
         worked = ::gettid();
         return Answer::ok("");
     });
-    for (Slot slot = 0; slot < kSlots; ++slot) handler.start(kStart, slot, work(""));  // all have begun to wait
+    // All have begun to wait
+    for (Slot slot = 0; slot < kSlots; ++slot) handler.start(kStart, slot, work(""));
     wait_for_ends(handler, kSlots);
     const auto sleeps_of_the_others = [&] {
         std::uint64_t sum = 0;

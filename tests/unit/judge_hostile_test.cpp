@@ -1,4 +1,5 @@
-// What the judge makes of peers that go wrong, of batches that cannot be read, and of a sink that does not keep up.
+// What the judge makes of peers that go wrong, of batches that cannot be read, and of a sink that
+// does not keep up.
 #include <gtest/gtest.h>
 
 #include "tests/support/judge_bench.h"

@@ -1,4 +1,5 @@
-// A new collector and a new broker: the sync, what is refused afterwards, and news that are repeated (edge rule 2).
+// A new collector and a new broker: the sync, what is refused afterwards, and news that are
+// repeated.
 #include <gtest/gtest.h>
 
 #include "collector/judge.h"
@@ -15,7 +16,7 @@ using support::Sent;
 using wire::Kind;
 using JudgeSync = support::JudgeTest;
 
-TEST_F(JudgeSync, Rule2ItSaysHelloUntilTheSyncComesAndJudgesNothingBefore) {
+TEST_F(JudgeSync, ItSaysHelloUntilTheSyncComesAndJudgesNothingBefore) {
     // Soon again at first, since the first may be lost; four times a heartbeat in the end.
     std::vector<Duration> pauses;
     for (int i = 0; i < 6; ++i) {
@@ -34,7 +35,7 @@ TEST_F(JudgeSync, Rule2ItSaysHelloUntilTheSyncComesAndJudgesNothingBefore) {
     EXPECT_TRUE(judge.synced());
 }
 
-TEST_F(JudgeSync, Rule2WhatIsSettledIsNotJudgedAgain) {
+TEST_F(JudgeSync, WhatIsSettledIsNotJudgedAgain) {
     wire::Sync all;
     all.settled = {{1, 9}};
     sync(all);
@@ -43,7 +44,7 @@ TEST_F(JudgeSync, Rule2WhatIsSettledIsNotJudgedAgain) {
     EXPECT_EQ(ends(End::late), 1U);
 }
 
-TEST_F(JudgeSync, Rule2ReportsOfAttemptsThatHadEndedAreOld) {
+TEST_F(JudgeSync, ReportsOfAttemptsThatHadEndedAreOld) {
     wire::Sync all;
     all.sessions = {{1, "a", "cats", {{1, 3}}}};
     sync(all);
@@ -52,7 +53,7 @@ TEST_F(JudgeSync, Rule2ReportsOfAttemptsThatHadEndedAreOld) {
     EXPECT_EQ(judge.counts().duplicates, 1U);
 }
 
-TEST_F(JudgeSync, Rule2AWinnerWhoseReportWasLostIsAwaitedAndNobodyElseWins) {
+TEST_F(JudgeSync, AWinnerWhoseReportWasLostIsAwaitedAndNobodyElseWins) {
     wire::Sync all;
     all.winners = {{10, {1, 4}}};
     sync(all);
@@ -65,7 +66,7 @@ TEST_F(JudgeSync, Rule2AWinnerWhoseReportWasLostIsAwaitedAndNobodyElseWins) {
     EXPECT_EQ(flush().only<wire::Settled>().seqs, (Intervals{{10, 10}}));
 }
 
-TEST_F(JudgeSync, Rule2AnAwaitedWinnerThatHasNoResultAnyMoreIsReopened) {
+TEST_F(JudgeSync, AnAwaitedWinnerThatHasNoResultAnyMoreIsReopened) {
     wire::Sync all;
     all.winners = {{10, {1, 4}}};
     sync(all);
@@ -76,7 +77,7 @@ TEST_F(JudgeSync, Rule2AnAwaitedWinnerThatHasNoResultAnyMoreIsReopened) {
     EXPECT_EQ(write_all().at(0).result.view(), "other");
 }
 
-TEST_F(JudgeSync, Rule2AnAwaitedWinnerWhoseSessionIsGoneIsReopened) {
+TEST_F(JudgeSync, AnAwaitedWinnerWhoseSessionIsGoneIsReopened) {
     wire::Sync all;
     all.winners = {{10, {1, 4}}, {11, {2, 1}}};
     sync(all);
@@ -86,7 +87,7 @@ TEST_F(JudgeSync, Rule2AnAwaitedWinnerWhoseSessionIsGoneIsReopened) {
     EXPECT_EQ(write_all().at(0).result.view(), "second try");
 }
 
-TEST_F(JudgeSync, Rule2ANewerBrokerIsSaidHelloAndTakenWhenItAnswersWithASync) {
+TEST_F(JudgeSync, ANewerBrokerIsSaidHelloAndTakenWhenItAnswersWithASync) {
     sync();
     judge.receive(now, frame_of({Kind::to_collector, 2, 0, 0, 0}, wire::BrokerPing{7}));
     const Sent sent = flush();
@@ -102,7 +103,7 @@ TEST_F(JudgeSync, Rule2ANewerBrokerIsSaidHelloAndTakenWhenItAnswersWithASync) {
     EXPECT_EQ(news.count<wire::Synced>(), 1U);
 }
 
-TEST_F(JudgeSync, Rule2ANewerBrokerThatTakesItForItsPredecessorIsSaidHello) {
+TEST_F(JudgeSync, ANewerBrokerThatTakesItForItsPredecessorIsSaidHello) {
     sync();
     judge.receive(now, frame_of({Kind::to_collector, 2, kMe - 1, 0, 0}, wire::BrokerPing{7}));
     const Sent sent = flush();
@@ -111,7 +112,7 @@ TEST_F(JudgeSync, Rule2ANewerBrokerThatTakesItForItsPredecessorIsSaidHello) {
     EXPECT_EQ(sent.frames.at(0).envelope.peer, kMe);
 }
 
-TEST_F(JudgeSync, Rule2AfterANewerBrokersSyncTheOlderIsRefused) {
+TEST_F(JudgeSync, AfterANewerBrokersSyncTheOlderIsRefused) {
     sync();
     wire::Sync fresh;
     fresh.epoch = 2;
@@ -126,7 +127,7 @@ TEST_F(JudgeSync, Rule2AfterANewerBrokersSyncTheOlderIsRefused) {
     EXPECT_TRUE(write_all().empty());
 }
 
-TEST_F(JudgeSync, Rule2ABrokerWithASmallerIncarnationIsTakenOnceTheOtherIsSilent) {
+TEST_F(JudgeSync, ABrokerWithASmallerIncarnationIsTakenOnceTheOtherIsSilent) {
     sync({}, 5);
     const auto ping = frame_of({Kind::to_collector, 4, 0, 0, 0}, wire::BrokerPing{7});
     now += 2s - 1ns;
@@ -145,7 +146,7 @@ TEST_F(JudgeSync, Rule2ABrokerWithASmallerIncarnationIsTakenOnceTheOtherIsSilent
     EXPECT_EQ(written_seqs(), std::vector<Seq>{10});
 }
 
-TEST_F(JudgeSync, Rule2ACollectorWhoseIncarnationIsTooSmallTakesTheNextThatIsNot) {
+TEST_F(JudgeSync, ACollectorWhoseIncarnationIsTooSmallTakesTheNextThatIsNot) {
     const auto ping = frame_of({Kind::to_collector, 1, kMe + 7, 0, 0}, wire::BrokerPing{7});
     judge.receive(now, ping);
     EXPECT_EQ(flush().frames.at(0).envelope.peer, kMe) << "it may be a turned bit";
@@ -158,7 +159,7 @@ TEST_F(JudgeSync, Rule2ACollectorWhoseIncarnationIsTooSmallTakesTheNextThatIsNot
     EXPECT_TRUE(judge.synced());
 }
 
-TEST_F(JudgeSync, Rule2ACollectorWhoseBrokerTookAnOldHelloForItsOwnBeginsAnew) {
+TEST_F(JudgeSync, ACollectorWhoseBrokerTookAnOldHelloForItsOwnBeginsAnew) {
     sync();
     hear(1, report(1, 10));
     const OutcomeRecord old = std::move(*judge.next_outcome());
@@ -178,7 +179,7 @@ TEST_F(JudgeSync, Rule2ACollectorWhoseBrokerTookAnOldHelloForItsOwnBeginsAnew) {
     EXPECT_EQ(flush().count<wire::Settled>(), 0U) << "the broker does not know it, and asks for the result again";
 }
 
-TEST_F(JudgeSync, Rule2ANewEpochForgetsWhatTheOldOneLeft) {
+TEST_F(JudgeSync, ANewEpochForgetsWhatTheOldOneLeft) {
     sync();
     hear(1, report(1, 10));
     const OutcomeRecord old = std::move(*judge.next_outcome());
@@ -193,13 +194,13 @@ TEST_F(JudgeSync, Rule2ANewEpochForgetsWhatTheOldOneLeft) {
     EXPECT_EQ(written_seqs(), std::vector<Seq>{10});
 }
 
-TEST_F(JudgeSync, Rule2ASyncForAnotherLifeOfTheCollectorIsRefused) {
+TEST_F(JudgeSync, ASyncForAnotherLifeOfTheCollectorIsRefused) {
     judge.receive(now, frame_of({Kind::to_collector, 1, kMe - 1, 0, 0}, wire::Sync{1, {}, {}, {}}));
     EXPECT_FALSE(judge.synced());
     EXPECT_EQ(judge.counts().refused, 1U);
 }
 
-TEST_F(JudgeSync, Rule2NewsAreRepeatedUntilAcknowledged) {
+TEST_F(JudgeSync, NewsAreRepeatedUntilAcknowledged) {
     sync();
     hear(1, report(1, 10));
     const std::uint64_t number = flush().frames.at(0).envelope.number;
@@ -216,7 +217,7 @@ TEST_F(JudgeSync, Rule2NewsAreRepeatedUntilAcknowledged) {
     EXPECT_TRUE(flush().frames.empty());
 }
 
-TEST_F(JudgeSync, Rule2APingIsAnsweredSoThatTheBrokerHearsItsCollector) {
+TEST_F(JudgeSync, APingIsAnsweredSoThatTheBrokerHearsItsCollector) {
     sync();
     flush();
     hear_ping(1);
@@ -226,7 +227,7 @@ TEST_F(JudgeSync, Rule2APingIsAnsweredSoThatTheBrokerHearsItsCollector) {
     EXPECT_TRUE(flush().frames.empty());
 }
 
-TEST_F(JudgeSync, Rule2ABatchOfTheBrokerIsTakenOnceAndAcknowledged) {
+TEST_F(JudgeSync, ABatchOfTheBrokerIsTakenOnceAndAcknowledged) {
     sync();
     say(wire::Admit{3, "c", "p"});
     flush();

@@ -1,7 +1,5 @@
-// The judge decides each task once and settles it once the sink has it. The test plays the broker, the workers and the
-// sink.
-//
-// Numbers in test names: the edge rules of the design.
+// The judge decides each task once and settles it once the sink has it. The test plays the broker,
+// the workers and the sink.
 #include "collector/judge.h"
 
 #include <gtest/gtest.h>
@@ -25,9 +23,9 @@ protected:
 };
 using Judging = JudgeTest;
 
-// ---- rule 1: deciding ----------------------------------------------------------------------------------------------
+// ---- deciding --------------------------------------------------------------------------
 
-TEST_F(Judging, Rule1TheFirstOkReportWins) {
+TEST_F(Judging, TheFirstOkReportWins) {
     sync();
     hear(1, report(1, 10, ReportKind::ok, "first"));
     hear(2, report(1, 10, ReportKind::ok, "second"));
@@ -47,7 +45,7 @@ TEST_F(Judging, Rule1TheFirstOkReportWins) {
     EXPECT_EQ(outcomes[0].epoch, 1U);
 }
 
-TEST_F(Judging, Rule1AnOkReportAfterTheDecisionIsLate) {
+TEST_F(Judging, AnOkReportAfterTheDecisionIsLate) {
     sync();
     hear(1, report(1, 10));
     hear(2, report(1, 10));
@@ -57,7 +55,7 @@ TEST_F(Judging, Rule1AnOkReportAfterTheDecisionIsLate) {
     EXPECT_EQ(each_of(flush().only<wire::Ended>().numbers), (std::vector<std::uint64_t>{1, 2}));
 }
 
-TEST_F(Judging, Rule1AVerdictAfterAWinIsAnsweredWithTheOutcomeThereIs) {
+TEST_F(Judging, AVerdictAfterAWinIsAnsweredWithTheOutcomeThereIs) {
     sync();
     hear(1, report(1, 10));
     wire::Verdict verdict;
@@ -72,7 +70,7 @@ TEST_F(Judging, Rule1AVerdictAfterAWinIsAnsweredWithTheOutcomeThereIs) {
     EXPECT_EQ(flush().only<wire::Settled>().outcome, Outcome::completed);
 }
 
-TEST_F(Judging, Rule1AVerdictDecidesWhatIsOpen) {
+TEST_F(Judging, AVerdictDecidesWhatIsOpen) {
     sync();
     wire::Verdict verdict;
     verdict.seq = 10;
@@ -94,7 +92,7 @@ TEST_F(Judging, Rule1AVerdictDecidesWhatIsOpen) {
     EXPECT_EQ(outcomes[0].history[0].worker, "a");
 }
 
-TEST_F(Judging, Rule1AWinnerSettlesOnlyWhenTheSinkHasIt) {
+TEST_F(Judging, AWinnerSettlesOnlyWhenTheSinkHasIt) {
     sync();
     hear(1, report(1, 10));
     EXPECT_NE(judge.next_outcome(), nullptr);
@@ -163,9 +161,9 @@ TEST_F(Judging, AFailureDecidesNothing) {
     EXPECT_EQ(flush().count<wire::Ended>(), 4U);
 }
 
-// ---- rule 6: no order, duplicates ----------------------------------------------------------------------------------
+// ---- no order, duplicates --------------------------------------------------------------
 
-TEST_F(Judging, Rule6EachReportIsJudgedOnceInWhateverOrder) {
+TEST_F(Judging, EachReportIsJudgedOnceInWhateverOrder) {
     sync();
     for (const AttemptNumber n : std::vector<AttemptNumber>{5, 1, 3, 5, 1, 2, 4, 3}) hear(1, report(n, n));
     EXPECT_EQ(written_seqs(), (std::vector<Seq>{5, 1, 3, 2, 4}));
@@ -187,9 +185,9 @@ TEST_F(Judging, AReportWithoutANumberIsMalformed) {
     EXPECT_TRUE(write_all().empty());
 }
 
-// ---- rule 3: sessions ----------------------------------------------------------------------------------------------
+// ---- sessions --------------------------------------------------------------------------
 
-TEST_F(Judging, Rule3AGoneSessionIsRefusedAndEchoedBehindItsEnds) {
+TEST_F(Judging, AGoneSessionIsRefusedAndEchoedBehindItsEnds) {
     sync();
     hear(1, report(1, 10, ReportKind::cancelled));
     say(wire::SessionGone{1});
@@ -202,7 +200,7 @@ TEST_F(Judging, Rule3AGoneSessionIsRefusedAndEchoedBehindItsEnds) {
     EXPECT_TRUE(write_all().empty());
 }
 
-TEST_F(Judging, Rule3AWinnerOfAGoneSessionStillSettles) {
+TEST_F(Judging, AWinnerOfAGoneSessionStillSettles) {
     sync();
     hear(1, report(1, 10));
     say(wire::SessionGone{1});
@@ -211,7 +209,7 @@ TEST_F(Judging, Rule3AWinnerOfAGoneSessionStillSettles) {
     EXPECT_EQ(flush().count<wire::Settled>(), 1U);
 }
 
-TEST_F(Judging, Rule3ASessionIsHeardOnlyAfterItsAdmission) {
+TEST_F(Judging, ASessionIsHeardOnlyAfterItsAdmission) {
     sync();
     hear(3, report(1, 10));
     EXPECT_EQ(judge.counts().refused, 1U);
@@ -221,13 +219,13 @@ TEST_F(Judging, Rule3ASessionIsHeardOnlyAfterItsAdmission) {
     EXPECT_EQ(write_all().at(0).worker, "c");
 }
 
-TEST_F(Judging, Rule3AnUnknownSessionThatIsGoneIsEchoedToo) {
+TEST_F(Judging, AnUnknownSessionThatIsGoneIsEchoedToo) {
     sync();
     say(wire::SessionGone{9});
     EXPECT_EQ(flush().only<wire::Refused>().session, 9U);
 }
 
-TEST_F(Judging, Rule5ALossEndsWhatWasNotJudgedAndNothingElse) {
+TEST_F(Judging, ALossEndsWhatWasNotJudgedAndNothingElse) {
     sync();
     hear(1, report(1, 10, ReportKind::failed));
     say(wire::Lose{1, {{1, 2}}});
@@ -248,7 +246,7 @@ TEST_F(Judging, ALossOfMoreThanThereCanBeIsRefused) {
     EXPECT_EQ(ends(End::lost), 2U);
 }
 
-TEST_F(Judging, Rule5TokensAndByesArePassedOnBehindTheReportsAsTheEnvelopesSession) {
+TEST_F(Judging, TokensAndByesArePassedOnBehindTheReportsAsTheEnvelopesSession) {
     sync();
     wire::TokenReport token;
     token.session = 2;  // hearsay
@@ -263,7 +261,7 @@ TEST_F(Judging, Rule5TokensAndByesArePassedOnBehindTheReportsAsTheEnvelopesSessi
     EXPECT_EQ(sent.only<wire::Bye>().session, 1U);
 }
 
-// ---- order, junk ---------------------------------------------------------------------------------------------------
+// ---- order, junk -------------------------------------------------------------------------------
 
 TEST_F(JudgeInOrder, OutcomesComeInTheOrderOfTheirTasks) {
     sync();

@@ -1,4 +1,5 @@
-// The ledger keeps the books: every move of the drawing in broker/ledger.h, and that both laws hold after each.
+// The ledger keeps the books: every move of the drawing in broker/ledger.h, and that both laws hold
+// after each.
 #include "broker/ledger.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +21,7 @@ protected:
         EXPECT_TRUE(ledger.books().balanced());
         EXPECT_EQ(ledger.audit(), std::nullopt);
     }
-    Seq accept(std::string_view payload = "work") { return ledger.accept(kStart, payload, {}, kNever); }
+    Seq accept(std::string_view payload = "work") { return ledger.accept(kStart, {.payload = payload}, kNever); }
 
     Ledger ledger;
 };
@@ -44,7 +45,7 @@ TEST_F(LedgerTest, AttemptsAreNumberedDenselyFromOneWithinTheirSession) {
     EXPECT_EQ(ledger.task(seq)->alive.size(), 3U);
 }
 
-TEST_F(LedgerTest, Rule1AWinnerStaysInFlightUntilItsTaskSettles) {
+TEST_F(LedgerTest, AWinnerStaysInFlightUntilItsTaskSettles) {
     const Seq seq = accept();
     const AttemptId id = ledger.start(kStart, seq, 1);
     ledger.decide(*ledger.task(seq), id);
@@ -213,6 +214,22 @@ TEST_F(LedgerTest, TheLawsHoldAfterEveryMoveOfARandomLife) {
             ASSERT_EQ(ledger.audit(), std::nullopt);
         }
     }
+}
+
+TEST_F(LedgerTest, WhatHasSettledIsToldByItsTag) {
+    const Seq tagged = ledger.accept(kStart, {.payload = "work", .tag = 7}, kNever);
+    const Seq other = accept();
+    const Seq refused = ledger.accept(kStart, {.payload = "work", .tag = 8}, kNever);
+    for (const Seq seq : {refused, other, tagged}) {
+        EXPECT_TRUE(ledger.take_settled_tags().empty()) << seq;
+        ledger.give_up(*ledger.task(seq), Outcome::failed);
+        ledger.decide(*ledger.task(seq), {});
+        ledger.settle(seq, Outcome::failed);
+        if (seq == refused) {
+            EXPECT_EQ(ledger.take_settled_tags(), std::vector<std::uint64_t>{8});
+        }
+    }
+    EXPECT_EQ(ledger.take_settled_tags(), std::vector<std::uint64_t>{7});
 }
 
 }  // namespace

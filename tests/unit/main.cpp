@@ -1,5 +1,5 @@
-// As gtest_main, but tests that were skipped are no success: exit code 77 (ctest's SKIP_RETURN_CODE) if none failed,
-// and a line for each, which scripts/test puts together.
+// As gtest_main, but tests that were skipped are no success: exit code 77 (ctest's
+// SKIP_RETURN_CODE) if none failed, and a line for each, which scripts/test puts together.
 #include <gtest/gtest.h>
 
 #include <cstdio>

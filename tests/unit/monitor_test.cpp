@@ -1,4 +1,5 @@
-// What the monitor makes of what the processes say: the check, the metrics, the history, a dump of the whole group.
+// What the monitor makes of what the processes say: the check, the metrics, the history, a dump of
+// the whole group.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -51,7 +52,7 @@ std::vector<Said> group(json the_broker = broker(), json the_worker = worker()) 
     return {{"broker", std::move(the_broker)}, {"w1", std::move(the_worker)}};
 }
 
-// ---- check ---------------------------------------------------------------------------------------------------------
+// ---- check -------------------------------------------------------------------------------------
 
 TEST(Check, AGroupThatIsWellIsOkWithItsFigures) {
     const Finding finding = check(group(), {});
@@ -143,7 +144,7 @@ TEST(Check, OnlyWhatRisesAllTheTimeIsALeak) {
     EXPECT_EQ(with_growth(check(group(), {}), busy, 1h).health, Health::ok);
 }
 
-// ---- metrics -------------------------------------------------------------------------------------------------------
+// ---- metrics -----------------------------------------------------------------------------------
 
 TEST(Metrics, TellTheBooksAndTheLaws) {
     const std::string text = metrics(group());
@@ -185,7 +186,7 @@ TEST(Metrics, EachNameHasOneHead) {
     EXPECT_GT(heads.size(), 20U);
 }
 
-// ---- history -------------------------------------------------------------------------------------------------------
+// ---- history -----------------------------------------------------------------------------------
 
 TEST(History, ASampleEachSecondAndOneEachMinute) {
     History history;
@@ -201,7 +202,7 @@ TEST(History, ASampleEachSecondAndOneEachMinute) {
     EXPECT_EQ(coarse["step_s"], 60);
 }
 
-// ---- dump ----------------------------------------------------------------------------------------------------------
+// ---- dump --------------------------------------------------------------------------------------
 
 json row(std::uint64_t number, const char* state, double age) {
     return {{"session", 1},   {"number", number}, {"seq", number},  {"id", "e-1"},

@@ -1,5 +1,5 @@
-// Flags: plain decimal numbers, durations with a unit, and a precedence that holds. Everything else is refused with a
-// reason.
+// Flags: plain decimal numbers, durations with a unit, and a precedence that holds. Everything else
+// is refused with a reason.
 #include "common/process/options.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// ---- single values -------------------------------------------------------------------------------------------------
+// ---- single values -----------------------------------------------------------------------------
 
 TEST(ParseCount, TakesPlainDecimal) {
     EXPECT_EQ(parse_count("0"), 0U);
@@ -76,7 +76,7 @@ TEST(TextOf, IsWhatParseDurationReads) {
     EXPECT_EQ(text_of(30s), "30s");
 }
 
-// ---- options -------------------------------------------------------------------------------------------------------
+// ---- options -----------------------------------------------------------------------------------
 
 /// A program with one flag of each sort.
 struct Program {

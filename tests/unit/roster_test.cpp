@@ -1,5 +1,5 @@
-// The roster chooses the worker for an attempt: never one that has an attempt of the task, then by what speaks against
-// it.
+// The roster chooses the worker for an attempt: never one that has an attempt of the task, then by
+// what speaks against it.
 #include "broker/roster.h"
 
 #include <gtest/gtest.h>

@@ -52,8 +52,8 @@ TEST(RunDir, ASecondProcessIsRefusedAndToldWhoIsThere) {
         << error->what();
 }
 
-/// Lives follow each other as fast as they can, from several threads: each writes its word under the lock and ends
-/// well, so none may find the word of a life that was still running.
+/// Lives follow each other as fast as they can, from several threads: each writes its word under
+/// the lock and ends well, so none may find the word of a life that was still running.
 TEST(RunDir, WhatALockSaysIsReadOnceItIsHeld) {
     const TempDir home;
     const std::string path = home.file("run");

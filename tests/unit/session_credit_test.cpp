@@ -1,4 +1,5 @@
-// The credit of a worker that may adapt it: what its slots do in a few milliseconds, told by the heartbeat.
+// The credit of a worker that may adapt it: what its slots do in a few milliseconds, told by the
+// heartbeat.
 #include <gtest/gtest.h>
 
 #include "tests/support/worker_bench.h"
@@ -12,7 +13,8 @@ class CreditBench : public support::WorkerBench {
 public:
     explicit CreditBench(std::uint32_t most) : support::WorkerBench(config(most)) {}
 
-    /// Each slot works on one task after the other, for so long each; returns the credit that was told last, 0: none.
+    /// Each slot works on one task after the other, for so long each; returns the credit that was
+    /// told last, 0: none.
     std::uint32_t work(Duration each, int tasks) {
         std::uint32_t told = 0;
         for (int i = 0; i < tasks; ++i) {

@@ -1,5 +1,6 @@
-// The life of a worker's session: hello and welcome, silence, a loop that stood still, slots that outlive their
-// session, leaving, and work that cannot be stopped. Numbers in test names: the edge rules of the design.
+// The life of a worker's session: hello and welcome, silence, a loop that stood still, slots that
+// outlive their session, leaving, and work that cannot be stopped. Numbers in test names: the edge
+// rules of the design.
 #include <gtest/gtest.h>
 
 #include "tests/support/worker_bench.h"
@@ -19,7 +20,7 @@ WorkerCore::Config with_slots(Slot slots) {
     return config;
 }
 
-// ---- hello ---------------------------------------------------------------------------------------------------------
+// ---- hello -------------------------------------------------------------------------------------
 
 TEST(SessionLife, HelloIsRepeatedUntilItIsAnsweredAndHeartbeatsFollow) {
     support::ManualHandler handler;
@@ -88,9 +89,9 @@ TEST(SessionLife, ABrokerWithASmallerIncarnationIsTakenOnceTheOtherIsSilent) {
     EXPECT_EQ(bench.worker.broker(), 4U);
 }
 
-// ---- rule 3: the end of a session ----------------------------------------------------------------------------------
+// ---- the end of a session --------------------------------------------------------------
 
-TEST(SessionLife, Rule3NoPingForTwoHeartbeatsEndsTheSessionAndStopsAllWork) {
+TEST(SessionLife, NoPingForTwoHeartbeatsEndsTheSessionAndStopsAllWork) {
     WorkerBench bench(with_slots(2));
     for (const AttemptNumber n : {1U, 2U, 3U}) bench.task(n);
     bench.turn();
@@ -178,7 +179,7 @@ TEST(SessionLife, OnlyTheAnswerToTheLastStandstillCounts) {
     EXPECT_EQ(bench.started(), 2U);
 }
 
-TEST(SessionLife, Rule3AWorkerThatIsToldGoneDropsWhatItHasToSay) {
+TEST(SessionLife, AWorkerThatIsToldGoneDropsWhatItHasToSay) {
     WorkerBench bench;
     bench.task(1);
     bench.turn();
@@ -189,7 +190,7 @@ TEST(SessionLife, Rule3AWorkerThatIsToldGoneDropsWhatItHasToSay) {
     EXPECT_EQ(bench.worker.kept_bytes(), 0U);
 }
 
-TEST(SessionLife, Rule3SlotsStayBusyUntilTheirWorkHasEndedWhicheverSessionStartedIt) {
+TEST(SessionLife, SlotsStayBusyUntilTheirWorkHasEndedWhicheverSessionStartedIt) {
     WorkerBench bench;
     bench.task(1);
     bench.turn();
@@ -206,7 +207,7 @@ TEST(SessionLife, Rule3SlotsStayBusyUntilTheirWorkHasEndedWhicheverSessionStarte
     EXPECT_TRUE(bench.sent.frames.empty()) << "the old one is nobody's any more";
 }
 
-TEST(SessionLife, Rule3AnotherBrokersEqualSessionNumberIsAnotherSession) {
+TEST(SessionLife, AnotherBrokersEqualSessionNumberIsAnotherSession) {
     WorkerBench bench;
     bench.task(1);
     bench.turn();
@@ -223,7 +224,7 @@ TEST(SessionLife, Rule3AnotherBrokersEqualSessionNumberIsAnotherSession) {
     EXPECT_EQ(bench.report().payload, "of the new one");
 }
 
-TEST(SessionLife, Rule6NumbersStartAfreshWithASession) {
+TEST(SessionLife, NumbersStartAfreshWithASession) {
     WorkerBench bench;
     bench.task(1);
     bench.control(wire::Gone{});
@@ -234,7 +235,7 @@ TEST(SessionLife, Rule6NumbersStartAfreshWithASession) {
     EXPECT_EQ(bench.state(1), AttemptState::queued);
 }
 
-// ---- leaving -------------------------------------------------------------------------------------------------------
+// ---- leaving -----------------------------------------------------------------------------------
 
 TEST(SessionLife, WhoLeavesStopsItsWorkHandsBackItsQueueAndSaysBye) {
     WorkerBench bench;
@@ -305,7 +306,7 @@ TEST(SessionLife, WhoLeavesWithoutASessionWhileItsWorkStopsDoesNotSpin) {
     EXPECT_TRUE(bench.worker.left());
 }
 
-// ---- work that does not stop ---------------------------------------------------------------------------------------
+// ---- work that does not stop -------------------------------------------------------------------
 
 TEST(SessionLife, ASlotThatIgnoresItsStopIsOutOfServiceAtCancelPlusGrace) {
     WorkerBench bench(with_slots(2));

@@ -1,4 +1,5 @@
-// A recall at the worker: what has not begun is returned, and the answer follows; the worker alone says what has begun.
+// A recall at the worker: what has not begun is returned, and the answer follows; the worker alone
+// says what has begun.
 #include <gtest/gtest.h>
 
 #include "tests/support/worker_bench.h"

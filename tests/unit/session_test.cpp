@@ -1,5 +1,5 @@
-// The worker's core: attempts from their task to the confirmed report, cancels, and sessions that end. The test plays
-// the broker and the work. Numbers in test names: the edge rules of the design.
+// The worker's core: attempts from their task to the confirmed report, cancels, and sessions that
+// end. The test plays the broker and the work.
 #include "worker/session.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ std::uint64_t reported(const WorkerBench& bench, ReportKind kind) {
     return bench.worker.counts().reports[static_cast<std::size_t>(kind)];
 }
 
-// ---- from the task to the confirmation -----------------------------------------------------------------------------
+// ---- from the task to the confirmation ---------------------------------------------------------
 
 TEST(Session, ATaskIsWorkedOnAndReported) {
     WorkerBench bench;
@@ -90,7 +90,7 @@ TEST(Session, WorkStartsInItsOrderAsSlotsBecomeFree) {
     EXPECT_EQ(bench.worker.busy_slots(), 2U);
 }
 
-TEST(Session, Rule4AReportIsKeptUntilItIsConfirmedAndForgottenThen) {
+TEST(Session, AReportIsKeptUntilItIsConfirmedAndForgottenThen) {
     WorkerBench bench;
     bench.task(1);
     bench.turn();
@@ -103,7 +103,7 @@ TEST(Session, Rule4AReportIsKeptUntilItIsConfirmedAndForgottenThen) {
     EXPECT_EQ(bench.worker.kept_bytes(), 0U);
 }
 
-TEST(Session, Rule4AConfirmationForgetsNothingThatIsNotReported) {
+TEST(Session, AConfirmationForgetsNothingThatIsNotReported) {
     WorkerBench bench;
     bench.task(1);
     bench.task(2);
@@ -112,7 +112,7 @@ TEST(Session, Rule4AConfirmationForgetsNothingThatIsNotReported) {
     EXPECT_EQ(bench.worker.held().size(), 2U);
 }
 
-TEST(Session, Rule4ReportsAreSentAgainToANewCollectorAndOnlyOnce) {
+TEST(Session, ReportsAreSentAgainToANewCollectorAndOnlyOnce) {
     WorkerBench bench(with_slots(2));
     bench.task(1);
     bench.task(2);
@@ -131,7 +131,7 @@ TEST(Session, Rule4ReportsAreSentAgainToANewCollectorAndOnlyOnce) {
     EXPECT_EQ(bench.sent.count<wire::Report>(), 0U);
 }
 
-TEST(Session, Rule5AReportIsSentAgainWhenItIsAskedFor) {
+TEST(Session, AReportIsSentAgainWhenItIsAskedFor) {
     WorkerBench bench;
     bench.task(1);
     bench.turn();
@@ -141,7 +141,7 @@ TEST(Session, Rule5AReportIsSentAgainWhenItIsAskedFor) {
     EXPECT_EQ(bench.report().payload, "answer");
 }
 
-TEST(Session, Rule4OverItsBudgetOfKeptResultsNothingNewIsStartedBesideOthers) {
+TEST(Session, OverItsBudgetOfKeptResultsNothingNewIsStartedBesideOthers) {
     WorkerCore::Config config = with_slots(2);
     config.kept_bytes = 10;
     WorkerBench bench(config);
@@ -156,9 +156,9 @@ TEST(Session, Rule4OverItsBudgetOfKeptResultsNothingNewIsStartedBesideOthers) {
     EXPECT_EQ(bench.handler.started.size(), 4U);
 }
 
-// ---- rule 6: any order, duplicates ---------------------------------------------------------------------------------
+// ---- any order, duplicates -------------------------------------------------------------
 
-TEST(Session, Rule6DuplicatesAreDropped) {
+TEST(Session, DuplicatesAreDropped) {
     WorkerBench bench;
     for (int i = 0; i < 3; ++i) bench.task(2);
     bench.task(1);
@@ -167,7 +167,7 @@ TEST(Session, Rule6DuplicatesAreDropped) {
     EXPECT_EQ(bench.worker.counts().duplicates, 3U);
 }
 
-TEST(Session, Rule6AnEarlyCancelMakesTheLaterTaskADuplicate) {
+TEST(Session, AnEarlyCancelMakesTheLaterTaskADuplicate) {
     WorkerBench bench;
     bench.cancel(1, CancelReason::decided);
     bench.turn();
@@ -181,7 +181,7 @@ TEST(Session, Rule6AnEarlyCancelMakesTheLaterTaskADuplicate) {
     EXPECT_TRUE(bench.worker.held().empty());
 }
 
-TEST(Session, Rule6AnEarlyCancelThatSaysLostSaysNothing) {
+TEST(Session, AnEarlyCancelThatSaysLostSaysNothing) {
     WorkerBench bench;
     bench.cancel(1, CancelReason::lost);
     bench.task(1);
@@ -191,9 +191,9 @@ TEST(Session, Rule6AnEarlyCancelThatSaysLostSaysNothing) {
     EXPECT_TRUE(bench.worker.held().empty());
 }
 
-// ---- rule 7: the reason of a cancel --------------------------------------------------------------------------------
+// ---- the reason of a cancel ------------------------------------------------------------
 
-TEST(Session, Rule7ADecisionDropsAFinishedResultWhereverItWaits) {
+TEST(Session, ADecisionDropsAFinishedResultWhereverItWaits) {
     WorkerBench bench;
     bench.worker.set_results_blocked(true);
     bench.task(1);
@@ -209,7 +209,7 @@ TEST(Session, Rule7ADecisionDropsAFinishedResultWhereverItWaits) {
     EXPECT_EQ(reported(bench, ReportKind::late), 1U);
 }
 
-TEST(Session, Rule7ADeadlineNeverDropsAFinishedResult) {
+TEST(Session, ADeadlineNeverDropsAFinishedResult) {
     WorkerBench bench;
     bench.worker.set_results_blocked(true);
     bench.task(1, 1000);
@@ -223,7 +223,7 @@ TEST(Session, Rule7ADeadlineNeverDropsAFinishedResult) {
     EXPECT_EQ(bench.report().payload, "answer");
 }
 
-TEST(Session, Rule7WorkThatFinishedBeforeItCouldStopIsLateOrStillWins) {
+TEST(Session, WorkThatFinishedBeforeItCouldStopIsLateOrStillWins) {
     WorkerBench bench(with_slots(2));
     bench.task(1);
     bench.task(2);
@@ -238,7 +238,7 @@ TEST(Session, Rule7WorkThatFinishedBeforeItCouldStopIsLateOrStillWins) {
     EXPECT_EQ(bench.report().kind, ReportKind::ok);
 }
 
-TEST(Session, Rule4AReportThatWasMadeOutlivesLost) {
+TEST(Session, AReportThatWasMadeOutlivesLost) {
     WorkerBench bench;
     bench.task(1);
     bench.turn();
@@ -249,7 +249,7 @@ TEST(Session, Rule4AReportThatWasMadeOutlivesLost) {
     EXPECT_EQ(bench.worker.held().find(1), nullptr);
 }
 
-TEST(Session, Rule7WhatWasStoppedIsCancelledOrExpiredByTheReason) {
+TEST(Session, WhatWasStoppedIsCancelledOrExpiredByTheReason) {
     WorkerBench bench(with_slots(3));
     for (const AttemptNumber n : {1U, 2U, 3U}) bench.task(n);
     bench.turn();
@@ -265,7 +265,7 @@ TEST(Session, Rule7WhatWasStoppedIsCancelledOrExpiredByTheReason) {
     EXPECT_EQ(bench.worker.counts().lost, 1U);
 }
 
-TEST(Session, Rule7ADeadlineDoesNotSoftenADecisionButADecisionHardensADeadline) {
+TEST(Session, ADeadlineDoesNotSoftenADecisionButADecisionHardensADeadline) {
     WorkerBench bench(with_slots(2));
     bench.task(1);
     bench.task(2);
@@ -323,7 +323,7 @@ TEST(Session, ACancelOfMoreThanCanBeInFlightIsRefused) {
     EXPECT_TRUE(bench.worker.held().empty());
 }
 
-// ---- deadlines -----------------------------------------------------------------------------------------------------
+// ---- deadlines ---------------------------------------------------------------------------------
 
 TEST(Session, PastItsDeadlineWorkIsStoppedWithoutBeingTold) {
     WorkerBench bench;
@@ -382,9 +382,9 @@ TEST(Session, WhatHasWaitedForASlotIsStoppedAtItsDeadlineAllTheSame) {
     EXPECT_EQ(bench.handler.stopped, Slots{0});
 }
 
-// ---- rule 5: the token ---------------------------------------------------------------------------------------------
+// ---- the token -------------------------------------------------------------------------
 
-TEST(Session, Rule5TheTokenSaysWhatIsReceivedAndHeldBehindTheReportsMadeBefore) {
+TEST(Session, TheTokenSaysWhatIsReceivedAndHeldBehindTheReportsMadeBefore) {
     WorkerBench bench(with_slots(2));
     for (const AttemptNumber n : {1U, 2U, 3U, 5U}) bench.task(n);
     bench.turn();
@@ -402,7 +402,7 @@ TEST(Session, Rule5TheTokenSaysWhatIsReceivedAndHeldBehindTheReportsMadeBefore) 
     EXPECT_EQ(bench.sent.count<wire::Report>(), 1U);
 }
 
-// ---- junk, other sessions ------------------------------------------------------------------------------------------
+// ---- junk, other sessions ----------------------------------------------------------------------
 
 TEST(Session, WhatAnotherSessionOrBrokerSaysIsRefused) {
     WorkerBench bench;

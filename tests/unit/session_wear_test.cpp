@@ -1,4 +1,5 @@
-// Wear: work that ignores its stop is found on time, and what runs is noted for who comes after a crash.
+// Wear: work that ignores its stop is found on time, and what runs is noted for who comes after a
+// crash.
 #include <gtest/gtest.h>
 
 #include "tests/support/worker_bench.h"

@@ -1,5 +1,6 @@
-// The sinks: what is settled is what they have, and a pipe or a disk that takes no more holds up nobody.
-#include "collector/sink.h"
+// The sinks: what is settled is what they have, and a pipe or a disk that takes no more holds up
+// nobody.
+#include "collector/sinks/descriptor.h"
 
 #include <gtest/gtest.h>
 #include <limits.h>
@@ -52,7 +53,7 @@ protected:
 };
 using DescriptorSinkTest = SinkTest;
 
-// ---- pipes ---------------------------------------------------------------------------------------------------------
+// ---- pipes -------------------------------------------------------------------------------------
 
 TEST_F(DescriptorSinkTest, WritesTheOutcomesInTheirOrderAndSaysSo) {
     Pipe pipe;
@@ -123,11 +124,13 @@ TEST_F(DescriptorSinkTest, NoLineThatFitsIntoPipeBufIsTorn) {
 }
 
 TEST_F(DescriptorSinkTest, NoOutcomeThatFitsIntoPipeBufIsTornBehindALongOneEither) {
-    // The tail of a long line leaves any room for the short ones behind it; a result with newlines in it counts as one.
+    // The tail of a long line leaves any room for the short ones behind it; a result with newlines
+    // in it counts as one.
     for (std::size_t over = 1; over <= PIPE_BUF; over += 131) {
         Pipe pipe;
         const int writer = pipe.give_writer();
-        ASSERT_EQ(fcntl(writer, F_SETPIPE_SZ, PIPE_BUF), PIPE_BUF);  // one write is all that it takes
+        // One write is all that it takes
+        ASSERT_EQ(fcntl(writer, F_SETPIPE_SZ, PIPE_BUF), PIPE_BUF);
         DescriptorSink sink({.descriptor = writer}, append_raw);
         std::size_t end = 3 * PIPE_BUF + over;
         std::set<std::size_t> ends;
@@ -183,7 +186,7 @@ TEST_F(DescriptorSinkTest, AReaderThatHasGoneIsAnError) {
     EXPECT_TRUE(written.empty());
 }
 
-// ---- files ---------------------------------------------------------------------------------------------------------
+// ---- files -------------------------------------------------------------------------------------
 
 TEST_F(DescriptorSinkTest, AFileIsAppendedTo) {
     const TempDir dir;
@@ -235,7 +238,7 @@ TEST_F(DescriptorSinkTest, AFileAtItsLimitIsAnErrorThatSaysSoAndEndsWhole) {
     EXPECT_EQ(dir.read("out").size(), 2000U) << "an orderly end leaves no torn line";
 }
 
-// ---- what waits ----------------------------------------------------------------------------------------------------
+// ---- what waits --------------------------------------------------------------------------------
 
 TEST_F(DescriptorSinkTest, TellsHowManyBytesWait) {
     Pipe pipe;
@@ -271,10 +274,10 @@ TEST_F(DescriptorSinkTest, OneFlushHasABoundAndTheLoopIsWokenForTheRest) {
     EXPECT_EQ(written, kOutcomes);
 }
 
-// ---- a life after a kill -------------------------------------------------------------------------------------------
+// ---- a life after a kill -----------------------------------------------------------------------
 
-/// A sink whose lives end by SIGKILL. Each life is a process of its own; what it shares with the next is the
-/// descriptor, as with a collector that launch has started, and the page of its mark.
+/// A sink whose lives end by SIGKILL. Each life is a process of its own; what it shares with the
+/// next is the descriptor, as with a collector that launch has started, and the page of its mark.
 TEST_F(DescriptorSinkTest, WhatWaitsIsForgottenExceptForWhatHasBegun) {
     Pipe pipe;
     const int writer = pipe.give_writer();
@@ -360,7 +363,8 @@ protected:
         });
     }
 
-    /// A write of the last life, killed before the store that follows it; `written`: it has taken place.
+    /// A write of the last life, killed before the store that follows it; `written`: it has taken
+    /// place.
     void killed_in_write(int descriptor, std::size_t size, bool whole, bool written) {
         SinkMark mark(dir_.file("sink.mark"));
         (void)mark.begin(descriptor, "out", SinkMark::WithoutWord::leave);
@@ -398,7 +402,8 @@ TEST_F(ASinkInItsNextLife, StillOwesTheNewlineIfTheOneBetweenCouldNotWriteIt) {
         sink.put(completed(7, std::string(kLarge, 'x')));
         flush(sink);
     });
-    life(writer, [](DescriptorSink& sink) { EXPECT_TRUE(flush(sink).empty()); });  // the pipe is full
+    // The pipe is full
+    life(writer, [](DescriptorSink& sink) { EXPECT_TRUE(flush(sink).empty()); });
     EXPECT_EQ(pipe.take().find('\n'), std::string::npos);
     the_next_writes(writer, "whole");
     EXPECT_EQ(pipe.take(), "\nwhole\n");
@@ -534,7 +539,8 @@ TEST_P(ASinkFileInItsNextLife, CutsWhatAKillInTheMiddleOfALongLineHasLeft) {
     life(out, [&](DescriptorSink& sink) {
         sink.put(completed(1, "one"));
         sink.put(completed(2, std::string(3 << 20, 'x')));
-        const rlimit small{2'000'000, before.rlim_max};  // this life only: as a disk that is full from there on
+        // This life only: as a disk that is full from there on
+        const rlimit small{2'000'000, before.rlim_max};
         setrlimit(RLIMIT_FSIZE, &small);
         Written written;
         try {
@@ -630,7 +636,7 @@ TEST_P(ASinkFileInItsNextLife, TheFirstLifeContinuesWhatTheShellHasWritten) {
     close(out);
 }
 
-// ---- a file of our own, without word -------------------------------------------------------------------------------
+// ---- a file of our own, without word -----------------------------------------------------------
 
 std::string after_opening(std::string_view before, bool crashed) {
     using enum SinkMark::WithoutWord;

@@ -1,5 +1,7 @@
-// The sources: what counts as a message, what is refused, what is left, and that none ever waits for more.
-#include "broker/source.h"
+// The sources: what counts as a message, what is refused, what is left, and that none ever waits
+// for more.
+#include "broker/sources/lines.h"
+#include "broker/sources/zmq.h"
 #include "common/process/clock.h"
 
 #include <fcntl.h>
@@ -24,7 +26,7 @@ constexpr std::size_t kChunk = 64 * 1024;  // what is read at once
 /// What comes in a turn.
 Messages turn(Source& source) {
     Messages messages;
-    for (std::string_view message; source.next(message);) messages.emplace_back(message);
+    for (Incoming message; source.next(message);) messages.emplace_back(message.payload);
     return messages;
 }
 
@@ -146,7 +148,7 @@ TEST(LineSource, AnOverlongMessageWithoutAnEndIsRefusedByTheTimeTheSourceHasEnde
     pipe.put("0123456789");
     pipe.close_writer();
     LineSource source(pipe.give_reader(), '\n', 4);
-    std::string_view message;
+    Incoming message;
     while (!source.ended()) EXPECT_FALSE(source.next(message));
     EXPECT_EQ(source.refused(), 1U);
 }
@@ -154,7 +156,7 @@ TEST(LineSource, AnOverlongMessageWithoutAnEndIsRefusedByTheTimeTheSourceHasEnde
 TEST(LineSource, AnEmptyPipeIsNotWaitedFor) {
     Pipe pipe;
     LineSource source(pipe.give_reader(), '\n', 100);
-    std::string_view message;
+    Incoming message;
     EXPECT_FALSE(source.next(message));
     EXPECT_FALSE(source.ended());
     EXPECT_FALSE(source.has_buffered());
@@ -167,7 +169,7 @@ TEST(LineSource, WhatIsBufferedIsSaid) {
     Pipe pipe;
     LineSource source(pipe.give_reader(), '\n', 100);
     pipe.put("a\nb\nc");
-    std::string_view message;
+    Incoming message;
     EXPECT_TRUE(source.next(message));
     EXPECT_TRUE(source.has_buffered());
     EXPECT_TRUE(source.next(message));
@@ -189,7 +191,7 @@ TEST(LineSource, WhatWasReadAheadOfAPipeIsCounted) {
     Pipe pipe;
     LineSource source(pipe.give_reader(), '\n', 100);
     pipe.put("one\ntwo\nthree\nfo");
-    std::string_view message;
+    Incoming message;
     ASSERT_TRUE(source.next(message));
     EXPECT_EQ(source.left(), 3U) << "of the last only a part was read, which nobody else gets";
     ASSERT_TRUE(source.next(message) && source.next(message));
@@ -197,7 +199,7 @@ TEST(LineSource, WhatWasReadAheadOfAPipeIsCounted) {
     EXPECT_EQ(source.left(), 1U);
     pipe.close_writer();
     ASSERT_TRUE(source.next(message));
-    EXPECT_EQ(message, "fo");
+    EXPECT_EQ(message.payload, "fo");
     EXPECT_EQ(source.left(), 0U);
 }
 
@@ -206,7 +208,7 @@ TEST(LineSource, TheLastMessageThatWasReadAheadCountsWithoutItsSeparatorToo) {
     LineSource source(pipe.give_reader(), '\n', 4);
     pipe.put("one\ntwo");
     pipe.close_writer();
-    std::string_view message;
+    Incoming message;
     ASSERT_TRUE(source.next(message));
     EXPECT_EQ(source.left(), 1U);
     ASSERT_TRUE(source.next(message));
@@ -216,7 +218,7 @@ TEST(LineSource, TheLastMessageThatWasReadAheadCountsWithoutItsSeparatorToo) {
 TEST(LineSource, NoPartOfARefusedMessageIsLeft) {
     Pipe pipe;
     LineSource source(pipe.give_reader(), '\n', 4);
-    std::string_view message;
+    Incoming message;
     for (const char* part : {"far too", "lon"}) {
         pipe.put(part);
         EXPECT_FALSE(source.next(message));
@@ -224,7 +226,7 @@ TEST(LineSource, NoPartOfARefusedMessageIsLeft) {
     }
 }
 
-// ---- a turn has a bound --------------------------------------------------------------------------------------------
+// ---- a turn has a bound ------------------------------------------------------------------------
 
 /// A file of this many NULs, which takes no room on a disk, with `tail` behind them.
 std::string sparse_file(const TempDir& dir, std::size_t size, std::string_view tail) {
@@ -407,7 +409,7 @@ TEST_F(HangingUp, AProducerThatIsNeverQuietIsCutOff) {
     EXPECT_TRUE(source.ended());
 }
 
-// ---- what is left --------------------------------------------------------------------------------------------------
+// ---- what is left ------------------------------------------------------------------------------
 
 TEST(LineSource, AFileIsGivenBackAsFarAsItWasNotTaken) {
     const TempDir dir;
@@ -415,7 +417,7 @@ TEST(LineSource, AFileIsGivenBackAsFarAsItWasNotTaken) {
     const int shared = dup(descriptor);
     {
         LineSource source(descriptor, '\n', 100);
-        std::string_view message;
+        Incoming message;
         ASSERT_TRUE(source.next(message));
         EXPECT_EQ(source.left(), 0U);
     }
@@ -425,20 +427,20 @@ TEST(LineSource, AFileIsGivenBackAsFarAsItWasNotTaken) {
 
 /// What is left when so many messages were taken.
 Rest rest_after(LineSource& source, int messages) {
-    std::string_view message;
+    Incoming message;
     for (int i = 0; i < messages; ++i) EXPECT_TRUE(source.next(message));
     return source.rest();
 }
 
-// ---- what is refused -----------------------------------------------------------------------------------------------
+// ---- what is refused ---------------------------------------------------------------------------
 
 /// Messages and refusals in their order, a refusal as number:byte:size:first.
 Messages with_refusals(Source& source) {
     Messages all;
     while (!source.ended()) {
-        std::string_view message;
+        Incoming message;
         if (source.next(message)) {
-            all.emplace_back(message);
+            all.emplace_back(message.payload);
         } else if (const auto refused = source.take_refusal()) {
             all.push_back(std::to_string(refused->number) + ":" + std::to_string(refused->byte.value_or(0)) + ":" +
                           std::to_string(refused->size) + ":" + refused->first);
@@ -475,7 +477,7 @@ TEST(SourceRefusals, ComeFromAPipeByteByByteToo) {
     LineSource source(pipe.give_reader(), '\n', 3);
     for (const char c : std::string("one\ntoo long\n")) {
         pipe.put({&c, 1});
-        std::string_view message;
+        Incoming message;
         if (!source.next(message) && c == '\n') {
             const auto refused = source.take_refusal();
             ASSERT_TRUE(refused);
@@ -545,7 +547,7 @@ TEST(SourceRest, BeginsWithTheMessageThatWasBeingSkipped) {
     Pipe pipe;
     LineSource source(pipe.give_reader(), '\0', 4);
     pipe.put(std::string_view("one\0far too long", 16));
-    std::string_view message;
+    Incoming message;
     ASSERT_TRUE(source.next(message));
     EXPECT_FALSE(source.next(message));
     const Rest rest = source.rest();
@@ -582,7 +584,7 @@ TEST(LineSource, AFifoThatNobodyWritesToHasNoEndYetAndIsWaitedFor) {
 TEST(LineSource, AReadErrorIsThrown) {
     const TempDir dir;
     LineSource source(open(dir.write("in", "x").c_str(), O_WRONLY), '\n', 10);
-    std::string_view message;
+    Incoming message;
     EXPECT_THROW((void)source.next(message), std::system_error);
 }
 

@@ -1,5 +1,5 @@
 // When a supervisor that stands still is told to go on, and when it is killed.
-#include "worker/standstill.h"
+#include "worker/handlers/standstill.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,8 @@ using Act = Standstill::Act;
 
 constexpr Instant kStart{1000s};
 
-/// Looks whenever a look is due at a supervisor that does not go on, until it is killed. Returns when that was.
+/// Looks whenever a look is due at a supervisor that does not go on, until it is killed. Returns
+/// when that was.
 Instant killed_at(Standstill& standstill, Instant give_up_at) {
     for (Instant now = standstill.next_look(); now < give_up_at; now = standstill.next_look()) {
         if (standstill.seen(now, true) == Act::kill) return now;

@@ -16,8 +16,9 @@ namespace {
 
 using support::next_message;
 
-constexpr int kMark = 16;      // of the reader: so many are taken before he stops
-constexpr int kMessages = 60;  // more than that and a batch of the decoder, less than the kernel's buffer
+constexpr int kMark = 16;  // of the reader: so many are taken before he stops
+// More than that and a batch of the decoder, less than the kernel's buffer
+constexpr int kMessages = 60;
 constexpr std::size_t kSize = 1024;
 
 class StoppedInput : public testing::TestWithParam<const char*> {
@@ -74,7 +75,8 @@ TEST_P(StoppedInput, ManyThatLeaveOneAfterTheOtherLoseNothing) {
     EXPECT_EQ(next_message(pull), "one more");
 }
 
-/// He hangs up while his last messages are read: then a hang-up and something to read are told at once.
+/// He hangs up while his last messages are read: then a hang-up and something to read are told at
+/// once.
 TEST_P(StoppedInput, WhoLeavesInTheMiddleOfReadingLosesNothing) {
     constexpr int kProducers = 100, kEach = 400;
     Socket pull = bound();

@@ -1,4 +1,5 @@
-// The stream between broker and collector: numbered, kept until acknowledged, sent again, taken once and in order.
+// The stream between broker and collector: numbered, kept until acknowledged, sent again, taken
+// once and in order.
 #include "common/wire/stream.h"
 
 #include <gtest/gtest.h>
@@ -28,7 +29,7 @@ TEST(StreamSender, NumbersAreDenseFromOne) {
     EXPECT_EQ(sender.next_number(), 2U);
 }
 
-TEST(StreamSender, Rule2WhatIsNotAcknowledgedInTimeIsSentAgainInOrder) {
+TEST(StreamSender, WhatIsNotAcknowledgedInTimeIsSentAgainInOrder) {
     StreamSender sender;
     sender.keep(kStart, Frame("a"));
     sender.keep(kStart + 500ms, Frame("b"));

@@ -1,6 +1,6 @@
-// The wire: golden bytes and a round trip of every record, and what the reader makes of frames that are cut, flipped,
-// hostile or from another version. A change of a golden line is a change of the protocol: see how it is done safely in
-// common/wire/wire.h.
+// The wire: golden bytes and a round trip of every record, and what the reader makes of frames that
+// are cut, flipped, hostile or from another version. A change of a golden line is a change of the
+// protocol: see how it is done safely in common/wire/wire.h.
 #include "common/wire/wire_reader.h"
 #include "common/wire/wire_writer.h"
 
@@ -31,7 +31,8 @@ std::string hex(std::string_view bytes) {
     return text;
 }
 
-/// An envelope for `body`, in the shortest form that msgpack has: also a check that any form is read.
+/// An envelope for `body`, in the shortest form that msgpack has: also a check that any form is
+/// read.
 std::string framed(std::string_view body, unsigned version = kVersion, unsigned kind = 2,
                    std::size_t length = SIZE_MAX) {
     const std::size_t size = length == SIZE_MAX ? body.size() : length;
@@ -59,7 +60,7 @@ std::string body_of(const R& record) {
     return frame.substr(frame.size() - size);
 }
 
-// ---- golden bytes, round trip --------------------------------------------------------------------------------------
+// ---- golden bytes, round trip ------------------------------------------------------------------
 
 TEST(Wire, TheEnvelopeHasItsGoldenBytes) {
     EXPECT_EQ(hex(frame_of(kEnvelope)),
@@ -160,7 +161,7 @@ TEST(Wire, ExtremeNumbersAndAnyBytesSurvive) {
     EXPECT_TRUE(read.id->empty());
 }
 
-// ---- runs ----------------------------------------------------------------------------------------------------------
+// ---- runs --------------------------------------------------------------------------------------
 
 Task task_of(AttemptNumber number, Seq seq, std::string_view payload) {
     Task task;
@@ -325,17 +326,20 @@ TEST(WireRuns, ARunThatIsCutFlippedOrWrongNeverCrashesTheReader) {
              front + bin("\xc5\x01"),    // its length is cut
              front + bin("\xc6\xff\xff\xff\xff"),
              front + bin("\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x00\xa1x"s),  // beyond all numbers
-             high + bin("\xa1x\xa1y"),                                       // the last number there is not
-             "\x98\x09\x00\x46\x01\x02\x1f\x00"s + bin("\xa1x"),             // number 0
-             "\x97\x09\x05\x46\x01\x02\x1f"s + bin("\xa1x"),                 // a field less
-             "\x98\x0f\x05\x46\x09\x02\x1f\x00"s + bin("\xa1x"),             // no such kind of report
-             "\x98\x09\x05\x46\x01\x02\xcf\x7f\xff\xff\xff\xff\xff\xff\xff\x00"s + bin("\xa1x"),  // a time beyond ours
+             // The last number there is not
+             high + bin("\xa1x\xa1y"),
+             "\x98\x09\x00\x46\x01\x02\x1f\x00"s + bin("\xa1x"),  // number 0
+             "\x97\x09\x05\x46\x01\x02\x1f"s + bin("\xa1x"),      // a field less
+             // No such kind of report
+             "\x98\x0f\x05\x46\x09\x02\x1f\x00"s + bin("\xa1x"),
+             // A time beyond ours
+             "\x98\x09\x05\x46\x01\x02\xcf\x7f\xff\xff\xff\xff\xff\xff\xff\x00"s + bin("\xa1x"),
          }) {
         EXPECT_EQ(read_frame(framed(body)).error, Error::malformed) << hex(body);
     }
 }
 
-// ---- other versions ------------------------------------------------------------------------------------------------
+// ---- other versions ----------------------------------------------------------------------------
 
 TEST(Wire, AnotherVersionIsRefusedWhateverFollows) {
     EXPECT_EQ(read_frame(framed("", 2)).error, Error::version);
@@ -397,7 +401,7 @@ TEST(Wire, StringsAndBinariesAreBothRead) {
     EXPECT_EQ(frame.all<Admit>().at(0).pool, "p");
 }
 
-// ---- hostile frames ------------------------------------------------------------------------------------------------
+// ---- hostile frames ----------------------------------------------------------------------------
 
 TEST(Wire, AFrameThatIsCutAnywhereIsRefused) {
     support::each_sample([](const auto& record, std::string_view) {
@@ -444,7 +448,8 @@ TEST(Wire, RandomBytesBehindAGoodEnvelopeNeverCrashTheReader) {
     }
 }
 
-/// Most address space this process ever had, in KiB: what an allocation leaves behind even when it was given back.
+/// Most address space this process ever had, in KiB: what an allocation leaves behind even when it
+/// was given back.
 long peak_kib() {
     std::ifstream status("/proc/self/status");
     for (std::string line; std::getline(status, line);) {
@@ -460,7 +465,8 @@ TEST(Wire, AFewBytesThatClaimBillionsOfElementsAllocateNothing) {
                                     "\xdb\xff\0\0\0"s, "\xc6\xff\0\0\0"s, "\xc9\xff\0\0\0\x01"s, "\xdc\xff\xff"s}) {
         EXPECT_EQ(read_frame(bomb).error, Error::malformed);
         EXPECT_EQ(read_frame(framed(bomb)).error, Error::malformed);
-        EXPECT_EQ(read_frame(framed("\x92\x06" + bomb)).error, Error::malformed);  // where intervals belong
+        // Where intervals belong
+        EXPECT_EQ(read_frame(framed("\x92\x06" + bomb)).error, Error::malformed);
     }
     EXPECT_LT(peak_kib() - before, 64 * 1024);
 }
@@ -484,15 +490,16 @@ TEST(Wire, WhatIsBadInAFrameSpoilsItFromThereOn) {
 TEST(Wire, FieldsOfTheWrongTypeOrRangeAreRefused) {
     using namespace std::string_literals;
     for (const std::string& body : {
-             "\x92\x02\xff"s,                                          // a negative round
-             "\x92\x02\xa1x"s,                                         // text for a number
-             "\x93\x05\x00\x90"s,                                      // no such reason
-             "\x93\x05\x04\x90"s,                                      // no such reason
-             "\x93\x05\x01\x91\x01"s,                                  // half an interval
-             "\x93\x05\x01\x92\x05\x04"s,                              // a range that is none
-             "\x92\x06\xc0"s,                                          // nil for intervals
-             "\x92\x06\x92\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff"s,  // up to 2^64-1: a loop over it would not end
-             "\x91\xc3"s,                                              // a type that is no number
+             "\x92\x02\xff"s,              // a negative round
+             "\x92\x02\xa1x"s,             // text for a number
+             "\x93\x05\x00\x90"s,          // no such reason
+             "\x93\x05\x04\x90"s,          // no such reason
+             "\x93\x05\x01\x91\x01"s,      // half an interval
+             "\x93\x05\x01\x92\x05\x04"s,  // a range that is none
+             "\x92\x06\xc0"s,              // nil for intervals
+             // Up to 2^64-1: a loop over it would not end
+             "\x92\x06\x92\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff"s,
+             "\x91\xc3"s,  // a type that is no number
              "\x90"s, "\x05"s, "\xc0"s, "\xc1"s,
              "\x94\x16\x01\xa3"
              "ab"s,  // a string that is longer than the frame

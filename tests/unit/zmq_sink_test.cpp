@@ -1,5 +1,6 @@
-// A sink of ZeroMQ: what is settled was taken while a reader was there, and what may not have arrived is known as such.
-#include "collector/zmq_sink.h"
+// A sink of ZeroMQ: what is settled was taken while a reader was there, and what may not have
+// arrived is known as such.
+#include "collector/sinks/zmq.h"
 
 #include <gtest/gtest.h>
 
@@ -182,7 +183,8 @@ TEST_F(AZmqSink, IsNeverClosedWhenTheLingerWasCutOff) {
     for (Seq seq = 1; seq <= 4; ++seq) sink->put(completed(seq, std::string(400'000, 'x')));
     until_settled(4);
     const Instant begin = Clock::now();
-    while (Clock::now() < begin + 100ms) {  // the linger ends, and libzmq says nothing of what was left
+    // The linger ends, and libzmq says nothing of what was left
+    while (Clock::now() < begin + 100ms) {
         ASSERT_FALSE(sink->close(Clock::now(), begin + 30ms));
         Poller poller;
         poller.wait(Clock::now() + 1ms);
@@ -210,7 +212,8 @@ TEST_F(AZmqSink, FailsWhenTheReaderGoesWhileItCloses) {
 }
 
 TEST_F(AZmqSink, LeavesTheContextAliveWhenItGoesWithoutAnEnd) {
-    for (int life = 0; life < 50; ++life) sink = make();  // each while libzmq still tries to connect
+    // Each while libzmq still tries to connect
+    for (int life = 0; life < 50; ++life) sink = make();
     Socket pull = reader();
     sink->put(completed(1, "one"));
     until_settled(1);

@@ -1,0 +1,69 @@
+#include "collector/options.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "collector/sinks/table.h"
+#include "common/process/kinds.h"
+
+namespace curfew {
+
+CollectorOptions::CollectorOptions(Options& options) {
+    options.text("--results", config_.results, "Endpoint to bind for reports");
+    options.text("--broker", config_.broker, "The broker's endpoint for events");
+    options.text("--sink", sink_, "Where outcomes go: " + names_of(sink_kinds(), true));
+    options.choice("--format", format_, {"raw", "json"}, "raw: results, a line each; json: all outcomes, a line each");
+    options.text("--dead-letters", dead_letters_,
+                 "file:PATH (appended to): tasks that did not complete go there, as JSON lines, and not to the sink");
+    options.flag("--keep-order", config_.keep_order, "Write in the order of acceptance");
+    options.duration("--heartbeat", config_.heartbeat, std::chrono::milliseconds(50), std::chrono::minutes(1),
+                     "As the broker's");
+}
+
+CollectorServer::Config CollectorOptions::config(const Daemon& daemon) const {
+    CollectorServer::Config config = config_;
+    config.grace = std::max<Duration>(daemon.grace(), std::chrono::milliseconds(100));
+    config.says_failures = format_ == "raw" && dead_letters_.empty();
+    return config;
+}
+
+void CollectorOptions::check(const Daemon& daemon) const {
+    daemon.check_to_bind(config_.results);
+    daemon.check_to_connect(config_.broker);
+    const auto chosen = choose(sink_kinds(), "--sink", sink_);
+    chosen.kind->check(daemon, chosen.rest);
+    if (!dead_letters_.empty()) (void)choose(dead_letter_kinds(), "--dead-letters", dead_letters_);
+}
+
+std::unique_ptr<Sink> CollectorOptions::open_sink(Daemon& daemon) const {
+    const auto chosen = choose(sink_kinds(), "--sink", sink_);
+    return chosen.kind->open(daemon, {.format = format_ == "json" ? append_json : append_raw}, chosen.rest);
+}
+
+/// Two writers of one pipe (or terminal, or socket) tear each other's long lines; in a file they do
+/// not.
+bool CollectorOptions::shares_a_pipe() const {
+    struct stat one {
+    }, other{};
+    const bool known = sink_ == "stdout"            ? fstat(STDOUT_FILENO, &one) == 0
+                       : sink_.starts_with("file:") ? stat(sink_.c_str() + 5, &one) == 0
+                                                    : false;
+    if (!known || stat(dead_letters_.c_str() + 5, &other) != 0 || S_ISREG(one.st_mode)) return false;
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino && !S_ISCHR(one.st_mode);
+}
+
+std::unique_ptr<Sink> CollectorOptions::open_dead_letters(Daemon& daemon) const {
+    if (dead_letters_.empty()) return nullptr;
+    if (shares_a_pipe())
+        throw std::invalid_argument(
+            "--dead-letters: this is the pipe of --sink, where lines of both would run into each other; leave it "
+            "out and use --format json, which has all outcomes");
+    const auto chosen = choose(dead_letter_kinds(), "--dead-letters", dead_letters_);
+    return chosen.kind->open(daemon, {.format = append_json, .which = "dead-letters"}, chosen.rest);
+}
+
+}  // namespace curfew

@@ -1,0 +1,31 @@
+// The collector's flags.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "collector/server.h"
+#include "collector/sinks/sink.h"
+#include "common/process/options.h"
+
+namespace curfew {
+
+class CollectorOptions {
+public:
+    explicit CollectorOptions(Options& options);
+    [[nodiscard]] CollectorServer::Config config(const Daemon& daemon) const;
+    /// Throws std::invalid_argument (no such kind of sink), EndpointError.
+    void check(const Daemon& daemon) const;
+    /// Throws Unusable, EndpointError, std::system_error.
+    [[nodiscard]] std::unique_ptr<Sink> open_sink(Daemon& daemon) const;
+    /// The same; null where there is none.
+    [[nodiscard]] std::unique_ptr<Sink> open_dead_letters(Daemon& daemon) const;
+
+private:
+    [[nodiscard]] bool shares_a_pipe() const;
+
+    std::string sink_ = "stdout", format_ = "raw", dead_letters_;
+    CollectorServer::Config config_;
+};
+
+}  // namespace curfew

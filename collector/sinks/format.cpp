@@ -1,0 +1,85 @@
+// Outcomes as text: raw (the result, a newline) and JSON (one line each).
+#include <fmt/format.h>
+
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "collector/sinks/sink.h"
+#include "common/wire/wire.h"
+
+namespace curfew {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string base64(std::string_view bytes) {
+    static constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    out.reserve((bytes.size() + 2) / 3 * 4);
+    for (std::size_t i = 0; i < bytes.size(); i += 3) {
+        std::uint32_t group = 0;
+        const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
+        for (std::size_t j = 0; j < 3; ++j)
+            group = group << 8 | (j < n ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+        for (std::size_t j = 0; j < 4; ++j) out += j <= n ? kAlphabet[group >> (18 - 6 * j) & 63U] : '=';
+    }
+    return out;
+}
+
+/// Quoted JSON, or nothing if the bytes are not UTF-8.
+std::optional<std::string> quoted(std::string_view bytes) {
+    try {
+        return Json(bytes).dump();
+    } catch (const Json::type_error&) {
+        return std::nullopt;
+    }
+}
+
+/// `"name":"..."`, or `"name_base64":"..."`.
+std::string member(const char* name, std::string_view bytes) {
+    if (const auto text = quoted(bytes)) return fmt::format(R"("{}":{})", name, *text);
+    return fmt::format(R"("{}_base64":"{}")", name, base64(bytes));
+}
+
+/// Where a message stood that was refused: of lines (or records) with its offset, of frames their
+/// number alone.
+std::string place_of(const OutcomeRecord& outcome) {
+    const bool has_offset = outcome.refused_byte != wire::kNoOffset;
+    const std::string offset = has_offset ? fmt::format(R"("byte":{},)", outcome.refused_byte) : "";
+    return fmt::format(R"(,"refused":{{"{}":{},{}"size":{}}})", has_offset ? "line" : "frame", outcome.refused_number,
+                       offset, outcome.refused_size);
+}
+
+}  // namespace
+
+void append_raw(std::string& out, const OutcomeRecord& outcome) {
+    if (outcome.outcome != Outcome::completed) return;
+    out += outcome.result.view();
+    out += '\n';
+}
+
+void append_json(std::string& out, const OutcomeRecord& outcome) {
+    fmt::format_to(std::back_inserter(out), R"({{"seq":{},{},"outcome":"{}",)", outcome.seq,
+                   outcome.id ? member("id", *outcome.id) : R"("id":null)", name_of(outcome.outcome));
+    out += outcome.outcome == Outcome::completed ? member("result", outcome.result.view())
+                                                 : member("error", outcome.error);
+    if (outcome.attempt != 0) {
+        fmt::format_to(std::back_inserter(out), R"(,{},{},"attempt":{})", member("worker", outcome.worker),
+                       member("pool", outcome.pool), outcome.attempt);
+    }
+    fmt::format_to(std::back_inserter(out), R"(,"attempts":{},"latency_us":{})", outcome.attempts, outcome.latency_us);
+    if (outcome.outcome != Outcome::completed && outcome.attempt == 0) {
+        out += R"(,"history":[)";
+        const char* comma = "";
+        for (const PastAttemptText& past : outcome.history) {
+            fmt::format_to(std::back_inserter(out), R"({}{{"attempt":{},{},"end":"{}",{}}})", std::exchange(comma, ","),
+                           past.ordinal, member("worker", past.worker), name_of(past.end), member("error", past.error));
+        }
+        out += ']';
+    }
+    if (outcome.refused_number != 0) out += place_of(outcome);
+    if (outcome.outcome != Outcome::completed) out += ',' + member("message", outcome.message);
+    out += "}\n";
+}
+
+}  // namespace curfew

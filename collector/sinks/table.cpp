@@ -1,0 +1,103 @@
+#include "collector/sinks/table.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "collector/sinks/descriptor.h"
+#include "collector/sinks/zmq.h"
+#include "common/process/log.h"
+#include "common/process/open_files.h"
+#include "common/words/exit_code.h"
+
+namespace curfew {
+namespace {
+
+void check_nothing(const Daemon&, const std::string&) {}
+
+// ---- stdout, file ------------------------------------------------------------------------------
+
+/// The word to the next life.
+std::string mark_of(Daemon& daemon, const char* which) {
+    return fmt::format("{}/{}.{}.mark", daemon.run_dir().path(), daemon.name(), which);
+}
+
+/// What is written to a file that the group reads comes back as a message, without an end.
+int not_a_source(Daemon& daemon, int descriptor, const std::string& name) {
+    struct stat file {};
+    if (fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode)) return descriptor;
+    const auto read = open_files_in_group(daemon.run_dir().path(), "curfew-broker", OpenTo::only_read);
+    if (std::ranges::find(read, FileId{file.st_dev, file.st_ino}) == read.end()) return descriptor;
+    throw Unusable(
+        kExitUsage,
+        fmt::format("the sink {} is the file that the broker of this group reads, so it would never end", name));
+}
+
+std::unique_ptr<Sink> open_stdout(Daemon& daemon, const SinkFlags& flags, const std::string&) {
+    return std::make_unique<DescriptorSink>(
+        DescriptorSink::Place{.descriptor = not_a_source(daemon, dup(STDOUT_FILENO), "stdout"),
+                              .name = "stdout",
+                              .mark = mark_of(daemon, flags.which)},
+        flags.format);
+}
+
+std::unique_ptr<Sink> open_file(Daemon& daemon, const SinkFlags& flags, const std::string& path) {
+    using enum SinkMark::WithoutWord;
+    return std::make_unique<DescriptorSink>(
+        DescriptorSink::Place{.descriptor = not_a_source(daemon, open_sink_file(path), path),
+                              .name = path,
+                              .mark = mark_of(daemon, flags.which),
+                              .without_word = is_open_already(path)               ? leave
+                                              : daemon.run_dir().crashed_before() ? cut
+                                                                                  : newline},
+        flags.format);
+}
+
+// ---- zmq ---------------------------------------------------------------------------------------
+
+void check_zmq(const Daemon& daemon, const std::string& endpoint) {
+    daemon.check_to_connect(endpoint, Reach::this_machine);
+}
+
+std::unique_ptr<Sink> open_zmq(Daemon& daemon, const SinkFlags& flags, const std::string& endpoint) {
+    const Socket::Marks marks{.send = ZmqSink::kSendMark, .linger = Duration::zero(), .immediate = true};
+    auto watch = std::make_unique<PeerWatch>();
+    Socket socket = daemon.connect_outside(zmq::socket_type::push, endpoint, marks, *watch);
+    if (daemon.run_dir().crashed_before()) {
+        log::warn(
+            "sink_after_crash sink={} reason=\"up to {} outcomes that the life before had handed to ZeroMQ "
+            "may not have arrived, and are not sent again\"",
+            log::quoted("zmq:" + endpoint), ZmqSink::kSendMark);
+    }
+    return std::make_unique<ZmqSink>(std::move(watch), std::move(socket), flags.format);
+}
+
+// ---- the table ---------------------------------------------------------------------------------
+
+constexpr SinkKind kFile{"file:PATH", "never emptied, appended to; a FIFO is written when somebody reads it",
+                         check_nothing, open_file};
+constexpr std::array<SinkKind, 3> kKinds{{
+    {"stdout", "", check_nothing, open_stdout},
+    kFile,
+    {"zmq:ENDPOINT",
+     "a PUSH that connects to the PULL of a reader who binds; one a frame. It promises that an outcome was handed over "
+     "while a reader was connected, no more: if the reader goes, or has not taken all at the end, it is said how many "
+     "may not have arrived, exit 74",
+     check_zmq, open_zmq},
+}};
+constexpr std::array<SinkKind, 1> kDeadLetterKinds{{kFile}};
+
+}  // namespace
+
+std::span<const SinkKind> sink_kinds() {
+    return kKinds;
+}
+
+std::span<const SinkKind> dead_letter_kinds() {
+    return kDeadLetterKinds;
+}
+
+}  // namespace curfew

@@ -1,0 +1,183 @@
+#include "monitor/commands.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "common/process/clock.h"
+#include "common/words/exit_code.h"
+#include "monitor/check.h"
+#include "monitor/client.h"
+#include "monitor/events.h"
+#include "monitor/fields.h"
+#include "monitor/group.h"
+#include "monitor/serve.h"
+#include "monitor/top.h"
+#include "monitor/view.h"
+
+namespace curfew {
+namespace {
+
+using nlohmann::json;
+
+constexpr Duration kPatience = std::chrono::seconds(2);
+constexpr int kUnanswered = 2;
+
+/// Asks each; prints what `show` makes of the answer. True if all answered.
+bool each(Client& client, const std::vector<Target>& targets, const std::string& request, const MonitorOptions& options,
+          std::string (*show)(const json&)) {
+    bool all = true;
+    for (const Target& target : targets) {
+        const auto answer = client.ask(target.endpoint, request, kPatience);
+        if (!answer) {
+            fmt::print(stderr, "curfew-monitor: {} does not answer at {}\n", target.name, target.endpoint);
+            all = false;
+            continue;
+        }
+        if (options.as_json) {
+            fmt::print("{}\n", *answer);
+            continue;
+        }
+        const json snapshot = json::parse(*answer, nullptr, false);
+        fmt::print("{}", snapshot.is_object() ? show(snapshot) : *answer);
+    }
+    std::fflush(stdout);
+    return all;
+}
+
+int watch(Client& client, const Target& broker, const MonitorOptions& options) {
+    for (;;) {
+        const auto answer = client.ask(broker.endpoint, "stats", kPatience);
+        const std::string time = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::localtime(std::time(nullptr)));
+        if (!answer) {
+            fmt::print(stderr, "{}  {} does not answer: gone\n", time, broker.name);
+            return kUnanswered;
+        }
+        const json snapshot = json::parse(*answer, nullptr, false);
+        fmt::print("{}", options.as_json ? *answer + "\n" : watch_line(snapshot, time));
+        std::fflush(stdout);
+        (void)poll(nullptr, 0,
+                   static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(options.watch).count()));
+    }
+}
+
+std::string admin_endpoint(const MonitorOptions& options) {
+    return options.connect.empty() ? "ipc://" + options.run_dir + "/admin.sock" : options.connect;
+}
+
+int dump(Client& client, const std::vector<Target>& targets, const MonitorOptions& options) {
+    json query = {{"limit", options.limit}};
+    if (options.older_than > Duration::zero())
+        query["older_than_s"] = std::chrono::duration<double>(options.older_than).count();
+    if (!options.worker.empty()) query["worker"] = options.worker;
+    if (!options.state.empty()) query["state"] = options.state;
+    if (!options.group) {
+        query["ask"] = "dump";
+        return each(client, targets, query.dump(), options, dump_text) ? kExitOk : kUnanswered;
+    }
+    query["limit"] = 0;
+    const json whole = Group(options.run_dir, options.connect).dump(query);
+    fmt::print("{}", options.as_json ? whole.dump() + "\n" : group_dump_text(whole, false));
+    return whole["in_flight"].is_null() ? kUnanswered : kExitOk;
+}
+
+/// Attempts in flight, seen evenly over the window.
+std::vector<std::uint64_t> watch_growth(Group& group, Duration window) {
+    constexpr int kSamples = 60;
+    std::vector<std::uint64_t> samples;
+    const Instant began = Clock::now();
+    for (int i = 0; i < kSamples; ++i) {
+        const Duration left = began + window * i / kSamples - Clock::now();
+        const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+        if (ms > 0) (void)poll(nullptr, 0, static_cast<int>(ms));
+        const auto stats = group.stats();
+        const json& broker = broker_of(stats);
+        if (broker.is_null()) break;  // the check says so
+        samples.push_back(count(field(broker, "attempts"), "in_flight"));
+    }
+    return samples;
+}
+
+/// In the way of the monitoring plugins: one line, and 0 to 3.
+int check_group(const MonitorOptions& options) {
+    try {
+        Group group(options.run_dir, options.connect);
+        Limits limits;
+        limits.drained = options.drained;
+        limits.most_in_flight = options.max_in_flight;
+        if (options.max_age > Duration::zero()) limits.oldest = options.max_age;
+        std::vector<std::uint64_t> samples;
+        if (options.growth > Duration::zero()) samples = watch_growth(group, options.growth);
+        const Finding finding = with_growth(check(group.stats(), limits), samples, options.growth);
+        fmt::print("{}\n", finding.line);
+        return static_cast<int>(finding.health);
+    } catch (const std::exception& error) {
+        fmt::print("CURFEW UNKNOWN - {}\n", error.what());
+        return static_cast<int>(Health::unknown);
+    }
+}
+
+int top_group(Client& client, const MonitorOptions& options) {
+    Group group(options.run_dir, options.connect);
+    TopOptions top;
+    top.once = options.once;
+    if (options.watch > Duration::zero()) top.every = options.watch;
+    const auto look = [&] {
+        constexpr int kOldest = 200;
+        return Look{group.stats(), group.dump({{"limit", kOldest}})};
+    };
+    const auto cancel = [&](std::uint64_t seq) {
+        const std::string request = json{{"do", "cancel"}, {"seq", seq}}.dump();
+        return client.ask(admin_endpoint(options), request, kPatience).value_or("the broker does not answer");
+    };
+    return run_top(top, look, cancel);
+}
+
+int command_admin(Client& client, const MonitorOptions& options, const std::string& request) {
+    const std::string endpoint = admin_endpoint(options);
+    const auto answer = client.ask(endpoint, request, kPatience);
+    if (!answer) {
+        fmt::print(stderr, "curfew-monitor: the broker does not answer at {}\n", endpoint);
+        return kUnanswered;
+    }
+    fmt::print("{}\n", *answer);
+    const json said = json::parse(*answer, nullptr, false);
+    return said.is_object() && said.value("ok", false) ? kExitOk : kExitIncomplete;
+}
+
+}  // namespace
+
+int run_command(const MonitorOptions& options) {
+    const std::string& verb = options.words.front();
+    Client client;
+    const auto targets = [&] {
+        return options.connect.empty() ? targets_in(options.run_dir)
+                                       : std::vector<Target>{{"the process", options.connect}};
+    };
+    if (verb == "stats") {
+        if (options.watch > Duration::zero()) return watch(client, targets().front(), options);
+        return each(client, targets(), "stats", options, stats_text) ? kExitOk : kUnanswered;
+    }
+    if (verb == "dump") return dump(client, options.group ? std::vector<Target>() : targets(), options);
+    if (verb == "events") return follow_ends(client, targets().front(), kPatience);
+    if (verb == "check") return check_group(options);
+    if (verb == "top") return top_group(client, options);
+    if (verb == "serve")
+        return serve(options.serve_options(), Group(options.run_dir, options.connect),
+                     Group(options.run_dir, options.connect));
+    if (verb != "cancel") return command_admin(client, options, json{{"do", verb}}.dump());
+    int code = kExitOk;
+    for (std::size_t i = 1; i < options.words.size(); ++i) {
+        const json request = {{"do", "cancel"}, {"seq", parse_count(options.words[i]).value()}};
+        code = std::max(code, command_admin(client, options, request.dump()));
+    }
+    return code;
+}
+
+}  // namespace curfew

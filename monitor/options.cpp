@@ -1,0 +1,94 @@
+#include "monitor/options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+
+#include "common/process/run_dir.h"
+#include "common/process/socket.h"
+#include "common/process/suggestion.h"
+#include "common/words/exit_code.h"
+
+namespace curfew {
+
+MonitorOptions::MonitorOptions(Options& options) {
+    if (const char* dir = std::getenv("CURFEW_RUN_DIR")) run_dir = dir;
+    if (run_dir.empty()) run_dir = default_run_dir();
+    options.text("--run-dir", run_dir, "Look at the processes in this run directory");
+    options.text("--connect", connect, "Look at one process, by its monitor (or admin) endpoint");
+    options.flag("--json", as_json, "One JSON object a process, as it was answered");
+    options.duration("--watch", watch, Duration::zero(), std::chrono::hours(24 * 7),
+                     "stats: a line each time; top: look so often");
+    options.count("--limit", limit, 1, 1'000'000, "dump: most attempts to list for a process");
+    options.flag("--group", group, "dump: count what is in the same place, for the whole group");
+    options.duration("--older-than", older_than, Duration::zero(), std::chrono::hours(24 * 365),
+                     "dump: only attempts at least as old");
+    options.text("--worker", worker, "dump: only attempts of this worker");
+    options.choice("--state", state, {"queued", "running", "cancelling", "reported"},
+                   "dump: only attempts in this state: queued, running, cancelling or reported");
+    options.value("--max-in-flight", "any", "check: most attempts in flight", [this](const std::string& text) {
+        max_in_flight = parse_count(text);
+        return max_in_flight ? std::nullopt : std::optional<std::string>("say a number");
+    });
+    options.duration("--max-age", max_age, Duration::zero(), std::chrono::hours(24 * 365),
+                     "check: of the oldest attempt (0: any)");
+    options.duration("--growth", growth, Duration::zero(), std::chrono::hours(24),
+                     "check: watch for so long whether what is in flight only rises (0: do not)");
+    options.flag("--drained", drained, "check: nothing may be alive");
+    options.flag("--once", once, "top: print one screen, and end");
+    options.text("--http", http, "serve: ADDRESS:PORT to listen at");
+    options.text("--token-file", token_file, "serve: who asks has to say what is in this file; needed beyond loopback");
+    options.rest(words, "stats | dump | events | top | check | serve | drain | pause | resume | cancel SEQ...");
+}
+
+ServeOptions MonitorOptions::serve_options() const {
+    ServeOptions serving;
+    const std::size_t colon = http.rfind(':');
+    const auto port = colon == std::string::npos ? std::nullopt : parse_count(std::string_view(http).substr(colon + 1));
+    if (!port || *port > 65535 || colon == 0) {
+        throw std::invalid_argument(fmt::format("--http: '{}' is no ADDRESS:PORT, like 127.0.0.1:9464", http));
+    }
+    serving.host = http.substr(0, colon);
+    serving.port = static_cast<std::uint16_t>(*port);
+    if (!token_file.empty()) {
+        std::ifstream file(token_file);
+        if (!(file >> serving.token))
+            throw Unusable(kExitUsage, fmt::format("--token-file: there is no token in '{}'", token_file));
+    }
+    const bool is_address =
+        // 127.example.org is not
+        serving.host.find_first_not_of("0123456789.") == std::string::npos;
+    const bool loopback =
+        (is_address && serving.host.starts_with("127.")) || serving.host == "localhost" || serving.host == "::1";
+    if (!loopback && serving.token.empty()) {
+        throw std::invalid_argument(
+            fmt::format("--http: others can reach {}: give a --token-file, or listen at 127.0.0.1", serving.host));
+    }
+    return serving;
+}
+
+void MonitorOptions::check() const {
+    const std::vector<std::string> verbs = {"stats", "dump",  "events", "top",    "check",
+                                            "serve", "drain", "pause",  "resume", "cancel"};
+    const std::string verb = words.empty() ? "" : words.front();
+    const std::string all = fmt::format("say one of: {} SEQ...", fmt::join(verbs, ", "));
+    if (verb.empty()) throw std::invalid_argument(all);
+    if (std::ranges::find(verbs, verb) == verbs.end())
+        throw std::invalid_argument(fmt::format("unknown command '{}'{}; {}", verb, did_you_mean(verb, verbs), all));
+    if (verb == "cancel" && words.size() == 1)
+        throw std::invalid_argument("cancel: the number of a task is missing; " + all);
+    if (verb != "cancel" && words.size() > 1)
+        throw std::invalid_argument(fmt::format("{}: '{}' is one word too many; {}", verb, words[1], all));
+    for (std::size_t i = 1; i < words.size(); ++i) {
+        if (!parse_count(words[i]))
+            throw std::invalid_argument(fmt::format("cancel: '{}' is not the number of a task", words[i]));
+    }
+    if (!connect.empty()) check_endpoint(connect, false, Reach::anybody);
+    if (verb == "serve") (void)serve_options();
+}
+
+}  // namespace curfew

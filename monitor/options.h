@@ -1,0 +1,33 @@
+// The monitor's flags and its command.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/process/options.h"
+#include "common/words/vocabulary.h"
+#include "monitor/serve.h"
+
+namespace curfew {
+
+struct MonitorOptions {
+    std::string run_dir, connect;
+    bool as_json = false;
+    Duration watch{}, older_than{}, max_age{}, growth{};
+    std::uint64_t limit = 1000;
+    std::optional<std::uint64_t> max_in_flight;
+    bool group = false, drained = false, once = false;
+    std::string worker, state, http = "127.0.0.1:9464", token_file;
+    std::vector<std::string> words;
+
+    explicit MonitorOptions(Options& options);
+    /// Judges the command and what goes with it. Throws std::invalid_argument, Unusable,
+    /// EndpointError.
+    void check() const;
+    /// What --http and --token-file say. Throws the same.
+    [[nodiscard]] ServeOptions serve_options() const;
+};
+
+}  // namespace curfew

@@ -1,0 +1,182 @@
+// The link between a worker and one of its supervisors: framed records over a stream socket, used
+// by both sides.
+//
+// Each side owns its Link and drives it from its one thread. Nothing blocks: what does not fit
+// waits in the link, bounded by the one run a supervisor has at a time (a message this way, a
+// result and a few lines that way). A peer that is gone or talks nonsense shows as `false` from
+// fill() or flush(); the caller drops the link then. Byte order and layout are the machine's own:
+// both ends are of one build, which the version on the supervisor's command line makes sure of.
+//
+//     worker                supervisor
+//       start(run, message) ->
+//                           <- started(run, pid)      only of a run that lasts
+//                           <- stderr_line(run, line) a few
+//       stop(run)           ->                        any time, also too late
+//                           <- done(run, ...)         exactly one for each start, when no process of the run is left
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace curfew {
+
+inline constexpr std::uint32_t kLinkVersion = 2;
+/// The descriptor on which a supervisor finds its end of the link.
+inline constexpr int kLinkDescriptor = 3;
+
+/// Owns a descriptor.
+class OwnedDescriptor {
+public:
+    OwnedDescriptor() = default;
+    explicit OwnedDescriptor(int fd) : fd_(fd) {}
+    OwnedDescriptor(OwnedDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    OwnedDescriptor& operator=(OwnedDescriptor&& other) noexcept {
+        if (this != &other) reset(std::exchange(other.fd_, -1));
+        return *this;
+    }
+    OwnedDescriptor(const OwnedDescriptor&) = delete;
+    OwnedDescriptor& operator=(const OwnedDescriptor&) = delete;
+    ~OwnedDescriptor() { reset(); }
+
+    void reset(int fd = -1);
+    [[nodiscard]] int get() const { return fd_; }  ///< -1: none, which poll() passes over
+    [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
+
+private:
+    int fd_ = -1;
+};
+
+enum class LinkRecordKind : std::uint32_t { start = 1, stop = 2, started = 3, stderr_line = 4, done = 5 };
+
+/// Body of `start`; the message follows.
+struct StartBody {
+    std::uint64_t epoch = 0;
+    std::uint64_t seq = 0;
+    std::int64_t left_us = -1;  ///< time until the deadline; -1: none
+    std::uint32_t ordinal = 1;
+    std::uint32_t reserved = 0;
+};
+
+/// Body of `started`.
+struct StartedBody {
+    std::int32_t pid = 0;
+};
+
+/// Why a run is over.
+enum class Cause : std::uint32_t {
+    finished = 1,     ///< its process ended by itself: `exit_code` or `signal`
+    stopped = 2,      ///< by a stop or by its deadline
+    over_output = 3,  ///< it wrote more than it may
+    not_started = 4,  ///< `error` is the errno, the note says what failed (empty: the exec)
+};
+
+/// Body of `done`; a note of `note_size` bytes follows (the last line of stderr), then the result.
+struct DoneBody {
+    Cause cause = Cause::finished;
+    std::int32_t exit_code = 0;
+    /// Not 0: it was killed by this signal, and `exit_code` means nothing.
+    std::int32_t signal = 0;
+    std::int32_t error = 0;
+    std::uint32_t note_size = 0;
+};
+
+/// A record as it came. The body is a view into the link, valid until its next fill().
+struct LinkRecord {
+    LinkRecordKind kind;
+    std::uint32_t run;
+    std::string_view body;
+};
+
+/// Takes a fixed part off the front of a body; nothing if the body is too short for it.
+template <typename Body>
+[[nodiscard]] std::optional<Body> take_front(std::string_view& body) {
+    static_assert(std::is_trivially_copyable_v<Body>);
+    if (body.size() < sizeof(Body)) return std::nullopt;
+    Body fixed;
+    std::memcpy(&fixed, body.data(), sizeof(Body));
+    body.remove_prefix(sizeof(Body));
+    return fixed;
+}
+
+class Link {
+public:
+    explicit Link(OwnedDescriptor socket) : socket_(std::move(socket)) {}
+
+    void queue(LinkRecordKind kind, std::uint32_t run, std::string_view a = {}, std::string_view b = {},
+               std::string_view c = {});
+    template <typename Body>
+    void queue(LinkRecordKind kind, std::uint32_t run, const Body& body, std::string_view a = {},
+               std::string_view b = {}) {
+        static_assert(std::is_trivially_copyable_v<Body> && !std::is_pointer_v<Body>);
+        queue(kind, run, std::string_view(reinterpret_cast<const char*>(&body), sizeof(Body)), a, b);
+    }
+
+    /// Sends what fits. False: the peer is gone.
+    [[nodiscard]] bool flush();
+    /// Reads what has come. False: the peer is gone, or talks nonsense.
+    [[nodiscard]] bool fill();
+    /// The next whole record, if there is one.
+    [[nodiscard]] std::optional<LinkRecord> next();
+
+    [[nodiscard]] int descriptor() const { return socket_.get(); }
+    [[nodiscard]] bool wants_to_send() const { return sent_ < out_.size(); }
+
+private:
+    struct Head {
+        std::uint32_t size;  ///< of the body
+        LinkRecordKind kind;
+        std::uint32_t run;
+    };
+    [[nodiscard]] bool plausible() const;
+
+    OwnedDescriptor socket_;
+    std::string in_;
+    std::size_t taken_ = 0;  ///< bytes of in_ that next() has handed out
+    std::string out_;
+    std::size_t sent_ = 0;  ///< bytes of out_ that are on their way
+};
+
+/// Whether what the work reads on its stdin ends with a newline that the message has not.
+enum class StdinForm : std::uint8_t { exact, line };
+
+/// How each run is started, the same for all of them.
+struct RunSetup {
+    StdinForm stdin_form = StdinForm::exact;
+    std::string placeholder = "{}";      ///< not empty; stands for the message in arguments
+    rlim_t descriptors = RLIM_INFINITY;  ///< soft limit, as far as the hard one allows
+    /// Numbers of the descriptors that a run inherits, beyond 0 to 2.
+    std::vector<int> handed_on;
+};
+
+/// How a supervisor is started. Its command line:
+///     PATH VERSION GRACE_US MAX_OUTPUT exact|line PLACEHOLDER DESCRIPTORS N,N... COMMAND [ARG...]
+/// The descriptors to be handed on are on those behind the link's, in the order of their numbers
+/// there.
+struct SupervisorStart {
+    const std::string& path;
+    std::chrono::microseconds grace;
+    std::size_t max_output;
+    const RunSetup& setup;
+    /// One for each of the numbers, above where they go.
+    const std::vector<OwnedDescriptor>& handed_on;
+    /// NAME=value, in place of our own of that name.
+    const std::vector<std::string>& environment;
+};
+
+/// Starts the process at the other end of a link, our child `pid`, in a session of its own. Returns
+/// errno.
+[[nodiscard]] int start_supervisor_process(const SupervisorStart& how, const std::vector<std::string>& command,
+                                           const OwnedDescriptor& link, pid_t& pid);
+
+}  // namespace curfew
