@@ -88,7 +88,7 @@ void measure(const Flags& flags) {
     std::vector<double> latencies;
     const std::size_t warm_up = flags.spinners == 0 ? kWarmUp : kWarmUpBesideWork;
     for (std::size_t i = 0; i < warm_up + flags.count; ++i) {
-        // Until every relay sleeps, as in a quiet group
+        // A pause, until every relay sleeps, as in a quiet group.
         if (flags.spinners != 0) std::this_thread::sleep_for(kPause);
         const auto sent_at = Clock::now();
         zmq::message_t message;

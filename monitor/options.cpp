@@ -59,9 +59,8 @@ ServeOptions MonitorOptions::serve_options() const {
         if (!(file >> serving.token))
             throw Unusable(kExitUsage, fmt::format("--token-file: there is no token in '{}'", token_file));
     }
-    const bool is_address =
-        // 127.example.org is not
-        serving.host.find_first_not_of("0123456789.") == std::string::npos;
+    // 127.example.org is none.
+    const bool is_address = serving.host.find_first_not_of("0123456789.") == std::string::npos;
     const bool loopback =
         (is_address && serving.host.starts_with("127.")) || serving.host == "localhost" || serving.host == "::1";
     if (!loopback && serving.token.empty()) {

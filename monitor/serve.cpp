@@ -316,7 +316,7 @@ int serve(const ServeOptions& options, Group stats, Group dumps) {
         }
         while (!stopped) {  // not once: a server that does not listen yet does not hear it
             site.stop();
-            // It has no word for: I listen now
+            // The server says nowhere that it listens now: it is told again, until it has ended.
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
     });

@@ -86,7 +86,8 @@ int open_launch_lock(const std::string& path) {
     if (file < 0) return -1;
     bool held = flock(file, LOCK_EX | LOCK_NB) == 0;
     for (int tries = 0; !held && tries < 100; ++tries) {
-        // Another that leaves needs no longer; a new launch keeps it, and would block us
+        // A member that leaves has it for less than a millisecond; a new launch keeps it, and to
+        // wait for that one without a bound would block us.
         usleep(1000);
         held = flock(file, LOCK_EX | LOCK_NB) == 0;
     }

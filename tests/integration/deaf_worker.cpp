@@ -15,8 +15,8 @@ curfew::Answer listen_late(const curfew::Message& message, std::stop_token) {
     const std::filesystem::path file = message.payload;
     const std::filesystem::path begun = std::string(message.payload) + ".begun";
     if (message.attempt == 1) std::ofstream(begun).put('\n');
+    // It is deaf: it sleeps, and looks for the file that ends it, whatever its stop token says.
     while (!std::filesystem::exists(message.attempt == 1 ? file : begun))
-        // It is deaf: only a file ends it
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     return curfew::Answer::ok(std::string(message.payload));
 }
