@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/tables/keep_one.h"
+
 namespace curfew {
 namespace {
 
 /// Confirmations wait this long for something that has to be said to the worker anyhow.
 constexpr Duration kConfirmWithin = std::chrono::milliseconds(5);
-
-void keep_one_of_each(std::vector<AttemptNumber>& numbers) {
-    std::ranges::sort(numbers);
-    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
-}
 
 /// Takes the numbers with their memory: after a long turn they are many, and a vector that is kept
 /// would never shrink.

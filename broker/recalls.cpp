@@ -1,5 +1,6 @@
 #include "broker/recalls.h"
 
+#include "common/tables/keep_one.h"
 #include "common/words/mutant.h"
 
 namespace curfew {
@@ -13,12 +14,6 @@ constexpr Duration kLook = std::chrono::nanoseconds(500);
 
 /// Rounds of the token that may come back without the answer.
 constexpr std::uint64_t kTokens = 2;
-
-/// A session may have left the list's condition and come back to it before anybody looked.
-void keep_one_of_each(std::vector<Session>& sessions) {
-    std::ranges::sort(sessions);
-    sessions.erase(std::unique(sessions.begin(), sessions.end()), sessions.end());
-}
 
 }  // namespace
 
@@ -64,6 +59,7 @@ void Recalls::recall_standing(Instant now) {
     if (standing_.empty() || is_fruitless() || now < again_at_ || mutated(Mutant::standing_not_seen)) return;
     fruitless_ = true;
     changes_ = roster_.changes();
+    // A session may have left the list's condition and come back to it before anybody looked.
     keep_one_of_each(standing_);
     std::erase_if(standing_, [&](Session session) {
         const WorkerSession* worker = roster_.find(session);
