@@ -3,40 +3,43 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/look/attempt_groups.h"
-#include "common/look/json_text.h"
+#include "common/look/json_object.h"
 
 namespace curfew {
 namespace {
 
-double seconds(Duration duration) {
-    return std::chrono::duration<double>(duration).count();
-}
 std::int64_t micros(Duration duration) {
     return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
 
-std::string percentiles(const Histogram& histogram) {
+/// With what a chart needs to add up several: the sum, and how many are below each bound.
+JsonObject times(const Histogram& histogram) {
     std::vector<std::int64_t> bounds;
     for (const Duration bound : Histogram::kBounds) bounds.push_back(micros(bound));
-    return fmt::format(
-        R"({{"count":{},"p50_us":{},"p90_us":{},"p99_us":{},"p999_us":{},"sum_us":{},"le_us":[{}],"counts":[{}]}})",
-        histogram.count(), micros(histogram.quantile(0.5)), micros(histogram.quantile(0.9)),
-        micros(histogram.quantile(0.99)), micros(histogram.quantile(0.999)), micros(histogram.sum()),
-        fmt::join(bounds, ","), fmt::join(histogram.totals(), ","));
+    JsonObject out;
+    out.add("count", histogram.count())
+        .add("p50_us", micros(histogram.quantile(0.5)))
+        .add("p90_us", micros(histogram.quantile(0.9)))
+        .add("p99_us", micros(histogram.quantile(0.99)))
+        .add("p999_us", micros(histogram.quantile(0.999)))
+        .add("sum_us", micros(histogram.sum()))
+        .add("le_us", bounds)
+        .add("counts", histogram.totals());
+    return out;
 }
 
-std::string seconds_or_null(std::optional<Instant> since, Instant now) {
-    return since ? fmt::format("{:.6f}", seconds(now - *since)) : "null";
+std::optional<Duration> age(std::optional<Instant> since, Instant now) {
+    return since ? std::optional(now - *since) : std::nullopt;
 }
 
-/// By which a task is known whose sender gave none. JSON.
-std::string default_id(const Dispatcher& dispatcher, Seq seq) {
-    return fmt::format(R"("{}-{}")", dispatcher.config().epoch, seq);
+/// By which a task is known: as its sender named it, or by its number.
+std::string id_of(const Dispatcher& dispatcher, Seq seq, std::string_view given) {
+    return given.empty() ? fmt::format("{}-{}", dispatcher.config().epoch, seq) : std::string(given);
 }
 
 std::optional<Instant> oldest_task(const Ledger& ledger) {
@@ -55,55 +58,91 @@ std::optional<Instant> oldest_attempt(const Ledger& ledger) {
     return oldest;
 }
 
+void add_books(JsonObject& out, const Books& books) {
+    out.add("tasks",
+            by_name<Outcome>(books.outcomes).add("accepted", books.accepted).add("in_flight", books.tasks_in_flight));
+    out.add("attempts",
+            by_name<End>(books.ends).add("started", books.started).add("in_flight", books.attempts_in_flight));
+    out.add("moved", books.moved).add("balanced", books.balanced());
+}
+
+void add_counts(JsonObject& out, const BrokerCounts& counts) {
+    out.add("refused_frames", counts.refused)
+        .add("malformed_frames", counts.malformed)
+        .add("workers_silent", counts.workers_silent)
+        .add("workers_died", counts.workers_died)
+        .add("workers_left", counts.workers_left)
+        .add("workers_never_ready", counts.workers_never_ready)
+        .add("workers_refused", counts.workers_refused)
+        .add("forced", counts.forced)
+        .add("hellos_malformed", counts.hellos_malformed)
+        .add("hellos_put_off", counts.hellos_put_off)
+        .add("surprises", counts.surprises)
+        .add("resends_asked", counts.resends_asked);
+}
+
+JsonObject collector_json(const Dispatcher& dispatcher, Instant now) {
+    JsonObject out;
+    out.add("synced", dispatcher.collector_synced())
+        .add("incarnation", dispatcher.collector())
+        .add("last_heard_s", age(dispatcher.collector_heard_at(), now))
+        .add("unacknowledged", dispatcher.to_collector().unacknowledged())
+        .add("resent", dispatcher.to_collector().resent());
+    return out;
+}
+
+JsonObject worker_json(Session session, const WorkerSession& worker, const SessionBooks& books, Instant now) {
+    JsonObject out;
+    out.add("name", worker.name)
+        .add("pool", worker.pool)
+        .add("session", session)
+        .add("state", name_of(worker.state))
+        .add("pid", worker.pid)
+        .add("incarnation", worker.worker)
+        .add("slots", worker.slots)
+        .add("slots_in_service", std::min(worker.slots, worker.slots_in_service))
+        .add("credit", worker.credit)
+        .add("credit_taken", worker.in_flight)
+        .add("in_flight", books.open.size())
+        .add("last_heard_s", now - worker.last_heard)
+        .add("sent", books.last_number);
+    out.append(by_name<End>(books.ends));
+    out.add("took", JsonObject()
+                        .add("count", worker.took.count())
+                        .add("p50_us", micros(worker.took.quantile(0.5)))
+                        .add("p99_us", micros(worker.took.quantile(0.99))));
+    return out;
+}
+
 }  // namespace
 
-std::string broker_stats(const Dispatcher& dispatcher, Instant now) {
-    const Books books = dispatcher.ledger().books();
-    std::string out = fmt::format(
-        R"("tasks":{{"accepted":{},"completed":{},"failed":{},"expired":{},"cancelled":{},"in_flight":{}}},)"
-        R"("attempts":{{"started":{},"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{},"in_flight":{}}},"moved":{},"balanced":{},)",
-        books.accepted, books.of(Outcome::completed), books.of(Outcome::failed), books.of(Outcome::expired),
-        books.of(Outcome::cancelled), books.tasks_in_flight, books.started, books.of(End::won), books.of(End::late),
-        books.of(End::cancelled), books.of(End::failed), books.of(End::expired), books.of(End::lost),
-        books.attempts_in_flight, books.moved, books.balanced());
-    const auto& counts = dispatcher.counts();
+JsonObject broker_stats(const Dispatcher& dispatcher, Instant now) {
+    JsonObject out;
+    add_books(out, dispatcher.ledger().books());
     const auto& hedges = dispatcher.hedging().counts();
-    out += fmt::format(
-        R"("window":{},"fanout":{},"hedges":{{"sent":{},"won":{},"withheld":{}}},"attempt_time":{},"cancel_time":{},)"
-        R"("refused_frames":{},"malformed_frames":{},"workers_silent":{},"workers_died":{},"workers_left":{},"workers_never_ready":{},"workers_refused":{},"forced":{},"backlog_bytes":{},)"
-        R"("hellos_malformed":{},"hellos_put_off":{},"surprises":{},"resends_asked":{},)"
-        R"("collector":{{"synced":{},"incarnation":{},"last_heard_s":{},"unacknowledged":{},"resent":{}}},"oldest_task_s":{},"oldest_attempt_s":{},"workers":[)",
-        dispatcher.config().window, dispatcher.config().fanout, hedges.sent, hedges.won, hedges.withheld,
-        percentiles(dispatcher.hedging().took()), percentiles(dispatcher.cancel_time()), counts.refused,
-        counts.malformed, counts.workers_silent, counts.workers_died, counts.workers_left, counts.workers_never_ready,
-        counts.workers_refused, counts.forced, dispatcher.backlog(), counts.hellos_malformed, counts.hellos_put_off,
-        counts.surprises, counts.resends_asked, dispatcher.collector_synced(), dispatcher.collector(),
-        seconds_or_null(dispatcher.collector_heard_at(), now), dispatcher.to_collector().unacknowledged(),
-        dispatcher.to_collector().resent(), seconds_or_null(oldest_task(dispatcher.ledger()), now),
-        seconds_or_null(oldest_attempt(dispatcher.ledger()), now));
-    const char* comma = "";
-    for (const auto& [session, worker] : dispatcher.roster().sessions()) {
-        const SessionBooks& ends = *dispatcher.ledger().session(session);
-        const auto of = [&](End end) { return ends.ends[static_cast<std::size_t>(end)]; };
-        out += fmt::format(
-            R"({}{{"name":{},"pool":{},"session":{},"state":"{}","pid":{},"incarnation":{},"slots":{},"slots_in_service":{},"credit":{},"credit_taken":{},"in_flight":{},"last_heard_s":{:.3f},"sent":{},)"
-            R"("won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{},"took":{{"count":{},"p50_us":{},"p99_us":{}}}}})",
-            std::exchange(comma, ","), json_text(worker->name), json_text(worker->pool), session,
-            name_of(worker->state), worker->pid, worker->worker, worker->slots,
-            std::min(worker->slots, worker->slots_in_service), worker->credit, worker->in_flight, ends.open.size(),
-            seconds(now - worker->last_heard), ends.last_number, of(End::won), of(End::late), of(End::cancelled),
-            of(End::failed), of(End::expired), of(End::lost), worker->took.count(), micros(worker->took.quantile(0.5)),
-            micros(worker->took.quantile(0.99)));
-    }
-    return out + "]";
+    out.add("window", dispatcher.config().window)
+        .add("fanout", dispatcher.config().fanout)
+        .add("hedges", JsonObject().add("sent", hedges.sent).add("won", hedges.won).add("withheld", hedges.withheld))
+        .add("attempt_time", times(dispatcher.hedging().took()))
+        .add("cancel_time", times(dispatcher.cancel_time()));
+    add_counts(out, dispatcher.counts());
+    out.add("backlog_bytes", dispatcher.backlog())
+        .add("collector", collector_json(dispatcher, now))
+        .add("oldest_task_s", age(oldest_task(dispatcher.ledger()), now))
+        .add("oldest_attempt_s", age(oldest_attempt(dispatcher.ledger()), now));
+    std::vector<JsonObject> workers;
+    for (const auto& [session, worker] : dispatcher.roster().sessions())
+        workers.push_back(worker_json(session, *worker, *dispatcher.ledger().session(session), now));
+    out.add("workers", workers);
+    return out;
 }
 
 namespace {
 
 class BrokerDump : public LongReply {
 public:
-    BrokerDump(const Dispatcher& dispatcher, Instant now, DumpQuery query, std::string_view first_members)
-        : LongReply(first_members), dispatcher_(dispatcher), now_(now), query_(std::move(query)) {
+    BrokerDump(const Dispatcher& dispatcher, Instant now, DumpQuery query, const JsonObject& first)
+        : LongReply(first), dispatcher_(dispatcher), now_(now), query_(std::move(query)) {
         dispatcher.ledger().sessions().for_each([&](Session session, const std::unique_ptr<SessionBooks>& books) {
             const WorkerSession* worker = dispatcher.roster().find(session);
             sections_.push_back({session,
@@ -166,8 +205,12 @@ private:
 
     void begin() override {
         expect(std::min(query_.limit, matching_) * kRowBytes);
-        say(fmt::format(R"("in_flight":{},"matching":{},"groups":{},"attempts":[)", in_flight_, matching_,
-                        groups_.json()));
+        say(JsonObject()
+                .add("in_flight", in_flight_)
+                .add("matching", matching_)
+                .add("groups", groups_.json())
+                .members());
+        say(R"(,"attempts":[)");
     }
     void end() override { say("]"); }
 
@@ -190,17 +233,22 @@ private:
 
     void write(const Section& section, const Row& row) {
         const Attempt& attempt = row.attempt;
-        const Instant deadline_at = row.deadline_at;
         const bool called_home = attempt.state == AttemptState::cancelling;
-        say(fmt::format(
-            R"({}{{"seq":{},"id":{},"attempt":{},"session":{},"number":{},"worker":{},"pool":{},"state":"{}","age_s":{:.6f},"in_state_s":{},"left_s":{}}})",
-            written_ == 0 ? "" : ",", attempt.seq,
-            row.id == nullptr ? default_id(dispatcher_, attempt.seq) : json_text(*row.id), attempt.ordinal,
-            section.session, row.number, section.worker.empty() ? "null" : json_text(section.worker),
-            section.worker.empty() ? "null" : json_text(section.pool), name_of(attempt.state),
-            seconds(now_ - attempt.started_at),
-            called_home ? fmt::format("{:.6f}", std::max(0.0, seconds(now_ - attempt.cancelled_at))) : "null",
-            deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(deadline_at - now_))));
+        if (written_ != 0) say(",");
+        say(JsonObject()
+                .add("seq", attempt.seq)
+                .add("id", id_of(dispatcher_, attempt.seq, row.id == nullptr ? "" : *row.id))
+                .add("attempt", attempt.ordinal)
+                .add("session", section.session)
+                .add("number", row.number)
+                .add("worker", if_any(section.worker))
+                .add("pool", if_any(section.pool))
+                .add("state", name_of(attempt.state))
+                .add("age_s", now_ - attempt.started_at)
+                .add("in_state_s", called_home ? std::optional(std::max(Duration::zero(), now_ - attempt.cancelled_at))
+                                               : std::nullopt)
+                .add("left_s", row.deadline_at == kNever ? std::nullopt : std::optional(row.deadline_at - now_))
+                .text());
     }
 
     const Dispatcher& dispatcher_;
@@ -215,30 +263,34 @@ private:
 }  // namespace
 
 std::unique_ptr<Reply> broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query,
-                                   std::string_view first_members) {
-    return std::make_unique<BrokerDump>(dispatcher, now, query, first_members);
+                                   const JsonObject& first) {
+    return std::make_unique<BrokerDump>(dispatcher, now, query, first);
 }
 
-std::string broker_ends(Dispatcher& dispatcher, Instant now, std::optional<std::uint64_t> after) {
-    EndLog& log = dispatcher.end_log();
-    const EndLog::Part part = log.follow(now, after);
-    std::string out = fmt::format(R"("next":{},"missed":{},"ends":[)", part.last, part.missed);
-    const char* comma = "";
+JsonObject broker_ends(Dispatcher& dispatcher, Instant now, std::optional<std::uint64_t> after) {
+    const EndLog::Part part = dispatcher.end_log().follow(now, after);
+    std::vector<JsonObject> ends;
     for (const EndLog::Entry& entry : part.entries) {
         const WorkerSession* worker = dispatcher.roster().find(entry.id.session);
-        const std::string name = worker == nullptr ? entry.worker : worker->name;
         const bool called_home = entry.attempt.state == AttemptState::cancelling;
-        fmt::format_to(
-            std::back_inserter(out),
-            R"({}{{"seq":{},"id":{},"attempt":{},"session":{},"number":{},"worker":{},"end":"{}","called_home":{},"hedge":{},"took_s":{:.6f},"ago_s":{:.6f},"error":{},"left_out":{}}})",
-            std::exchange(comma, ","), entry.attempt.seq,
-            entry.task_id.empty() ? default_id(dispatcher, entry.attempt.seq) : json_text(entry.task_id),
-            entry.attempt.ordinal, entry.id.session, entry.id.number, name.empty() ? "null" : json_text(name),
-            name_of(entry.end), called_home ? json_text(std::string(name_of(entry.attempt.reason))) : "null",
-            entry.attempt.hedge, seconds(entry.ended_at - entry.attempt.started_at), seconds(now - entry.ended_at),
-            entry.error.empty() ? "null" : json_text(entry.error), entry.left_out);
+        ends.emplace_back()
+            .add("seq", entry.attempt.seq)
+            .add("id", id_of(dispatcher, entry.attempt.seq, entry.task_id))
+            .add("attempt", entry.attempt.ordinal)
+            .add("session", entry.id.session)
+            .add("number", entry.id.number)
+            .add("worker", if_any(worker == nullptr ? entry.worker : worker->name))
+            .add("end", name_of(entry.end))
+            .add("called_home", called_home ? std::optional(name_of(entry.attempt.reason)) : std::nullopt)
+            .add("hedge", entry.attempt.hedge)
+            .add("took_s", entry.ended_at - entry.attempt.started_at)
+            .add("ago_s", now - entry.ended_at)
+            .add("error", if_any(entry.error))
+            .add("left_out", entry.left_out);
     }
-    return out + "]";
+    JsonObject out;
+    out.add("next", part.last).add("missed", part.missed).add("ends", ends);
+    return out;
 }
 
 }  // namespace curfew

@@ -1,25 +1,22 @@
-// What the broker shows the monitor: members of a JSON object, and the whole of a dump. Field by
-// field: docs/monitor.md.
+// What the broker shows the monitor. Field by field: docs/monitor.md.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 
 #include "broker/dispatcher.h"
 #include "common/look/reply.h"
 
 namespace curfew {
 
-[[nodiscard]] std::string broker_stats(const Dispatcher& dispatcher, Instant now);
+[[nodiscard]] JsonObject broker_stats(const Dispatcher& dispatcher, Instant now);
 /// Live attempts, oldest first, at most `query.limit`; beside them the number of all, and where
 /// they are. Each is shown as it was when it was looked at: all at one instant, unless there are so
-/// many that it takes several turns.
+/// many that it takes several turns. It begins with `first`.
 [[nodiscard]] std::unique_ptr<Reply> broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query,
-                                                 std::string_view first_members);
+                                                 const JsonObject& first);
 /// The ends that were noted after that one, for a follower; the first question begins it.
-[[nodiscard]] std::string broker_ends(Dispatcher& dispatcher, Instant now, std::optional<std::uint64_t> after);
+[[nodiscard]] JsonObject broker_ends(Dispatcher& dispatcher, Instant now, std::optional<std::uint64_t> after);
 
 }  // namespace curfew

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "common/process/reading.h"
 #include "common/words/exit_code.h"
@@ -121,35 +120,49 @@ int CollectorServer::unfinished() const {
     return kExitIo;
 }
 
-std::string CollectorServer::sinks_wait_for() const {
-    std::string_view what = sink_->waits_for();
-    if (what.empty() && dead_letters_) what = dead_letters_->waits_for();
-    return what.empty() ? "null" : fmt::format(R"("{}")", what);
+std::string_view CollectorServer::sinks_wait_for() const {
+    const std::string_view what = sink_->waits_for();
+    return what.empty() && dead_letters_ ? dead_letters_->waits_for() : what;
 }
 
-std::string CollectorServer::stats_members(Instant) const {
+JsonObject CollectorServer::stats(Instant) const {
     const auto& counts = judge_.counts();
-    const auto end = [&](End e) { return counts.ends[static_cast<std::size_t>(e)]; };
-    const auto outcome = [&](Outcome o) { return counts.outcomes[static_cast<std::size_t>(o)]; };
-    return fmt::format(
-        R"("settled":{{"completed":{},"failed":{},"expired":{},"cancelled":{}}},"ends":{{"won":{},"late":{},"cancelled":{},"failed":{},"expired":{},"lost":{}}},)"
-        R"("reports":{},"duplicates":{},"refused_frames":{},"malformed_frames":{},"decided":{},"sink_waiting":{},"sessions":{},"complaints":{},"unacknowledged":{},"resent":{},"outboxes":{{"parked":{},"marks_reached":{}}},)"
-        R"("settled_intervals":{},"sink":{{"waiting":{},"waiting_bytes":{},"bytes":{},"waits_for":{}}},"broker":{{"synced":{},"incarnation":{}}})",
-        outcome(Outcome::completed), outcome(Outcome::failed), outcome(Outcome::expired), outcome(Outcome::cancelled),
-        end(End::won), end(End::late), end(End::cancelled), end(End::failed), end(End::expired), end(End::lost),
-        counts.reports, counts.duplicates, counts.refused, counts.malformed, judge_.decided(), waiting(),
-        judge_.sessions(), counts.complaints, judge_.unacknowledged(), judge_.resent(), broker_.parked(),
-        broker_.marks_reached(), judge_.settled().intervals().size(), sink_->waiting(), judge_.waiting_bytes(),
-        sink_->bytes(), sinks_wait_for(), judge_.synced(), judge_.broker());
+    JsonObject out;
+    out.add("settled", by_name<Outcome>(counts.outcomes))
+        .add("ends", by_name<End>(counts.ends))
+        .add("reports", counts.reports)
+        .add("duplicates", counts.duplicates)
+        .add("refused_frames", counts.refused)
+        .add("malformed_frames", counts.malformed)
+        .add("decided", judge_.decided())
+        .add("sink_waiting", waiting())
+        .add("sessions", judge_.sessions())
+        .add("complaints", counts.complaints)
+        .add("unacknowledged", judge_.unacknowledged())
+        .add("resent", judge_.resent())
+        .add("outboxes", JsonObject().add("parked", broker_.parked()).add("marks_reached", broker_.marks_reached()))
+        .add("settled_intervals", judge_.settled().intervals().size())
+        .add("sink", JsonObject()
+                         .add("waiting", sink_->waiting())
+                         .add("waiting_bytes", judge_.waiting_bytes())
+                         .add("bytes", sink_->bytes())
+                         .add("waits_for", if_any(sinks_wait_for())))
+        .add("broker", JsonObject().add("synced", judge_.synced()).add("incarnation", judge_.broker()));
+    return out;
 }
 
-std::unique_ptr<Reply> CollectorServer::dump(Instant, const DumpQuery&, std::string_view first_members) const {
-    return std::make_unique<ShortReply>(fmt::format(
-        R"({},"in_flight":0,"matching":0,"groups":[],"attempts":[],"decided":{})", first_members, judge_.decided()));
+std::unique_ptr<Reply> CollectorServer::dump(Instant, const DumpQuery&, const JsonObject& first) const {
+    const std::vector<JsonObject> none;
+    JsonObject out = first;
+    out.add("in_flight", 0).add("matching", 0).add("groups", none).add("attempts", none);
+    out.add("decided", judge_.decided());
+    return std::make_unique<ShortReply>(out);
 }
 
-std::string CollectorServer::ready_members() const {
-    return fmt::format(R"(,"results":{})", nlohmann::json(results_.endpoint()).dump());
+JsonObject CollectorServer::endpoints() const {
+    JsonObject out;
+    out.add("results", results_.endpoint());
+    return out;
 }
 
 }  // namespace curfew

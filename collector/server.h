@@ -36,9 +36,9 @@ public:
     void over() override { over_ = true; }
     std::optional<int> finished() const override;
     int unfinished() const override;
-    std::string stats_members(Instant now) const override;
-    std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query, std::string_view first_members) const override;
-    std::string ready_members() const override;
+    JsonObject stats(Instant now) const override;
+    std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query, const JsonObject& first) const override;
+    JsonObject endpoints() const override;
 
 private:
     void judge(Instant now);
@@ -47,7 +47,7 @@ private:
     void say_failure(const OutcomeRecord& outcome) const;
     [[nodiscard]] std::size_t waiting() const;
     [[nodiscard]] bool has_said_all(Instant now) const;
-    [[nodiscard]] std::string sinks_wait_for() const;
+    [[nodiscard]] std::string_view sinks_wait_for() const;
 
     Config config_;
     Judge judge_;

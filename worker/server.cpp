@@ -4,8 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
-#include "common/look/json_text.h"
+#include "common/look/json_object.h"
 #include "common/process/reading.h"
 #include "common/words/exit_code.h"
 #include "worker/snapshot.h"
@@ -102,33 +103,41 @@ int WorkerServer::unfinished() const {
     return core_.worn_out() ? kExitWornOut : kExitOk;
 }
 
-std::string WorkerServer::stats_members(Instant) const {
+JsonObject WorkerServer::stats(Instant) const {
     const auto& counts = core_.counts();
-    const auto of = [&](ReportKind kind) { return counts.reports[static_cast<std::size_t>(kind)]; };
-    std::size_t in_state[5] = {};
+    std::array<std::uint64_t, 5> held{};  // by AttemptState
     core_.held().for_each(
-        [&](AttemptNumber, const HeldAttempt& attempt) { ++in_state[static_cast<std::size_t>(attempt.state)]; });
-    const auto out_of_service =
-        std::ranges::count_if(core_.slots(), [](const SlotState& slot) { return slot.out_of_service; });
-    return fmt::format(
-        R"("session":{},"sessions":{},"pool":{},"slots":{{"all":{},"busy":{},"out_of_service":{}}},"credit":{},"grace_s":{:.3f},)"
-        R"("held":{{"queued":{},"running":{},"cancelling":{},"reported":{}}},"received":{},"duplicates":{},)"
-        R"("ends":{{"ok":{},"late":{},"failed":{},"rejected":{},"cancelled":{},"expired":{},"returned":{},"lost":{},"abandoned":{}}},)"
-        R"("kept_bytes":{},"refused_frames":{},"malformed_frames":{},"outboxes":{{"parked":{},"marks_reached":{}}})",
-        core_.session(), counts.sessions, json_text(core_.config().pool), core_.slots().size(), core_.busy_slots(),
-        out_of_service, core_.credit(), std::chrono::duration<double>(core_.config().grace).count(), in_state[1],
-        in_state[2], in_state[3], in_state[4], counts.received, counts.duplicates, of(ReportKind::ok),
-        of(ReportKind::late), of(ReportKind::failed), of(ReportKind::rejected), of(ReportKind::cancelled),
-        of(ReportKind::expired), of(ReportKind::returned), counts.lost, counts.abandoned, core_.kept_bytes(),
-        counts.refused, counts.malformed, collector_.parked(), collector_.marks_reached());
+        [&](AttemptNumber, const HeldAttempt& attempt) { ++held[static_cast<std::size_t>(attempt.state)]; });
+    JsonObject out;
+    out.add("session", core_.session())
+        .add("sessions", counts.sessions)
+        .add("pool", core_.config().pool)
+        .add("slots", JsonObject()
+                          .add("all", core_.slots().size())
+                          .add("busy", core_.busy_slots())
+                          .add("out_of_service", std::ranges::count_if(core_.slots(), &SlotState::out_of_service)))
+        .add("credit", core_.credit())
+        .add("grace_s", core_.config().grace)
+        .add("held", by_name<AttemptState>(held))
+        .add("received", counts.received)
+        .add("duplicates", counts.duplicates)
+        .add("ends", by_name<ReportKind>(counts.reports).add("lost", counts.lost).add("abandoned", counts.abandoned))
+        .add("kept_bytes", core_.kept_bytes())
+        .add("refused_frames", counts.refused)
+        .add("malformed_frames", counts.malformed)
+        .add("outboxes",
+             JsonObject().add("parked", collector_.parked()).add("marks_reached", collector_.marks_reached()));
+    return out;
 }
 
-std::unique_ptr<Reply> WorkerServer::dump(Instant now, const DumpQuery& query, std::string_view first_members) const {
-    return worker_dump(core_, *handler_, now, query, first_members);
+std::unique_ptr<Reply> WorkerServer::dump(Instant now, const DumpQuery& query, const JsonObject& first) const {
+    return worker_dump(core_, *handler_, now, query, first);
 }
 
-std::string WorkerServer::ready_members() const {
-    return fmt::format(R"(,"tasks":{},"control":{})", json_text(tasks_.endpoint()), json_text(control_.endpoint()));
+JsonObject WorkerServer::endpoints() const {
+    JsonObject out;
+    out.add("tasks", tasks_.endpoint()).add("control", control_.endpoint());
+    return out;
 }
 
 }  // namespace curfew

@@ -34,9 +34,9 @@ public:
     void over() override;
     std::optional<int> finished() const override;
     int unfinished() const override;
-    std::string stats_members(Instant now) const override;
-    std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query, std::string_view first_members) const override;
-    std::string ready_members() const override;
+    JsonObject stats(Instant now) const override;
+    std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query, const JsonObject& first) const override;
+    JsonObject endpoints() const override;
 
 private:
     /// Nothing runs any more but what no stop helps against.

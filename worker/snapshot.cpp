@@ -1,24 +1,21 @@
 #include "worker/snapshot.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/look/attempt_groups.h"
-#include "common/look/json_text.h"
+#include "common/look/json_object.h"
 
 namespace curfew {
 namespace {
 
 class WorkerDump : public LongReply {
 public:
-    WorkerDump(const WorkerCore& core, const Handler& handler, Instant now, DumpQuery query,
-               std::string_view first_members)
-        : LongReply(first_members),
+    WorkerDump(const WorkerCore& core, const Handler& handler, Instant now, DumpQuery query, const JsonObject& first)
+        : LongReply(first),
           core_(core),
           handler_(handler),
           now_(now),
@@ -65,13 +62,16 @@ private:
 
     void begin() override {
         expect(found_.size() * kRowBytes);
-        say(fmt::format(R"("in_flight":{},"matching":{},"groups":{},"attempts":[)", in_flight_, matching_,
-                        groups_.json()));
+        say(JsonObject()
+                .add("in_flight", in_flight_)
+                .add("matching", matching_)
+                .add("groups", groups_.json())
+                .members());
+        say(R"(,"attempts":[)");
     }
     void end() override {
-        say(R"(],"out_of_service":[)");
-        say(out_of_service());
-        say("]");
+        say("],");
+        say(JsonObject().add("out_of_service", out_of_service()).members());
     }
 
     bool write() override {
@@ -83,28 +83,36 @@ private:
     }
 
     void write(const Row& row) {
-        say(fmt::format(
-            R"({}{{"seq":{},"attempt":{},"session":{},"number":{},"worker":{},"pool":{},"state":"{}","age_s":{:.6f},"in_state_s":{:.6f},"left_s":{},"pid":{}}})",
-            written_ == 0 ? "" : ",", row.seq, row.ordinal, session_, row.number, json_text(core_.config().name),
-            json_text(core_.config().pool), name_of(row.state), seconds(now_ - row.received_at),
-            std::max(0.0, seconds(now_ - row.since)),
-            row.deadline_at == kNever ? "null" : fmt::format("{:.6f}", seconds(row.deadline_at - now_)),
-            row.pid == 0 ? "null" : std::to_string(row.pid)));
+        if (written_ != 0) say(",");
+        say(JsonObject()
+                .add("seq", row.seq)
+                .add("attempt", row.ordinal)
+                .add("session", session_)
+                .add("number", row.number)
+                .add("worker", core_.config().name)
+                .add("pool", core_.config().pool)
+                .add("state", name_of(row.state))
+                .add("age_s", now_ - row.received_at)
+                .add("in_state_s", std::max(Duration::zero(), now_ - row.since))
+                .add("left_s", row.deadline_at == kNever ? std::nullopt : std::optional(row.deadline_at - now_))
+                .add("pid", pid_json(row.pid))
+                .text());
     }
 
-    [[nodiscard]] std::string out_of_service() const {
-        std::string out;
+    [[nodiscard]] std::vector<JsonObject> out_of_service() const {
+        std::vector<JsonObject> out;
         for (Slot slot = 0; slot < core_.slots().size(); ++slot) {
             const SlotState& state = core_.slots()[slot];
             if (!state.out_of_service) continue;
-            const pid_t pid = handler_.pid(slot);
-            out += fmt::format(R"({}{{"slot":{},"pid":{},"stopping_s":{:.6f}}})", out.empty() ? "" : ",", slot,
-                               pid == 0 ? "null" : std::to_string(pid), seconds(now_ - state.stop_at));
+            out.emplace_back()
+                .add("slot", slot)
+                .add("pid", pid_json(handler_.pid(slot)))
+                .add("stopping_s", now_ - state.stop_at);
         }
         return out;
     }
 
-    static double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+    static std::optional<pid_t> pid_json(pid_t pid) { return pid == 0 ? std::nullopt : std::optional(pid); }
 
     const WorkerCore& core_;
     const Handler& handler_;
@@ -121,8 +129,8 @@ private:
 }  // namespace
 
 std::unique_ptr<Reply> worker_dump(const WorkerCore& core, const Handler& handler, Instant now, const DumpQuery& query,
-                                   std::string_view first_members) {
-    return std::make_unique<WorkerDump>(core, handler, now, query, first_members);
+                                   const JsonObject& first) {
+    return std::make_unique<WorkerDump>(core, handler, now, query, first);
 }
 
 }  // namespace curfew

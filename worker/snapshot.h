@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
 
 #include "common/look/reply.h"
 #include "worker/handlers/handler.h"
@@ -12,8 +11,8 @@ namespace curfew {
 
 /// Attempts held, oldest first, at most `query.limit`; beside them the number of all, where they
 /// are, and the slots that are out of service. Core and handler must outlive it. It begins with
-/// `first_members`.
+/// `first`.
 [[nodiscard]] std::unique_ptr<Reply> worker_dump(const WorkerCore& core, const Handler& handler, Instant now,
-                                                 const DumpQuery& query, std::string_view first_members);
+                                                 const DumpQuery& query, const JsonObject& first);
 
 }  // namespace curfew

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/look/json_object.h"
 #include "common/words/vocabulary.h"
 
 namespace curfew {
@@ -39,8 +40,8 @@ public:
     /// The so-manyth that was made.
     Place& at(std::size_t place) { return places_[place]; }
 
-    /// `[{"pool":..., "worker":..., "state":..., "count":..., "oldest_s":...}, ...]`.
-    [[nodiscard]] std::string json() const;
+    /// Each with `pool`, `worker`, `state`, `count`, `oldest_s`.
+    [[nodiscard]] std::vector<JsonObject> json() const;
 
 private:
     std::vector<Place> places_;

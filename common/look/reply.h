@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/look/json_object.h"
 #include "common/wire/frame.h"
 #include "common/words/vocabulary.h"
 
@@ -47,13 +48,11 @@ private:
     Frame text_;
 };
 
-/// One that is there at once: the members of an object, without the braces.
+/// One that is there at once.
 class ShortReply : public Reply {
 public:
-    explicit ShortReply(std::string_view members, bool serves_others = true) : serves_others_(serves_others) {
-        say("{");
-        say(members);
-        say("}");
+    explicit ShortReply(const JsonObject& all, bool serves_others = true) : serves_others_(serves_others) {
+        say(all.text());
     }
     bool go_on(Instant, const Now&) override { return true; }
     bool serves_others() const override { return serves_others_; }
@@ -66,9 +65,9 @@ private:
 /// the members that it is given.
 class LongReply : public Reply {
 public:
-    explicit LongReply(std::string_view first_members) {
+    explicit LongReply(const JsonObject& first) {
         say("{");
-        say(first_members);
+        say(first.members());
         say(",");
     }
     bool go_on(Instant until, const Now& now) final {

@@ -59,12 +59,10 @@ void ConnectionEvents::read() {
     });
 }
 
-std::string ConnectionEvents::json() const {
-    std::string out = "{";
-    for (std::size_t kind = 0; kind < kKinds; ++kind) {
-        out += fmt::format(R"({}"{}":{})", kind == 0 ? "" : ",", kKindsOfEvents[kind].name, counts_[kind]);
-    }
-    return out + "}";
+JsonObject ConnectionEvents::json() const {
+    JsonObject out;
+    for (std::size_t kind = 0; kind < kKinds; ++kind) out.add(kKindsOfEvents[kind].name, counts_[kind]);
+    return out;
 }
 
 }  // namespace curfew

@@ -5,9 +5,10 @@
 
 #include <array>
 #include <cstdint>
-#include <string>
 #include <vector>
 #include <zmq.hpp>
+
+#include "common/look/json_object.h"
 
 namespace curfew {
 
@@ -20,10 +21,10 @@ public:
     void watch(zmq::context_t& context, Socket& socket);
     /// Takes what has been told.
     void read();
-    /// `{"accepted":1,...}`, each kind: accepted and connected (by us), disconnected, retried (we
+    /// The number of each kind: accepted and connected (by us), disconnected, retried (we
     /// try again to connect), refused (the other end is no ZeroMQ peer, or speaks another kind),
     /// failed (to bind or to accept).
-    [[nodiscard]] std::string json() const;
+    [[nodiscard]] JsonObject json() const;
     /// Before the context goes.
     void close() { readers_.clear(); }
 

@@ -12,11 +12,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
-#include "common/look/json_text.h"
+#include "common/look/json_object.h"
 #include "common/process/clock.h"
 #include "common/process/log.h"
 #include "common/process/question.h"
@@ -178,8 +177,10 @@ Socket Daemon::connect_outside(zmq::socket_type type, const std::string& endpoin
 void Daemon::say_ready(const Shell& shell) const {
     log::info("ready pid={} incarnation={}", getpid(), run_dir_->incarnation());
     if (ready_fd_ == 0) return;
-    const std::string line = fmt::format("{{\"ready\":true,\"pid\":{},\"endpoints\":{{\"monitor\":{}{}}}}}\n", getpid(),
-                                         nlohmann::json(answers_->endpoint()).dump(), shell.ready_members());
+    JsonObject endpoints;
+    endpoints.add("monitor", answers_->endpoint()).append(shell.endpoints());
+    const std::string line =
+        JsonObject().add("ready", true).add("pid", getpid()).add("endpoints", endpoints).text() + "\n";
     (void)!write(static_cast<int>(ready_fd_), line.data(), line.size());
     close(static_cast<int>(ready_fd_));
 }
@@ -356,27 +357,44 @@ void Daemon::obey_launch(Shell& shell, Instant now, const std::string& line) {
 // ---- the monitor socket ------------------------------------------------------------------------
 
 std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::string_view request) const {
-    const auto say = [](std::string_view members) { return std::make_unique<ShortReply>(members); };
+    const auto error = [](std::string_view text) {
+        return std::make_unique<ShortReply>(JsonObject().add("error", text));
+    };
     const std::optional<Question> question = parse_question(request);
-    if (!question) return say(R"("error":"ask with {\"ask\":\"stats\"}, \"dump\", \"ends\" or \"health\"")");
-    const std::string& ask = question->ask;
-    const std::string process = process_members(now);
-    if (ask == "health") return say(process);
-    if (ask == "stats") return say(process + "," + shell.stats_members(now));
-    if (ask == "ends")
-        return std::make_unique<ShortReply>(process + "," + shell.ends_members(now, question->after), false);
-    if (ask == "dump") return shell.dump(now, question->query, process);
-    return say(R"("error":"unknown question: ask for stats, dump, ends or health")");
+    if (!question) return error(R"(ask with {"ask":"stats"}, "dump", "ends" or "health")");
+    JsonObject said = about_itself(now);
+    if (question->ask == "dump") return shell.dump(now, question->query, said);
+    if (question->ask == "health") return std::make_unique<ShortReply>(said);
+    if (question->ask == "stats") {
+        said.append(shell.stats(now));
+        return std::make_unique<ShortReply>(said);
+    }
+    if (question->ask == "ends") {
+        said.append(shell.ends(now, question->after));
+        return std::make_unique<ShortReply>(said, false);
+    }
+    return error("unknown question: ask for stats, dump, ends or health");
 }
 
-std::string Daemon::process_members(Instant now) const {
-    const auto seconds = [](Duration duration) { return std::chrono::duration<double>(duration).count(); };
-    const double stood = seconds(Clock::stood()), uptime = seconds(now - started_at_) + stood;
-    return fmt::format(
-        R"("schema":1,"role":"{}","name":{},"pid":{},"version":"{}","incarnation":{},"uptime_s":{:.3f},"stood_still_s":{:.3f},"memory_kib":{},"descriptors":{},"threads":{},"cpu_s":{:.3f},"connections":{},"turned_away":{},"stopping":{})",
-        role_, json_text(name_), getpid(), kVersionText, run_dir_->incarnation(), uptime, stood, resident_kib(),
-        entries_of("/proc/self/fd"), entries_of("/proc/self/task"), processor_seconds(), connections_.json(),
-        turned_away(), stop_at_.has_value());
+JsonObject Daemon::about_itself(Instant now) const {
+    const Duration stood = Clock::stood();
+    JsonObject out;
+    out.add("schema", 1)
+        .add("role", role_)
+        .add("name", name_)
+        .add("pid", getpid())
+        .add("version", kVersionText)
+        .add("incarnation", run_dir_->incarnation())
+        .add("uptime_s", now - started_at_ + stood)
+        .add("stood_still_s", stood)
+        .add("memory_kib", resident_kib())
+        .add("descriptors", entries_of("/proc/self/fd"))
+        .add("threads", entries_of("/proc/self/task"))
+        .add("cpu_s", processor_seconds())
+        .add("connections", connections_.json())
+        .add("turned_away", turned_away())
+        .add("stopping", stop_at_.has_value());
+    return out;
 }
 
 }  // namespace curfew

@@ -75,18 +75,18 @@ public:
     [[nodiscard]] virtual std::optional<int> finished() const = 0;
     /// The exit code when grace was over first.
     [[nodiscard]] virtual int unfinished() const { return 0; }
-    /// For the monitor: what this process is about (members of a JSON object, without the braces),
-    /// its live attempts, and, where somebody follows them, the ends of attempts after the
-    /// `after`th. The shell outlives its answers.
-    [[nodiscard]] virtual std::string stats_members(Instant now) const = 0;
+    /// For the monitor: what this process is about, its live attempts (behind the members that come
+    /// `first`), and, where somebody follows them, the ends of attempts after the `after`th. The
+    /// shell outlives its answers.
+    [[nodiscard]] virtual JsonObject stats(Instant now) const = 0;
     [[nodiscard]] virtual std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query,
-                                                      std::string_view first_members) const = 0;
-    [[nodiscard]] virtual std::string ends_members(Instant now, std::optional<std::uint64_t> after) {
+                                                      const JsonObject& first) const = 0;
+    [[nodiscard]] virtual JsonObject ends(Instant now, std::optional<std::uint64_t> after) {
         (void)now, (void)after;
-        return R"("error":"only the broker says what ends")";
+        return std::move(JsonObject().add("error", "only the broker says what ends"));
     }
-    /// Endpoints that were bound, for --ready-fd: `"name":"endpoint"` members.
-    [[nodiscard]] virtual std::string ready_members() const = 0;
+    /// Endpoints that were bound, each by its name: for --ready-fd.
+    [[nodiscard]] virtual JsonObject endpoints() const = 0;
 };
 
 class Daemon {
@@ -156,7 +156,7 @@ private:
     void rest(Instant now);
     void keep_files();
     [[nodiscard]] std::unique_ptr<Reply> begin_reply(Shell& shell, Instant now, std::string_view request) const;
-    [[nodiscard]] std::string process_members(Instant now) const;
+    [[nodiscard]] JsonObject about_itself(Instant now) const;
     void clean_up();
     void leave_word(int code);
 

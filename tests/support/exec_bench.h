@@ -13,8 +13,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,9 +40,11 @@ inline std::string supervisor_path() {
 #endif
 }
 
+/// As far as it can be read: of a process that ends meanwhile, /proc has nothing more to say.
 inline std::string contents(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
+    std::ostringstream read;
+    read << std::ifstream(path, std::ios::binary).rdbuf();
+    return read.str();
 }
 
 /// As in the third field of its stat; Z for one that is gone.

@@ -39,7 +39,8 @@ protected:
         int made = 0;
         answers.turn(now, [&](std::string_view question) {
             ++made;
-            return std::make_unique<ShortReply>(std::string(question) + std::string(size, ' '));
+            return std::make_unique<ShortReply>(
+                JsonObject().add("question", question).add("padding", std::string(size, ' ')));
         });
         return made;
     }
@@ -101,7 +102,7 @@ TEST_F(AnswersTest, WhatABusyMachineTookMeanwhileIsNotCharged) {
             ++made;
             now += 10s;  // it was not its turn on the processor
             used += 100us;
-            return std::make_unique<ShortReply>(question);
+            return std::make_unique<ShortReply>(JsonObject().add("question", question));
         });
         EXPECT_EQ(made, 1) << i;
     }
@@ -110,7 +111,7 @@ TEST_F(AnswersTest, WhatABusyMachineTookMeanwhileIsNotCharged) {
 TEST_F(AnswersTest, WhatAnAnswerTakesOfTheProcessorIsCharged) {
     const auto costly = [&](std::string_view question) {
         used += 60ms;
-        return std::make_unique<ShortReply>(question);
+        return std::make_unique<ShortReply>(JsonObject().add("question", question));
     };
     ask("stats");
     answers.turn(now, costly);
@@ -128,7 +129,7 @@ TEST_F(AnswersTest, WithoutACrowdEachGetsHisOwn) {
 TEST_F(AnswersTest, ALongReplyIsMadeInSeveralTurns) {
     class Slow : public LongReply {
     public:
-        Slow() : LongReply(R"("a":1)") {}
+        Slow() : LongReply(JsonObject().add("a", 1)) {}
 
     protected:
         bool look() override { return false; }

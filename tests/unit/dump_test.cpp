@@ -46,7 +46,7 @@ protected:
         }
     }
     std::unique_ptr<Reply> dump(DumpQuery query = {.limit = 100'000, .older_than = {}, .worker = {}, .state = {}}) {
-        return broker_dump(bench.broker, bench.now, query, R"("role":"broker")");
+        return broker_dump(bench.broker, bench.now, query, JsonObject().add("role", "broker"));
     }
 
     BrokerBench bench;
@@ -138,7 +138,7 @@ TEST_F(BrokerDumpTest, OfNothing) {
 }
 
 TEST_F(BrokerDumpTest, EndsAreFollowed) {
-    json said = json::parse("{" + broker_ends(bench.broker, bench.now, {}) + "}");
+    json said = json::parse(broker_ends(bench.broker, bench.now, {}).text());
     EXPECT_TRUE(said["ends"].empty());
     bench.broker.accept(bench.now, {.payload = "work"});
     bench.turn();
@@ -153,7 +153,7 @@ TEST_F(BrokerDumpTest, EndsAreFollowed) {
         bench.turn();
     }
     bench.say_ended(sent[1].id, End::cancelled);
-    said = json::parse("{" + broker_ends(bench.broker, bench.now, said["next"].get<std::uint64_t>()) + "}");
+    said = json::parse(broker_ends(bench.broker, bench.now, said["next"].get<std::uint64_t>()).text());
     ASSERT_EQ(said["ends"].size(), 2U);
     EXPECT_EQ(said["ends"][0]["end"], "won");
     EXPECT_EQ(said["ends"][0]["seq"], 1);
@@ -172,8 +172,9 @@ TEST(WorkerDump, WhatIsHeldAndWhatHasComeSince) {
     for (AttemptNumber number = 1; number <= 700; ++number) bench.task(number);
     bench.turn();
     bench.now += 1ms;
-    const auto answer = worker_dump(bench.worker, bench.handler, bench.now,
-                                    {.limit = 10, .older_than = {}, .worker = {}, .state = {}}, R"("role":"worker")");
+    const auto answer =
+        worker_dump(bench.worker, bench.handler, bench.now, {.limit = 10, .older_than = {}, .worker = {}, .state = {}},
+                    JsonObject().add("role", "worker"));
     EXPECT_FALSE(answer->go_on(Instant::min(), Clock::now));
     bench.now += 1ms;
     bench.task(701);

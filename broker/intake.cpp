@@ -1,0 +1,107 @@
+#include "broker/intake.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+namespace curfew {
+
+Intake::Intake(Dispatcher& dispatcher, std::unique_ptr<Source> source, std::uint64_t max_message)
+    : dispatcher_(dispatcher), source_(std::move(source)), max_message_(max_message) {}
+
+void Intake::wait_for(Poller& poller) {
+    if (dispatcher_.wants_message()) source_->wait_for(poller);
+}
+
+void Intake::take(Instant now) {
+    if (const auto tags = dispatcher_.take_settled_tags(); !tags.empty()) source_->settled(tags);
+    Incoming message;
+    while (dispatcher_.wants_message()) {
+        if (source_->next(message)) {
+            dispatcher_.accept(now, message);
+        } else if (auto refusal = source_->take_refusal()) {
+            refuse(now, std::move(*refusal));
+        } else {
+            break;
+        }
+    }
+    if (source_->ended()) dispatcher_.end_intake();
+    if (const std::uint64_t count = refused_log_.grown(now, source_->refused()))
+        log::warn("message_refused count={} reason=\"over --max-message\"", count);
+    say_who_does_not_write(now);
+}
+
+void Intake::refuse(Instant now, RefusedMessage message) {
+    ++refused_;
+    const std::string place = message.byte ? fmt::format("line {}, byte offset {}", message.number, *message.byte)
+                                           : fmt::format("frame {}", message.number);
+    const std::string why =
+        fmt::format("refused: {}, {} bytes, over --max-message {}", place, message.size, max_message_);
+    dispatcher_.refuse_message(now, std::move(message), why);
+}
+
+/// Once: it may be meant so.
+void Intake::say_who_does_not_write(Instant now) {
+    const std::string what = dispatcher_.wants_message() ? source_->waits_for() : std::string();
+    if (what.empty()) {
+        unwritten_since_ = kNever;
+        return;
+    }
+    if (unwritten_since_ == kNever) unwritten_since_ = now;
+    if (now - unwritten_since_ < std::chrono::seconds(2) || std::exchange(said_unwritten_, true)) return;
+    log::warn("waiting for={}", log::quoted(what));
+}
+
+void Intake::close() {
+    rest_ = source_->rest();
+    if (rest_->kind != Rest::Kind::endless) dispatcher_.end_intake();
+}
+
+Instant Intake::hang_up(Instant now) {
+    const bool was_open = std::exchange(hang_up_at_, source_->hang_up(now)) != kNever;
+    // What nobody takes is left
+    if (hang_up_at_ == kNever && dispatcher_.paused()) dispatcher_.end_intake();
+    if (was_open && hang_up_at_ == kNever && source_->left() > 0 && !dispatcher_.intake_ended())
+        log::info("source_closed messages_kept={} note=\"they are finished too\"", source_->left());
+    return hang_up_at_;
+}
+
+void Intake::say_what_is_left() const {
+    if (rest_->kind == Rest::Kind::none) return;
+    if (rest_->kind == Rest::Kind::endless) {
+        log::info("source_has_no_end note=\"what its producers have not had accepted is not known here\"");
+        return;
+    }
+    const auto known = [](std::optional<std::uint64_t> count) { return count ? std::to_string(*count) : "unknown"; };
+    log::warn("input_left messages={} bytes={} go_on_at_{}={} go_on_at_byte={}", known(rest_->messages),
+              known(rest_->bytes), rest_->kind == Rest::Kind::lines ? "line" : "message", rest_->message, rest_->byte);
+}
+
+std::uint64_t Intake::dropped() const {
+    return rest_ && rest_->kind == Rest::Kind::endless ? source_->left() : 0;
+}
+
+void Intake::write(BooksPage& books) const {
+    books[BooksPage::input_total] = source_->bytes_total();
+    books[BooksPage::input_read] = source_->bytes_read();
+    books[BooksPage::refused] = refused_;
+    books[BooksPage::left] = source_->left();
+    const Rest rest = rest_.value_or(source_->position());
+    books[BooksPage::rest] = static_cast<std::uint64_t>(rest.kind);
+    books[BooksPage::rest_message] = rest.message;
+    books[BooksPage::rest_byte] = rest.byte;
+    books[BooksPage::rest_messages] = rest.messages.value_or(BooksPage::kUnknown);
+    books[BooksPage::rest_bytes] = rest.bytes.value_or(BooksPage::kUnknown);
+}
+
+JsonObject Intake::json() const {
+    JsonObject out;
+    out.add("refused", source_->refused())
+        .add("bytes_read", source_->bytes_read())
+        .add("ended", source_->ended())
+        .add("waits_for", source_->waits_for());
+    return out;
+}
+
+}  // namespace curfew

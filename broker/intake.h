@@ -1,0 +1,61 @@
+// How messages come in: from the source to the dispatcher while it wants them, and, once no more
+// are taken, what is left there. One thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "broker/books_page.h"
+#include "broker/dispatcher.h"
+#include "broker/sources/source.h"
+#include "common/look/json_object.h"
+#include "common/process/log.h"
+#include "common/process/poller.h"
+
+namespace curfew {
+
+class Intake {
+public:
+    /// `max_message`: of the source, for what is said of a message that is longer.
+    Intake(Dispatcher& dispatcher, std::unique_ptr<Source> source, std::uint64_t max_message);
+
+    void wait_for(Poller& poller);
+    /// Takes what is there and wanted; a bounded share of it. Also says what has settled.
+    void take(Instant now);
+    /// There may be more to take without a wait.
+    [[nodiscard]] bool has_more() const { return dispatcher_.wants_message() && source_->has_buffered(); }
+
+    /// A drain begins: no more is taken, but for what the producers of a source without an end have
+    /// sent already, and could not give to anybody else.
+    void close();
+    /// In each turn from then on; when the next is wanted at the latest.
+    Instant hang_up(Instant now);
+    /// For a person, after close(): what is left, and where to go on.
+    void say_what_is_left() const;
+    /// Messages that came, and will be accepted by nobody.
+    [[nodiscard]] std::uint64_t dropped() const;
+    /// The same, or a rest that was not read.
+    [[nodiscard]] bool left_behind() const { return dropped() > 0 || (rest_ && rest_->left()); }
+
+    void write(BooksPage& books) const;
+    [[nodiscard]] JsonObject json() const;
+    /// None: its messages come from no address.
+    [[nodiscard]] std::string endpoint() const { return source_->endpoint(); }
+
+private:
+    void refuse(Instant now, RefusedMessage message);
+    void say_who_does_not_write(Instant now);
+
+    Dispatcher& dispatcher_;
+    const std::unique_ptr<Source> source_;
+    const std::uint64_t max_message_;
+    std::uint64_t refused_ = 0;         // messages, each with its outcome
+    std::optional<Rest> rest_;          // once it is closed
+    Instant hang_up_at_ = kNever;       // next
+    Instant unwritten_since_ = kNever;  // what the source waits for, while messages are wanted
+    bool said_unwritten_ = false;
+    log::Growth refused_log_;
+};
+
+}  // namespace curfew
