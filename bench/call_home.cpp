@@ -135,16 +135,13 @@ void read_until(zmq::socket_t& socket, Clock::time_point until, const Take& take
 }
 
 /// Microseconds of each loser.
-std::vector<double> call_home(const Flags& flags) {
-    zmq::context_t context;
-    zmq::socket_t in = make(context, zmq::socket_type::pull);
-    in.bind(endpoint(flags, "events"));
+/// All are connected when each has answered.
+std::vector<Out> connect_to_workers(zmq::context_t& context, zmq::socket_t& in, const Flags& flags) {
     std::vector<Out> workers;
     for (std::uint32_t number = 0; number < flags.workers; ++number) {
         workers.push_back({make(context, zmq::socket_type::push), {}});
         workers.back().socket.connect(endpoint(flags, "tasks" + std::to_string(number)));
     }
-    // All are connected when each has answered.
     for (Out& worker : workers) {
         worker.records.push_back({Record::kCancel, 0, 0});
         worker.flush();
@@ -154,6 +151,14 @@ std::vector<double> call_home(const Flags& flags) {
         read_until(in, give_up, [&](const Record&) { ++answers; });
         if (Clock::now() >= give_up) throw std::runtime_error("a worker does not answer");
     }
+    return workers;
+}
+
+std::vector<double> call_home(const Flags& flags) {
+    zmq::context_t context;
+    zmq::socket_t in = make(context, zmq::socket_type::pull);
+    in.bind(endpoint(flags, "events"));
+    std::vector<Out> workers = connect_to_workers(context, in, flags);
     std::mt19937 dice(1);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same instants each time
     std::exponential_distribution<double> until_next(flags.rate);
     const std::uint32_t tasks = kWarmUp + flags.count;

@@ -27,7 +27,8 @@ constexpr std::size_t kSpareDescriptors = 16;
 Links::Links(Daemon& daemon, Dispatcher& dispatcher, const std::string& collector)
     : daemon_(daemon),
       dispatcher_(dispatcher),
-      collector_(daemon.connect(zmq::socket_type::push, collector, "results", {.send = kSendMark}), Outbox::kRepeated) {
+      collector_(daemon.sockets().connect(zmq::socket_type::push, collector, "results", {.send = kSendMark}),
+                 Outbox::kRepeated) {
     if (!can_open(kDescriptorsOfFirstPeers + kSpareDescriptors + kDescriptorsOfLinks))
         throw Unusable(kExitIo, "not enough descriptors (ulimit -n) for even one worker: allow 64 or more");
 }
@@ -69,8 +70,9 @@ void Links::open(Instant now, const Dispatcher::LinkChange& change) {
         const Socket::Marks marks{.send = kSendMark, .linger = Duration::zero()};
         workers_.emplace(
             change.session,
-            WorkerLinks{Outbox(daemon_.connect_to_peer(zmq::socket_type::push, change.tasks_endpoint, marks)),
-                        Outbox(daemon_.connect_to_peer(zmq::socket_type::push, change.control_endpoint, marks))});
+            WorkerLinks{
+                Outbox(daemon_.sockets().connect_to_peer(zmq::socket_type::push, change.tasks_endpoint, marks)),
+                Outbox(daemon_.sockets().connect_to_peer(zmq::socket_type::push, change.control_endpoint, marks))});
     } catch (const std::exception& error) {
         if (unreachable_log_.now(now))
             log::warn("worker_unreachable session={} error={} next=\"its next hello is a new try\"", change.session,

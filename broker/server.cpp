@@ -30,8 +30,8 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
       books_(daemon.run_dir().path() + "/books"),
       dispatcher_(with_eyes(daemon, config.dispatcher)),
       intake_(dispatcher_, std::move(source), config.max_message),
-      events_(daemon.bind(zmq::socket_type::pull, config.events, "events", {})),
-      admin_(daemon.bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
+      events_(daemon.sockets().bind(zmq::socket_type::pull, config.events, "events", {})),
+      admin_(daemon.sockets().bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
       links_(daemon, dispatcher_, config.collector),
       drain_timeout_(config.drain_timeout) {
     intake_.write(books_);

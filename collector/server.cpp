@@ -16,7 +16,7 @@ constexpr int kSendMark = 1000;
 /// Where the group expects its one collector.
 Socket bind_results(Daemon& daemon, const std::string& endpoint) {
     if (endpoint.empty()) daemon.run_dir().claim("results");
-    return daemon.bind(zmq::socket_type::pull, endpoint, "results", {});
+    return daemon.sockets().bind(zmq::socket_type::pull, endpoint, "results", {});
 }
 
 }  // namespace
@@ -28,8 +28,8 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
       sink_(std::move(sink)),
       dead_letters_(std::move(dead_letters)),
       results_(bind_results(daemon, config.results)),
-      broker_(daemon.connect(zmq::socket_type::push, config.broker, "events",
-                             {.send = kSendMark, .linger = Duration::zero()}),
+      broker_(daemon.sockets().connect(zmq::socket_type::push, config.broker, "events",
+                                       {.send = kSendMark, .linger = Duration::zero()}),
               Outbox::kRepeated) {}
 
 void CollectorServer::wait_for(Poller& poller) {

@@ -62,55 +62,69 @@ void check_others(const std::vector<Said>& stats, const Limits& limits, Complain
 
 }  // namespace
 
+namespace {
+
+double seconds(Duration duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
+/// Of the limits that somebody has set.
+void check_limits(std::uint64_t tasks, std::uint64_t attempts, double oldest, const Limits& limits,
+                  Complaints& complaints) {
+    if (limits.most_in_flight)
+        complaints.add(attempts > *limits.most_in_flight, Health::critical,
+                       fmt::format("{} attempts in flight, more than {}", attempts, *limits.most_in_flight));
+    if (limits.oldest)
+        complaints.add(
+            oldest > seconds(*limits.oldest), Health::critical,
+            fmt::format("the oldest attempt is {:.1f} s old, more than {}", oldest, text_of(*limits.oldest)));
+    if (limits.drained)
+        complaints.add(tasks + attempts > 0, Health::critical,
+                       fmt::format("not drained: {} tasks and {} attempts in flight", tasks, attempts));
+}
+
+/// What a plugin for Nagios says behind the bar.
+std::string figures(const json& broker, double oldest, const Limits& limits) {
+    const json& tasks = field(broker, "tasks");
+    const json& attempts = field(broker, "attempts");
+    const std::string bound = limits.drained          ? "0"
+                              : limits.most_in_flight ? std::to_string(*limits.most_in_flight)
+                                                      : "";
+    const std::string age = limits.oldest ? fmt::format("{:g}", seconds(*limits.oldest)) : "";
+    return fmt::format(
+        "tasks_in_flight={};;;0 attempts_in_flight={};;{};0 oldest_attempt={:.3f}s;;{};0 "
+        "tasks_residue={};;0:0 attempts_residue={};;0:0 accepted={}c started={}c lost={}c",
+        count(tasks, "in_flight"), count(attempts, "in_flight"), bound, oldest, age, tasks_residue(broker),
+        attempts_residue(broker), count(tasks, "accepted"), count(attempts, "started"), count(attempts, "lost"));
+}
+
+}  // namespace
+
 Finding check(const std::vector<Said>& stats, const Limits& limits) {
     const json& broker = broker_of(stats);
     if (broker.is_null()) return {Health::critical, "CURFEW CRITICAL - the broker does not answer"};
-    const json& tasks = field(broker, "tasks");
-    const json& attempts = field(broker, "attempts");
     const std::int64_t tasks_off = tasks_residue(broker), attempts_off = attempts_residue(broker);
-    const std::uint64_t in_flight = count(attempts, "in_flight");
+    const std::uint64_t tasks = count(field(broker, "tasks"), "in_flight");
+    const std::uint64_t in_flight = count(field(broker, "attempts"), "in_flight");
     const double oldest = real(broker, "oldest_attempt_s").value_or(0);
 
     Complaints complaints;
     complaints.add(tasks_off != 0, Health::critical, fmt::format("the books of the tasks are {} off", tasks_off));
     complaints.add(attempts_off != 0, Health::critical,
                    fmt::format("the books of the attempts are {} off", attempts_off));
-    if (limits.most_in_flight) {
-        complaints.add(in_flight > *limits.most_in_flight, Health::critical,
-                       fmt::format("{} attempts in flight, more than {}", in_flight, *limits.most_in_flight));
-    }
-    if (limits.oldest) {
-        const double most = std::chrono::duration<double>(*limits.oldest).count();
-        complaints.add(
-            oldest > most, Health::critical,
-            fmt::format("the oldest attempt is {:.1f} s old, more than {}", oldest, text_of(*limits.oldest)));
-    }
-    if (limits.drained) {
-        complaints.add(
-            count(tasks, "in_flight") + in_flight > 0, Health::critical,
-            fmt::format("not drained: {} tasks and {} attempts in flight", count(tasks, "in_flight"), in_flight));
-    }
+    check_limits(tasks, in_flight, oldest, limits, complaints);
     complaints.add(!is_true(field(broker, "collector"), "synced"), Health::warning, "there is no collector");
     const double settled = real(broker, "settled_for_s").value_or(0);
     complaints.add(in_flight > 0 && settled > longest_stop(stats), Health::warning,
                    words_of_waiting(in_flight, settled));
     check_others(stats, limits, complaints);
 
-    const std::string bound = limits.drained          ? "0"
-                              : limits.most_in_flight ? std::to_string(*limits.most_in_flight)
-                                                      : "";
-    const std::string age =
-        limits.oldest ? fmt::format("{:g}", std::chrono::duration<double>(*limits.oldest).count()) : "";
     const std::string said =
         complaints.worst() == Health::ok
-            ? fmt::format("{} tasks and {} attempts in flight, the books balance", count(tasks, "in_flight"), in_flight)
+            ? fmt::format("{} tasks and {} attempts in flight, the books balance", tasks, in_flight)
             : complaints.words();
-    return {
-        complaints.worst(),
-        fmt::format("CURFEW {} - {} | tasks_in_flight={};;;0 attempts_in_flight={};;{};0 oldest_attempt={:.3f}s;;{};0 "
-                    "tasks_residue={};;0:0 attempts_residue={};;0:0 accepted={}c started={}c lost={}c",
-                    word(complaints.worst()), said, count(tasks, "in_flight"), in_flight, bound, oldest, age, tasks_off,
-                    attempts_off, count(tasks, "accepted"), count(attempts, "started"), count(attempts, "lost"))};
+    return {complaints.worst(),
+            fmt::format("CURFEW {} - {} | {}", word(complaints.worst()), said, figures(broker, oldest, limits))};
 }
 
 std::string words_of_waiting(std::uint64_t attempts, double seconds) {

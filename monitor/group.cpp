@@ -120,6 +120,22 @@ std::string role_of(const std::string& name) {
     return name == "broker" || name == "collector" ? name : "worker";
 }
 
+namespace {
+
+/// A row of the broker's, with what the worker that holds the attempt knows better.
+json merged(json row, const json* at_worker) {
+    if (at_worker == nullptr) return row;
+    for (const char* field : {"state", "in_state_s", "left_s", "pid"}) row[field] = at_worker->value(field, json());
+    return row;
+}
+
+std::string worker_of(const json& row) {
+    const json name = row.value("worker", json());
+    return name.is_string() ? name.get<std::string>() : "";
+}
+
+}  // namespace
+
 json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool part) {
     static const json kSaysNothing = json::object();
     const json& broker = broker_of(dumps).is_null() ? kSaysNothing : broker_of(dumps);
@@ -136,16 +152,9 @@ json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool part) {
     if (broker.contains("attempts")) {
         for (const json& row : broker["attempts"]) {
             const auto at = held.find(key_of(row));
-            const bool answers =
-                workers.contains(row.value("worker", json()).is_string() ? row["worker"].get<std::string>() : "");
-            if (part && answers && at == held.end()) continue;
-            json merged = row;
-            if (at != held.end()) {
-                for (const char* field : {"state", "in_state_s", "left_s", "pid"})
-                    merged[field] = at->second->value(field, json());
-            }
+            if (part && at == held.end() && workers.contains(worker_of(row))) continue;
             listed.insert(key_of(row));
-            rows.push_back(std::move(merged));
+            rows.push_back(merged(row, at == held.end() ? nullptr : at->second));
         }
     }
     if (broker.empty() || part) {

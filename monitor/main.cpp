@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
     } catch (const std::exception& error) {
         return options.refuse(error.what());
     }
-    if (options.only_checks()) return kExitOk;
+    if (options.only_checks()) return options.say_checked();
     try {
         return run_command(said);
     } catch (const std::exception& error) {

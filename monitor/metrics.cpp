@@ -172,6 +172,10 @@ void processes(Text& text, const std::vector<Said>& stats) {
     each("curfew_process_threads", "gauge", "Threads.", "threads", 1);
     each("curfew_process_cpu_seconds_total", "counter", "Processor time.", "cpu_s", 1);
     each("curfew_process_uptime_seconds", "gauge", "Since its start.", "uptime_s", 1);
+}
+
+/// What each process counts of what went wrong on its roads.
+void roads(Text& text, const std::vector<Said>& stats) {
     const auto counts = [&](const char* name, const char* type, const char* help, const char* within,
                             const char* name_of_field) {
         text.head(name, type, help);
@@ -206,6 +210,7 @@ std::string metrics(const std::vector<Said>& stats) {
     Text text;
     const json& broker = broker_of(stats);
     processes(text, stats);
+    roads(text, stats);
     if (broker.is_object()) {
         text.head("curfew_build_info", "gauge", "The broker's version.");
         text.sample(1, {{"version", broker.value("version", "")}});

@@ -44,6 +44,21 @@ std::string percentiles(const Json& histogram) {
                        duration(real(histogram, "p99_us").value_or(0)), count(histogram, "count"));
 }
 
+std::string workers_text(const Json& workers) {
+    if (!workers.is_array() || workers.empty()) return "  no workers\n";
+    std::string out =
+        "  worker           pool         state      in flight  credit       sent        won       late  cancelled  "
+        "failed  expired  lost  heard\n";
+    for (const Json& w : workers) {
+        out += fmt::format(
+            "  {:<16} {:<12} {:<10} {:>9} {:>7} {:>10} {:>10} {:>10} {:>10} {:>7} {:>8} {:>5}  {:.1f} s ago\n",
+            word(w, "name"), word(w, "pool"), word(w, "state"), count(w, "in_flight"), count(w, "credit"),
+            count(w, "sent"), count(w, "won"), count(w, "late"), count(w, "cancelled"), count(w, "failed"),
+            count(w, "expired"), count(w, "lost"), real(w, "last_heard_s").value_or(0));
+    }
+    return out;
+}
+
 std::string broker_text(const Json& s) {
     const Json& t = field(s, "tasks");
     const Json& a = field(s, "attempts");
@@ -71,19 +86,7 @@ std::string broker_text(const Json& s) {
         is_true(c, "synced") ? "synced" : "MISSING", count(field(s, "hedges"), "sent"),
         count(field(s, "hedges"), "won"), count(field(s, "hedges"), "withheld"), count(s, "workers_died"),
         count(s, "workers_silent"), count(s, "workers_left"), count(s, "refused_frames"), count(s, "malformed_frames"));
-    const Json& workers = field(s, "workers");
-    if (!workers.is_array() || workers.empty()) return out + "  no workers\n";
-    out +=
-        "  worker           pool         state      in flight  credit       sent        won       late  cancelled  "
-        "failed  expired  lost  heard\n";
-    for (const Json& w : workers) {
-        out += fmt::format(
-            "  {:<16} {:<12} {:<10} {:>9} {:>7} {:>10} {:>10} {:>10} {:>10} {:>7} {:>8} {:>5}  {:.1f} s ago\n",
-            word(w, "name"), word(w, "pool"), word(w, "state"), count(w, "in_flight"), count(w, "credit"),
-            count(w, "sent"), count(w, "won"), count(w, "late"), count(w, "cancelled"), count(w, "failed"),
-            count(w, "expired"), count(w, "lost"), real(w, "last_heard_s").value_or(0));
-    }
-    return out;
+    return out + workers_text(field(s, "workers"));
 }
 
 std::string worker_text(const Json& s) {

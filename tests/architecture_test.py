@@ -13,6 +13,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "sup
 import house  # noqa: E402
 from house import FLOORS, PROGRAMS, ROOT, floor_of, includes, sources, text_of  # noqa: E402
 
+sys.path.insert(0, os.path.join(ROOT, "scripts"))
+
+from launch_lib import books, run_dir  # noqa: E402
+from launch_lib.exits import Exit  # noqa: E402
+
 # The cores: what decides does no I/O, reads no clock, writes no log. Beside them the floors of common/ that are pure.
 PURE_FLOORS = ("words", "tables", "wire")
 PURE = {
@@ -60,6 +65,30 @@ class Counts(unittest.TestCase):
             text = text_of(shown_in)
             for name in names:
                 self.assertRegex(text, rf"\w\.{name}\b", f"{header}: {name} is counted, and {shown_in} does not show it")
+
+
+class OneTruth(unittest.TestCase):
+    """What C++ and Python both have to know stands in each, and is the same."""
+
+    def test_the_books_have_one_layout(self):
+        enum = re.search(r"enum Field[^{]*\{(.*?)\};", text_of("broker/books_page.h"), re.S)[1]
+        fields = re.findall(r"\b([a-z_]+)(?: = \d+)?\b(?=,|\n|$| =)", re.sub(r"//.*", "", enum))
+        self.assertEqual((*books.FIELDS, "fields"), tuple(fields))
+        self.assertIn("fields = 32", enum)
+        self.assertEqual(books._PAGE.size, 32 * 8)
+        self.assertIn(f'"{books.MAGIC.decode()}"', text_of("broker/books_page.h"))
+
+    def test_launch_has_the_exit_codes_of_the_processes(self):
+        codes = dict(re.findall(r"kExit(\w+) = (\d+)", text_of("common/words/exit_code.h")))
+        names = {"Ok": "OK", "Incomplete": "INCOMPLETE", "Usage": "USAGE", "Imbalance": "INTERNAL", "Io": "IO",
+                 "LeftBehind": "NO_OUTCOME"}
+        for theirs, ours in names.items():
+            self.assertEqual(int(codes[theirs]), Exit[ours], theirs)
+        self.assertEqual(set(codes) - set(names), {"WornOut"}, "a worker's own, which launch starts again")
+
+    def test_launch_and_the_processes_clear_up_the_same_files(self):
+        endings = re.search(r"kEndings\[\] = \{(.*?)\}", text_of("common/process/run_dir.cpp"), re.S)[1]
+        self.assertEqual(tuple(re.findall(r'"([^"]+)"', endings)), run_dir._ENDINGS)
 
 
 class Documents(unittest.TestCase):
@@ -113,7 +142,7 @@ class Arrows(unittest.TestCase):
                     self.assertIn(below, FLOORS[floor], f"{path} includes {name}")
 
     def test_only_common_and_the_shells_see_zeromq(self):
-        allowed = {"common/process/socket.h", "common/process/connection_events.h", "common/process/daemon.h",
+        allowed = {"common/process/socket.h", "common/process/connection_events.h", "common/process/sockets.h",
                    "common/process/peer_watch.h", "broker/sources/lines.h", "monitor/client.h"}
         for path in sources("common", *PROGRAMS):
             if "zmq.hpp" in includes(path):

@@ -36,11 +36,11 @@ WorkerCore::Config WorkerServer::fill_in(Daemon& daemon, const Config& config, c
 
 WorkerServer::WorkerServer(Daemon& daemon, const Config& config, std::unique_ptr<Handler> handler)
     : handler_(std::move(handler)),
-      tasks_(daemon.bind(zmq::socket_type::pull, config.tasks, daemon.name() + ".tasks", {})),
-      control_(daemon.bind(zmq::socket_type::pull, config.control, daemon.name() + ".control", {})),
-      collector_(daemon.connect(zmq::socket_type::push, config.collector, "results", {.send = kResultsMark})),
-      broker_(daemon.connect(zmq::socket_type::push, config.broker, "events",
-                             {.send = kLifeMark, .linger = Duration::zero()})),
+      tasks_(daemon.sockets().bind(zmq::socket_type::pull, config.tasks, daemon.name() + ".tasks", {})),
+      control_(daemon.sockets().bind(zmq::socket_type::pull, config.control, daemon.name() + ".control", {})),
+      collector_(daemon.sockets().connect(zmq::socket_type::push, config.collector, "results", {.send = kResultsMark})),
+      broker_(daemon.sockets().connect(zmq::socket_type::push, config.broker, "events",
+                                       {.send = kLifeMark, .linger = Duration::zero()})),
       running_(daemon.run_dir().path(), daemon.name(), daemon.run_dir().incarnation(), config.core.slots),
       core_(fill_in(daemon, config, tasks_, control_), *handler_, running_.slots()) {}
 

@@ -94,11 +94,11 @@ void check_zmq(const Daemon& daemon, const std::string& endpoint) {
 std::unique_ptr<Source> open_zmq(Daemon& daemon, const SourceFlags& flags, const std::string& endpoint) {
     // The one PULL that pushes back: producers are not under credit.
     keep_what_is_unread();
-    Socket socket = daemon.bind(zmq::socket_type::pull, endpoint, "ingest",
-                                {.receive = frames_that_wait(flags.max_message)}, Reach::this_machine);
+    Socket socket = daemon.sockets().bind(zmq::socket_type::pull, endpoint, "ingest",
+                                          {.receive = frames_that_wait(flags.max_message)}, Reach::this_machine);
     log::info("source_binds endpoint={} producers=\"PUSH sockets that connect there\"", socket.endpoint());
     return std::make_unique<ZmqSource>(std::move(socket), flags.max_message,
-                                       [&daemon](Socket& bound) { daemon.give_up_address(bound); });
+                                       [&daemon](Socket& bound) { daemon.sockets().give_up_address(bound); });
 }
 
 // ---- the table ---------------------------------------------------------------------------------

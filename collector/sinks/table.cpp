@@ -65,7 +65,7 @@ void check_zmq(const Daemon& daemon, const std::string& endpoint) {
 std::unique_ptr<Sink> open_zmq(Daemon& daemon, const SinkFlags& flags, const std::string& endpoint) {
     const Socket::Marks marks{.send = ZmqSink::kSendMark, .linger = Duration::zero(), .immediate = true};
     auto watch = std::make_unique<PeerWatch>();
-    Socket socket = daemon.connect_outside(zmq::socket_type::push, endpoint, marks, *watch);
+    Socket socket = daemon.sockets().connect_outside(zmq::socket_type::push, endpoint, marks, *watch);
     if (daemon.run_dir().crashed_before()) {
         log::warn(
             "sink_after_crash sink={} reason=\"up to {} outcomes that the life before had handed to ZeroMQ "

@@ -32,21 +32,24 @@ namespace {
 /// Places in the poller.
 constexpr std::size_t kSignals = 0, kLifeline = 1;
 
-/// How often a process looks after itself: a heartbeat, unless it was told another.
-constexpr auto kRestEvery = std::chrono::seconds(1);
+/// How often a process looks after itself.
+constexpr auto kLooksEvery = std::chrono::seconds(1);
 
 }  // namespace
 
 Daemon::Daemon(std::string role, const std::string& what_it_is)
-    : role_(std::move(role)), name_(role_), options_("curfew-" + role_, what_it_is), run_dir_path_(default_run_dir()) {
+    : role_(std::move(role)), name_(role_), options_("curfew-" + role_, what_it_is) {
+    flags_.run_dir = default_run_dir();
     options_.text("--name", name_, "Name of this process in its group");
-    options_.text("--run-dir", run_dir_path_, "Directory of the group's sockets and locks");
-    options_.choice("--log-level", log_level_, {"debug", "info", "warn", "error"}, "Least severity that is logged");
-    options_.text("--monitor", monitor_endpoint_, "Endpoint that answers curfew-monitor (in --run-dir unless said)");
-    options_.duration("--grace", grace_, Duration::zero(), std::chrono::hours(1), "How long to stop takes at most");
-    options_.count("--ready-fd", ready_fd_, 0, 1 << 20, "Descriptor to write a line to when ready");
-    options_.count("--lifeline", lifeline_flag_, 0, 1 << 20, "Descriptor of launch's pipe");
-    options_.flag("--insecure", insecure_, "Allow tcp endpoints: everybody who can reach them is trusted");
+    options_.text("--run-dir", flags_.run_dir, "Directory of the group's sockets and locks");
+    options_.choice("--log-level", flags_.log_level, {"debug", "info", "warn", "error"},
+                    "Least severity that is logged");
+    options_.text("--monitor", flags_.monitor, "Endpoint that answers curfew-monitor (in --run-dir unless said)");
+    options_.duration("--grace", flags_.grace, Duration::zero(), std::chrono::hours(1),
+                      "How long to stop takes at most");
+    options_.count("--ready-fd", flags_.ready_fd, 0, 1 << 20, "Descriptor to write a line to when ready");
+    options_.count("--lifeline", flags_.lifeline, 0, 1 << 20, "Descriptor of launch's pipe");
+    options_.flag("--insecure", flags_.insecure, "Allow tcp endpoints: everybody who can reach them is trusted");
 }
 
 Daemon::~Daemon() = default;
@@ -58,21 +61,21 @@ int Daemon::run(int argc, const char* const* argv, const std::function<void()>& 
     hold_standard_descriptors();
     if (const auto code = options_.parse(argc, argv)) return *code;
     if (const auto code = judge(check)) return *code;
-    if (options_.only_checks()) return kExitOk;
-    log::set_level(log_level_);
+    if (options_.only_checks()) return options_.say_checked();
+    log::set_level(flags_.log_level);
     log::set_name(name_);
-    if (ready_fd_ != 0 && fcntl(static_cast<int>(ready_fd_), F_SETFD, FD_CLOEXEC) != 0) {
-        return options_.refuse(fmt::format("--ready-fd: descriptor {} is not open", ready_fd_));
+    if (flags_.ready_fd != 0 && fcntl(static_cast<int>(flags_.ready_fd), F_SETFD, FD_CLOEXEC) != 0) {
+        return options_.refuse(fmt::format("--ready-fd: descriptor {} is not open", flags_.ready_fd));
     }
     started_at_ = Clock::now();
     int code = kExitUsage;
     try {
         descriptors_allowed_ = raise_descriptor_limit();
         set_up_signals();
-        run_dir_ = std::make_unique<RunDir>(run_dir_path_, name_);
-        context_ = std::make_unique<zmq::context_t>(make_context());
+        run_dir_ = std::make_unique<RunDir>(flags_.run_dir, name_);
+        sockets_.emplace(*run_dir_, flags_.insecure);
         answers_.emplace(
-            bind(zmq::socket_type::rep, monitor_endpoint_, name_ + ".monitor", {.send = 100, .receive = 100}));
+            sockets_->bind(zmq::socket_type::rep, flags_.monitor, name_ + ".monitor", {.send = 100, .receive = 100}));
         const std::unique_ptr<Shell> shell = make();
         began_ = true;
         say_ready(*shell);
@@ -101,9 +104,9 @@ std::optional<int> Daemon::judge(const std::function<void()>& check) const {
         if (!limits::is_name(name_))
             throw std::invalid_argument(
                 fmt::format("--name: use 1 to {} printable bytes without a slash", limits::kNameBytes));
-        if (ready_fd_ != 0 && fcntl(static_cast<int>(ready_fd_), F_GETFD) < 0)
-            throw std::invalid_argument(fmt::format("--ready-fd: descriptor {} is not open", ready_fd_));
-        check_to_bind(monitor_endpoint_);
+        if (flags_.ready_fd != 0 && fcntl(static_cast<int>(flags_.ready_fd), F_GETFD) < 0)
+            throw std::invalid_argument(fmt::format("--ready-fd: descriptor {} is not open", flags_.ready_fd));
+        check_to_bind(flags_.monitor);
         check();
         return std::nullopt;
     } catch (const EndpointError& error) {
@@ -133,64 +136,25 @@ void Daemon::set_up_signals() {
     for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_IGN);
     signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
-    if (lifeline_flag_ != 0) {
-        lifeline_.hold(static_cast<int>(lifeline_flag_));
+    if (flags_.lifeline != 0) {
+        lifeline_.hold(static_cast<int>(flags_.lifeline));
     }
-}
-
-Socket Daemon::bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
-                    Socket::Marks marks, Reach allowed) {
-    const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
-    check_endpoint(where, true, reach(allowed));
-    Socket socket = Socket::bound(*context_, type, with_address(where, true), marks, &connections_);
-    if (where.starts_with("ipc://") && !where.starts_with("ipc://@"))
-        socket_files_.push_back({where.substr(6), socket.handle()});
-    return socket;
-}
-
-void Daemon::give_up_address(Socket& socket) {
-    std::erase_if(socket_files_, [&](const SocketFile& file) {
-        if (file.socket != socket.handle()) return false;
-        unlink(file.path.c_str());
-        return true;
-    });
-}
-
-Socket Daemon::connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
-                       Socket::Marks marks) {
-    const std::string where = endpoint.empty() ? run_dir_->socket(default_name) : endpoint;
-    check_endpoint(where, false, reach(Reach::this_user));
-    return Socket::connected(*context_, type, with_address(where, false), marks, &connections_);
-}
-
-Socket Daemon::connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks) {
-    check_endpoint(endpoint, false, reach(Reach::this_user));
-    return Socket::connected(*context_, type, endpoint, marks);
-}
-
-Socket Daemon::connect_outside(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks,
-                               PeerWatch& watch) {
-    check_endpoint(endpoint, false, reach(Reach::this_machine));
-    return Socket::connected(*context_, type, with_address(endpoint, false), marks, watch);
 }
 
 void Daemon::say_ready(const Shell& shell) const {
     log::info("ready pid={} incarnation={}", getpid(), run_dir_->incarnation());
-    if (ready_fd_ == 0) return;
+    if (flags_.ready_fd == 0) return;
     JsonObject endpoints;
     endpoints.add("monitor", answers_->endpoint()).append(shell.endpoints());
     const std::string line =
         JsonObject().add("ready", true).add("pid", getpid()).add("endpoints", endpoints).text() + "\n";
-    (void)!write(static_cast<int>(ready_fd_), line.data(), line.size());
-    close(static_cast<int>(ready_fd_));
+    (void)!write(static_cast<int>(flags_.ready_fd), line.data(), line.size());
+    close(static_cast<int>(flags_.ready_fd));
 }
 
 void Daemon::clean_up() {
     answers_.reset();
-    connections_.close();
-    context_.reset();
-    // libzmq leaves the files of its ipc sockets behind.
-    for (const SocketFile& file : socket_files_) unlink(file.path.c_str());
+    sockets_.reset();
 }
 
 /// To the next life under this name: whether this one has ended well.
@@ -217,9 +181,9 @@ int Daemon::loop(Shell& shell) {
         const bool signalled = ready(kSignals);
         if (lifeline_.is_there() && (signalled || ready(kLifeline))) read_lifeline(shell, now);
         if (signalled) read_signals(shell, now);
-        judge_load(now);
+        answers_->set_at_rest(pace_.at_rest(now, work_time()));
         answers_->turn(now, [&](std::string_view question) { return begin_reply(shell, now, question); });
-        rest(now);
+        look_after_itself(now);
         const Instant next = shell.turn(now);
         if (const auto code = shell.finished()) return *code;
         if (stop_at_ && now >= *stop_at_) return shell.unfinished();
@@ -243,7 +207,7 @@ void Daemon::wait(Shell& shell, Instant until) {
     if (lifeline_.is_there()) poller_.add(lifeline_.descriptor());
     shell.wait_for(poller_);
     answers_->wait_for(poller_, until);
-    poller_.wait(std::min({until, rest_at_, Clock::now() + shell.heartbeat() / 6}));
+    poller_.wait(std::min({until, looks_at_, Clock::now() + shell.heartbeat() / 6}));
 }
 
 /// Of this thread, without what went into answers.
@@ -251,60 +215,33 @@ Duration Daemon::work_time() const {
     return thread_time() - answers_->spent();
 }
 
-/// Who looks may have more of a process that has had nothing to do for a second; but as soon as it
-/// has, no more.
-void Daemon::judge_load(Instant now) {
-    constexpr Duration kWindow = std::chrono::milliseconds(20);
-    constexpr int kAtRest = 20;  // a twentieth of the time
-    if (now - judged_at_ < kWindow) return;
-    const Duration used = work_time();
-    const bool works = (used - std::exchange(used_at_judgement_, used)) * kAtRest > now - judged_at_;
-    if (works) quiet_ = false;
-    answers_->set_at_rest(quiet_);
-    judged_at_ = now;
-}
-
-/// Somebody may clean up in /tmp: a socket without its file is one that no newcomer finds, and a
-/// lock without its file keeps nobody out. The books and the pages of what runs are mapped, and
-/// whoever reads them has them open.
-void Daemon::keep_files() {
-    const bool had_lock = run_dir_->keep();
-    std::size_t bound = 0, failed = 0;
-    for (const SocketFile& file : socket_files_) {
-        if (access(file.path.c_str(), F_OK) == 0 || errno != ENOENT) continue;
-        ++(Socket::bind_anew(file.socket, "ipc://" + file.path) ? bound : failed);
-    }
-    if ((had_lock && bound + failed == 0) || !files_log_.now(Clock::now())) return;
-    log::warn("files_removed run_dir={} sockets_bound_anew={} not_bound={} lock={} note=\"who cleans up there?\"",
-              log::quoted(run_dir_->path()), bound, failed, had_lock ? "kept" : "made anew");
-}
-
-/// A burst leaves its memory with the allocator. The system gets it back in the first second that
-/// is quiet again.
-void Daemon::rest(Instant now) {
-    constexpr auto kQuiet = std::chrono::milliseconds(50);  // of processor time in a second
-    if (now < rest_at_) return;
-    rest_at_ = now + kRestEvery;
-    keep_files();
-    connections_.read();
+void Daemon::look_after_itself(Instant now) {
+    if (now < looks_at_) return;
+    looks_at_ = now + kLooksEvery;
+    keep_files(now);
+    sockets_->read_events();
     if (const std::uint64_t count = turned_away_log_.grown(now, turned_away())) {
         log::warn("connections_refused count={} reason=\"out of descriptors (ulimit -n)\"", count);
     }
-    const Duration used = work_time();
-    quiet_ = used - used_at_rest_ < kQuiet;
-    used_at_rest_ = used;
-    if (!quiet_) {
-        worked_ = true;
-    } else if (std::exchange(worked_, false)) {
-        trim_memory();
-    }
+    // A burst leaves its memory with the allocator.
+    if (pace_.calms_down(work_time())) trim_memory();
+}
+
+/// Somebody may clean up in /tmp, and a lock without its file keeps nobody out. The books and the
+/// pages of what runs are mapped, and whoever reads them has them open.
+void Daemon::keep_files(Instant now) {
+    const bool had_lock = run_dir_->keep();
+    const Sockets::Kept sockets = sockets_->keep();
+    if ((had_lock && sockets.bound + sockets.failed == 0) || !files_log_.now(now)) return;
+    log::warn("files_removed run_dir={} sockets_bound_anew={} not_bound={} lock={} note=\"who cleans up there?\"",
+              log::quoted(run_dir_->path()), sockets.bound, sockets.failed, had_lock ? "kept" : "made anew");
 }
 
 void Daemon::begin_stop(Shell& shell, Instant now) {
     if (stop_at_) return;
-    stop_at_ = now + grace_ + std::chrono::milliseconds(100);
+    stop_at_ = now + flags_.grace + std::chrono::milliseconds(100);
     // The last resort: whatever hangs, the process ends.
-    alarm(static_cast<unsigned>(std::chrono::duration_cast<std::chrono::seconds>(grace_).count()) + 5);
+    alarm(static_cast<unsigned>(std::chrono::duration_cast<std::chrono::seconds>(flags_.grace).count()) + 5);
     shell.stop(now);
 }
 
@@ -391,7 +328,7 @@ JsonObject Daemon::about_itself(Instant now) const {
         .add("descriptors", entries_of("/proc/self/fd"))
         .add("threads", entries_of("/proc/self/task"))
         .add("cpu_s", processor_seconds())
-        .add("connections", connections_.json())
+        .add("connections", sockets_->connections())
         .add("turned_away", turned_away())
         .add("stopping", stop_at_.has_value());
     return out;

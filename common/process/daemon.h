@@ -18,25 +18,23 @@
 
 #include <sys/resource.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
-#include <zmq.hpp>
 
 #include "common/look/reply.h"
 #include "common/process/answers.h"
 #include "common/process/clock.h"
-#include "common/process/connection_events.h"
 #include "common/process/lifeline.h"
 #include "common/process/log.h"
 #include "common/process/options.h"
-#include "common/process/peer_watch.h"
+#include "common/process/pace.h"
 #include "common/process/poller.h"
 #include "common/process/run_dir.h"
-#include "common/process/socket.h"
+#include "common/process/sockets.h"
 #include "common/words/vocabulary.h"
 
 namespace curfew {
@@ -114,32 +112,17 @@ public:
     void set_default_name(std::string name) { name_ = std::move(name); }
     [[nodiscard]] RunDir& run_dir() { return *run_dir_; }
     [[nodiscard]] const RunDir& run_dir() const { return *run_dir_; }
-    [[nodiscard]] zmq::context_t& context() { return *context_; }
-    [[nodiscard]] Duration grace() const { return grace_; }
+    [[nodiscard]] Sockets& sockets() { return *sockets_; }
+    [[nodiscard]] Duration grace() const { return flags_.grace; }
     /// The soft limit of descriptors that this process was started with, and its own before it
     /// raised it: for what it starts.
     [[nodiscard]] rlim_t descriptors_allowed() const { return descriptors_allowed_; }
     [[nodiscard]] bool has_lifeline() const { return lifeline_.is_there(); }
     /// Of the pipe, as its other end sees it too; 0: there is none.
     [[nodiscard]] std::uint64_t lifeline_number() const { return lifeline_.number(); }
-    /// A socket bound at `endpoint`, or at the default in the run directory when that is empty.
-    /// Ends up in the clean-up. Its connections are counted; those of connect_to_peer() are not. No
-    /// more may connect there: the file of an ipc endpoint goes, and is not made anew. Who is
-    /// connected stays so.
-    void give_up_address(Socket& socket);
-    [[nodiscard]] Socket bind(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
-                              Socket::Marks marks, Reach allowed = Reach::this_user);
-    [[nodiscard]] Socket connect(zmq::socket_type type, const std::string& endpoint, const std::string& default_name,
-                                 Socket::Marks marks);
-    /// Connects to an endpoint that a peer has told; throws EndpointError.
-    [[nodiscard]] Socket connect_to_peer(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks);
-    /// Connects to where the user has said that somebody else binds; `watch` is told whether he is
-    /// there.
-    [[nodiscard]] Socket connect_outside(zmq::socket_type type, const std::string& endpoint, Socket::Marks marks,
-                                         PeerWatch& watch);
 
 private:
-    [[nodiscard]] Reach reach(Reach allowed) const { return insecure_ ? Reach::anybody : allowed; }
+    [[nodiscard]] Reach reach(Reach allowed) const { return flags_.insecure ? Reach::anybody : allowed; }
     [[nodiscard]] std::optional<int> judge(const std::function<void()>& check) const;
     void set_up_signals();
     void say_ready(const Shell& shell) const;
@@ -152,52 +135,42 @@ private:
     [[nodiscard]] bool ask_launch_to_drain() const;
     void begin_stop(Shell& shell, Instant now);
     [[nodiscard]] Duration work_time() const;
-    void judge_load(Instant now);
-    void rest(Instant now);
-    void keep_files();
+    void look_after_itself(Instant now);
+    void keep_files(Instant now);
     [[nodiscard]] std::unique_ptr<Reply> begin_reply(Shell& shell, Instant now, std::string_view request) const;
     [[nodiscard]] JsonObject about_itself(Instant now) const;
     void clean_up();
     void leave_word(int code);
 
-    std::string role_;
+    /// As they are called on the command line.
+    struct Flags {
+        std::string run_dir, log_level = "warn", monitor;
+        std::uint64_t ready_fd = 0, lifeline = 0;
+        Duration grace = std::chrono::seconds(1);
+        bool insecure = false;
+    };
+
+    const std::string role_;
     std::string name_;
     Options options_;
-    std::string run_dir_path_;
-    std::string log_level_ = "warn";
-    std::string monitor_endpoint_;
-    std::uint64_t ready_fd_ = 0;
-    std::uint64_t lifeline_flag_ = 0;
-    Duration grace_ = std::chrono::seconds(1);
-    bool insecure_ = false;
+    Flags flags_;
 
     std::unique_ptr<RunDir> run_dir_;
-    std::unique_ptr<zmq::context_t> context_;
-    ConnectionEvents connections_;
+    std::optional<Sockets> sockets_;
     std::optional<Answers> answers_;
     rlim_t descriptors_allowed_ = RLIM_INFINITY;
     Lifeline lifeline_;
     int signals_ = -1;
     bool orphaned_ = false;
     bool began_ = false;  // the shell was made
-    /// An ipc socket that was bound: it outlives what cleans up in /tmp.
-    struct SocketFile {
-        std::string path;
-        void* socket;  ///< lives as long as the shell
-    };
-    std::vector<SocketFile> socket_files_;
-    log::Seldom files_log_;
     Instant started_at_{};
     std::optional<StandstillWatch> standstill_;
     std::optional<Instant> stop_at_;
     Poller poller_;
-    bool quiet_ = false;  // the last second, and since then
-    Instant judged_at_{};
-    Duration used_at_judgement_{};  // as work_time()
-    Instant rest_at_{};
-    Duration used_at_rest_{};  // of processor time, but for answers
-    bool worked_ = false;
+    Pace pace_;
+    Instant looks_at_{};  // after itself, next
     log::Growth turned_away_log_;
+    log::Seldom files_log_;
 };
 
 }  // namespace curfew

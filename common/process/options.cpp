@@ -145,6 +145,7 @@ struct Options::Inside {
     std::string config;
     std::vector<std::string>* command = nullptr;  // what stands behind `--` goes there
     std::vector<std::string> stray;               // words before it
+    std::vector<JsonObject> described;            // the flags
 
     Inside(std::string name, std::string what) : program(std::move(name)), app(std::move(what), program) {
         app.add_flag("--check", only_checks, "Check the command line and the --config, say what is wrong, and end")
@@ -154,6 +155,14 @@ struct Options::Inside {
         app.allow_config_extras(CLI::config_extras_mode::error);
         app.config_formatter(std::make_shared<ConfigFile>(app));
         app.get_formatter()->column_width(34);
+    }
+
+    JsonObject& describe(std::string_view name, std::string_view kind, std::string_view shown, std::string_view help) {
+        return described.emplace_back()
+            .add("flag", name)
+            .add("kind", kind)
+            .add("default", if_any(shown))
+            .add("help", help);
     }
 
     /// What is wrong with a word that no flag takes.
@@ -169,6 +178,11 @@ Options::~Options() = default;
 
 void Options::value(const std::string& name, const std::string& shown_default, const std::string& help,
                     std::function<std::optional<std::string>(const std::string&)> take) {
+    add(name, "value", shown_default, help, std::move(take));
+}
+
+JsonObject& Options::add(const std::string& name, std::string_view kind, const std::string& shown_default,
+                         const std::string& help, std::function<std::optional<std::string>(const std::string&)> take) {
     auto* option = inside_->app.add_option_function<std::string>(
         name,
         [name, take = std::move(take)](const std::string& text) {
@@ -177,78 +191,85 @@ void Options::value(const std::string& name, const std::string& shown_default, c
         help);
     option->envname(environment_name(name));
     if (!shown_default.empty()) option->default_str(shown_default);
+    return inside_->describe(name, kind, shown_default, help);
 }
 
 void Options::text(const std::string& name, std::string& value, const std::string& help) {
-    this->value(name, value, help, [&value](const std::string& text) {
+    add(name, "text", value, help, [&value](const std::string& text) {
         value = text;
         return std::optional<std::string>();
     });
 }
 
-void Options::choice(const std::string& name, std::string& value, std::vector<std::string> words,
+void Options::choice(const std::string& name, std::string& value, const std::vector<std::string>& words,
                      const std::string& help) {
-    this->value(name, value, help,
-                [&value, words = std::move(words)](const std::string& text) -> std::optional<std::string> {
-                    if (std::find(words.begin(), words.end(), text) == words.end()) {
-                        return fmt::format("'{}' is not one of: {}{}", text, CLI::detail::join(words, ", "),
-                                           did_you_mean(text, words));
-                    }
-                    value = text;
-                    return std::nullopt;
-                });
+    add(name, "choice", value, help, [&value, words](const std::string& text) -> std::optional<std::string> {
+        if (std::find(words.begin(), words.end(), text) == words.end()) {
+            return fmt::format("'{}' is not one of: {}{}", text, CLI::detail::join(words, ", "),
+                               did_you_mean(text, words));
+        }
+        value = text;
+        return std::nullopt;
+    }).add("words", words);
 }
 
 void Options::count(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
                     const std::string& help) {
-    this->value(name, std::to_string(value), help,
-                [&value, least, most](const std::string& text) -> std::optional<std::string> {
-                    const auto count = parse_count(text);
-                    if (!count || *count < least || *count > most) {
-                        return fmt::format("'{}' is not a whole number from {} to {} (decimal, no leading zero)", text,
-                                           least, most);
-                    }
-                    value = *count;
-                    return std::nullopt;
-                });
+    add(name, "count", std::to_string(value), help,
+        [&value, least, most](const std::string& text) -> std::optional<std::string> {
+            const auto count = parse_count(text);
+            if (!count || *count < least || *count > most) {
+                return fmt::format("'{}' is not a whole number from {} to {} (decimal, no leading zero)", text, least,
+                                   most);
+            }
+            value = *count;
+            return std::nullopt;
+        })
+        .add("least", least)
+        .add("most", most);
 }
 
 void Options::size(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
                    const std::string& help) {
-    this->value(name, std::to_string(value), help,
-                [&value, least, most](const std::string& text) -> std::optional<std::string> {
-                    const auto size = parse_size(text);
-                    if (!size || *size < least || *size > most) {
-                        return fmt::format("'{}' is not a size from {} to {} bytes (like 4096, 64k or 1m)", text, least,
-                                           most);
-                    }
-                    value = *size;
-                    return std::nullopt;
-                });
+    add(name, "size", std::to_string(value), help,
+        [&value, least, most](const std::string& text) -> std::optional<std::string> {
+            const auto size = parse_size(text);
+            if (!size || *size < least || *size > most) {
+                return fmt::format("'{}' is not a size from {} to {} bytes (like 4096, 64k or 1m)", text, least, most);
+            }
+            value = *size;
+            return std::nullopt;
+        })
+        .add("least", least)
+        .add("most", most);
 }
 
 void Options::duration(const std::string& name, Duration& value, Duration least, Duration most,
                        const std::string& help) {
-    this->value(name, text_of(value), help,
-                [&value, least, most](const std::string& text) -> std::optional<std::string> {
-                    const auto duration = parse_duration(text);
-                    if (!duration || *duration < least || *duration > most) {
-                        return fmt::format("'{}' is not a duration from {} to {} (like 20ms, 1.5s or 2m)", text,
-                                           text_of(least), text_of(most));
-                    }
-                    value = *duration;
-                    return std::nullopt;
-                });
+    const auto micros = [](Duration of) { return std::chrono::duration_cast<std::chrono::microseconds>(of).count(); };
+    add(name, "duration", text_of(value), help,
+        [&value, least, most](const std::string& text) -> std::optional<std::string> {
+            const auto duration = parse_duration(text);
+            if (!duration || *duration < least || *duration > most) {
+                return fmt::format("'{}' is not a duration from {} to {} (like 20ms, 1.5s or 2m)", text, text_of(least),
+                                   text_of(most));
+            }
+            value = *duration;
+            return std::nullopt;
+        })
+        .add("least", micros(least))
+        .add("most", micros(most));
 }
 
 void Options::flag(const std::string& name, bool& value, const std::string& help) {
     inside_->app.add_flag(name, value, help)->envname(environment_name(name));
+    inside_->describe(name, "switch", "", help);
 }
 
 void Options::exit_codes(const std::string& name, std::vector<int>& value, const std::string& help) {
     std::string shown;
     for (const int code : value) shown += (shown.empty() ? "" : ",") + std::to_string(code);
-    this->value(name, shown, help, [&value](const std::string& text) -> std::optional<std::string> {
+    add(name, "codes", shown, help, [&value](const std::string& text) -> std::optional<std::string> {
         std::vector<int> codes;
         // A word behind each comma, also behind the last.
         for (const std::string& word : CLI::detail::split(text.ends_with(',') ? text + "?" : text, ',')) {
@@ -271,6 +292,7 @@ void Options::lettered(char letter, const std::string& name, std::string& value,
         },
         help);
     option->envname(environment_name(name))->default_str(value);
+    inside_->describe(name, "text", value, help);
 }
 
 /// CLI11 takes an argument in brackets for a list, so it never sees a COMMAND. What it knows of it
@@ -314,6 +336,17 @@ int Options::refuse_stray(const std::string& word) const {
 
 bool Options::only_checks() const {
     return inside_->only_checks;
+}
+
+JsonObject Options::describe() const {
+    JsonObject out;
+    out.add("program", inside_->program).add("version", kVersionText).add("flags", inside_->described);
+    return out;
+}
+
+int Options::say_checked() const {
+    std::printf("%s\n", describe().text().c_str());
+    return kExitOk;
 }
 
 int Options::refuse(const std::string& message) const {

@@ -8,7 +8,7 @@
 //
 // Every program has --check: it judges what was said and ends, before anything is opened. That is
 // how others ask what a value may be, so that nobody keeps a copy of limits. Errors go to stderr;
-// stdout stays empty, kept for a description.
+// where nothing is wrong, stdout gets a line of JSON that describes each flag (describe()).
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "common/look/json_object.h"
 #include "common/words/vocabulary.h"
 
 namespace curfew {
@@ -40,7 +41,8 @@ public:
 
     // Each option: the variable holds the default and gets the value. Names with their dashes.
     void text(const std::string& name, std::string& value, const std::string& help);
-    void choice(const std::string& name, std::string& value, std::vector<std::string> words, const std::string& help);
+    void choice(const std::string& name, std::string& value, const std::vector<std::string>& words,
+                const std::string& help);
     void count(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
                const std::string& help);
     void size(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
@@ -67,6 +69,12 @@ public:
 
     /// --check was said: the process is to judge the rest of what was said, and to end.
     [[nodiscard]] bool only_checks() const;
+    /// `program`, `version`, and `flags`, each with its `flag`, `kind` (text, choice, count, size,
+    /// duration, switch, codes, value), `default` as --help shows it, `help`, and, where it has
+    /// them, `least` and `most` (whole numbers, bytes, microseconds) or `words`.
+    [[nodiscard]] JsonObject describe() const;
+    /// What is left to do for a process that only checks, once nothing was found: its exit code.
+    [[nodiscard]] int say_checked() const;
 
     /// Prints `program: message` and where help is, and returns the code for wrong usage.
     int refuse(const std::string& message) const;
@@ -75,6 +83,8 @@ public:
 
 private:
     [[nodiscard]] int refuse_stray(const std::string& word) const;
+    JsonObject& add(const std::string& name, std::string_view kind, const std::string& shown_default,
+                    const std::string& help, std::function<std::optional<std::string>(const std::string&)> take);
 
     struct Inside;
     std::unique_ptr<Inside> inside_;

@@ -12,6 +12,11 @@ from typing import Optional
 from .exits import Exit
 
 MAGIC = b"CURFEWB1"
+# As in broker/books_page.h.
+FIELDS = ("magic", "accepted", "completed", "failed", "expired", "cancelled", "tasks_in_flight", "started", "won", "late",
+          "attempts_cancelled", "attempts_failed", "attempts_expired", "lost", "attempts_in_flight", "state",
+          "input_total", "input_read", "refused", "pid", "left", "intake_ended", "workers_ready", "collector_synced",
+          "rest", "rest_message", "rest_byte", "rest_messages", "rest_bytes", "cut_short", "first_in_flight")
 _PAGE = struct.Struct("<8s31Q")
 
 DRAINED, STOPPED_EARLY = 2, 3  # 1 is running
@@ -91,18 +96,20 @@ def messages(count):
 def decode(page) -> Optional[Books]:
     if len(page) < _PAGE.size:
         return None
-    magic, *word = _PAGE.unpack_from(page)
-    if magic != MAGIC:
+    page = dict(zip(FIELDS, _PAGE.unpack_from(page)))
+    if page["magic"] != MAGIC:
         return None
-    word = [None, *word]  # the numbers below are those of the page's description
-    return Books(accepted=word[1], tasks=tuple(word[2:6]), tasks_in_flight=word[6], started=word[7],
-                 attempts=tuple(word[8:14]), attempts_in_flight=word[14], state=word[15], input_size=word[16],
-                 input_read=word[17], refused=word[18], broker_pid=word[19], left=word[20],
-                 intake_ended=word[21] == 1, workers_ready=word[22], collector_synced=word[23] == 1,
-                 rest=word[24], rest_message=word[25], rest_byte=word[26],
-                 rest_messages=None if word[27] == _UNKNOWN else word[27],
-                 rest_bytes=None if word[28] == _UNKNOWN else word[28], cut_short=word[29],
-                 first_in_flight=word[30])
+    known = lambda name: None if page[name] == _UNKNOWN else page[name]
+    return Books(accepted=page["accepted"], tasks=tuple(page[end] for end in TASK_ENDS),
+                 tasks_in_flight=page["tasks_in_flight"], started=page["started"],
+                 attempts=tuple(page[f"attempts_{end}" if end in TASK_ENDS else end] for end in ATTEMPT_ENDS),
+                 attempts_in_flight=page["attempts_in_flight"], state=page["state"], input_size=page["input_total"],
+                 input_read=page["input_read"], refused=page["refused"], broker_pid=page["pid"], left=page["left"],
+                 intake_ended=page["intake_ended"] == 1, workers_ready=page["workers_ready"],
+                 collector_synced=page["collector_synced"] == 1, rest=page["rest"],
+                 rest_message=page["rest_message"], rest_byte=page["rest_byte"], rest_messages=known("rest_messages"),
+                 rest_bytes=known("rest_bytes"), cut_short=page["cut_short"],
+                 first_in_flight=page["first_in_flight"])
 
 
 class Page:

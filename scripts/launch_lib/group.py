@@ -25,11 +25,12 @@ from . import books as page
 from . import clock
 from .books import Ending
 from .exits import Exit
-from .member import QUICK_DEATH, QUICK_DEATHS, Member, become_subreaper, descendants, look_at, signal_all
+from .lack import Lack
+from .member import QUICK_DEATH, QUICK_DEATHS, Member, become_subreaper, descendants, describe, look_at, signal_all
 from .orphans import Orphans
 from .plan import Role
 from .signals import Stops
-from .waiting import GIVE_UP, Patience, for_end, for_members, for_worker
+from .waiting import Patience, for_end, for_members, for_worker
 
 PROGRESS_EVERY = 0.5  # seconds
 WATCH_EVERY = 0.5
@@ -38,11 +39,9 @@ KILL_PATIENCE = 2.0  # after the first KILL: what then still lives hangs in the 
 STOP_MARGIN = 1.0  # on top of grace, before the KILL
 FINISH_MARGIN = 2.0  # the same after a good end
 SWEEP_MARGIN = 3.0  # the same for what the members leave behind, counted from the first TERM
-_EXAMPLES = {Role.WORKER: "'w1: curfew-worker -- COMMAND'", Role.COLLECTOR: "'collector: curfew-collector'"}
 _NO_COMMAND = (126, 127)  # of a shell
 _ADVICE = {0: "; it is to run until it is told to stop: look at its command",
            **dict.fromkeys(_NO_COMMAND, "; a shell says so of a command that is not there, or cannot be run")}
-_OF_A_BROKER = "'broker: curfew-broker'"
 _OBEDIENT = (0, -signal.SIGTERM, 128 + signal.SIGTERM)  # the last: of a shell whose command got it
 _CODES_OF_THE_GROUP = (Exit.USAGE, Exit.IO)
 
@@ -72,7 +71,7 @@ class Group:
         self._stop_at = self._kill_at = self._give_up_at = 0.0
         self._progress_at = self._watch_at = 0.0
         self._patience = Patience()
-        self._lacking_since = None  # without a process that it needs, and none can come
+        self._lack = Lack(self._members, self._is_broker)
 
     def run(self):
         """Runs the group to its end. Returns why it ended (books.Ending)."""
@@ -198,7 +197,7 @@ class Group:
             self._on_obedience(member, pid, code, now)
         else:
             how = "left" if code == 0 else "died"
-            self._on_death(member, now, f"{how} ({_describe(code)})", f"{member.name} (pid {pid})", code)
+            self._on_death(member, now, f"{how} ({describe(code)})", f"{member.name} (pid {pid})", code)
 
     def _own_pid(self, member):
         """What its hello says: not the pid of a shell that a Procfile's line has left in between."""
@@ -229,7 +228,7 @@ class Group:
         if code == 0 or code == Exit.NO_OUTCOME and drained:  # the books say what was left of the input
             self._finish(now)
             return
-        self._console.error(f"broker (pid {pid}) died ({_describe(code)}): stopping the group")
+        self._console.error(f"broker (pid {pid}) died ({describe(code)}): stopping the group")
         self._ending.broker_died = True
         self._stop(now, STOP_MARGIN)
 
@@ -243,17 +242,10 @@ class Group:
     def _on_obedience(self, member, pid, code, now):
         """In a drain it had nothing more to do, or TERM was sent to the whole group: it comes back only if it has to."""
         who = f"{member.name} (pid {pid})"
-        if self._is_needed(member.process.role):
-            self._on_death(member, now, f"has ended ({_describe(code)}) before the work in flight has", who, forgiven=True)
+        if self._lack.is_needed(member.process.role, self.books()):
+            self._on_death(member, now, f"has ended ({describe(code)}) before the work in flight has", who, forgiven=True)
         else:
-            self._console.notice(f"{who} has ended ({_describe(code)}): the group drains, it is not started again")
-
-    def _is_needed(self, role):
-        """Something is in flight, and no other process that we know to be a worker (a collector) is there for it."""
-        books = self.books()
-        others = any(member.process.role is role and (member.running or member.restart_at is not None)
-                     for member in self._members)
-        return role in _EXAMPLES and not others and (books is None or books.tasks_in_flight > 0)
+            self._console.notice(f"{who} has ended ({describe(code)}): the group drains, it is not started again")
 
     def _on_death(self, member, now, what, who, code=None, forgiven=False):
         lived = now - member.started_at
@@ -293,52 +285,19 @@ class Group:
             self._say(self._patience.take(now, for_members(running, self._kill_at - now)))
             return
         books = self.books()
-        if books is None:
-            self._end_if_no_broker(now)
+        if books is not None and books.state in page.STATES_OF_AN_END:
             return
-        if books.state in page.STATES_OF_AN_END:
-            return
-        wait = for_end(books, self._state is State.DRAINING) or for_worker(books, self._may_have(Role.WORKER))
-        self._say(self._patience.take(now, wait))
-        self._end_if_lacking(now, books)
+        if books is not None:
+            wait = for_end(books, self._state is State.DRAINING) or for_worker(books, self._lack.may_have(Role.WORKER))
+            self._say(self._patience.take(now, wait))
+        if why := self._lack.take(now, books, closed=self._run_dir.private and not self._plan.open):
+            self._console.error(why)
+            self._ending.cannot_run = True
+            self._stop(now, STOP_MARGIN)
 
     def _say(self, line):
         if line:
             self._console.notice(line)
-
-    def _may_have(self, role):
-        """Whether a process that runs, or will again, has the role, or hides in a script what it is."""
-        alive = (member for member in self._members if member.running or member.restart_at is not None)
-        return any(member.process.role is role or member.process.role is Role.OTHER and not self._is_broker(member)
-                   for member in alive)
-
-    def _end_if_lacking(self, now, books):
-        lacking = next((role for role in _EXAMPLES if not self._may_have(role)), None)
-        has_all = books.workers_ready > 0 if lacking is Role.WORKER else books.collector_synced
-        self._end_without(None if has_all else lacking, now)
-
-    def _end_if_no_broker(self, now):
-        """Workers or a collector without a broker. A group that has neither may be anything."""
-        for_a_broker = any(member.process.role in _EXAMPLES for member in self._members)
-        self._end_without(Role.BROKER if for_a_broker and not self._may_have(Role.BROKER) else None, now)
-
-    def _end_without(self, role, now):
-        """`role`: what the group needs, and has not; None for nothing."""
-        if role is None or self._plan.open or not self._run_dir.private:
-            self._lacking_since = None
-        elif self._lacking_since is None:
-            self._lacking_since = now
-        elif now - self._lacking_since >= GIVE_UP:
-            self._end_lacking(role, now)
-
-    def _end_lacking(self, role, now):
-        ended = [member.name for member in self._members if member.process.role is Role.OTHER and not member.running]
-        been = f" ({', '.join(ended[:3])} ended with 0, which is not started again)" if ended else ""
-        self._console.error(f"there is no {role.name.lower()}: no process of this group is one{been}, and in a private"
-                            " run directory none can join: stopping the group; add a line such as"
-                            f" {_EXAMPLES.get(role, _OF_A_BROKER)}")
-        self._ending.cannot_run = True
-        self._stop(now, STOP_MARGIN)
 
     # --- the end of the group ---
 
@@ -427,16 +386,6 @@ class Group:
             return
         signal_all(remaining, signal.SIGKILL)
         self._kill_at = now + KILL_EVERY
-
-
-def _describe(code):
-    """How a process ended: its exit code, or the signal that ended it as a negative number."""
-    if code >= 0:
-        return f"exit {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"
 
 
 def _let_go_of(source):

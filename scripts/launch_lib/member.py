@@ -245,3 +245,13 @@ def _signal(seen, number):
             signal.pidfd_send_signal(held, number)
     finally:
         os.close(held)
+
+
+def describe(code):
+    """How a process ended: its exit code, or the signal that ended it as a negative number."""
+    if code >= 0:
+        return f"exit {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

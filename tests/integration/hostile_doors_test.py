@@ -6,6 +6,7 @@ is changed that curfew did not make.
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -18,6 +19,10 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 from group import BIN_DIR, LAUNCH, PYTHON, ROOT, GroupTest, numbers  # noqa: E402
+
+sys.path.insert(0, os.path.join(ROOT, "scripts"))
+
+from launch_lib import options, values  # noqa: E402
 
 USAGE, IO = 64, 74
 PROCESSES = {"broker": (), "worker": ("--handler", "echo"), "collector": ()}
@@ -352,7 +357,8 @@ class Values(DoorTest):
             for role, *words in good:
                 with self.subTest(role=role, words=words):
                     check = self.binary(role, "--check", *words)
-                    self.assertEqual((check.code(), check.out, check.err), (0, b"", ""))
+                    self.assertEqual((check.code(), check.err), (0, ""))
+                    self.assertEqual(json.loads(check.out)["program"], f"curfew-{role}")
         for name in ("run", "out", "dead"):
             self.assertFalse(os.path.exists(self.path(name)), name)
         bad = (("broker", "--source", "http:x"), ("broker", "--events", "nope"),
@@ -367,6 +373,51 @@ class Values(DoorTest):
         for role, *words in bad:
             with self.subTest(role=role, words=words):
                 self.refuses(self.binary(role, "--check", *words))
+
+
+class OneTruth(DoorTest):
+    """What launch says of a flag that it passes on is what the program says: --check describes each."""
+
+    DEFAULT = re.compile(r"\(([^() ]+)\)$")
+    OF_LAUNCH = {"--fanout": options.DEFAULT_FANOUT, "--attempts": "fanout", "--stdin": "line; exact with --null"}
+
+    def flags_of(self, role):
+        check = self.binary(role, "--check", *PROCESSES[role])
+        self.assertEqual(check.code(), 0, check.err)
+        return {flag["flag"]: flag for flag in json.loads(check.out)["flags"]}
+
+    def test_what_launch_passes_on_is_there_and_has_the_default_that_it_says(self):
+        programs = {role: self.flags_of(role) for role in ("broker", "worker", "collector")}
+        compared = 0
+        for flag in options.FLAGS:
+            for role in programs if flag.to == "all" else {flag.to} & set(programs):
+                with self.subTest(flag=flag.name, role=role):
+                    there = programs[role][f"--{flag.name}"]
+                    self.assertEqual(there["kind"] == "switch", not flag.metavar)
+                    said = self.DEFAULT.search(flag.help)
+                    if said and f"--{flag.name}" not in self.OF_LAUNCH:
+                        self.assertIn(there["default"], (said[1], str(size(said[1]))))
+                        compared += 1
+        self.assertGreater(compared, 6)
+
+    def test_the_grace_that_launch_counts_with_is_that_of_the_worker(self):
+        grace = self.flags_of("worker")["--grace"]
+        self.assertEqual(grace["default"], f"{options._GRACE:g}s")
+        self.assertEqual(grace["most"], values.LONGEST_GRACE * 1e6)
+
+    def test_each_flag_of_a_program_has_a_kind_a_help_and_its_limits(self):
+        for role in PROCESSES:
+            for name, flag in self.flags_of(role).items():
+                with self.subTest(role=role, flag=name):
+                    self.assertTrue(flag["help"])
+                    self.assertIn(flag["kind"], ("text", "choice", "count", "size", "duration", "switch", "codes", "value"))
+                    self.assertEqual("least" in flag and "most" in flag, flag["kind"] in ("count", "size", "duration"))
+                    self.assertEqual("words" in flag, flag["kind"] == "choice")
+
+
+def size(text):
+    number, unit = re.fullmatch(r"([0-9]+)([km]?)", text).groups() if re.fullmatch(r"[0-9]+[km]?", text) else (0, "")
+    return int(number) * {"": 1, "k": 1024, "m": 1024 * 1024}[unit]
 
 
 class Words(DoorTest):

@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
 
 #include "common/words/exit_code.h"
 #include "tests/support/temp_dir.h"
@@ -157,6 +160,20 @@ TEST(Options, CheckJudgesAndIsAsked) {
     Program other;
     EXPECT_EQ(other.parse({"--fan-out", "3"}), std::nullopt);
     EXPECT_FALSE(other.options.only_checks());
+}
+
+TEST(Options, EachFlagIsDescribedWithItsDefaultAndLimits) {
+    Program program;
+    const auto said = nlohmann::json::parse(program.options.describe().text());
+    EXPECT_EQ(said["program"], "program");
+    std::map<std::string, nlohmann::json> flags;
+    for (const auto& flag : said["flags"]) flags[flag["flag"]] = flag;
+    EXPECT_EQ(flags["--fan-out"]["kind"], "count");
+    EXPECT_EQ(flags["--fan-out"]["least"], 1);
+    EXPECT_EQ(flags["--fan-out"]["most"], 64);
+    EXPECT_EQ(flags["--fan-out"]["default"], "2");
+    EXPECT_EQ(flags["--deadline"]["least"], 1000) << "microseconds";
+    EXPECT_EQ(flags["--format"]["words"], (nlohmann::json{"raw", "json"}));
 }
 
 TEST(Options, WhatIsMistypedGetsASuggestion) {
