@@ -12,13 +12,13 @@ TEST(Pace, IsAtRestAfterAQuietSecondAndNoLongerThanItWorks) {
     Pace pace;
     Instant now{};
     EXPECT_FALSE(pace.at_rest(now += 1s, 0ms)) << "nothing is known yet";
-    (void)pace.calms_down(10ms);
-    EXPECT_TRUE(pace.at_rest(now += 20ms, 10ms));
-    EXPECT_TRUE(pace.at_rest(now += 20ms, 11ms)) << "a twentieth of the time is nothing";
-    EXPECT_FALSE(pace.at_rest(now += 20ms, 13ms));
-    EXPECT_FALSE(pace.at_rest(now += 20ms, 13ms)) << "until a second was quiet";
-    (void)pace.calms_down(13ms);
-    EXPECT_TRUE(pace.at_rest(now += 20ms, 13ms));
+    (void)pace.calms_down(0ms);
+    EXPECT_TRUE(pace.at_rest(now += 20ms, 0ms));
+    EXPECT_TRUE(pace.at_rest(now += 20ms, 1ms)) << "a twentieth of the time is nothing";
+    EXPECT_FALSE(pace.at_rest(now += 20ms, 3ms));
+    EXPECT_FALSE(pace.at_rest(now += 20ms, 3ms)) << "until a second was quiet";
+    (void)pace.calms_down(3ms);
+    EXPECT_TRUE(pace.at_rest(now += 20ms, 3ms));
 }
 
 TEST(Pace, ABurstWithinTwentyMillisecondsIsSeenAtTheirEnd) {
