@@ -47,10 +47,10 @@ struct Sync {
 struct BrokerPing {
     static constexpr std::uint8_t kType = 21;
     static constexpr std::size_t kRequired = 1;
-    Epoch epoch = 0;
+    std::uint64_t reserved = 0;
     std::uint64_t number = 0;  ///< of the last batch of the stream that was made
     std::uint64_t digest = 0;  ///< of all batches up to there (common/wire/stream.h)
-    auto fields() { return std::tie(epoch, number, digest); }
+    auto fields() { return std::tie(reserved, number, digest); }
 };
 
 struct Admit {

@@ -191,7 +191,7 @@ struct TokenReport {
     static constexpr std::size_t kRequired = 7;
     Session session = 0;
     std::uint64_t round = 0;
-    Intervals received;  ///< numbers that have arrived (or were cancelled before), ever
+    Intervals received;  ///< that have arrived (or were cancelled before), ever; read by nobody
     Intervals queued;
     Intervals running;
     Intervals cancelling;
