@@ -47,7 +47,7 @@ bool is_bound_endpoint(std::string_view text) {
 std::string_view wrong_with(const wire::Hello& hello) {
     if (!limits::is_name(hello.name)) return "name: 1 to 64 printable bytes without a slash";
     if (!limits::is_pool(hello.pool)) return "pool: at most 64 printable bytes";
-    if (hello.slots > limits::kSlots) return "slots: at most 4096";
+    if (hello.slots > limits::kSlots) return "slots: at most 16384";
     if (hello.credit > limits::kCredit) return "credit: at most 1000000";
     if (!is_bound_endpoint(hello.tasks)) return "tasks: ipc://PATH or tcp://ADDRESS:PORT, the address in numbers";
     if (!is_bound_endpoint(hello.control)) return "control: ipc://PATH or tcp://ADDRESS:PORT, the address in numbers";

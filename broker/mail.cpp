@@ -39,8 +39,16 @@ void add_recall(wire::Writer& writer, std::vector<AttemptNumber>&& noted, std::u
 
 }  // namespace
 
+bool Mail::started_apart() const {
+    if (!roster_.any_together()) return true;
+    std::vector<Session> sessions;
+    for (const wire::Addressee& started : started_) sessions.push_back(started.session);
+    std::ranges::sort(sessions);
+    return std::ranges::adjacent_find(sessions) == sessions.end();
+}
+
 void Mail::hand_over(wire::Task record) {
-    if (started_.size() > 1 && !record.id) {
+    if (started_.size() > 1 && !record.id && started_apart()) {
         shared_.add(started_, record);
         started_.clear();
         return;

@@ -56,6 +56,8 @@ public:
 
 private:
     bool release_confirmations(Instant now, bool drained);
+    /// Each of those that were started goes to another worker.
+    [[nodiscard]] bool started_apart() const;
     void flush_control(Instant now, const News& news, WorkerSession& worker, bool confirm,
                        std::vector<OutFrame>& frames);
     void flush_tasks(WorkerSession& worker, std::vector<OutFrame>& frames);

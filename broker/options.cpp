@@ -57,7 +57,7 @@ BrokerOptions::BrokerOptions(Options& options) {
     options.text("--source", source_, "Where messages come from: " + names_of(source_kinds(), true));
     options.flag("--null", null_, "Messages of stdin and file: end with NUL, not with a newline");
     options.size("--max-message", max_message_, 1, wire::kPayloadBytes, "Longer messages are refused and counted");
-    options.count("--fanout", fanout_, 1, 1000, "Most attempts of one task alive together");
+    options.count("--fanout", fanout_, 1, 10'000, "Most attempts of one task alive together");
     add_hedging(options);
     add_times(options);
     add_failures(options);

@@ -60,6 +60,8 @@ WorkerSession& Roster::admit(Instant now, const wire::Hello& hello) {
     worker->pool_index = pool_of(hello.pool);
     worker->slots = worker->slots_in_service = std::max(1U, hello.slots);
     worker->knows_recall = hello.knows_recall != 0;
+    worker->together = std::max(1U, hello.together);
+    if (worker->together > 1) ++together_;
     worker->patience = std::chrono::microseconds(std::min(hello.patience_us, kMostPatienceUs));
     worker->credit = worker->most_credit = std::max(1U, hello.credit);
     worker->pid = hello.pid;
@@ -118,6 +120,7 @@ void Roster::remove(Session session) {
         changed(*last);
     }
     if (pool.by_load.empty()) pool.name = {};
+    if (worker.together > 1) --together_;
     by_session_.erase(session);
     sessions_.erase(at);
     link_changes_.push_back({session, false, {}, {}});
@@ -202,13 +205,13 @@ void Roster::changed(WorkerSession& worker) {
     put(pool, at, &worker);
 }
 
-/// The first from this place of the heap on that has no attempt of the task. As many are passed
-/// over as it has attempts.
-WorkerSession* Roster::first_unmarked(const Pool& pool, std::size_t place) const {
+/// The first from this place of the heap on that may be taken. As many are passed over as have
+/// attempts of the task.
+WorkerSession* Roster::first_of(const Pool& pool, std::size_t place, Among among) const {
     if (place >= pool.by_load.size() || pool.by_load[place]->load == kFull) return nullptr;
-    if (pool.by_load[place]->chosen_against != choice_) return pool.by_load[place];
-    WorkerSession* left = first_unmarked(pool, 2 * place + 1);
-    WorkerSession* right = first_unmarked(pool, 2 * place + 2);
+    if (may_take(*pool.by_load[place], among)) return pool.by_load[place];
+    WorkerSession* left = first_of(pool, 2 * place + 1, among);
+    WorkerSession* right = first_of(pool, 2 * place + 2, among);
     if (left == nullptr || right == nullptr) return left == nullptr ? right : left;
     return goes_before(*right, *left) ? right : left;
 }
@@ -218,23 +221,24 @@ WorkerSession* Roster::choose(const Task& task) {
     for (const AttemptId id : task.alive) {
         if (WorkerSession* worker = find(id.session)) mark(*worker);
     }
-    return choose_unmarked(task);
+    return take_best(task);
 }
 
 WorkerSession* Roster::choose_another(const Task& task, WorkerSession& taken) {
     mark(taken);
-    return choose_unmarked(task);
+    return take_best(task);
 }
 
 void Roster::mark(WorkerSession& taken) {
-    taken.chosen_against = choice_;
+    if (std::exchange(taken.in_choice, choice_) != choice_) taken.of_its_task = 0;
+    ++taken.of_its_task;
     pools_[taken.pool_index].used_in = choice_;
 }
 
-WorkerSession* Roster::choose_unmarked(const Task& task) {
+WorkerSession* Roster::best(const Task& task, Among among) const {
     WorkerSession* best = nullptr;
     const auto consider = [&](WorkerSession* worker) {
-        if (worker == nullptr || worker->load == kFull || worker->chosen_against == choice_) return;
+        if (worker == nullptr || worker->load == kFull || !may_take(*worker, among)) return;
         if (task.came_back() && !worker->has_free_slot() && !worker->moves()) return;
         if (best == nullptr) {
             best = worker;
@@ -251,10 +255,19 @@ WorkerSession* Roster::choose_unmarked(const Task& task) {
     };
     for (const Pool& pool : pools_) {
         if (task.past == nullptr) {
-            consider(first_unmarked(pool, 0));
+            consider(first_of(pool, 0, among));
         } else {
             for (WorkerSession* worker : pool.by_load) consider(worker);
         }
+    }
+    return best;
+}
+
+WorkerSession* Roster::take_best(const Task& task) {
+    WorkerSession* best = this->best(task, Among::others);
+    if (together_ > 0 && (best == nullptr || best->busy)) {
+        WorkerSession* with_some = this->best(task, Among::all);
+        if (with_some != nullptr && (best == nullptr || !with_some->busy)) best = with_some;
     }
     if (best == nullptr) return nullptr;
     if (best->chosen++ == 0) chosen_.push_back(best->session);

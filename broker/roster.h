@@ -102,6 +102,8 @@ struct WorkerSession {
 
     // Does what it holds move? (broker/recalls.h)
     bool knows_recall = false;
+    /// The most attempts of one task that it takes at a time.
+    std::uint32_t together = 1;
     /// It holds more than its slots, and nothing of it ends: its credit is its slots.
     bool standing = false;
     /// When work ended here last, or when it got more than its slots.
@@ -123,8 +125,9 @@ struct WorkerSession {
     std::uint32_t same_load_for = 0;  ///< so many more choices do not change that
     /// The turn that followed the one in which it was chosen last.
     std::uint64_t last_chosen = 0;
-    std::uint32_t chosen = 0;          ///< how often in this turn
-    std::uint64_t chosen_against = 0;  ///< the choice in which it could not be taken
+    std::uint32_t chosen = 0;       ///< how often in this turn
+    std::uint64_t in_choice = 0;    ///< the choice for whose task it has attempts
+    std::uint32_t of_its_task = 0;  ///< so many
 
     [[nodiscard]] std::uint32_t usable_slots() const { return std::min(slots, slots_in_service); }
     /// Nothing is sent ahead to one whose work stands still, or for whose slots something is to
@@ -174,8 +177,9 @@ public:
     /// Sockets to open and close since it was asked last.
     [[nodiscard]] std::vector<LinkChange> take_link_changes() { return std::exchange(link_changes_, {}); }
 
-    /// The worker for the next attempt of a task, null if none can take it now: never one that has
-    /// an attempt of it alive; if possible one with a free slot (what came back takes no other, but
+    /// The worker for the next attempt of a task, null if none can take it now: one that has no
+    /// attempt of it alive, or, where such a one would let it wait or there is none, one that takes
+    /// several together; if possible one with a free slot (what came back takes no other, but
     /// quick work that moves); then none where one failed; then a pool that is not in use for it;
     /// then the least loaded for its size; then whoever was not chosen for the most turns. Takes a
     /// credit there.
@@ -202,12 +206,21 @@ public:
     [[nodiscard]] bool has_credit() const;
     [[nodiscard]] std::size_t ready() const;
     [[nodiscard]] std::size_t pools() const { return pools_.size(); }
+    /// There are workers that take several attempts of one task.
+    [[nodiscard]] bool any_together() const { return together_ > 0; }
     /// In order of their sessions.
     [[nodiscard]] const std::map<Session, std::unique_ptr<WorkerSession>>& sessions() const { return sessions_; }
 
 private:
     void mark(WorkerSession& taken);
-    [[nodiscard]] WorkerSession* choose_unmarked(const Task& task);
+    /// Whom a choice may take: those without an attempt of the task, or those that take one more.
+    enum class Among : std::uint8_t { others, all };
+    [[nodiscard]] bool may_take(const WorkerSession& worker, Among among) const {
+        if (worker.in_choice != choice_) return true;
+        return among == Among::all && worker.of_its_task < worker.together;
+    }
+    [[nodiscard]] WorkerSession* take_best(const Task& task);
+    [[nodiscard]] WorkerSession* best(const Task& task, Among among) const;
 
     struct Pool {
         std::string name;
@@ -218,7 +231,7 @@ private:
     };
     [[nodiscard]] std::size_t pool_of(std::string_view name);
     static void put(Pool& pool, std::size_t place, WorkerSession* worker);
-    [[nodiscard]] WorkerSession* first_unmarked(const Pool& pool, std::size_t place) const;
+    [[nodiscard]] WorkerSession* first_of(const Pool& pool, std::size_t place, Among among) const;
 
     std::map<Session, std::unique_ptr<WorkerSession>> sessions_;
     DenseTable<WorkerSession*> by_session_;  // the same, to find one
@@ -229,6 +242,7 @@ private:
     std::uint64_t turn_ = 0;
     std::vector<Session> chosen_;  // in this turn
     Session last_session_ = 0;
+    std::size_t together_ = 0;  // sessions whose worker takes several attempts of one task
     std::uint64_t changes_ = 0;
     std::vector<LinkChange> link_changes_;
 };

@@ -271,6 +271,7 @@ void WorkerCore::say_hello(std::vector<Frame>& for_broker) {
                       config_.pid,         config_.tasks_endpoint, config_.control_endpoint};
     hello.knows_recall = 1;
     hello.lifeline = config_.lifeline;
+    hello.together = config_.together;
     hello.patience_us =
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(patience()).count());
     writer_.add(hello);

@@ -44,6 +44,7 @@ public:
         std::uint32_t most_credit = 0;  ///< how far it may adapt; 0: it does not
         std::uint32_t pid = 0;
         std::uint64_t lifeline = 0;  ///< Daemon::lifeline_number()
+        std::uint32_t together = 1;  ///< most attempts of one task at a time
         std::string tasks_endpoint;
         std::string control_endpoint;
         Duration heartbeat = std::chrono::seconds(1);

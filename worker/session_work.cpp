@@ -157,7 +157,7 @@ void WorkerCore::check_slots(Instant now) {
 std::uint32_t WorkerCore::usable_slots() const {
     if (leaving_ || in_doubt()) return 0;
     if (handler_.immediate()) return slots_.count();
-    const auto [usable, mine] = slots_.usable(session());
+    const auto [usable, mine] = slots_.usable();
     return over_budget() ? std::min(usable, std::max(1U, mine)) : usable;
 }
 

@@ -9,7 +9,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <utility>
 #include <vector>
@@ -30,6 +32,7 @@ struct SlotState {
     Instant deadline_at = kNever;
 };
 
+/// What is asked in each turn costs the same however many slots there are.
 class Slots {
 public:
     /// `running`: see WorkerCore.
@@ -43,6 +46,7 @@ public:
         const Slot slot = free_.back();
         free_.pop_back();
         slots_[slot] = {.attempt = id, .started_at = now, .deadline_at = deadline_at};
+        ++mine_;
         note(slot, id);
         return slot;
     }
@@ -50,6 +54,11 @@ public:
     SlotState end(Slot slot) {
         const SlotState was = std::exchange(slots_[slot], {});
         if (was.attempt.number == 0) return was;
+        if (was.out_of_service) {
+            std::erase(out_, slot);
+        } else {
+            --count_of(was);
+        }
         note(slot, {});
         free_.push_back(slot);
         return was;
@@ -58,6 +67,7 @@ public:
     void stop(Instant now, Slot slot) {
         if (std::exchange(slots_[slot].stopping, true)) return;
         slots_[slot].stop_at = now;
+        stops_.push_back({slot, now});
         handler_.stop(now, slot);
         if (mutated(Mutant::slot_freed_early)) free_.push_back(slot);
     }
@@ -69,16 +79,21 @@ public:
     /// The session is over: another broker may use the same numbers again.
     void disown_all() {
         for (SlotState& slot : slots_) slot.attempt.session = 0;
+        others_ += std::exchange(mine_, 0);
     }
     /// Takes those out of service whose work did not end within `patience` of its stop, and calls
     /// stuck(slot) for each.
     template <typename Stuck>
     void take_out(Instant now, Duration patience, Stuck&& stuck) {
-        for (SlotState& slot : slots_) {
-            if (!slot.stopping || slot.out_of_service || now < slot.stop_at + patience) continue;
+        for (; !stops_.empty() && now >= stops_.front().at + patience; stops_.pop_front()) {
+            if (!is_under_way(stops_.front())) continue;
+            SlotState& slot = slots_[stops_.front().slot];
             slot.out_of_service = true;
+            --count_of(slot);
+            out_.push_back(stops_.front().slot);
             stuck(std::as_const(slot));
         }
+        while (!stops_.empty() && !is_under_way(stops_.front())) stops_.pop_front();
     }
     /// Notes what is in a slot in the memory for who comes after a crash.
     void note(Slot slot, AttemptId id) {
@@ -89,50 +104,47 @@ public:
     [[nodiscard]] const std::vector<SlotState>& all() const { return slots_; }
     [[nodiscard]] Slot count() const { return static_cast<Slot>(slots_.size()); }
     [[nodiscard]] std::size_t busy() const { return slots_.size() - free_.size(); }
-    [[nodiscard]] std::size_t out_of_service() const {
-        return static_cast<std::size_t>(std::ranges::count_if(slots_, &SlotState::out_of_service));
-    }
-    /// Those that do work of this session, or would start it now; `mine`: those that do.
+    [[nodiscard]] std::size_t out_of_service() const { return out_.size(); }
+    /// Those that do work of the session, or would start it now; `mine`: those that do.
     struct Usable {
         std::uint32_t usable = 0, mine = 0;
     };
-    [[nodiscard]] Usable usable(Session session) const {
-        Usable found;
-        for (const SlotState& slot : slots_) {
-            const bool busy = slot.attempt.number != 0;
-            if (slot.out_of_service || (busy && slot.attempt.session != session)) continue;
-            ++found.usable;
-            found.mine += busy ? 1U : 0U;
-        }
-        return found;
-    }
+    [[nodiscard]] Usable usable() const { return {count() - static_cast<std::uint32_t>(out_.size()) - others_, mine_}; }
     /// Work is there that can still end.
-    [[nodiscard]] bool stopping() const {
-        return std::ranges::any_of(
-            slots_, [](const SlotState& slot) { return slot.attempt.number != 0 && !slot.out_of_service; });
-    }
-    /// When the next one is to be taken out of service.
+    [[nodiscard]] bool stopping() const { return mine_ + others_ > 0; }
+    /// When the next one is to be taken out of service, or before.
     [[nodiscard]] Instant next_deadline(Duration patience) const {
-        Instant next = kNever;
-        for (const SlotState& slot : slots_) {
-            if (slot.stopping && !slot.out_of_service) next = std::min(next, slot.stop_at + patience);
-        }
-        return next;
+        return stops_.empty() ? kNever : stops_.front().at + patience;
     }
     /// When the first of those that are out of service is past its deadline and grace.
     [[nodiscard]] Instant overdue_at(Duration grace) const {
         Instant first = kNever;
-        for (const SlotState& slot : slots_) {
-            if (slot.out_of_service && slot.deadline_at != kNever) first = std::min(first, slot.deadline_at + grace);
+        for (const Slot slot : out_) {
+            if (slots_[slot].deadline_at != kNever) first = std::min(first, slots_[slot].deadline_at + grace);
         }
         return first;
     }
 
 private:
+    struct Stop {
+        Slot slot = 0;
+        Instant at{};
+    };
+    /// The work that was asked to stop then is still in the slot.
+    [[nodiscard]] bool is_under_way(const Stop& stop) const {
+        const SlotState& slot = slots_[stop.slot];
+        return slot.stopping && !slot.out_of_service && slot.stop_at == stop.at;
+    }
+    /// Where a busy slot that is in service is counted.
+    [[nodiscard]] std::uint32_t& count_of(const SlotState& slot) { return slot.attempt.session != 0 ? mine_ : others_; }
+
     Handler& handler_;
     std::span<AttemptId> running_;
     std::vector<SlotState> slots_;
     std::vector<Slot> free_;
+    std::vector<Slot> out_;                // of service
+    std::deque<Stop> stops_;               // in their order; some have had their end
+    std::uint32_t mine_ = 0, others_ = 0;  // busy and in service: of the session, of those before
 };
 
 }  // namespace curfew

@@ -147,9 +147,11 @@ struct Hello {
     std::uint64_t patience_us = 0;
     /// The number of the pipe from launch: by it launch names it; 0: it has none.
     std::uint64_t lifeline = 0;
+    /// The most attempts of one task that it takes at a time; 0: one.
+    std::uint32_t together = 0;
     auto fields() {
         return std::tie(worker, hello, name, pool, slots, credit, pid, tasks, control, knows_recall, patience_us,
-                        lifeline);
+                        lifeline, together);
     }
 };
 

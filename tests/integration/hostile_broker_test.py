@@ -211,7 +211,7 @@ class Hellos(GroupTest):
 
     def test_a_hello_that_breaks_a_bound_is_counted_and_said_and_leaves_nothing(self):
         junk = ({"name": "n" * 65}, {"name": "../../w"}, {"name": ""}, {"name": "a\nb"}, {"pool": "p" * 65}, {"pool": "\x1b[2J"},
-                {"slots": 4097}, {"slots": 2**32 - 1}, {"credit": 1_000_001}, {"tasks": ""}, {"tasks": "junk"},
+                {"slots": 16385}, {"slots": 2**32 - 1}, {"credit": 1_000_001}, {"tasks": ""}, {"tasks": "junk"},
                 {"tasks": "inproc://x"}, {"control": "tcp://127.0.0.1:0"}, {"control": "tcp://127.0.0.1:99999"},
                 {"control": "tcp://no.such.host.invalid:1"}, {"control": "ipc://" + "x" * 108}, {"control": "tcp://eth0;1.2.3.4:5"},
                 {"tasks": "pgm://eth0;239.192.1.1:5555"}, {"tasks": b"ipc:///a\0b"}, {"tasks": b"\xff" * 300})
@@ -228,11 +228,11 @@ class Hellos(GroupTest):
 
     def test_no_worker_can_be_started_that_the_broker_would_refuse(self):
         for words in (("--pool", "p" * 65), ("--pool", "a\x1bb"), ("--name", "n" * 65), ("--name", "a\nb"), ("--name", "a/b"),
-                      ("--slots", "4097"), ("--credit", "1000001")):
+                      ("--slots", "16385"), ("--credit", "1000001")):
             worker = self.binary("worker", "--handler", "echo", *words)
             self.assertEqual(worker.code(), 64, words)
             self.assertIn(words[0], worker.err)
-        self.ready("worker", "--handler", "echo", "--pool", "p" * 64, "--name", "n" * 64, "--slots", "4096", "--credit", "1000000")
+        self.ready("worker", "--handler", "echo", "--pool", "p" * 64, "--name", "n" * 64, "--slots", "16384", "--credit", "1000000")
         self.is_ready("n" * 64)
 
     def limit_descriptors(self, count):

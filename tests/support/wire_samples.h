@@ -24,8 +24,8 @@ void each_sample(Check&& check) {
     check(Resend{two}, "92079401020909");
     check(Recall{7, two}, "9311079401020909");
     check(Gone{}, "9108");
-    check(Hello{1, 2, "name", "pool", 3, 4, 5, "t", "c", 1, 6, 7},
-          "9d0a0102c4046e616d65c404706f6f6c030405c40174c40163010607");
+    check(Hello{1, 2, "name", "pool", 3, 4, 5, "t", "c", 1, 6, 7, 8},
+          "9e0a0102c4046e616d65c404706f6f6c030405c40174c4016301060708");
     check(Heartbeat{3, 4, 5}, "940b030405");
     check(Report{1, 2, ReportKind::failed, 3, 4, 5, std::nullopt, "why", "res"},
           "9a0c010203030405c0c403776879c403726573");

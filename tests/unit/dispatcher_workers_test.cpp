@@ -97,7 +97,7 @@ TEST(DispatcherWorkers, AHelloThatBreaksABoundIsMalformedAndSaysWhat) {
         {"name", [](wire::Hello& h) { h.name = "a\nb"; }},
         {"pool", [&](wire::Hello& h) { h.pool = pool; }},
         {"pool", [](wire::Hello& h) { h.pool = "\x1b[2J"; }},
-        {"slots", [](wire::Hello& h) { h.slots = 4097; }},
+        {"slots", [](wire::Hello& h) { h.slots = 16385; }},
         {"credit", [](wire::Hello& h) { h.credit = 1'000'001; }},
         {"tasks", [&](wire::Hello& h) { h.tasks = endpoint; }},
         {"control", [](wire::Hello& h) { h.control = "inproc://c"; }},
@@ -133,7 +133,7 @@ TEST(DispatcherWorkers, AHelloOnItsBoundsIsFine) {
     const std::string name(64, 'n'), endpoint = "ipc:///" + std::string(106, 'e');
     bench.hello_of("w", {}, 7, 1, [&](wire::Hello& h) {
         h.name = h.pool = name;
-        h.slots = 4096;
+        h.slots = 16384;
         h.credit = 1'000'000;
         h.tasks = h.control = endpoint;
     });

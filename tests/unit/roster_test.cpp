@@ -18,13 +18,15 @@ using support::kStart;
 
 class RosterTest : public testing::Test {
 protected:
-    WorkerSession& add(std::string_view name, std::string_view pool = "pool", std::uint32_t credit = 4) {
+    WorkerSession& add(std::string_view name, std::string_view pool = "pool", std::uint32_t credit = 4,
+                       std::uint32_t together = 0) {
         wire::Hello hello;
         hello.worker = 1;
         hello.name = name;
         hello.pool = pool;
         hello.slots = 2;
         hello.credit = credit;
+        hello.together = together;
         WorkerSession& worker = roster.admit(kStart, hello);
         worker.state = SessionState::ready;
         roster.changed(worker);
@@ -85,6 +87,40 @@ TEST_F(RosterTest, AttemptsOfATaskGoToDifferentWorkersAlways) {
     WorkerSession& only = add("a", "p", 100);
     start(task, only);
     EXPECT_EQ(roster.choose(task), nullptr);
+}
+
+TEST_F(RosterTest, SeveralAttemptsOfATaskGoTogetherWhereNoOtherWorkerTakesThem) {
+    WorkerSession& many = add("many", "pool", 4, 3);
+    WorkerSession& one = add("one", "pool", 4);
+    EXPECT_TRUE(roster.any_together());
+    for (WorkerSession* expected : {&many, &one, &many, &many}) {
+        WorkerSession* chosen = roster.choose(task);
+        ASSERT_EQ(chosen, expected);
+        start(task, *chosen);
+    }
+    EXPECT_EQ(roster.choose(task), nullptr) << "three are there together, and one takes one";
+    roster.remove(many.session);
+    EXPECT_FALSE(roster.any_together());
+}
+
+TEST_F(RosterTest, OneMoreTogetherGoesBeforeAWorkerThatLetsItWait) {
+    WorkerSession& many = add("many", "pool", 100, 100);
+    WorkerSession& busy = add("busy", "pool", 4);
+    load(busy, 2);  // of two slots
+    start(task, many);
+    EXPECT_EQ(roster.choose(task), &many);
+    load(many, 2);
+    EXPECT_EQ(roster.choose(task), &busy) << "both let it wait: another one then";
+}
+
+TEST_F(RosterTest, TogetherGoesEvenly) {
+    WorkerSession& a = add("a", "a", 100, 100);
+    WorkerSession& b = add("b", "b", 100, 100);
+    WorkerSession* chosen = roster.choose(task);
+    std::map<WorkerSession*, int> counts;
+    for (int i = 0; i < 100; ++i, chosen = roster.choose_another(task, *chosen)) ++counts[chosen];
+    EXPECT_EQ(counts[&a] + counts[&b], 100);
+    EXPECT_NEAR(counts[&a], 50, 1);
 }
 
 TEST_F(RosterTest, APoolThatIsNotInUseComesBeforeLoad) {
