@@ -42,6 +42,12 @@ void World::check_all() {
     }
     broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
         if (task.alive.size() > scenario_.broker.fanout) fail("more attempts alive than the fanout");
+        for (const AttemptId id : task.alive) {
+            const auto there = std::ranges::count(task.alive, id.session, &AttemptId::session);
+            const WorkerSession* worker = broker_->roster().find(id.session);
+            if (worker != nullptr && there > worker->together)
+                fail("more attempts of a task at a worker than it takes");
+        }
     });
     for (const auto& worker : workers_) check_lease(*worker);
 }

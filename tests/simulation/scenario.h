@@ -16,7 +16,8 @@ struct Scenario {
     std::uint32_t pools = 2;
     Slot slots = 2;
     std::uint32_t credit = 4;
-    bool adapts = false;  // the credit, up to 400
+    bool adapts = false;         // the credit, up to 400
+    std::uint32_t together = 1;  ///< attempts of one task at every second worker
     std::uint32_t messages = 100;
     bool keep_order = false;
     Dispatcher::Config broker;

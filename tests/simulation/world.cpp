@@ -142,6 +142,7 @@ void World::start_worker(Node node) {
     config.slots = scenario_.slots;
     config.credit = scenario_.credit;
     if (scenario_.adapts) config.most_credit = 400;
+    if (node % 2 == 0) config.together = scenario_.together;
     config.pid = static_cast<std::uint32_t>(worker.incarnation);
     config.tasks_endpoint = config.control_endpoint = "ipc://" + worker.name;
     config.grace = scenario_.work.grace;
