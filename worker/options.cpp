@@ -24,30 +24,33 @@ Take take_number(const std::string& text, std::uint64_t most, std::uint64_t& num
 
 }  // namespace
 
-WorkerOptions::WorkerOptions(Options& options, bool own_function) : own_function_(own_function) {
+WorkerOptions::WorkerOptions(Options& options, std::span<const HandlerKind> kinds) : kinds_(kinds) {
     options.text("--broker", endpoints_.broker, "The broker's endpoint for events");
     options.text("--collector", endpoints_.collector, "The collector's endpoint for results");
     options.text("--tasks", endpoints_.tasks, "Endpoint to bind for tasks");
     options.text("--control", endpoints_.control, "Endpoint to bind for cancels");
-    options.value("--pool", flags_.pool,
+    options.value("--pool", "default; http: the host",
                   "Name shared by workers that do the work the same way; attempts of a task prefer different ones",
                   [this](const std::string& text) -> Take {
                       flags_.pool = text;
                       if (limits::is_pool(text)) return std::nullopt;
                       return fmt::format("use at most {} printable bytes", limits::kNameBytes);
                   });
-    options.value("--slots", default_slots(), "Attempts that are worked on at a time",
+    options.value("--slots", default_slots(kinds_), "Attempts that are worked on at a time",
                   [this](const std::string& text) { return take_number(text, limits::kSlots, slots_); });
-    options.value("--credit", "its slots, and what they do in 5 ms where the work is quick; " + fixed_credits(),
+    options.value("--credit",
+                  "its slots, and what they do in 5 ms where the work is quick" +
+                      (kinds_.empty() ? "" : "; " + fixed_credits(kinds_)),
                   "Most attempts in flight here",
                   [this](const std::string& text) { return take_number(text, limits::kCredit, credit_); });
     options.duration("--heartbeat", heartbeat_, std::chrono::milliseconds(50), std::chrono::minutes(1),
                      "As the broker's");
-    if (!own_function) add_work(options);
+    if (!kinds_.empty()) add_work(options);
 }
 
 void WorkerOptions::add_work(Options& options) {
-    options.text("--handler", handler_, names_of(handler_kinds(), true));
+    add_http_flags(options, flags_.http);
+    options.text("--handler", handler_, names_of(kinds_, true));
     options.size("--max-output", flags_.max_output, 1, wire::kPayloadBytes, "exec: a longer result is a failure");
     options.exit_codes("--ok-exit", flags_.ok_exit, "exec: exit codes that mean that stdout is the result");
     options.exit_codes("--reject-exit", flags_.reject_exit,
@@ -63,29 +66,37 @@ void WorkerOptions::add_work(Options& options) {
 }
 
 Chosen<HandlerKind> WorkerOptions::chosen() const {
-    return choose(handler_kinds(), "--handler", handler_);
+    return choose(kinds_, "--handler", handler_);
 }
 
 Slot WorkerOptions::slots() const {
     if (slots_ != 0) return static_cast<Slot>(slots_);
-    return own_function_ ? 1 : chosen().kind->slots;
+    return kinds_.empty() ? 1 : chosen().kind->slots;
+}
+
+std::string WorkerOptions::pool() const {
+    if (!flags_.pool.empty()) return flags_.pool;
+    const HandlerKind* kind = kinds_.empty() ? nullptr : chosen().kind;
+    return kind == nullptr || kind->pool == nullptr ? "default" : kind->pool(flags_).substr(0, limits::kNameBytes);
 }
 
 HandlerFlags WorkerOptions::flags() const {
     HandlerFlags flags = flags_;
+    flags.pool = pool();
     flags.slots = slots();
     return flags;
 }
 
 WorkerServer::Config WorkerOptions::config() const {
     WorkerServer::Config config = endpoints_;
-    config.core.pool = flags_.pool;
+    config.core.pool = pool();
     config.core.heartbeat = heartbeat_;
     config.core.slots = slots();
-    const std::uint32_t fixed = own_function_ ? 0 : chosen().kind->credit;
+    const std::uint32_t fixed = kinds_.empty() ? 0 : chosen().kind->credit;
     const std::uint64_t credit = credit_ != 0 ? credit_ : fixed != 0 ? fixed : slots();
     config.core.credit = static_cast<std::uint32_t>(credit);
     if (credit_ == 0 && fixed == 0) config.core.most_credit = kMostCredit;
+    if (!kinds_.empty() && chosen().kind->together) config.core.together = slots();
     return config;
 }
 
@@ -100,7 +111,7 @@ void WorkerOptions::check(const Daemon& daemon) const {
     daemon.check_to_connect(endpoints_.collector);
     daemon.check_to_bind(endpoints_.tasks);
     daemon.check_to_bind(endpoints_.control);
-    if (own_function_) return;
+    if (kinds_.empty()) return;
     const auto [kind, rest] = chosen();
     if (!kind->takes_command && !flags_.command.empty())
         throw std::invalid_argument(fmt::format("--handler {} takes no COMMAND: that goes with exec", handler_));

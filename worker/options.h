@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "common/process/kinds.h"
@@ -13,8 +14,9 @@ namespace curfew {
 
 class WorkerOptions {
 public:
-    /// `own_function`: the program brings its work; there is no --handler.
-    WorkerOptions(Options& options, bool own_function);
+    /// `kinds`: what --handler chooses from. None: the program brings its work, and there is no
+    /// --handler.
+    WorkerOptions(Options& options, std::span<const HandlerKind> kinds);
     [[nodiscard]] WorkerServer::Config config() const;
     /// Throws std::invalid_argument (no such handler), Unusable (a command that cannot run),
     /// EndpointError.
@@ -28,8 +30,9 @@ private:
     [[nodiscard]] Chosen<HandlerKind> chosen() const;
     [[nodiscard]] HandlerFlags flags() const;
     [[nodiscard]] Slot slots() const;
+    [[nodiscard]] std::string pool() const;
 
-    const bool own_function_;
+    const std::span<const HandlerKind> kinds_;
     std::string handler_ = "exec";
     std::uint64_t slots_ = 0;   // 0: not said
     std::uint64_t credit_ = 0;  // 0: not said

@@ -103,7 +103,7 @@ int WorkerServer::unfinished() const {
     return core_.worn_out() ? kExitWornOut : kExitOk;
 }
 
-JsonObject WorkerServer::stats(Instant) const {
+JsonObject WorkerServer::stats(Instant now) const {
     const auto& counts = core_.counts();
     std::array<std::uint64_t, 5> held{};  // by AttemptState
     core_.held().for_each(
@@ -127,6 +127,7 @@ JsonObject WorkerServer::stats(Instant) const {
         .add("malformed_frames", counts.malformed)
         .add("outboxes",
              JsonObject().add("parked", collector_.parked()).add("marks_reached", collector_.marks_reached()));
+    handler_->add_stats(now, out);
     return out;
 }
 

@@ -279,7 +279,7 @@ void WorkerCore::say_hello(std::vector<Frame>& for_broker) {
 }
 
 void WorkerCore::show_life(Instant now, std::vector<Frame>& for_broker) {
-    const std::uint32_t slots = usable_slots();
+    const std::uint32_t slots = usable_slots(now);
     if (!lease_.take_heartbeat(now, slots)) return;
     writer_.add(wire::Heartbeat{slots, credit(), lease_.stood()});
     for_broker.push_back(writer_.finish({wire::Kind::life, broker(), session(), 0, 0}));

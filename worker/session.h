@@ -139,7 +139,7 @@ private:
     void on_deadline(Instant now, AttemptNumber number, HeldAttempt& attempt);
     void check_slots(Instant now);
     void return_queued(Instant now);
-    [[nodiscard]] std::uint32_t usable_slots() const;
+    [[nodiscard]] std::uint32_t usable_slots(Instant now) const;
     [[nodiscard]] bool over_budget() const { return attempts_.kept_bytes() >= config_.kept_bytes; }
     [[nodiscard]] Duration patience() const;
 

@@ -17,7 +17,10 @@ void WorkerCore::start_queued(Instant now) {
     // Over its budget for kept results a worker starts one piece of work at a time: what is kept
     // may wait for just that.
     const auto affordable = [&] { return !over_budget() || busy_slots() == 0; };
-    while (slots_.has_free() && !leaving_ && !in_doubt() && affordable()) {
+    const Slot open = handler_.open_slots(now);
+    // Nobody knows for how long: what has not begun is better off elsewhere
+    if (open == 0) return return_queued(now);
+    while (slots_.has_free() && busy_slots() < open && !leaving_ && !in_doubt() && affordable()) {
         const std::optional<Attempts::Queued> queued = attempts_.pop_queued();
         if (!queued) return;
         HeldAttempt& attempt = *queued->attempt;
@@ -70,6 +73,10 @@ void WorkerCore::finish(Instant now, AttemptNumber number, HeldAttempt& attempt,
     const bool decided = cancelling && (attempt.reason == CancelReason::decided || attempt.decided);
     const bool lost = cancelling && attempt.reason == CancelReason::lost;
     if (lost || end.finish == Finish::stopped) {
+        end_stopped(now, number, attempt, {});
+    } else if (end.finish == Finish::returned && !cancelling) {
+        attempts_.report(now, number, attempt, ReportKind::returned);
+    } else if (end.finish == Finish::returned) {
         end_stopped(now, number, attempt, {});
     } else if (end.finish == Finish::failed) {
         attempts_.report(now, number, attempt, ReportKind::failed, {}, std::move(end.error));
@@ -154,10 +161,11 @@ void WorkerCore::check_slots(Instant now) {
 /// Slots that do work of this session, or would start it now: none while the worker leaves, or does
 /// not know whether its session lives. Those whose work is still being stopped for an older session
 /// would not, and over its budget of kept results a worker starts one piece of work at a time.
-std::uint32_t WorkerCore::usable_slots() const {
+std::uint32_t WorkerCore::usable_slots(Instant now) const {
     if (leaving_ || in_doubt()) return 0;
     if (handler_.immediate()) return slots_.count();
-    const auto [usable, mine] = slots_.usable();
+    const auto [in_service, mine] = slots_.usable();
+    const std::uint32_t usable = std::min(in_service, handler_.open_slots(now));
     return over_budget() ? std::min(usable, std::max(1U, mine)) : usable;
 }
 

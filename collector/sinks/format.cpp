@@ -2,43 +2,17 @@
 #include <fmt/format.h>
 
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 #include "collector/sinks/sink.h"
+#include "common/look/json_object.h"
 #include "common/wire/wire.h"
 
 namespace curfew {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string base64(std::string_view bytes) {
-    static constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    out.reserve((bytes.size() + 2) / 3 * 4);
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        std::uint32_t group = 0;
-        const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
-        for (std::size_t j = 0; j < 3; ++j)
-            group = group << 8 | (j < n ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-        for (std::size_t j = 0; j < 4; ++j) out += j <= n ? kAlphabet[group >> (18 - 6 * j) & 63U] : '=';
-    }
-    return out;
-}
-
-/// Quoted JSON, or nothing if the bytes are not UTF-8.
-std::optional<std::string> quoted(std::string_view bytes) {
-    try {
-        return Json(bytes).dump();
-    } catch (const Json::type_error&) {
-        return std::nullopt;
-    }
-}
-
 /// `"name":"..."`, or `"name_base64":"..."`.
 std::string member(const char* name, std::string_view bytes) {
-    if (const auto text = quoted(bytes)) return fmt::format(R"("{}":{})", name, *text);
-    return fmt::format(R"("{}_base64":"{}")", name, base64(bytes));
+    return JsonObject().add_bytes(name, bytes).members();
 }
 
 /// Where a message stood that was refused: of lines (or records) with its offset, of frames their

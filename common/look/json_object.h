@@ -36,6 +36,8 @@ public:
         write(value);
         return *this;
     }
+    /// Bytes that may be anything: as `name` where they are UTF-8, else as `name_base64`.
+    JsonObject& add_bytes(std::string_view name, std::string_view bytes);
     /// All the members of another, behind those that are here.
     JsonObject& append(const JsonObject& more) {
         if (!members_.empty() && !more.members_.empty()) members_ += ',';

@@ -201,6 +201,13 @@ void Options::text(const std::string& name, std::string& value, const std::strin
     });
 }
 
+void Options::list(const std::string& name, std::vector<std::string>& values, const std::string& help) {
+    auto* option = inside_->app.add_option_function<std::vector<std::string>>(
+        name, [&values](const std::vector<std::string>& texts) { values = texts; }, help);
+    option->allow_extra_args(false)->envname(environment_name(name))->type_name("TEXT");
+    inside_->describe(name, "list", "", help);
+}
+
 void Options::choice(const std::string& name, std::string& value, const std::vector<std::string>& words,
                      const std::string& help) {
     add(name, "choice", value, help, [&value, words](const std::string& text) -> std::optional<std::string> {

@@ -53,6 +53,8 @@ public:
     void lettered(char letter, const std::string& name, std::string& value, const std::string& help);
     /// Numbers from 0 to 255, by commas.
     void exit_codes(const std::string& name, std::vector<int>& value, const std::string& help);
+    /// A text that may be said several times, each of which is appended.
+    void list(const std::string& name, std::vector<std::string>& values, const std::string& help);
     /// Any other value: `take` returns what is wrong with it, or nothing.
     void value(const std::string& name, const std::string& shown_default, const std::string& help,
                std::function<std::optional<std::string>(const std::string&)> take);
@@ -69,7 +71,7 @@ public:
 
     /// --check was said: the process is to judge the rest of what was said, and to end.
     [[nodiscard]] bool only_checks() const;
-    /// `program`, `version`, and `flags`, each with its `flag`, `kind` (text, choice, count, size,
+    /// `program`, `version`, and `flags`, each with its `flag`, `kind` (text, list, choice, count, size,
     /// duration, switch, codes, value), `default` as --help shows it, `help`, and, where it has
     /// them, `least` and `most` (whole numbers, bytes, microseconds) or `words`.
     [[nodiscard]] JsonObject describe() const;

@@ -410,7 +410,7 @@ class OneTruth(DoorTest):
             for name, flag in self.flags_of(role).items():
                 with self.subTest(role=role, flag=name):
                     self.assertTrue(flag["help"])
-                    self.assertIn(flag["kind"], ("text", "choice", "count", "size", "duration", "switch", "codes", "value"))
+                    self.assertIn(flag["kind"], ("text", "choice", "count", "size", "duration", "switch", "codes", "list", "value"))
                     self.assertEqual("least" in flag and "most" in flag, flag["kind"] in ("count", "size", "duration"))
                     self.assertEqual("words" in flag, flag["kind"] == "choice")
 

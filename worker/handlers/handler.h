@@ -20,6 +20,7 @@
 
 namespace curfew {
 
+class JsonObject;
 class Poller;
 
 using Slot = std::uint32_t;  ///< 0 to slots - 1
@@ -40,6 +41,8 @@ enum class Finish : std::uint8_t {
     failed,    ///< `error` says why
     rejected,  ///< failed, and no other attempt will do better
     stopped,   ///< it was stopped (by stop(), or by its deadline) before it had finished
+    /// Its service did not begin it, and asks to come later: it is to be placed elsewhere.
+    returned,
 };
 
 struct WorkEnd {
@@ -73,6 +76,13 @@ public:
 
     /// Process id of the work in `slot`, 0 where it has none.
     [[nodiscard]] virtual pid_t pid(Slot slot) const { return (void)slot, 0; }
+
+    /// So many slots may work now, of those that there are; fewer, or none, while its service asks
+    /// for a pause or refuses. To be asked again at next_deadline() at the latest.
+    [[nodiscard]] virtual Slot open_slots(Instant now) const { return (void)now, UINT32_MAX; }
+
+    /// For the monitor: what the handler has to say of itself, in the worker's stats.
+    virtual void add_stats(Instant now, JsonObject& stats) const { (void)now, (void)stats; }
 
     /// stop() is certain to end the work within grace (and the time that a kill takes).
     [[nodiscard]] virtual bool can_kill() const { return false; }

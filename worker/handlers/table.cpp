@@ -11,6 +11,7 @@
 #include "common/process/log.h"
 #include "common/words/exit_code.h"
 #include "worker/handlers/exec.h"
+#include "worker/handlers/http/http.h"
 #include "worker/handlers/simple.h"
 #include "worker/handlers/threads.h"
 #include "worker/supervisor/program_file.h"
@@ -22,10 +23,6 @@ namespace {
 constexpr std::uint32_t kImmediateCredit = 16384;
 /// Sleeping costs nothing, so many can do it together.
 constexpr Slot kSleepSlots = 64;
-
-std::string_view word_of(const HandlerKind& kind) {
-    return kind.name.substr(0, kind.name.find(':'));
-}
 
 // ---- exec --------------------------------------------------------------------------------------
 
@@ -103,10 +100,31 @@ std::unique_ptr<Handler> make_spin(const Daemon&, const HandlerFlags& flags, con
                                            });
 }
 
+// ---- http --------------------------------------------------------------------------------------
+
+/// Enough for a service that answers in time, and no flood for one that does not.
+constexpr Slot kHttpSlots = 16;
+
+void check_http(const HandlerFlags& flags, const std::string&) {
+    (void)HttpPlan(flags.http);
+    check_descriptors(flags.slots);
+}
+
+std::unique_ptr<Handler> make_http(const Daemon&, const HandlerFlags& flags, const std::string&) {
+    return std::make_unique<HttpHandler>(HttpPlan(flags.http), flags.slots, flags.max_output);
+}
+
 // ---- the table ---------------------------------------------------------------------------------
 
-constexpr std::array<HandlerKind, 5> kKinds{{
+constexpr std::array<HandlerKind, 6> kKinds{{
     {.name = "exec", .help = "", .takes_command = true, .check = check_exec, .make = make_exec},
+    {.name = "http",
+     .help = "a request to --url for each attempt",
+     .slots = kHttpSlots,
+     .together = true,
+     .pool = [](const HandlerFlags& flags) { return HttpPlan(flags.http).authority(); },
+     .check = check_http,
+     .make = make_http},
     {.name = "echo", .help = "", .credit = kImmediateCredit, .check = check_nothing, .make = make_echo},
     {.name = "sleep:DIST",
      .help = "5ms, exp:5ms or tail:1ms:100ms:1%",
@@ -124,22 +142,6 @@ constexpr std::array<HandlerKind, 5> kKinds{{
 
 std::span<const HandlerKind> handler_kinds() {
     return kKinds;
-}
-
-std::string default_slots() {
-    std::string text = "1";
-    for (const HandlerKind& kind : kKinds) {
-        if (kind.slots != 1) text += fmt::format("; {}: {}", word_of(kind), kind.slots);
-    }
-    return text;
-}
-
-std::string fixed_credits() {
-    std::string text;
-    for (const HandlerKind& kind : kKinds) {
-        if (kind.credit != 0) text += fmt::format("{}{}", text.empty() ? "" : ", ", word_of(kind));
-    }
-    return fmt::format("{}: {}", text, kImmediateCredit);
 }
 
 }  // namespace curfew

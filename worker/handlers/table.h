@@ -11,13 +11,15 @@
 
 #include "common/process/daemon.h"
 #include "worker/handlers/handler.h"
+#include "worker/handlers/http/flags.h"
 
 namespace curfew {
 
-/// What was said of the work, besides its kind.
+/// What was said of the work, besides its kind. Those of a kind are added to the command line by
+/// WorkerOptions.
 struct HandlerFlags {
     Slot slots = 1;
-    std::string pool = "default";
+    std::string pool;  ///< empty: not said
     // exec
     std::vector<std::string> command;
     std::string stdin_form = "exact";
@@ -25,6 +27,7 @@ struct HandlerFlags {
     std::uint64_t max_output = 1 << 20;
     std::vector<int> ok_exit{0};
     std::vector<int> reject_exit;
+    HttpFlags http;
 };
 
 struct HandlerKind {
@@ -33,6 +36,9 @@ struct HandlerKind {
     bool takes_command = false;
     Slot slots = 1;            ///< unless said
     std::uint32_t credit = 0;  ///< unless said; 0: as many as it has slots, and it adapts
+    bool together = false;     ///< it takes as many attempts of one task as it has slots
+    /// The pool, unless said; null: "default".
+    std::string (*pool)(const HandlerFlags& flags) = nullptr;
     /// Whether it could be made. `rest`: what stands in the place of DIST. Throws
     /// std::invalid_argument, Unusable.
     void (*check)(const HandlerFlags& flags, const std::string& rest);
@@ -40,11 +46,12 @@ struct HandlerKind {
     std::unique_ptr<Handler> (*make)(const Daemon& daemon, const HandlerFlags& flags, const std::string& rest);
 };
 
+/// Those of curfew-worker. A program that brings its own function has none.
 [[nodiscard]] std::span<const HandlerKind> handler_kinds();
 
 /// "1; sleep: 64": what all kinds have unless said, and those that have something else.
-[[nodiscard]] std::string default_slots();
+[[nodiscard]] std::string default_slots(std::span<const HandlerKind> kinds);
 /// "echo, fail: 16384": the kinds whose credit is fixed.
-[[nodiscard]] std::string fixed_credits();
+[[nodiscard]] std::string fixed_credits(std::span<const HandlerKind> kinds);
 
 }  // namespace curfew

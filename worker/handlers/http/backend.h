@@ -1,0 +1,61 @@
+// Whether a service is to be asked now. One that refuses is quicker than any that answers, and
+// would be given every first attempt: so after kRefusals in a row it gets none for a while, which
+// doubles each time, and then a single one, the probe. A circuit breaker (M. Nygard, Release It!).
+// A service that asks to be left alone for some time (Retry-After) is, in the same way.
+//
+//     open --kRefusals in a row, or asked to wait--> held --the time is over--> probing
+//      ^                                              ^                           |  |
+//      |                                              +-------it refuses----------+  |
+//      +----------------------------it answers--------------------------------------+
+//
+// Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "common/words/vocabulary.h"
+
+namespace curfew {
+
+class Backend {
+public:
+    static constexpr int kRefusals = 5;
+    static constexpr Duration kFirstPause = std::chrono::seconds(1), kLongestPause = std::chrono::minutes(1);
+    /// A service that says 0 would be asked as fast as it can say so.
+    static constexpr Duration kShortestWait = std::chrono::milliseconds(100);
+    static constexpr Duration kLongestWait = std::chrono::hours(1);
+
+    // How requests end; `began`: when this one did. What began before a pause says nothing of what
+    // comes after it.
+    /// It has answered, though perhaps not as one would like.
+    void answered(Instant began);
+    /// No answer, or one that says that the service does not work. True: it is held from now on.
+    bool refused(Instant now, Instant began);
+    void asked_to_wait(Instant now, Duration time);
+
+    /// Requests that may be under way.
+    [[nodiscard]] std::uint32_t open(Instant now) const {
+        if (now < held_until_) return 0;
+        return probing_ ? 1 : UINT32_MAX;
+    }
+    /// When open() changes by itself.
+    [[nodiscard]] Instant next_deadline(Instant now) const { return now < held_until_ ? held_until_ : kNever; }
+
+    // ---- looking
+    [[nodiscard]] bool is_held(Instant now) const { return now < held_until_; }
+    [[nodiscard]] bool is_probing(Instant now) const { return probing_ && !is_held(now); }
+    [[nodiscard]] Instant held_until() const { return held_until_; }
+    [[nodiscard]] int refusals_in_a_row() const { return in_a_row_; }
+    [[nodiscard]] std::uint64_t times_held() const { return times_held_; }
+
+private:
+    void hold(Instant now, Duration time);
+
+    int in_a_row_ = 0;
+    bool probing_ = false;  // from the beginning of a pause until it has answered
+    Duration pause_{};      // the last, 0 after an answer
+    Instant held_since_{}, held_until_{};
+    std::uint64_t times_held_ = 0;
+};
+
+}  // namespace curfew

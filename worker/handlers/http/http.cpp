@@ -1,0 +1,202 @@
+#include "worker/handlers/http/http.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/look/json_object.h"
+#include "common/process/poller.h"
+#include "common/words/exit_code.h"
+
+namespace curfew {
+namespace {
+
+/// libcurl keeps a name for 60 s.
+constexpr Duration kNameKept = std::chrono::seconds(50);
+/// Beside those of requests: sockets of our own, files, lookups.
+constexpr rlim_t kOtherDescriptors = 64;
+
+bool is_number(const std::string& host) {
+    in_addr four{};
+    return host.starts_with('[') || inet_pton(AF_INET, host.c_str(), &four) == 1;
+}
+
+Slot slot_of(CURL* easy) {
+    void* slot = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &slot);
+    return static_cast<Slot>(reinterpret_cast<std::uintptr_t>(slot));
+}
+
+}  // namespace
+
+void check_descriptors(Slot slots) {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= slots + kOtherDescriptors) return;
+    throw Unusable(kExitIo, fmt::format("--slots {}: each may need a connection, and only {} descriptors are allowed"
+                                        " (ulimit -Hn): allow {} or more",
+                                        slots, limit.rlim_max, slots + kOtherDescriptors));
+}
+
+HttpHandler::HttpHandler(HttpPlan plan, Slot slots, std::size_t max_output)
+    : plan_(std::move(plan)),
+      max_output_(max_output),
+      has_name_(plan_.flags().unix_socket.empty() && !is_number(plan_.host())),
+      places_(slots),
+      transfers_(static_cast<long>(slots), [this](CURL* easy, CURLcode code) { on_done(slot_of(easy), code); }) {
+    for (const std::string& header : plan_.headers()) headers_ = curl_slist_append(headers_, header.c_str());
+}
+
+HttpHandler::~HttpHandler() {
+    for (Place& place : places_) {
+        if (place.state == State::under_way) transfers_.abort(place.request->handle());
+        place.request.reset();
+    }
+    curl_slist_free_all(headers_);
+}
+
+// ---- beginning ---------------------------------------------------------------------------------
+
+void HttpHandler::start(Instant now, Slot slot, const Work& work) {
+    now_ = now;
+    Place& place = places_[slot];
+    if (place.request == nullptr)
+        place.request = std::make_unique<HttpRequest>(plan_, transfers_, headers_, slot, max_output_);
+    if (auto wrong = place.request->prepare(now, work)) {
+        ends_.push_back({.slot = slot, .finish = Finish::rejected, .result = {}, .error = std::move(*wrong)});
+        return;
+    }
+    begin(now, slot);
+}
+
+void HttpHandler::begin(Instant now, Slot slot) {
+    Place& place = places_[slot];
+    if (has_name_ && now >= name_known_until_) {
+        if (finder_) {
+            place.state = State::waiting;
+            waiting_.push_back(slot);
+            return;
+        }
+        finder_ = slot;
+    }
+    place.state = State::under_way;
+    ++under_way_;
+    transfers_.add(place.request->handle());
+    if (finder_ && transfers_.take_connecting()) name_is_known(now);
+}
+
+void HttpHandler::name_is_known(Instant now) {
+    finder_.reset();
+    name_known_until_ = now + kNameKept;
+}
+
+/// Without its name none that waits has a chance.
+void HttpHandler::name_failed(const std::string& error) {
+    for (const Slot slot : std::exchange(waiting_, {})) {
+        places_[slot].state = State::free;
+        ends_.push_back({.slot = slot, .finish = Finish::failed, .result = {}, .error = error});
+    }
+}
+
+/// All of them, or one that looks the name up.
+void HttpHandler::begin_waiting(Instant now) {
+    while (!waiting_.empty() && !finder_) {
+        const Slot slot = waiting_.front();
+        waiting_.pop_front();
+        begin(now, slot);
+    }
+}
+
+// ---- ending ------------------------------------------------------------------------------------
+
+void HttpHandler::stop(Instant, Slot slot) {
+    Place& place = places_[slot];
+    if (place.state == State::free) return;  // it has ended
+    if (place.state == State::waiting) {
+        std::erase(waiting_, slot);
+    } else {
+        transfers_.abort(place.request->handle());
+        --under_way_;
+        if (finder_ == slot) finder_.reset();
+    }
+    place.state = State::free;
+    ends_.push_back({.slot = slot, .finish = Finish::stopped, .result = {}, .error = {}});
+}
+
+void HttpHandler::on_done(Slot slot, CURLcode code) {
+    Place& place = places_[slot];
+    place.state = State::free;
+    --under_way_;
+    HttpEnd end = place.request->end(code);
+    ++answers_[static_cast<std::size_t>(std::clamp(end.status / 100, 0L, 5L))];
+    if (finder_ == slot) {
+        finder_.reset();
+        if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) name_failed(end.work.error);
+    }
+    const Instant began = place.request->began();
+    switch (end.service) {
+        case HttpEnd::Service::answered: backend_.answered(began); break;
+        case HttpEnd::Service::refused:
+            if (backend_.refused(now_, began)) say_held(now_, end.work.error);
+            break;
+        case HttpEnd::Service::wait:
+            ++asked_to_wait_;
+            backend_.asked_to_wait(now_, end.wait_for);
+            say_held(now_, "it asks to come later (Retry-After)");
+            break;
+    }
+    end.work.slot = slot;
+    ends_.push_back(std::move(end.work));
+}
+
+void HttpHandler::say_held(Instant now, std::string_view why) {
+    if (!held_log_.now(now)) return;
+    log::warn("backend_held backend={} for_s={:.1f} reason={}", log::quoted(plan_.authority()),
+              std::chrono::duration<double>(backend_.held_until() - now).count(), log::quoted(why));
+}
+
+// ---- the turn ----------------------------------------------------------------------------------
+
+void HttpHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
+    now_ = now;
+    transfers_.turn(now);
+    if (transfers_.take_connecting() && finder_) name_is_known(now);
+    begin_waiting(now);
+    for (WorkEnd& end : ends_) ends.push_back(std::move(end));
+    ends_.clear();
+}
+
+void HttpHandler::wait_for(Poller& poller) const {
+    poller.add(transfers_.descriptor());
+}
+
+Instant HttpHandler::next_deadline() const {
+    if (!ends_.empty() || (!waiting_.empty() && !finder_)) return Instant::min();
+    return std::min(transfers_.next_deadline(), backend_.next_deadline(now_));
+}
+
+void HttpHandler::add_stats(Instant now, JsonObject& stats) const {
+    const bool held = backend_.is_held(now);
+    stats.add("http", JsonObject()
+                          .add("backend", plan_.authority())
+                          .add("under_way", under_way_)
+                          .add("waiting_for_name", waiting_.size())
+                          .add("connections_opened", transfers_.opened())
+                          .add("answers", JsonObject()
+                                              .add("1xx", answers_[1])
+                                              .add("2xx", answers_[2])
+                                              .add("3xx", answers_[3])
+                                              .add("4xx", answers_[4])
+                                              .add("5xx", answers_[5])
+                                              .add("none", answers_[0]))
+                          .add("refusals_in_a_row", backend_.refusals_in_a_row())
+                          .add("asked_to_wait", asked_to_wait_)
+                          .add("times_held", backend_.times_held())
+                          .add("held_for_s", held ? std::optional(backend_.held_until() - now) : std::nullopt)
+                          .add("probing", backend_.is_probing(now)));
+}
+
+}  // namespace curfew

@@ -1,0 +1,78 @@
+// Work that a service does: a request for each attempt, all of them in the worker's own loop. One
+// worker is one service (or backend, or replica); attempts of a task prefer different ones by their
+// pools, and may go to the same. Nothing here blocks: names are looked up on threads of libcurl's,
+// one lookup at a time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/process/log.h"
+#include "worker/handlers/handler.h"
+#include "worker/handlers/http/backend.h"
+#include "worker/handlers/http/plan.h"
+#include "worker/handlers/http/request.h"
+#include "worker/handlers/http/transfers.h"
+
+namespace curfew {
+
+/// Throws Unusable where this process may not have a connection for each slot.
+void check_descriptors(Slot slots);
+
+class HttpHandler final : public Handler {
+public:
+    /// `max_output`: bytes of an answer; a longer one has failed.
+    HttpHandler(HttpPlan plan, Slot slots, std::size_t max_output);
+    ~HttpHandler() override;
+
+    void start(Instant now, Slot slot, const Work& work) override;
+    void stop(Instant now, Slot slot) override;
+    void turn(Instant now, std::vector<WorkEnd>& ends) override;
+    void wait_for(Poller& poller) const override;
+    Instant next_deadline() const override;
+    Slot open_slots(Instant now) const override { return backend_.open(now); }
+    void add_stats(Instant now, JsonObject& stats) const override;
+    bool can_kill() const override { return true; }
+
+private:
+    enum class State : std::uint8_t { free, waiting, under_way };
+    struct Place {
+        State state = State::free;
+        std::unique_ptr<HttpRequest> request;  // made when it is needed first
+    };
+
+    void begin(Instant now, Slot slot);
+    void on_done(Slot slot, CURLcode code);
+    void name_is_known(Instant now);
+    void name_failed(const std::string& error);
+    void begin_waiting(Instant now);
+    void say_held(Instant now, std::string_view why);
+
+    const HttpPlan plan_;
+    const std::size_t max_output_;
+    const bool has_name_;  // the host is no number
+    curl_slist* headers_ = nullptr;
+    std::vector<Place> places_;
+    Transfers transfers_;
+    Backend backend_;
+    std::vector<WorkEnd> ends_;
+    Instant now_{};  // of the last call
+
+    // Of many that begin at once, one looks the name up, and the others wait for it: libcurl would
+    // start a thread for each.
+    std::deque<Slot> waiting_;
+    std::optional<Slot> finder_;
+    Instant name_known_until_{};
+
+    std::array<std::uint64_t, 6> answers_{};  // by the first digit of their status; 0: none came
+    std::uint64_t asked_to_wait_ = 0;
+    std::size_t under_way_ = 0;
+    log::Seldom held_log_;
+};
+
+}  // namespace curfew

@@ -1,0 +1,70 @@
+// One request at a time to a service, by a handle of libcurl that is used again for the next: what
+// it says, what comes back, and how that counts.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/handlers/handler.h"
+#include "worker/handlers/http/plan.h"
+#include "worker/handlers/http/transfers.h"
+
+namespace curfew {
+
+/// How a request went, as far as its service is concerned.
+struct HttpEnd {
+    enum class Service : std::uint8_t {
+        answered,  ///< it works, whether or not its answer is a result
+        refused,   ///< no answer, or one that says that it does not work
+        wait,      ///< it asks to be asked later
+    };
+    Service service = Service::answered;
+    Duration wait_for{};
+    long status = 0;  ///< 0: there was no answer
+    WorkEnd work;
+};
+
+class HttpRequest {
+public:
+    /// All of them outlive it. `headers`: of the user's, shared by all requests.
+    HttpRequest(const HttpPlan& plan, Transfers& transfers, curl_slist* headers, Slot slot, std::size_t max_output);
+
+    /// Writes down what it is to say. An error: it cannot be said.
+    [[nodiscard]] std::optional<std::string> prepare(Instant now, const Work& work);
+    /// What has come of it.
+    [[nodiscard]] HttpEnd end(CURLcode code);
+
+    [[nodiscard]] CURL* handle() const { return easy_.get(); }
+    [[nodiscard]] Instant began() const { return began_; }
+
+private:
+    void set_options();
+    void set_method();
+    void add_header(std::string line);
+    [[nodiscard]] std::string words_of(CURLcode code) const;
+    [[nodiscard]] std::string full_result() const;
+    static std::size_t on_body(char* bytes, std::size_t size, std::size_t count, void* self);
+    static std::size_t on_header(char* bytes, std::size_t size, std::size_t count, void* self);
+
+    const HttpPlan& plan_;
+    curl_slist* const user_headers_;
+    const std::size_t max_output_;
+    const std::unique_ptr<CURL, void (*)(CURL*)> easy_;
+    Instant began_{};
+    std::string message_;
+    std::vector<std::string> lines_;  // our headers
+    std::vector<curl_slist> nodes_;   // the same for libcurl, with the user's behind them
+    std::string body_;
+    std::vector<std::array<std::string, 2>> headers_;  // of the last answer
+    std::size_t header_bytes_ = 0;
+    bool too_long_ = false;
+    std::array<char, CURL_ERROR_SIZE> error_{};
+};
+
+}  // namespace curfew

@@ -1,0 +1,148 @@
+#include "worker/handlers/http/transfers.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include "common/process/clock.h"
+
+namespace curfew {
+namespace {
+
+/// Sockets that a turn looks at; the rest follow in the next.
+constexpr int kMostReady = 256;
+/// Streams of one HTTP/2 connection, where the server allows as many.
+constexpr long kMostStreams = 1000;
+
+void start_libcurl() {
+    static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (started != CURLE_OK) throw std::runtime_error("libcurl cannot be started");
+}
+
+}  // namespace
+
+Transfers::Transfers(long connections, Done done) : done_(std::move(done)) {
+    start_libcurl();
+    epoll_ = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+    multi_ = curl_multi_init();
+    if (multi_ == nullptr) throw std::runtime_error("libcurl cannot be started");
+    curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &Transfers::on_socket);
+    curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
+    curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &Transfers::on_timer);
+    curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+    curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, connections);
+    curl_multi_setopt(multi_, CURLMOPT_MAX_CONCURRENT_STREAMS, kMostStreams);
+}
+
+Transfers::~Transfers() {
+    curl_multi_cleanup(multi_);
+    close(epoll_);
+}
+
+void Transfers::prepare(CURL* easy) {
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &Transfers::open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &Transfers::close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &Transfers::on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
+    // Else an abort would wait for the thread that looks the name up.
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+}
+
+void Transfers::add(CURL* easy) {
+    curl_multi_add_handle(multi_, easy);
+    act(CURL_SOCKET_TIMEOUT, 0);  // it has put itself there, to begin at once
+}
+
+void Transfers::abort(CURL* easy) {
+    aborting_ = true;
+    curl_multi_remove_handle(multi_, easy);
+    aborting_ = false;
+}
+
+void Transfers::turn(Instant now) {
+    std::array<epoll_event, kMostReady> ready;
+    const int count = epoll_wait(epoll_, ready.data(), kMostReady, 0);
+    for (int i = 0; i < count; ++i) {
+        const epoll_event& event = ready[static_cast<std::size_t>(i)];
+        const int events = ((event.events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
+                           ((event.events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
+                           ((event.events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
+        act(event.data.fd, events);
+    }
+    if (now < timer_at_) return;
+    timer_at_ = kNever;
+    act(CURL_SOCKET_TIMEOUT, 0);
+}
+
+void Transfers::act(curl_socket_t socket, int events) {
+    int running = 0;
+    curl_multi_socket_action(multi_, socket, events, &running);
+    take_done();
+}
+
+void Transfers::take_done() {
+    int left = 0;
+    while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+        if (message->msg != CURLMSG_DONE) continue;
+        CURL* easy = message->easy_handle;
+        const CURLcode code = message->data.result;
+        curl_multi_remove_handle(multi_, easy);  // the message is gone with it
+        done_(easy, code);
+    }
+}
+
+// ---- what libcurl calls ------------------------------------------------------------------------
+
+int Transfers::on_socket(CURL*, curl_socket_t socket, int what, void* self, void* known) {
+    auto& transfers = *static_cast<Transfers*>(self);
+    epoll_event event{};
+    event.data.fd = socket;
+    if (what == CURL_POLL_REMOVE) {
+        epoll_ctl(transfers.epoll_, EPOLL_CTL_DEL, socket, &event);  // it may be closed already
+        return 0;
+    }
+    event.events = (what & CURL_POLL_IN) != 0 ? EPOLLIN : 0U;
+    event.events |= (what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0U;
+    const int first = known == nullptr ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    const int second = known == nullptr ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (epoll_ctl(transfers.epoll_, first, socket, &event) != 0) epoll_ctl(transfers.epoll_, second, socket, &event);
+    curl_multi_assign(transfers.multi_, socket, self);
+    return 0;
+}
+
+int Transfers::on_timer(CURLM*, long after_ms, void* self) {
+    static_cast<Transfers*>(self)->timer_at_ =
+        after_ms < 0 ? kNever : Clock::now() + std::chrono::milliseconds(after_ms);
+    return 0;
+}
+
+curl_socket_t Transfers::open_socket(void* self, curlsocktype, curl_sockaddr* address) {
+    auto& transfers = *static_cast<Transfers*>(self);
+    const int socket = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (socket >= 0) ++transfers.opened_;
+    transfers.connecting_ = true;
+    return socket < 0 ? CURL_SOCKET_BAD : socket;
+}
+
+int Transfers::on_connected(void* self, char*, char*, int, int) {
+    static_cast<Transfers*>(self)->connecting_ = true;
+    return CURL_PREREQFUNC_OK;
+}
+
+int Transfers::close_socket(void* self, curl_socket_t socket) {
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    if (static_cast<Transfers*>(self)->aborting_) setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    return close(socket);
+}
+
+}  // namespace curfew

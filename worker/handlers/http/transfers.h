@@ -1,0 +1,64 @@
+// libcurl's multi interface in a loop that is not its own: however many requests are under way, the
+// loop sleeps on one descriptor and one time. Owned by a handler, on its thread; never blocks.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include "common/words/vocabulary.h"
+
+namespace curfew {
+
+class Transfers {
+public:
+    /// Told of each that has come to its end, after it was removed; within turn() or add().
+    using Done = std::function<void(CURL* easy, CURLcode code)>;
+
+    /// `connections`: so many are kept. Throws std::runtime_error, std::system_error.
+    Transfers(long connections, Done done);
+    /// No request is under way any more.
+    ~Transfers();
+    Transfers(const Transfers&) = delete;
+    Transfers& operator=(const Transfers&) = delete;
+
+    /// The socket options of a new handle: those that this class needs.
+    void prepare(CURL* easy);
+    void add(CURL* easy);
+    /// Ends it at once. A connection that it has for itself is closed with a reset: the other side
+    /// sees at once that nobody reads on, and no port is kept for a minute.
+    void abort(CURL* easy);
+
+    /// Does what is due.
+    void turn(Instant now);
+    /// Readable when turn() has something to do.
+    [[nodiscard]] int descriptor() const { return epoll_; }
+    [[nodiscard]] Instant next_deadline() const { return timer_at_; }
+
+    /// Connections that were opened so far.
+    [[nodiscard]] std::uint64_t opened() const { return opened_; }
+    /// Since it was asked last a request has got beyond its name: a connection is being opened, or
+    /// one that there was is used.
+    [[nodiscard]] bool take_connecting() { return std::exchange(connecting_, false); }
+
+private:
+    static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* known);
+    static int on_timer(CURLM* multi, long after_ms, void* self);
+    static curl_socket_t open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
+    static int on_connected(void* self, char* address, char* own_address, int port, int own_port);
+    static int close_socket(void* self, curl_socket_t socket);
+    void act(curl_socket_t socket, int events);
+    void take_done();
+
+    Done done_;
+    int epoll_ = -1;
+    CURLM* multi_ = nullptr;
+    Instant timer_at_ = kNever;
+    bool aborting_ = false;
+    bool connecting_ = false;
+    std::uint64_t opened_ = 0;
+};
+
+}  // namespace curfew
