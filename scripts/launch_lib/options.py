@@ -13,6 +13,7 @@ from typing import Callable, Optional
 from . import descriptors, files, values
 from .exits import Exit, Refusal, usage
 from .files import absolute
+from .work import check_work, split_pool
 
 DEFAULT_FANOUT = "2"
 _GRACE = 1.0  # seconds; the binaries have the same default
@@ -28,6 +29,8 @@ class Flag:
     help: str
     procfile: bool = False  # whether it has a meaning with a PROCFILE
     letter: str = ""  # the short way to write it: -I TOKEN
+    repeats: bool = False  # it may be said several times
+    goes_with: str = ""  # without which other flag it has no meaning
 
 
 FLAGS = (
@@ -57,6 +60,10 @@ FLAGS = (
          "COMMAND reads the message with a newline, or as it is (line; exact with --null)"),
     Flag("placeholder", "TOKEN", values.token, "worker", "what the message replaces in arguments of COMMAND ({})",
          letter="I"),
+    Flag("url", "URL", values.token, "launch", "in place of a COMMAND: a request to a service; {} is the message (again: one more)",
+         repeats=True),
+    Flag("pool", "NAME='COMMAND'", values.token, "launch", "in place of a COMMAND: a worker for each such program, without a shell",
+         repeats=True),
     Flag("handler", "NAME", None, "launch", "in place of a COMMAND: echo, sleep:DIST, spin:DUR, fail"),
     Flag("run-dir", "DIR", values.path, "launch", "where the sockets are (a private one, removed at the end)",
          procfile=True),
@@ -65,6 +72,21 @@ FLAGS = (
     Flag("log-level", "L", None, "all", "how much the processes log", procfile=True),
     Flag("version", "", None, "launch", "say which curfew this is", procfile=True),
     Flag("help", "", None, "launch", "show this", procfile=True, letter="h"),
+    Flag("method", "M", None, "worker", "GET where the URL has {}, else POST with the message as its body", goes_with="url"),
+    Flag("header", "'NAME: VALUE'", None, "worker", "or @FILE with such lines (secrets); may be repeated", repeats=True,
+         goes_with="url"),
+    Flag("ok-status", "LIST", None, "worker", "statuses that mean a result, such as 200-204,304 (2xx)", goes_with="url"),
+    Flag("reject-status", "LIST", None, "worker", "statuses that mean: no other attempt will do better", goes_with="url"),
+    Flag("connect-timeout", "DUR", None, "worker", "how long to wait for a connection (as the deadline allows)", goes_with="url"),
+    Flag("max-redirects", "N", None, "worker", "how many redirects are followed (0)", goes_with="url"),
+    Flag("http-result", "body|full", None, "worker", "the body, or JSON with status, headers and body (body)", goes_with="url"),
+    Flag("http2", "", None, "worker", "HTTP/2, which shares a connection", goes_with="url"),
+    Flag("compressed", "", None, "worker", "ask for a compressed answer", goes_with="url"),
+    Flag("grpc-timeout", "", None, "worker", "say the time left as grpc-timeout, too", goes_with="url"),
+    Flag("ca", "FILE", None, "worker", "the certificates that are trusted", goes_with="url"),
+    Flag("cert", "FILE", None, "worker", "the certificate to show", goes_with="url"),
+    Flag("key", "FILE", None, "worker", "its key", goes_with="url"),
+    Flag("unix-socket", "PATH", None, "worker", "the socket to connect to, whatever host the URL names", goes_with="url"),
 )
 _BY_NAME = {flag.name: flag for flag in FLAGS}
 _BY_LETTER = {f"-{flag.letter}": flag for flag in FLAGS if flag.letter}
@@ -73,6 +95,8 @@ ARGUMENTS_OF_PARALLEL = (":::", ":::+", "::::", "::::+")
 
 _HEAD = """\
 usage: launch [OPTIONS] -- COMMAND [ARG...]    run COMMAND for each message
+       launch [OPTIONS] --url URL ...          ask a service, or several that do the same
+       launch [OPTIONS] --pool NAME='COMMAND' ...  race programs that do the same
        launch [OPTIONS] --handler NAME         the same with a built-in handler
        launch [OPTIONS] PROCFILE               a process group of your own, lines of 'name: command'
 
@@ -83,7 +107,8 @@ shell: write -- sh -c '...' for one.
 
     seq 10 | launch --handler echo
     launch --fanout 3 --hedge 0 --input puzzles --output answers -- ./solve
-    launch --hedge p95 --hedge-budget 5% --deadline 2s -- curl -sf https://example.org/{}
+    launch --url http://a:8080/{} --url http://b:8080/{} --hedge p95 --hedge-budget 5% --deadline 2s < keys
+    launch --pool a='cadical -q' --pool b='kissat -q' --hedge 0 --deadline 1m --input names
     launch -I @ --input <(ls) -- awk 'BEGIN { print length(ARGV[1]) }' @
 
 options (defaults in parentheses; DUR needs its unit: 100us, 5ms, 1.5s, 2m, 1h; SIZE is in bytes, or 64k, 1m):
@@ -143,14 +168,24 @@ def foreign_arguments(word):
 
 
 def help_text():
-    lines = []
-    for flag in FLAGS:
-        name = f"{f'-{flag.letter}, ' if flag.letter else ''}--{flag.name} {flag.metavar}".rstrip()
-        lines.append(f"  {name:<26}{flag.help}")
+    lines = [_help_line(flag) for flag in FLAGS if not flag.goes_with]
+    for other in dict.fromkeys(flag.goes_with for flag in FLAGS if flag.goes_with):
+        lines += ["", f"with --{other}:", *[_help_line(flag) for flag in FLAGS if flag.goes_with == other]]
     return _HEAD + "\n".join(lines) + "\n" + _TAIL
 
 
+def _help_line(flag):
+    name = f"{f'-{flag.letter}, ' if flag.letter else ''}--{flag.name} {flag.metavar}".rstrip()
+    return f"  {name:<26}{flag.help}" if len(name) < 26 else f"  {name}\n{' ' * 28}{flag.help}"
+
+
 def _words(flag, value):
+    if flag.repeats:
+        return [word for one in value for word in _words_of_one(flag, one)]
+    return _words_of_one(flag, value)
+
+
+def _words_of_one(flag, value):
     if not flag.metavar:
         return [f"--{flag.name}"]
     return [f"--{flag.name}={value}"] if value.startswith("-") else [f"--{flag.name}", value]
@@ -168,8 +203,13 @@ class Options:
         return "quiet" in self.given
 
     @property
-    def workers(self):
-        return int(self.given.get("workers") or len(os.sched_getaffinity(0)))
+    def fanout(self):
+        """As far as we can tell: what was asked for, or the default."""
+        return self.asked_fanout or asked_fanout(self.given.get("fanout", ""))
+
+    @property
+    def is_coprocess(self):
+        return "coprocess" in self.given
 
     @property
     def grace(self):
@@ -190,7 +230,8 @@ class Options:
         return any(flag.metavar and flag.to in (role, "all") and said.get(flag.name) is not None for flag in FLAGS)
 
     def finds_command(self):
-        return not self.command or shutil.which(self.command[0]) is not None
+        commands = [self.command] if self.command else [split_pool(pool)[1] for pool in self.given.get("pool", ())]
+        return all(shutil.which(command[0]) is not None for command in commands)
 
     @property
     def stdin_form(self):
@@ -203,8 +244,8 @@ class Options:
     def check_files(self):
         """What no process can know: it sees one of the two, and other descriptors."""
         files.check(self)
-        if self.command:
-            _check_descriptors(self.command)
+        for command in [self.command or (), *[split_pool(pool)[1] for pool in self.given.get("pool", ())]]:
+            _check_descriptors(command)
 
 
 def parse(arguments):
@@ -234,7 +275,7 @@ def _take_flag(options, argument, rest):
         text, equals, value = argument[:2], argument[2:], argument[2:]  # -ITOKEN
     if flag is None:
         raise usage(f"unknown option {text}{did_you_mean(text)} (--help lists them)")
-    if flag.name in options.given:
+    if flag.name in options.given and not flag.repeats:
         raise usage(f"--{flag.name} is given twice")
     if not flag.metavar:
         if equals:
@@ -247,7 +288,8 @@ def _take_flag(options, argument, rest):
             raise usage(f"--{flag.name} needs a value: {flag.metavar}")
         value = rest.pop(0)
     try:
-        options.given[flag.name] = flag.check(value) if flag.check else value
+        value = flag.check(value) if flag.check else value
+        options.given[flag.name] = [*options.given.get(flag.name, ()), value] if flag.repeats else value
     except ValueError as error:
         raise usage(f"--{flag.name}: '{value}' is not {error}") from None
     return flag.name
@@ -258,14 +300,15 @@ def _check_form(options, positional):
     if positional:
         _check_procfile_form(options, positional)
         return
-    handler = options.given.get("handler")
-    if options.command is None and handler is None:
-        raise usage("nothing to run: give -- COMMAND, or --handler NAME, or a PROCFILE (see --help)")
-    if options.command == []:
-        raise usage("no command: give it after '--'")
+    check_work(options)
+    for flag in FLAGS:
+        if flag.goes_with and flag.name in options.given and flag.goes_with not in options.given:
+            raise usage(f"--{flag.name} has no meaning without --{flag.goes_with}")
     options.asked_fanout = asked_fanout(options.given.get("fanout") or os.environ.get("CURFEW_FANOUT", ""))
     if not os.environ.get("CURFEW_FANOUT"):  # the processes look into the environment too
-        options.given.setdefault("fanout", DEFAULT_FANOUT)
+        # One service, which nobody has asked to be asked twice
+        alone = len(options.given.get("url", ())) == 1 and "hedge" not in options.given
+        options.given.setdefault("fanout", "1" if alone else DEFAULT_FANOUT)
 
 
 def _check_procfile_form(options, positional):

@@ -11,9 +11,10 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Optional
 
-from . import descriptors, values
+from . import descriptors, values, work
 from .books import counted
 from .options import absolute, asked_fanout, default_grace
+from .work import worker_arguments
 
 
 _OF_LAUNCH = ("CURFEW_BIN_DIR",)  # no process judges it
@@ -57,23 +58,20 @@ def quick_plan(options, bin_dir):
                  "--format", "json" if "json" in options.given else "raw", *options.passed_on("collector")]
     if "dead-letters" in options.given:
         collector += ["--dead-letters", f"file:{absolute('--dead-letters', options.given['dead-letters'])}"]
-    worker = [binary(Role.WORKER), *options.passed_on("worker"), "--handler", options.given.get("handler", "exec")]
-    if options.command:
-        worker += [*options.stdin_form, "--", *options.command]
+    workers = worker_arguments(options)
     piped = _piped(source)
     from_file = source and piped is None
     broker = [binary(Role.BROKER), "--source", f"file:{absolute('--input', source)}" if from_file else "stdin",
-              "--await-workers", os.environ.get("CURFEW_AWAIT_WORKERS") or str(options.workers), *options.passed_on("broker")]
+              "--await-workers", os.environ.get("CURFEW_AWAIT_WORKERS") or str(len(workers)), *options.passed_on("broker")]
     named = lambda path: descriptors.named_in([path or ""])
     for_sinks = named(sink) + named(options.given.get("dead-letters"))
-    for_work = descriptors.named_in(options.command or ())
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True, descriptors=for_sinks)]
-    processes += [Process(f"w{number}", Role.WORKER, tuple(worker), descriptors=for_work)
-                  for number in range(1, options.workers + 1)]
+    processes += [Process(f"w{number}", Role.WORKER, (binary(Role.WORKER), *words), descriptors=needed)
+                  for number, (words, needed) in enumerate(workers, start=1)]
     processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True, stdin_descriptor=piped,
                           descriptors=named(source) if piped is None else ())]
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
-                remark=_on_fanout(options.asked_fanout, options.workers),
+                remark=work.remark(options) or ("" if "url" in options.given else _on_fanout(options.asked_fanout, len(workers))),
                 asked=_asked(options, processes))
 
 
@@ -83,13 +81,16 @@ def _asked(options, processes):
     To ask costs more than a tenth of a short run. What launch says by itself is right, and a COMMAND that is found may
     well run; so there is no doubt in the plainest run, `launch -- COMMAND`.
     """
-    kinds = {process.role: process for process in reversed(processes)}
+    kinds = {process.role: [process] for process in reversed(processes)}
+    if "url" in options.given or "pool" in options.given:  # each has something else to judge
+        kinds[Role.WORKER] = [process for process in processes if process.role is Role.WORKER]
     if any(name.startswith("CURFEW_") and name not in _OF_LAUNCH for name in os.environ):
-        return tuple(kinds.values())
+        return tuple(process for those in kinds.values() for process in those)
     doubted = {Role.BROKER: options.says_to("broker") or "input" in options.given,
-               Role.WORKER: options.says_to("worker") or "handler" in options.given or not options.finds_command(),
+               Role.WORKER: options.says_to("worker") or any(name in options.given for name in ("handler", "url"))
+                            or not options.finds_command(),
                Role.COLLECTOR: options.says_to("collector")}
-    return tuple(process for role, process in kinds.items() if doubted[role])
+    return tuple(process for role, those in kinds.items() if doubted[role] for process in those)
 
 
 def _piped(source):

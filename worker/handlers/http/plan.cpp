@@ -118,13 +118,16 @@ void HttpPlan::split_url() {
     if (scheme != "http" && scheme != "https") wrong(fmt::format("--url: '{}': only http and https are spoken", url));
     host_ = part_of(parsed.get(), CURLUPART_HOST);
     const std::string port = part_of(parsed.get(), CURLUPART_PORT);
-    if (host_.empty()) wrong(fmt::format("--url: '{}' names no host", url));
+    const std::size_t host_at = url.find("://") + 3;
+    // libcurl takes the next word for the host
+    if (host_.empty() || host_at == url.size() || url[host_at] == '/')
+        wrong(fmt::format("--url: '{}' names no host", url));
     if (!part_of(parsed.get(), CURLUPART_USER).empty() || !part_of(parsed.get(), CURLUPART_PASSWORD).empty())
         wrong(
             "--url: a secret in it is seen by everybody on this machine: put an Authorization header into a file, and "
             "say"
             " --header @FILE");
-    const std::size_t after_host = url.find_first_of("/?#", url.find("://") + 3);
+    const std::size_t after_host = url.find_first_of("/?#", host_at);
     if (message_in_url() && parts_.front().size() <= std::min(after_host, url.size() - 1))
         wrong(fmt::format("--url: '{}': {{}} may stand in the path or in the query", url));
     authority_ = port.empty() ? host_ : host_ + ":" + port;
