@@ -52,6 +52,14 @@ void WorkerOptions::add_work(Options& options) {
     add_http_flags(options, flags_.http);
     options.text("--handler", handler_, names_of(kinds_, true));
     options.size("--max-output", flags_.max_output, 1, wire::kPayloadBytes, "exec: a longer result is a failure");
+    options.text("--accept", flags_.accept,
+                 "A regular expression (RE2); a result in which it finds no match is a failure");
+    options.choice("--framing", flags_.framing, {"line", "netstring", "json"},
+                   "coprocess: how messages and answers are told apart");
+    options.count("--spare", flags_.spare, 0, 64,
+                  "coprocess: COMMANDs that stand ready for when one has to be stopped");
+    options.count("--recycle", flags_.recycle, 0, UINT64_MAX,
+                  "coprocess: answers after which COMMAND is started anew; 0: never");
     options.exit_codes("--ok-exit", flags_.ok_exit, "exec: exit codes that mean that stdout is the result");
     options.exit_codes("--reject-exit", flags_.reject_exit,
                        "exec: exit codes that mean that no other attempt will do better");
@@ -114,7 +122,12 @@ void WorkerOptions::check(const Daemon& daemon) const {
     if (kinds_.empty()) return;
     const auto [kind, rest] = chosen();
     if (!kind->takes_command && !flags_.command.empty())
-        throw std::invalid_argument(fmt::format("--handler {} takes no COMMAND: that goes with exec", handler_));
+        throw std::invalid_argument(
+            fmt::format("--handler {} takes no COMMAND: that goes with exec and coprocess", handler_));
+    if (!flags_.accept.empty() && !kind->has_result)
+        throw std::invalid_argument(fmt::format("--accept: what --handler {} gives is the message itself", handler_));
+    if (!flags_.http.url.empty() && kind->name != "http")
+        throw std::invalid_argument(fmt::format("--url: goes with --handler http, not with {}", handler_));
     kind->check(flags(), rest);
 }
 

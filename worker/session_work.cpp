@@ -73,7 +73,7 @@ void WorkerCore::finish(Instant now, AttemptNumber number, HeldAttempt& attempt,
     const bool decided = cancelling && (attempt.reason == CancelReason::decided || attempt.decided);
     const bool lost = cancelling && attempt.reason == CancelReason::lost;
     if (lost || end.finish == Finish::stopped) {
-        end_stopped(now, number, attempt, {});
+        end_stopped(now, number, attempt, decided ? std::string() : std::move(end.error));
     } else if (end.finish == Finish::returned && !cancelling) {
         attempts_.report(now, number, attempt, ReportKind::returned);
     } else if (end.finish == Finish::returned) {

@@ -15,8 +15,10 @@
 #include <system_error>
 #include <utility>
 
+#include "common/look/json_object.h"
 #include "common/process/clock.h"
 #include "common/process/poller.h"
+#include "worker/handlers/answers.h"
 #include "worker/handlers/exec_end.h"
 #include "worker/handlers/exec_spawn.h"
 #include "worker/supervisor/process_tree.h"
@@ -52,18 +54,21 @@ WorkEnd failed(Slot slot, std::string error) {
 
 }  // namespace
 
-ExecHandler::ExecHandler(ExecOptions options) : options_(std::move(options)), slots_(options_.slots) {
+ExecHandler::ExecHandler(ExecOptions options) : options_(std::move(options)), slots_(options_.slots + options_.spare) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     const std::vector<std::string>& command = options_.command;
     if (const auto error = wrong_with_command(command); command.empty()) throw std::invalid_argument(*error);
-    message_in_arguments_ = std::any_of(command.begin() + 1, command.end(), [this](const std::string& argument) {
-        return argument.find(options_.placeholder) != std::string::npos;
-    });
+    message_in_arguments_ =
+        !takes_messages() && std::any_of(command.begin() + 1, command.end(), [this](const std::string& argument) {
+            return argument.find(options_.placeholder) != std::string::npos;
+        });
     handed_on_ = take_handed_on(command);
     setup_ = {.stdin_form = options_.stdin_form,
               .placeholder = options_.placeholder,
               .descriptors = options_.descriptors,
-              .handed_on = handed_on_.numbers};
+              .handed_on = handed_on_.numbers,
+              .framing = options_.framing,
+              .recycle = options_.recycle};
     sigset_t children;
     ::sigemptyset(&children);
     ::sigaddset(&children, SIGCHLD);
@@ -114,8 +119,20 @@ void ExecHandler::start(Instant now, Slot slot, const Work& work) {
         wake_at_ = now;
         return;
     }
+    const bool is_line = options_.framing == Framing::line && !options_.json;
+    if (is_line && work.payload.find('\n') != std::string_view::npos) {
+        early_ends_.push_back(
+            {.slot = slot,
+             .finish = Finish::rejected,
+             .result = {},
+             .error = "the message has a newline, which would end its line: say --framing netstring or json"});
+        wake_at_ = now;
+        return;
+    }
     SlotEntry& entry = slots_[slot];
     entry.id = work.id;
+    entry.seq = work.seq;
+    entry.began = now;
     entry.stop_asked = false;
     const StartBody body{.epoch = work.epoch,
                          .seq = work.seq,
@@ -123,8 +140,10 @@ void ExecHandler::start(Instant now, Slot slot, const Work& work) {
                          .ordinal = work.ordinal,
                          .reserved = 0};
     entry.deadline_at = work.deadline_at;
-    if (entry.state == State::ready) return hand_over(now, entry, body, work.payload);
-    entry.held = Held{.body = body, .message = std::string(work.payload)};
+    const std::string question = options_.json ? json_question(now, work) : std::string();
+    const std::string_view message = options_.json ? question : work.payload;
+    if (entry.state == State::ready) return hand_over(now, entry, body, message);
+    entry.held = Held{.body = body, .message = std::string(message)};
 }
 
 void ExecHandler::hand_over(Instant now, SlotEntry& entry, const StartBody& body, std::string_view message) {
@@ -147,6 +166,7 @@ void ExecHandler::stop(Instant now, Slot slot) {
 }
 
 void ExecHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
+    now_ = now;
     std::move(early_ends_.begin(), early_ends_.end(), std::back_inserter(ends));
     early_ends_.clear();
     wake_at_ = kNever;
@@ -185,16 +205,33 @@ void ExecHandler::read_link(Slot slot, std::vector<WorkEnd>& ends) {
         sound = take(slot, *record, ends) && sound;
     }
     if (!sound || !entry.link->flush()) lose_supervisor(entry);
+    if (entry.unfit && !entry.running) take_spare(slot);
+}
+
+/// The slot goes on with a supervisor whose command stands ready, if there is one.
+void ExecHandler::take_spare(Slot slot) {
+    slots_[slot].unfit = false;
+    const auto spares = slots_.begin() + static_cast<std::ptrdiff_t>(options_.slots);
+    const auto spare =
+        std::find_if(spares, slots_.end(), [](const SlotEntry& entry) { return entry.state == State::ready; });
+    if (slot < options_.slots && spare != slots_.end()) std::swap(slots_[slot], *spare);
 }
 
 bool ExecHandler::take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>& ends) {
     SlotEntry& entry = slots_[slot];
     std::string_view body = record.body;
-    if (!entry.running || record.run != entry.run) return false;
+    if (record.kind == LinkRecordKind::ended && takes_messages()) {
+        const auto ended = take_front<DoneBody>(body);
+        if (!ended || ended->note_size > body.size()) return false;
+        on_ended(*ended, body.substr(0, ended->note_size));
+        return true;
+    }
+    if (record.run != entry.run || (!entry.running && !takes_messages())) return false;
     if (record.kind == LinkRecordKind::stderr_line) {
         if (options_.on_stderr) options_.on_stderr(entry.id, body);
         return true;
     }
+    if (!entry.running) return false;
     if (record.kind == LinkRecordKind::started) {
         const auto started = take_front<StartedBody>(body);
         if (started) entry.work_pid = started->pid;
@@ -206,8 +243,44 @@ bool ExecHandler::take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>
     entry.running = false;
     entry.deaths = 0;
     entry.standstill.idle();
-    ends.push_back(end_of_run(options_, slot, *done, body.substr(0, done->note_size), body.substr(done->note_size)));
+    ends.push_back(end_of(slot, *done, body.substr(0, done->note_size), body.substr(done->note_size)));
     return true;
+}
+
+WorkEnd ExecHandler::end_of(Slot slot, const DoneBody& done, std::string_view note, std::string_view result) {
+    if (!takes_messages()) return end_of_run(options_, slot, done, note, result);
+    SlotEntry& entry = slots_[slot];
+    entry.unfit = done.cause != Cause::answered;
+    if (entry.unfit) return end_without_answer(options_, slot, done, note);
+    ++answers_;
+    breaker_.answered(entry.began);
+    if (!options_.json) return {.slot = slot, .finish = Finish::ok, .result = std::string(result), .error = {}};
+    bool in_its_senses = true;
+    WorkEnd end = end_of_json(slot, entry.seq, result, in_its_senses);
+    if (!in_its_senses) entry.link->queue(LinkRecordKind::restart, entry.run);
+    return end;
+}
+
+void ExecHandler::on_ended(const DoneBody& done, std::string_view note) {
+    ++ended_;
+    (void)breaker_.refused(now_, now_);
+    if (options_.on_ended) options_.on_ended(end_without_answer(options_, 0, done, note).error);
+    wake_at_ = now_;
+}
+
+Slot ExecHandler::open_slots(Instant now) const {
+    return takes_messages() ? breaker_.open(now) : UINT32_MAX;
+}
+
+void ExecHandler::add_stats(Instant now, JsonObject& stats) const {
+    if (!takes_messages()) return;
+    const bool held = breaker_.is_held(now);
+    stats.add("coprocess", JsonObject()
+                               .add("answers", answers_)
+                               .add("ended", ended_)
+                               .add("times_held", breaker_.times_held())
+                               .add("held_for_s", held ? std::optional(breaker_.held_until() - now) : std::nullopt)
+                               .add("probing", breaker_.is_probing(now)));
 }
 
 void ExecHandler::end_held(Instant now, Slot slot, std::vector<WorkEnd>& ends) {
@@ -228,7 +301,7 @@ void ExecHandler::wait_for(Poller& poller) const {
 }
 
 Instant ExecHandler::next_deadline() const {
-    Instant due = wake_at_;
+    Instant due = std::min(wake_at_, breaker_.next_deadline(now_));
     for (const SlotEntry& entry : slots_) {
         if (entry.state == State::down) due = std::min(due, entry.start_at);
         if (entry.state == State::clearing) due = std::min(due, pass_at_);

@@ -18,6 +18,10 @@
 // blocked while there is a handler; a debugger's sends none, so a supervisor that has work is
 // looked at once a second.
 //
+// With a framing the command stays (worker/supervisor/coprocess.h): a slot's supervisor keeps it,
+// and gives it one message after the other. Where it has to be stopped, the slot changes its
+// supervisor for a spare one, whose command stands ready.
+//
 // Work that a supervisor took with it ends `failed` when its orphans are gone, not before. Work
 // that is given to a slot without a supervisor is held until there is one; if none can be started,
 // it ends `failed` with the reason.
@@ -33,6 +37,7 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/handlers/breaker.h"
 #include "worker/handlers/handler.h"
 #include "worker/handlers/standstill.h"
 #include "worker/supervisor/handed_on.h"
@@ -52,6 +57,13 @@ struct ExecOptions {
     std::size_t max_output = 1024 * 1024;  ///< bytes of a result
     std::vector<int> ok_exit{0};
     std::vector<int> reject_exit;
+    /// Not none: the command stays, and gets one message after the other (coprocess).
+    Framing framing = Framing::none;
+    bool json = false;          ///< lines of JSON (answers.h); the framing is `line`
+    std::uint64_t recycle = 0;  ///< answers after which the command is started anew; 0: never
+    Slot spare = 0;             ///< supervisors beyond the slots: one stands ready when another has to be stopped
+    /// Takes that the command of a slot has ended although it was to stay, and why. May be empty.
+    std::function<void(std::string_view why)> on_ended;
     /// Takes what the work writes to stderr, a limited number of lines an attempt. May be empty.
     std::function<void(const AttemptId&, std::string_view line)> on_stderr;
     /// Takes that the supervisor of a slot was stopped: the first time in a piece of work, and when
@@ -76,6 +88,8 @@ public:
     [[nodiscard]] Instant next_deadline() const override;
     [[nodiscard]] bool can_kill() const override { return true; }
     [[nodiscard]] pid_t pid(Slot slot) const override;
+    [[nodiscard]] Slot open_slots(Instant now) const override;
+    void add_stats(Instant now, JsonObject& stats) const override;
 
 private:
     enum class State : std::uint8_t { ready, dying, clearing, down };
@@ -100,7 +114,10 @@ private:
         bool stop_told = false;  ///< in this work: that its supervisor was stopped
         bool killed = false;     ///< by us: it was stopped, and did not go on
         Instant deadline_at = kNever;
-        AttemptId id;        ///< of the work that runs or is held
+        AttemptId id;  ///< of the work that runs or is held
+        Seq seq = 0;
+        Instant began{};
+        bool unfit = false;  ///< its command has to be started anew
         pid_t work_pid = 0;  ///< 0: not told (yet)
         std::optional<Held> held;
     };
@@ -117,6 +134,10 @@ private:
     void read_links(std::vector<WorkEnd>& ends);
     void read_link(Slot slot, std::vector<WorkEnd>& ends);
     [[nodiscard]] bool take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>& ends);
+    [[nodiscard]] bool takes_messages() const { return options_.framing != Framing::none; }
+    [[nodiscard]] WorkEnd end_of(Slot slot, const DoneBody& done, std::string_view note, std::string_view result);
+    void on_ended(const DoneBody& done, std::string_view note);
+    void take_spare(Slot slot);
     void end_held(Instant now, Slot slot, std::vector<WorkEnd>& ends);
 
     void hear_of_stops(Instant now, std::vector<WorkEnd>& ends);
@@ -140,6 +161,11 @@ private:
     bool orphans_ = false;             ///< a supervisor died without having cleared up
     Instant pass_at_ = kNever;         ///< in `clearing`: when the orphans are looked for again
     Duration pause_{};
+
+    // Of a command that stays.
+    Breaker breaker_;
+    Instant now_{};  // of the last call
+    std::uint64_t answers_ = 0, ended_ = 0;
 };
 
 }  // namespace curfew

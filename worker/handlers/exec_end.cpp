@@ -47,6 +47,7 @@ WorkEnd end_of_run(const ExecOptions& options, Slot slot, const DoneBody& done, 
             if (!note.empty()) end.error.append(note).append(": ");
             end.error += std::generic_category().message(done.error);
             break;
+        default: end.error = "its supervisor said what it should not have"; break;  // of a command that stays
     }
     return end;
 }

@@ -10,6 +10,7 @@
 #include "common/process/clock.h"
 #include "common/process/log.h"
 #include "common/words/exit_code.h"
+#include "worker/handlers/accept.h"
 #include "worker/handlers/exec.h"
 #include "worker/handlers/http/http.h"
 #include "worker/handlers/simple.h"
@@ -24,17 +25,30 @@ constexpr std::uint32_t kImmediateCredit = 16384;
 /// Sleeping costs nothing, so many can do it together.
 constexpr Slot kSleepSlots = 64;
 
+// ---- --accept ----------------------------------------------------------------------------------
+
+void check_accept(const HandlerFlags& flags) {
+    if (!flags.accept.empty()) AcceptHandler::check(flags.accept);
+}
+
+std::unique_ptr<Handler> accepting(const HandlerFlags& flags, std::unique_ptr<Handler> handler) {
+    if (flags.accept.empty()) return handler;
+    return std::make_unique<AcceptHandler>(flags.accept, std::move(handler));
+}
+
 // ---- exec --------------------------------------------------------------------------------------
 
 void check_exec(const HandlerFlags& flags, const std::string&) {
-    if (flags.command.empty()) throw std::invalid_argument("--handler exec needs a command: give it after '--'");
+    check_accept(flags);
+    if (flags.command.empty())
+        throw std::invalid_argument("--handler exec and coprocess need a command: give it after '--'");
     const auto wrong = wrong_with_command(flags.command);
     if (!wrong) return;
     const bool is_sought = flags.command.front().find('/') == std::string::npos;
     throw Unusable(kExitUsage, *wrong + (is_sought ? " (looked for in PATH)" : ""));
 }
 
-std::unique_ptr<Handler> make_exec(const Daemon& daemon, const HandlerFlags& flags, const std::string&) {
+ExecOptions exec_options(const Daemon& daemon, const HandlerFlags& flags) {
     ExecOptions options;
     options.supervisor_path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "curfew-supervisor";
     options.command = flags.command;
@@ -54,7 +68,23 @@ std::unique_ptr<Handler> make_exec(const Daemon& daemon, const HandlerFlags& fla
         log::warn("supervisor_stopped pid={} attempt={}.{} next={}", supervisor, id.session, id.number,
                   killed ? "kill" : "continue");
     };
-    return std::make_unique<ExecHandler>(std::move(options));
+    return options;
+}
+
+std::unique_ptr<Handler> make_exec(const Daemon& daemon, const HandlerFlags& flags, const std::string&) {
+    return accepting(flags, std::make_unique<ExecHandler>(exec_options(daemon, flags)));
+}
+
+std::unique_ptr<Handler> make_coprocess(const Daemon& daemon, const HandlerFlags& flags, const std::string&) {
+    ExecOptions options = exec_options(daemon, flags);
+    options.framing = flags.framing == "netstring" ? Framing::netstring : Framing::line;
+    options.json = flags.framing == "json";
+    options.recycle = flags.recycle;
+    options.spare = static_cast<Slot>(flags.spare);
+    options.on_ended = [log = log::Seldom(std::chrono::seconds(1))](std::string_view why) mutable {
+        if (log.now(Clock::now())) log::warn("coprocess_ended reason={}", log::quoted(why));
+    };
+    return accepting(flags, std::make_unique<ExecHandler>(std::move(options)));
 }
 
 // ---- for tests and measurements ----------------------------------------------------------------
@@ -106,20 +136,28 @@ std::unique_ptr<Handler> make_spin(const Daemon&, const HandlerFlags& flags, con
 constexpr Slot kHttpSlots = 16;
 
 void check_http(const HandlerFlags& flags, const std::string&) {
+    check_accept(flags);
     (void)HttpPlan(flags.http);
     check_descriptors(flags.slots);
 }
 
 std::unique_ptr<Handler> make_http(const Daemon&, const HandlerFlags& flags, const std::string&) {
-    return std::make_unique<HttpHandler>(HttpPlan(flags.http), flags.slots, flags.max_output);
+    return accepting(flags, std::make_unique<HttpHandler>(HttpPlan(flags.http), flags.slots, flags.max_output));
 }
 
 // ---- the table ---------------------------------------------------------------------------------
 
-constexpr std::array<HandlerKind, 6> kKinds{{
-    {.name = "exec", .help = "", .takes_command = true, .check = check_exec, .make = make_exec},
+constexpr std::array<HandlerKind, 7> kKinds{{
+    {.name = "exec", .help = "", .takes_command = true, .has_result = true, .check = check_exec, .make = make_exec},
+    {.name = "coprocess",
+     .help = "COMMAND stays, and answers one message after the other",
+     .takes_command = true,
+     .has_result = true,
+     .check = check_exec,
+     .make = make_coprocess},
     {.name = "http",
      .help = "a request to --url for each attempt",
+     .has_result = true,
      .slots = kHttpSlots,
      .together = true,
      .pool = [](const HandlerFlags& flags) { return HttpPlan(flags.http).authority(); },

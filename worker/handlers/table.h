@@ -27,13 +27,19 @@ struct HandlerFlags {
     std::uint64_t max_output = 1 << 20;
     std::vector<int> ok_exit{0};
     std::vector<int> reject_exit;
+    // coprocess
+    std::string framing = "line";
+    std::uint64_t spare = 1;
+    std::uint64_t recycle = 0;
     HttpFlags http;
+    std::string accept;  ///< of all that have a result of their own; empty: any
 };
 
 struct HandlerKind {
     std::string_view name;  ///< as in --handler: "exec", "sleep:DIST"
     std::string_view help;  ///< behind the name; empty: the name says it
     bool takes_command = false;
+    bool has_result = false;   ///< of its own: --accept may look at it
     Slot slots = 1;            ///< unless said
     std::uint32_t credit = 0;  ///< unless said; 0: as many as it has slots, and it adapts
     bool together = false;     ///< it takes as many attempts of one task as it has slots

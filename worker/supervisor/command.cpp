@@ -78,6 +78,7 @@ bool Command::open_handed_on(std::vector<OwnedDescriptor>& opened) const {
 /// The message never chooses the command: it replaces {} in the arguments behind it.
 std::vector<std::string> Command::arguments_for(std::string_view message) const {
     std::vector<std::string> arguments = words_;
+    if (setup_.framing != Framing::none) return arguments;  // messages come on its stdin
     for (std::size_t i = 1; i < arguments.size(); ++i) {
         if (arguments[i].find(setup_.placeholder) != std::string::npos)
             arguments[i] = replace_all(arguments[i], setup_.placeholder, message);
@@ -87,7 +88,8 @@ std::vector<std::string> Command::arguments_for(std::string_view message) const 
 
 Launched Command::launch_with(const StartBody& body, std::string_view message, const Run::Ends& ends,
                               const std::vector<OwnedDescriptor>& opened) const {
-    std::vector<std::string> own = variables_of(body);
+    std::vector<std::string> own;
+    if (setup_.framing == Framing::none) own = variables_of(body);
     std::vector<char*> environment = environment_;
     for (std::string& variable : own) environment.push_back(variable.data());
     environment.push_back(nullptr);

@@ -26,6 +26,15 @@ void empty(std::string& buffer, std::size_t& offset) {
     if (buffer.capacity() > kKeptCapacity) std::string().swap(buffer);
 }
 
+const char* name_of(Framing framing) {
+    switch (framing) {
+        case Framing::none: return "none";
+        case Framing::line: return "line";
+        case Framing::netstring: return "netstring";
+    }
+    return "?";
+}
+
 std::string by_commas(const std::vector<int>& numbers) {
     std::string text;
     for (const int number : numbers) text += (text.empty() ? "" : ",") + std::to_string(number);
@@ -121,7 +130,9 @@ int start_supervisor_process(const SupervisorStart& how, const std::vector<std::
                                        how.setup.stdin_form == StdinForm::line ? "line" : "exact",
                                        how.setup.placeholder,
                                        std::to_string(how.setup.descriptors),
-                                       by_commas(how.setup.handed_on)};
+                                       by_commas(how.setup.handed_on),
+                                       name_of(how.setup.framing),
+                                       std::to_string(how.setup.recycle)};
     arguments.insert(arguments.end(), command.begin(), command.end());
     std::vector<std::string> own = how.environment;
     std::vector<char*> argv = pointers_to(arguments), envp = with_environ(own);

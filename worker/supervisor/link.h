@@ -11,7 +11,9 @@
 //       start(run, message) ->
 //                           <- started(run, pid)      only of a run that lasts
 //                           <- stderr_line(run, line) a few
+//                           <- ended(run, ...)        of a program that stays: it has ended, and is started anew
 //       stop(run)           ->                        any time, also too late
+//       restart(run)        ->                        a program that stays has said what it should not have
 //                           <- done(run, ...)         exactly one for each start, when no process of the run is left
 #pragma once
 
@@ -31,7 +33,7 @@
 
 namespace curfew {
 
-inline constexpr std::uint32_t kLinkVersion = 2;
+inline constexpr std::uint32_t kLinkVersion = 3;
 /// The descriptor on which a supervisor finds its end of the link.
 inline constexpr int kLinkDescriptor = 3;
 
@@ -57,7 +59,15 @@ private:
     int fd_ = -1;
 };
 
-enum class LinkRecordKind : std::uint32_t { start = 1, stop = 2, started = 3, stderr_line = 4, done = 5 };
+enum class LinkRecordKind : std::uint32_t {
+    start = 1,
+    stop = 2,
+    started = 3,
+    stderr_line = 4,
+    done = 5,
+    ended = 6,
+    restart = 7
+};
 
 /// Body of `start`; the message follows.
 struct StartBody {
@@ -79,9 +89,14 @@ enum class Cause : std::uint32_t {
     stopped = 2,      ///< by a stop or by its deadline
     over_output = 3,  ///< it wrote more than it may
     not_started = 4,  ///< `error` is the errno, the note says what failed (empty: the exec)
+    // Of a program that stays:
+    answered = 5,  ///< the result is its answer
+    broken = 6,    ///< it said what is no frame, or was not asked for; the note is its beginning
+    closed = 7,    ///< it has closed its stdout
 };
 
-/// Body of `done`; a note of `note_size` bytes follows (the last line of stderr), then the result.
+/// Body of `done`, and of `ended`, which has no result; a note of `note_size` bytes follows (the last line of stderr),
+/// then the result.
 struct DoneBody {
     Cause cause = Cause::finished;
     std::int32_t exit_code = 0;
@@ -150,6 +165,9 @@ private:
 /// Whether what the work reads on its stdin ends with a newline that the message has not.
 enum class StdinForm : std::uint8_t { exact, line };
 
+/// How messages and answers are told apart by a program that stays; none: it is started for each.
+enum class Framing : std::uint8_t { none, line, netstring };
+
 /// How each run is started, the same for all of them.
 struct RunSetup {
     StdinForm stdin_form = StdinForm::exact;
@@ -157,10 +175,13 @@ struct RunSetup {
     rlim_t descriptors = RLIM_INFINITY;  ///< soft limit, as far as the hard one allows
     /// Numbers of the descriptors that a run inherits, beyond 0 to 2.
     std::vector<int> handed_on;
+    Framing framing = Framing::none;
+    std::uint64_t recycle = 0;  ///< answers after which a program that stays is started anew; 0: never
 };
 
 /// How a supervisor is started. Its command line:
-///     PATH VERSION GRACE_US MAX_OUTPUT exact|line PLACEHOLDER DESCRIPTORS N,N... COMMAND [ARG...]
+///     PATH VERSION GRACE_US MAX_OUTPUT exact|line PLACEHOLDER DESCRIPTORS N,N... none|line|netstring RECYCLE COMMAND
+///     [ARG...]
 /// The descriptors to be handed on are on those behind the link's, in the order of their numbers
 /// there.
 struct SupervisorStart {

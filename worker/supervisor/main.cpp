@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/supervisor/coprocess.h"
 #include "worker/supervisor/supervisor.h"
 
 namespace {
@@ -29,7 +30,7 @@ using curfew::OwnedDescriptor;
 
 constexpr int kUsage = 64;
 constexpr int kOsError = 71;
-constexpr int kFirstOfCommand = 8;
+constexpr int kFirstOfCommand = 10;
 
 std::optional<std::uint64_t> number(std::string_view text) {
     std::uint64_t value = 0;
@@ -54,12 +55,18 @@ std::optional<std::vector<int>> numbers(std::string_view text) {
 std::optional<curfew::RunSetup> parse_setup(char** argv) {
     const auto descriptors = number(argv[2]);
     const auto handed_on = numbers(argv[3]);
-    if (*argv[1] == '\0' || !descriptors || !handed_on) return std::nullopt;
+    const std::string_view framing = argv[4];
+    const auto recycle = number(argv[5]);
+    if (*argv[1] == '\0' || !descriptors || !handed_on || !recycle) return std::nullopt;
     const bool line = std::string_view(argv[0]) == "line";
     return curfew::RunSetup{.stdin_form = line ? curfew::StdinForm::line : curfew::StdinForm::exact,
                             .placeholder = argv[1],
                             .descriptors = *descriptors,
-                            .handed_on = *handed_on};
+                            .handed_on = *handed_on,
+                            .framing = framing == "line"        ? curfew::Framing::line
+                                       : framing == "netstring" ? curfew::Framing::netstring
+                                                                : curfew::Framing::none,
+                            .recycle = *recycle};
 }
 
 std::optional<curfew::SupervisorOptions> parse(int argc, char** argv) {
@@ -115,6 +122,12 @@ int main(int argc, char** argv) {
     }
     for (std::size_t i = 0; i < handed_on; ++i)
         options->handed_on.emplace_back(curfew::kLinkDescriptor + 1 + static_cast<int>(i));
-    curfew::Supervisor(OwnedDescriptor(curfew::kLinkDescriptor), std::move(child_signals), std::move(*options)).run();
+    const bool stays = options->setup.framing != curfew::Framing::none;
+    OwnedDescriptor own_link(curfew::kLinkDescriptor);
+    if (stays) {
+        curfew::Coprocess(std::move(own_link), std::move(child_signals), std::move(*options)).run();
+    } else {
+        curfew::Supervisor(std::move(own_link), std::move(child_signals), std::move(*options)).run();
+    }
     return 0;
 }

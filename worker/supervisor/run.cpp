@@ -1,6 +1,5 @@
 #include "worker/supervisor/run.h"
 
-#include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -9,40 +8,9 @@
 #include <cerrno>
 
 namespace curfew {
-namespace {
-
-constexpr std::size_t kChunk = 64 * 1024;
-/// What may still stand in a pipe when nobody writes any more: its size, which is 1 MiB at most.
-/// More than this comes from somebody outside the tree who was handed the descriptor.
-constexpr std::size_t kMaxLeftInPipe = 2 * 1024 * 1024;
-
-bool set_nonblocking(const OwnedDescriptor& end) {
-    return ::fcntl(end.get(), F_SETFL, O_NONBLOCK) == 0;
-}
-
-/// One piece of what stands in a pipe.
-class Piece {
-public:
-    explicit Piece(int descriptor) : size_(::read(descriptor, bytes_.data(), bytes_.size())) {}
-    [[nodiscard]] bool empty() const { return size_ <= 0; }
-    [[nodiscard]] std::string_view text() const { return {bytes_.data(), static_cast<std::size_t>(size_)}; }
-
-private:
-    std::array<char, kChunk> bytes_;
-    ssize_t size_;
-};
-
-}  // namespace
 
 bool Run::open() {
-    for (Pipe* pipe : {&in_, &out_, &err_}) {
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC) != 0) return false;
-        pipe->read_end.reset(ends[0]);
-        pipe->write_end.reset(ends[1]);
-    }
-    // Our ends only: the command is not prepared for a descriptor that says EAGAIN.
-    return set_nonblocking(in_.write_end) && set_nonblocking(out_.read_end) && set_nonblocking(err_.read_end);
+    return open_pipes({&in_, &out_, &err_});
 }
 
 void Run::begin_input(std::string_view message, std::string_view end) {
@@ -85,7 +53,7 @@ bool Run::take_errors(const StderrDigest::Emit& emit) {
 }
 
 void Run::take_last_errors(const StderrDigest::Emit& emit) {
-    for (std::size_t left = 0; left < kMaxLeftInPipe && take_errors(emit); left += kChunk) {
+    for (std::size_t left = 0; left < kMaxLeftInPipe && take_errors(emit); left += Piece::kSize) {
     }
     digest_.finish(emit);
 }

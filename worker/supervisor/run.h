@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "worker/supervisor/link.h"
+#include "worker/supervisor/pipes.h"
 #include "worker/supervisor/stderr_digest.h"
 
 namespace curfew {
@@ -52,11 +53,6 @@ public:
     [[nodiscard]] int error_descriptor() const { return err_.read_end.get(); }
 
 private:
-    struct Pipe {
-        OwnedDescriptor read_end;
-        OwnedDescriptor write_end;
-    };
-
     Pipe in_, out_, err_;
     std::string input_;  // what is not written yet
     std::size_t written_ = 0;

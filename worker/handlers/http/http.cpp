@@ -138,13 +138,13 @@ void HttpHandler::on_done(Slot slot, CURLcode code) {
     }
     const Instant began = place.request->began();
     switch (end.service) {
-        case HttpEnd::Service::answered: backend_.answered(began); break;
+        case HttpEnd::Service::answered: breaker_.answered(began); break;
         case HttpEnd::Service::refused:
-            if (backend_.refused(now_, began)) say_held(now_, end.work.error);
+            if (breaker_.refused(now_, began)) say_held(now_, end.work.error);
             break;
         case HttpEnd::Service::wait:
             ++asked_to_wait_;
-            backend_.asked_to_wait(now_, end.wait_for);
+            breaker_.asked_to_wait(now_, end.wait_for);
             say_held(now_, "it asks to come later (Retry-After)");
             break;
     }
@@ -155,7 +155,7 @@ void HttpHandler::on_done(Slot slot, CURLcode code) {
 void HttpHandler::say_held(Instant now, std::string_view why) {
     if (!held_log_.now(now)) return;
     log::warn("backend_held backend={} for_s={:.1f} reason={}", log::quoted(plan_.authority()),
-              std::chrono::duration<double>(backend_.held_until() - now).count(), log::quoted(why));
+              std::chrono::duration<double>(breaker_.held_until() - now).count(), log::quoted(why));
 }
 
 // ---- the turn ----------------------------------------------------------------------------------
@@ -175,11 +175,11 @@ void HttpHandler::wait_for(Poller& poller) const {
 
 Instant HttpHandler::next_deadline() const {
     if (!ends_.empty() || (!waiting_.empty() && !finder_)) return Instant::min();
-    return std::min(transfers_.next_deadline(), backend_.next_deadline(now_));
+    return std::min(transfers_.next_deadline(), breaker_.next_deadline(now_));
 }
 
 void HttpHandler::add_stats(Instant now, JsonObject& stats) const {
-    const bool held = backend_.is_held(now);
+    const bool held = breaker_.is_held(now);
     stats.add("http", JsonObject()
                           .add("backend", plan_.authority())
                           .add("under_way", under_way_)
@@ -192,11 +192,11 @@ void HttpHandler::add_stats(Instant now, JsonObject& stats) const {
                                               .add("4xx", answers_[4])
                                               .add("5xx", answers_[5])
                                               .add("none", answers_[0]))
-                          .add("refusals_in_a_row", backend_.refusals_in_a_row())
+                          .add("refusals_in_a_row", breaker_.refusals_in_a_row())
                           .add("asked_to_wait", asked_to_wait_)
-                          .add("times_held", backend_.times_held())
-                          .add("held_for_s", held ? std::optional(backend_.held_until() - now) : std::nullopt)
-                          .add("probing", backend_.is_probing(now)));
+                          .add("times_held", breaker_.times_held())
+                          .add("held_for_s", held ? std::optional(breaker_.held_until() - now) : std::nullopt)
+                          .add("probing", breaker_.is_probing(now)));
 }
 
 }  // namespace curfew

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "common/process/log.h"
+#include "worker/handlers/breaker.h"
 #include "worker/handlers/handler.h"
-#include "worker/handlers/http/backend.h"
 #include "worker/handlers/http/plan.h"
 #include "worker/handlers/http/request.h"
 #include "worker/handlers/http/transfers.h"
@@ -35,7 +35,7 @@ public:
     void turn(Instant now, std::vector<WorkEnd>& ends) override;
     void wait_for(Poller& poller) const override;
     Instant next_deadline() const override;
-    Slot open_slots(Instant now) const override { return backend_.open(now); }
+    Slot open_slots(Instant now) const override { return breaker_.open(now); }
     void add_stats(Instant now, JsonObject& stats) const override;
     bool can_kill() const override { return true; }
 
@@ -59,7 +59,7 @@ private:
     curl_slist* headers_ = nullptr;
     std::vector<Place> places_;
     Transfers transfers_;
-    Backend backend_;
+    Breaker breaker_;
     std::vector<WorkEnd> ends_;
     Instant now_{};  // of the last call
 

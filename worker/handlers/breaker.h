@@ -1,4 +1,4 @@
-// Whether a service is to be asked now. One that refuses is quicker than any that answers, and
+// Whether a service, or a program, is to be asked now. One that refuses is quicker than any that answers, and
 // would be given every first attempt: so after kRefusals in a row it gets none for a while, which
 // doubles each time, and then a single one, the probe. A circuit breaker (M. Nygard, Release It!).
 // A service that asks to be left alone for some time (Retry-After) is, in the same way.
@@ -17,7 +17,7 @@
 
 namespace curfew {
 
-class Backend {
+class Breaker {
 public:
     static constexpr int kRefusals = 5;
     static constexpr Duration kFirstPause = std::chrono::seconds(1), kLongestPause = std::chrono::minutes(1);

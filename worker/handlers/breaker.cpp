@@ -1,17 +1,17 @@
-#include "worker/handlers/http/backend.h"
+#include "worker/handlers/breaker.h"
 
 #include <algorithm>
 
 namespace curfew {
 
-void Backend::answered(Instant began) {
+void Breaker::answered(Instant began) {
     if (probing_ && began < held_until_) return;
     in_a_row_ = 0;
     probing_ = false;
     pause_ = {};
 }
 
-bool Backend::refused(Instant now, Instant began) {
+bool Breaker::refused(Instant now, Instant began) {
     if (began < held_until_) return false;
     ++in_a_row_;
     if (!probing_ && in_a_row_ < kRefusals) return false;
@@ -20,11 +20,11 @@ bool Backend::refused(Instant now, Instant began) {
     return true;
 }
 
-void Backend::asked_to_wait(Instant now, Duration time) {
+void Breaker::asked_to_wait(Instant now, Duration time) {
     hold(now, std::clamp(time, kShortestWait, kLongestWait));
 }
 
-void Backend::hold(Instant now, Duration time) {
+void Breaker::hold(Instant now, Duration time) {
     if (now >= held_until_) ++times_held_;
     probing_ = true;
     held_since_ = now;
