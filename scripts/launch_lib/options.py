@@ -64,6 +64,8 @@ FLAGS = (
          repeats=True),
     Flag("pool", "NAME='COMMAND'", values.token, "launch", "in place of a COMMAND: a worker for each such program, without a shell",
          repeats=True),
+    Flag("coprocess", "", None, "launch", "COMMAND stays, and answers one message after the other, a line each"),
+    Flag("accept", "REGEX", None, "worker", "a result in which it finds no match is a failure (RE2)"),
     Flag("handler", "NAME", None, "launch", "in place of a COMMAND: echo, sleep:DIST, spin:DUR, fail"),
     Flag("run-dir", "DIR", values.path, "launch", "where the sockets are (a private one, removed at the end)",
          procfile=True),
@@ -72,6 +74,11 @@ FLAGS = (
     Flag("log-level", "L", None, "all", "how much the processes log", procfile=True),
     Flag("version", "", None, "launch", "say which curfew this is", procfile=True),
     Flag("help", "", None, "launch", "show this", procfile=True, letter="h"),
+    Flag("framing", "NAME", None, "worker", "line, netstring, or json: {\"seq\":1,\"message\":..}, answered by {\"ok\":..} (line)",
+         goes_with="coprocess"),
+    Flag("spare", "N", None, "worker", "COMMANDs of each worker that stand ready for when one has to be stopped (1)",
+         goes_with="coprocess"),
+    Flag("recycle", "N", None, "worker", "answers after which COMMAND is started anew (0: never)", goes_with="coprocess"),
     Flag("method", "M", None, "worker", "GET where the URL has {}, else POST with the message as its body", goes_with="url"),
     Flag("header", "'NAME: VALUE'", None, "worker", "or @FILE with such lines (secrets); may be repeated", repeats=True,
          goes_with="url"),
@@ -95,6 +102,7 @@ ARGUMENTS_OF_PARALLEL = (":::", ":::+", "::::", "::::+")
 
 _HEAD = """\
 usage: launch [OPTIONS] -- COMMAND [ARG...]    run COMMAND for each message
+       launch [OPTIONS] --coprocess -- COMMAND [ARG...]  COMMAND stays, and answers a line with a line
        launch [OPTIONS] --url URL ...          ask a service, or several that do the same
        launch [OPTIONS] --pool NAME='COMMAND' ...  race programs that do the same
        launch [OPTIONS] --handler NAME         the same with a built-in handler
