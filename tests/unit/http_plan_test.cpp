@@ -38,8 +38,7 @@ TEST(Statuses, AreClassesNumbersAndRanges) {
 }
 
 TEST(Statuses, RefuseWhatIsNone) {
-    for (const char* text :
-         {"2x", "2XX", "6xx", "99", "600", "abc", ",200", "200-", "-200", "2xx-3xx", "200 "}) {
+    for (const char* text : {"2x", "2XX", "6xx", "99", "600", "abc", ",200", "200-", "-200", "2xx-3xx", "200 "}) {
         EXPECT_THROW(Statuses("--ok-status", text), std::invalid_argument) << text;
     }
 }
@@ -77,6 +76,14 @@ TEST(HttpPlan, AUrlThatCannotBeIsRefusedWithTheReason) {
     }
     EXPECT_EQ(wrong(with_url("http://[::1]:80/{}")), "");
     EXPECT_EQ(wrong(with_url("http://h?q={}")), "");
+}
+
+TEST(HttpPlan, Http2NeedsTls) {
+    HttpFlags flags = with_url("http://h/{}");
+    flags.http2 = true;
+    EXPECT_NE(wrong(flags).find("needs https"), std::string::npos);
+    flags.url = "https://h/{}";
+    EXPECT_EQ(wrong(flags), "");
 }
 
 TEST(HttpPlan, AMethodWithoutABodyNeedsAPlaceForTheMessage) {

@@ -17,7 +17,8 @@ void add_http_flags(Options& options, HttpFlags& flags) {
     options.text("--cert", flags.cert, "http: file with the certificate to show");
     options.text("--key", flags.key, "http: file with its key");
     options.text("--unix-socket", flags.unix_socket, "http: the socket to connect to, whatever host the URL names");
-    options.flag("--http2", flags.http2, "http: HTTP/2, which shares a connection");
+    options.flag("--http2", flags.http2,
+                 "http: HTTP/2 where the service speaks it, over TLS: all requests share a connection");
     options.flag("--compressed", flags.compressed, "http: ask for a compressed answer; the result is what it contains");
     options.flag("--grpc-timeout", flags.grpc_timeout, "http: say the time left as grpc-timeout, too");
     options.count("--max-redirects", flags.max_redirects, 0, 100, "http: how many redirects are followed");

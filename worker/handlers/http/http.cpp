@@ -46,7 +46,8 @@ HttpHandler::HttpHandler(HttpPlan plan, Slot slots, std::size_t max_output)
       max_output_(max_output),
       has_name_(plan_.flags().unix_socket.empty() && !is_number(plan_.host())),
       places_(slots),
-      transfers_(static_cast<long>(slots), [this](CURL* easy, CURLcode code) { on_done(slot_of(easy), code); }) {
+      transfers_(static_cast<long>(slots), plan_.flags().http2,
+                 [this](CURL* easy, CURLcode code) { on_done(slot_of(easy), code); }) {
     for (const std::string& header : plan_.headers()) headers_ = curl_slist_append(headers_, header.c_str());
 }
 
@@ -165,6 +166,13 @@ void HttpHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
     transfers_.turn(now);
     if (transfers_.take_connecting() && finder_) name_is_known(now);
     begin_waiting(now);
+    if (transfers_.has_resets()) {
+        transfers_.flush_resets([this](const auto& visit) {
+            for (Place& place : places_) {
+                if (place.state == State::under_way) visit(place.request->handle());
+            }
+        });
+    }
     for (WorkEnd& end : ends_) ends.push_back(std::move(end));
     ends_.clear();
 }

@@ -119,6 +119,8 @@ void HttpPlan::split_url() {
     host_ = part_of(parsed.get(), CURLUPART_HOST);
     const std::string port = part_of(parsed.get(), CURLUPART_PORT);
     const std::size_t host_at = url.find("://") + 3;
+    if (flags_.http2 && scheme != "https")
+        wrong("--http2: needs https (libcurl 7.88 cannot use such a connection again without TLS)");
     // libcurl takes the next word for the host
     if (host_.empty() || host_at == url.size() || url[host_at] == '/')
         wrong(fmt::format("--url: '{}' names no host", url));

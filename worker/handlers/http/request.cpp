@@ -65,10 +65,7 @@ void HttpRequest::set_options() {
     const auto set_text = [&](CURLoption option, const std::string& text) {
         if (!text.empty()) curl_easy_setopt(easy, option, text.c_str());
     };
-    const bool secure = flags.url.starts_with("https");
-    const long version = !flags.http2 ? CURL_HTTP_VERSION_1_1
-                         : secure     ? CURL_HTTP_VERSION_2TLS
-                                      : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    const long version = flags.http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, flags.http2 ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <stdexcept>
@@ -27,7 +28,7 @@ void start_libcurl() {
 
 }  // namespace
 
-Transfers::Transfers(long connections, Done done) : done_(std::move(done)) {
+Transfers::Transfers(long connections, bool shared, Done done) : shared_(shared), done_(std::move(done)) {
     start_libcurl();
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
@@ -64,9 +65,33 @@ void Transfers::add(CURL* easy) {
 }
 
 void Transfers::abort(CURL* easy) {
-    aborting_ = true;
+    note_reset(easy);
+    aborting_ = !shared_;
     curl_multi_remove_handle(multi_, easy);
     aborting_ = false;
+}
+
+void Transfers::note_reset(CURL* easy) {
+    if (!shared_) return;
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket);
+    if (socket != CURL_SOCKET_BAD && std::ranges::find(reset_sockets_, socket) == reset_sockets_.end())
+        reset_sockets_.push_back(socket);
+}
+
+/// To go on after a pause sends what is written down.
+void Transfers::nudge(CURL* easy) {
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket);
+    if (std::erase(reset_sockets_, socket) == 0) return;
+    curl_easy_pause(easy, CURLPAUSE_RECV);
+    curl_easy_pause(easy, CURLPAUSE_CONT);
+}
+
+/// libcurl sees that the connection is dead when it would use it again.
+void Transfers::shut_down_unused() {
+    for (const curl_socket_t socket : reset_sockets_) shutdown(socket, SHUT_RDWR);
+    reset_sockets_.clear();
 }
 
 void Transfers::turn(Instant now) {
@@ -96,6 +121,7 @@ void Transfers::take_done() {
         if (message->msg != CURLMSG_DONE) continue;
         CURL* easy = message->easy_handle;
         const CURLcode code = message->data.result;
+        if (code != CURLE_OK) note_reset(easy);
         curl_multi_remove_handle(multi_, easy);  // the message is gone with it
         done_(easy, code);
     }
@@ -140,6 +166,7 @@ int Transfers::on_connected(void* self, char*, char*, int, int) {
 }
 
 int Transfers::close_socket(void* self, curl_socket_t socket) {
+    std::erase(static_cast<Transfers*>(self)->reset_sockets_, socket);
     const linger reset{.l_onoff = 1, .l_linger = 0};
     if (static_cast<Transfers*>(self)->aborting_) setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     return close(socket);

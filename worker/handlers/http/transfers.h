@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include "common/words/vocabulary.h"
 
@@ -17,8 +18,9 @@ public:
     /// Told of each that has come to its end, after it was removed; within turn() or add().
     using Done = std::function<void(CURL* easy, CURLcode code)>;
 
-    /// `connections`: so many are kept. Throws std::runtime_error, std::system_error.
-    Transfers(long connections, Done done);
+    /// `connections`: so many are kept. `shared`: several transfers use one (HTTP/2). Throws std::runtime_error,
+    /// std::system_error.
+    Transfers(long connections, bool shared, Done done);
     /// No request is under way any more.
     ~Transfers();
     Transfers(const Transfers&) = delete;
@@ -28,8 +30,19 @@ public:
     void prepare(CURL* easy);
     void add(CURL* easy);
     /// Ends it at once. A connection that it has for itself is closed with a reset: the other side
-    /// sees at once that nobody reads on, and no port is kept for a minute.
+    /// sees at once that nobody reads on, and no port is kept for a minute. On one that is shared
+    /// the stream is reset; then see flush_resets().
     void abort(CURL* easy);
+    /// Resets of streams wait to be sent: libcurl 7.88 writes them down, and sends them when the
+    /// connection is used next. So another transfer on it is nudged, or, where there is none, the
+    /// connection is shut down. Once for all that a turn has ended.
+    [[nodiscard]] bool has_resets() const { return !reset_sockets_.empty(); }
+    /// `easy`: each transfer that is under way.
+    template <typename Each>
+    void flush_resets(Each&& each) {
+        each([this](CURL* easy) { nudge(easy); });
+        shut_down_unused();
+    }
 
     /// Does what is due.
     void turn(Instant now);
@@ -49,9 +62,13 @@ private:
     static curl_socket_t open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
     static int on_connected(void* self, char* address, char* own_address, int port, int own_port);
     static int close_socket(void* self, curl_socket_t socket);
+    void note_reset(CURL* easy);
+    void nudge(CURL* easy);
+    void shut_down_unused();
     void act(curl_socket_t socket, int events);
     void take_done();
 
+    const bool shared_;
     Done done_;
     int epoll_ = -1;
     CURLM* multi_ = nullptr;
@@ -59,6 +76,7 @@ private:
     bool aborting_ = false;
     bool connecting_ = false;
     std::uint64_t opened_ = 0;
+    std::vector<curl_socket_t> reset_sockets_;  // with resets of streams that are not sent yet
 };
 
 }  // namespace curfew

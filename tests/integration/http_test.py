@@ -1,0 +1,406 @@
+"""The http handler against services on loopback: what it sends, what wins, how losers are called home, and what services
+do that is wrong. Each attempt has one end, and the rest goes on.
+"""
+
+import asyncio
+import json
+import os
+import ssl
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+from group import BIN_DIR, GroupTest, eventually, numbers  # noqa: E402
+from service import Service, reply, zipped  # noqa: E402
+
+DIRECT = {name: "" for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+
+
+async def echo(request):
+    return reply(request.body or request.path)
+
+
+async def never(request):
+    await asyncio.sleep(1000)
+
+
+def after(seconds, answer=echo):
+    async def answer_later(request):
+        await asyncio.sleep(seconds)
+        return await answer(request)
+
+    return answer_later
+
+
+def says(data):
+    async def answer(request):
+        return data
+
+    return answer
+
+
+class HttpTest(GroupTest):
+    def service(self, answer=echo, **how):
+        service = Service(answer, **how)
+        self.addCleanup(service.close)
+        return service
+
+    def race(self, *urls, words=(), messages=("m",), code=0, environment=(), **how):
+        """Outcomes of the messages, by their order."""
+        flags = [word for url in urls for word in ("--url", url)]
+        launch = self.launch(*flags, "--json", *words, stdin="".join(f"{message}\n" for message in messages).encode(),
+                             environment={**DIRECT, **dict(environment)}, **how)
+        self.ends_well(launch, code=code)
+        self.err = launch.err
+        return sorted((json.loads(line) for line in launch.lines), key=lambda outcome: outcome["seq"])
+
+    def one(self, answer, *words, place="/{}", **how):
+        """The outcome of one message at one service."""
+        service = self.service(answer)
+        outcome, = self.race(service.url + place, words=words, **how)
+        return outcome
+
+    def fails(self, answer, *words, saying, **how):
+        outcome = self.one(answer, *words, code=1, **how)
+        self.assertEqual(outcome["outcome"], "failed", outcome)
+        self.assertIn(saying, outcome["error"])
+        return outcome
+
+
+class Requests(HttpTest):
+    def test_the_message_stands_in_the_url_percent_encoded(self):
+        service = self.service()
+        outcomes = self.race(service.url + "/get?key={}", messages=("a b", "ä/?&=", "..", "%41"))
+        self.assertEqual([outcome["result"] for outcome in outcomes],
+                         ["/get?key=a%20b", "/get?key=%C3%A4%2F%3F%26%3D", "/get?key=..", "/get?key=%2541"])
+        self.assertEqual({request.method for request in service.requests}, {"GET"})
+
+    def test_dots_are_no_way_up(self):
+        self.assertEqual(self.one(echo, place="/a/{}/b", messages=("..",))["result"], "/a/../b")
+
+    def test_without_a_place_it_is_the_body(self):
+        service = self.service()
+        message = "x" * 100_000
+        outcome, = self.race(service.url + "/run", messages=(message,))
+        self.assertEqual(outcome["result"], message)
+        request, = service.requests
+        self.assertEqual((request.method, request.headers["content-type"]), ("POST", "application/octet-stream"))
+        self.assertNotIn("expect", request.headers)
+
+    def test_bytes_that_are_no_utf8_and_newlines_go_as_they_are(self):
+        service = self.service()
+        launch = self.launch("--url", service.url + "/", "--null", "--json", stdin=b"a\r\nb\xff\0", environment=DIRECT)
+        self.ends_well(launch)
+        self.assertEqual(service.requests[0].body, b"a\r\nb\xff")
+
+    def test_attempts_say_who_they_are_and_how_long_they_have(self):
+        services = [self.service(after(0.2)), self.service(after(0.2))]
+        self.race(*(service.url + "/{}" for service in services), words=("--deadline", "9s", "--grpc-timeout"))
+        headers = [service.requests[0].headers for service in services]
+        self.assertEqual({header["x-curfew-attempt"] for header in headers}, {"1", "2"})
+        self.assertEqual(len({header["idempotency-key"] for header in headers}), 1)
+        for header in headers:
+            self.assertLessEqual(8000, int(header["x-curfew-deadline-ms"]), header)
+            self.assertLessEqual(int(header["x-curfew-deadline-ms"]), 9000)
+            self.assertEqual(header["grpc-timeout"], header["x-curfew-deadline-ms"] + "m")
+
+    def test_headers_are_the_users_and_take_the_place_of_ours(self):
+        service = self.service()
+        secret = self.write("secret", "Authorization: Bearer hush\nIdempotency-Key: mine\n")
+        self.race(service.url + "/", words=("--header", "Content-Type: text/plain", "--header", f"@{secret}"))
+        headers = service.requests[0].headers
+        self.assertEqual((headers["authorization"], headers["content-type"], headers["idempotency-key"]),
+                         ("Bearer hush", "text/plain", "mine"))
+
+    def test_a_full_result_has_status_headers_and_body(self):
+        outcome = self.one(says(reply(b"\xff!", "201 Created", "X-A: 1", "X-A: 2")), "--http-result", "full")
+        result = json.loads(outcome["result"])
+        self.assertEqual((result["status"], result["body_base64"]), (201, "/yE="))
+        self.assertEqual([value for name, value in result["headers"] if name == "X-A"], ["1", "2"])
+
+    def test_a_compressed_answer_is_what_it_contains(self):
+        self.assertEqual(self.one(says(zipped(b"hello" * 1000)), "--compressed")["result"], "hello" * 1000)
+
+    def test_a_head_has_no_body_whatever_the_service_sends(self):
+        outcome = self.one(says(reply(b"a body")), "--method", "HEAD", "--http-result", "full")
+        self.assertEqual(json.loads(outcome["result"])["status"], 200)
+
+    def test_answers_that_come_before_the_answer_are_not_it(self):
+        early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+        self.assertEqual(self.one(says(early + reply(b"late")))["result"], "late")
+
+    def test_connections_are_kept(self):
+        service = self.service()
+        self.race(service.url + "/{}", words=("--slots", "1"), messages=range(50))
+        self.assertEqual((len(service.requests), service.connections), (50, 1))
+
+
+class Statuses(HttpTest):
+    def test_what_is_a_result_is_for_the_user_to_say(self):
+        self.assertEqual(self.one(says(reply("gone", "404 Not Found")), "--ok-status", "2xx,404")["result"], "gone")
+        self.fails(says(reply("no\nmore", "404 Not Found")), saying="status 404: no")
+
+    def test_a_status_that_rejects_settles_at_once(self):
+        service = self.service(says(reply("", "400 Bad Request")))
+        outcome, = self.race(service.url + "/{}", words=("--reject-status", "400", "--attempts", "5"), code=1)
+        self.assertEqual((outcome["error"], len(service.requests)), ("status 400", 1))
+
+    def test_an_error_neither_wins_nor_calls_the_others_home(self):
+        wrong, right = self.service(says(reply("", "500 Oops"))), self.service(after(0.2))
+        outcomes = self.race(wrong.url + "/{}", right.url + "/{}", words=("--attempts", "9"), messages=range(3))
+        self.assertEqual([outcome["result"] for outcome in outcomes], ["/0", "/1", "/2"])
+
+    def test_redirects_are_followed_when_that_is_said_and_not_for_ever(self):
+        service = self.service(says(reply("", "302 Found", "Location: /again")))
+        self.fails(says(reply("", "302 Found", "Location: /x")), saying="--max-redirects")
+        outcome, = self.race(service.url + "/{}", words=("--max-redirects", "3"), code=1)
+        self.assertEqual((outcome["outcome"], len(service.requests)), ("failed", 4))
+
+    def test_a_redirect_leads_to_http_alone(self):
+        self.fails(says(reply("", "302 Found", "Location: file:///etc/passwd")), "--max-redirects", "3", saying="rotocol")
+
+
+class Losers(HttpTest):
+    def test_a_loser_is_called_home_by_a_reset(self):
+        quick, slow = self.service(after(0.05)), self.service(never)
+        self.race(quick.url + "/{}", slow.url + "/{}", messages=range(5))
+        eventually(lambda: slow.ends["reset"] == len(slow.requests), "the losers' connections are reset")
+        self.assertGreaterEqual(len(slow.requests), 1)
+
+    def test_many_attempts_of_a_task_go_to_one_service_and_all_but_one_are_called_home(self):
+        release = asyncio.Event()
+
+        async def answer(request):
+            if request.number == 300:
+                return reply("the last")
+            await release.wait()
+
+        service = self.service(answer)
+        outcome, = self.race(service.url + "/{}", words=("--fanout", "300", "--slots", "300", "--hedge", "0"))
+        self.assertEqual((outcome["result"], outcome["attempts"]), ("the last", 300))
+        eventually(lambda: service.ends["reset"] == 299, "all others are reset")
+
+    def test_a_hedge_goes_to_the_other_service_first(self):
+        slow, quick = self.service(never), self.service(after(0.05))
+        outcomes = self.race(slow.url + "/{}", quick.url + "/{}", words=("--hedge", "300ms"), messages=range(4))
+        self.assertEqual({outcome["outcome"] for outcome in outcomes}, {"completed"})
+
+    def test_a_service_that_is_slow_is_over_at_the_deadline(self):
+        async def trickle(request):
+            await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            while True:
+                await request.send(b".")
+                await asyncio.sleep(0.05)
+
+        service = self.service(trickle)
+        outcome, = self.race(service.url + "/{}", words=("--deadline", "500ms"), code=1)
+        self.assertEqual(outcome["outcome"], "expired")
+        eventually(lambda: service.ends["reset"] + service.ends["idle"] == 1, "its connection is gone")
+
+    def test_a_name_that_nobody_looks_up_holds_up_nothing(self):
+        resolver = os.path.join(BIN_DIR, "..", "lib", "libcurfew-slow-resolver.so")
+        service = self.service()
+        outcomes = self.race("http://slow.invalid/{}", service.url + "/{}", words=("--deadline", "2s", "--hedge", "100ms"),
+                             messages=range(20), environment={"LD_PRELOAD": os.path.realpath(resolver)})
+        self.assertEqual({outcome["outcome"] for outcome in outcomes}, {"completed"})
+
+
+class Refusals(HttpTest):
+    def test_a_service_that_is_down_fails_and_the_other_one_answers(self):
+        service = self.service()
+        outcomes = self.race("http://127.0.0.1:1/{}", service.url + "/{}", words=("--attempts", "3"), messages=range(10))
+        self.assertEqual([outcome["result"] for outcome in outcomes], [f"/{number}" for number in range(10)])
+
+    def test_one_that_refuses_is_asked_no_more_than_now_and_then(self):
+        refusing = self.service(says(reply("", "500 Oops")))
+        service = self.service(after(0.01))
+        self.race(refusing.url + "/{}", service.url + "/{}", words=("--attempts", "9", "--fanout", "1", "--slots", "1"),
+                  messages=range(100))
+        self.assertLess(len(refusing.requests), 12)
+        self.assertIn("backend_held", self.err)
+
+    def test_one_that_comes_back_is_asked_again(self):
+        async def answer(request):
+            return reply("", "500 Oops") if request.number <= 5 else reply("well")
+
+        service = self.service(answer)
+        outcomes = self.race(service.url + "/{}", words=("--attempts", "7", "--slots", "1"), messages=range(3))
+        self.assertEqual({outcome["result"] for outcome in outcomes}, {"well"})
+
+    def test_one_that_asks_to_come_later_is_and_that_is_no_failure(self):
+        async def answer(request):
+            return reply("", "429 Too Many", "Retry-After: 1") if request.number == 1 else reply("now")
+
+        for status in ("429 Too Many", "503 Busy"):
+            with self.subTest(status=status):
+                service = self.service(answer)
+                outcome, = self.race(service.url + "/{}", words=("--attempts", "1"))
+                self.assertEqual((outcome["result"], len(service.requests)), ("now", 2))
+                self.assertGreaterEqual(outcome["latency_us"], 900_000)
+
+    def test_what_it_does_is_shown(self):
+        service = self.service(says(reply("", "500 Oops")))
+        launch = self.launch("--url", service.url + "/{}", "--attempts", "100", "--slots", "1", "--deadline", "20s",
+                             "--run-dir", self.path("run"), stdin="pipe", environment=DIRECT)
+        launch.feed(b"m\n")
+        eventually(lambda: self.answer("w1")["http"]["times_held"] >= 1, "it is held")
+        shown = self.answer("w1")["http"]
+        self.assertEqual((shown["backend"], shown["answers"]["5xx"]), (f"127.0.0.1:{service.port}", len(service.requests)))
+        launch.signal(2)
+        launch.signal(2)
+        launch.code()
+
+
+class WhatServicesDoWrong(HttpTest):
+    def test_a_reset_in_the_middle_of_an_answer(self):
+        async def answer(request):
+            await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")
+            request.reset()
+
+        self.fails(answer, saying="")
+
+    def test_an_end_in_the_middle_of_an_answer(self):
+        async def answer(request):
+            await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")
+
+        self.fails(answer, saying="transfer closed")
+
+    def test_nothing_at_all(self):
+        async def answer(request):
+            return None
+
+        self.fails(answer, saying="Empty reply")
+
+    def test_no_http(self):
+        self.fails(says(b"SSH-2.0-OpenSSH_9\r\n\r\n"), saying="HTTP/0.9")
+
+    def test_broken_chunks(self):
+        self.fails(says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n"), saying="chunk")
+
+    def test_an_answer_without_an_end(self):
+        async def answer(request):
+            await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+            while True:
+                await request.send(b"x" * 65536)
+
+        service = self.service(answer)
+        outcome, = self.race(service.url + "/{}", words=("--max-output", "1m"), code=1)
+        self.assertIn("--max-output 1048576", outcome["error"])
+        eventually(lambda: service.ends["reset"] + service.ends["idle"] + service.ends["closed"] == 1, "it is left")
+
+    def test_a_header_of_a_mebibyte(self):
+        self.fails(says(reply("", "200 OK", "X-Long: " + "x" * (1 << 20))), saying="")
+
+    def test_headers_without_an_end(self):
+        async def answer(request):
+            await request.send(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                await request.send(b"X-Header: %s\r\n" % (b"x" * 1000) * 10)
+
+        self.fails(answer, saying="headers")
+
+    def test_a_proxy_that_is_down(self):
+        service = self.service()
+        outcome, = self.race(service.url + "/{}", code=1, environment={"http_proxy": "http://127.0.0.1:1"})
+        self.assertIn("127.0.0.1 port 1", outcome["error"])
+        self.assertEqual(service.requests, [])
+
+    def test_a_message_that_is_too_long_for_a_url(self):
+        outcome = self.fails(echo, messages=("ä" * 250_000,), saying="the URL would have 1500")
+        self.assertEqual(outcome["attempts"], 1)
+
+
+class TlsTest(HttpTest):
+    def setUp(self):
+        super().setUp()
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.path("key"),
+                        "-out", self.path("cert")], check=True, capture_output=True)
+
+    def tls_service(self, answer=echo):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path("cert"), self.path("key"))
+        service = self.service(answer, tls=context)
+        return service, f"https://127.0.0.1:{service.port}/{{}}"
+
+
+class Certificates(TlsTest):
+    def test_one_that_is_trusted_answers(self):
+        outcome, = self.race(self.tls_service()[1], words=("--ca", self.path("cert")))
+        self.assertEqual(outcome["result"], "/m")
+
+    def test_a_foreign_one_fails(self):
+        outcome, = self.race(self.tls_service()[1], code=1)
+        self.assertIn("certificate", outcome["error"])
+
+    def test_one_for_another_name_fails(self):
+        url = self.tls_service()[1].replace("127.0.0.1", "127.0.0.2")
+        outcome, = self.race(url, words=("--ca", self.path("cert")), code=1)
+        self.assertEqual(outcome["outcome"], "failed")
+
+
+class Http2(TlsTest):
+    def nghttpd(self, **files):
+        """The URL of one that serves these files."""
+        os.mkdir(self.path("htdocs"))
+        for name, size in files.items():
+            with open(self.path("htdocs", name), "wb") as file:
+                file.truncate(size)
+        log = open(self.path("nghttpd.log"), "wb")
+        self.addCleanup(log.close)
+        port = free_port()
+        server = subprocess.Popen(["nghttpd", "-v", "-a", "127.0.0.1", "-d", self.path("htdocs"), str(port),
+                                   self.path("key"), self.path("cert")], stdout=log, stderr=subprocess.STDOUT)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        eventually(lambda: listens(port), "nghttpd listens")
+        return f"https://127.0.0.1:{port}/{{}}"
+
+    def seen(self, what):
+        with open(self.path("nghttpd.log"), encoding="utf-8", errors="replace") as file:
+            return file.read().count(what)
+
+    def test_all_requests_share_a_connection(self):
+        url = self.nghttpd(m=10)
+        outcomes = self.race(url, words=("--http2", "--ca", self.path("cert"), "--slots", "8"), messages=["m"] * 40)
+        self.assertEqual({outcome["result"] for outcome in outcomes}, {"\0" * 10})
+        self.assertEqual(self.seen("; Open new stream"), 40)
+        self.assertEqual(self.seen("[SETTINGS_ENABLE_PUSH"), 1)
+
+    def test_a_loser_is_called_home_at_once(self):
+        url = self.nghttpd(big=1 << 30, m=10)
+        quick = self.tls_service(after(0.1))[1]
+        launch = self.launch("--url", url, "--url", quick, "--http2", "--ca", self.path("cert"), "--max-output", "64m",
+                             stdin="pipe", environment=DIRECT)
+        launch.feed(b"big\n")
+        launch.writes(1)
+        eventually(lambda: self.seen("closed") == 1, "nothing else is on the connection: it is closed")
+        launch.feed(b"m\n")
+        launch.end_of_input()
+        self.ends_well(launch)
+        self.assertEqual(launch.lines[0], "/big")
+        self.assertEqual(len(launch.lines), 2)
+
+    def test_it_is_not_spoken_without_tls(self):
+        launch = self.launch("--url", "http://127.0.0.1:1/{}", "--http2", stdin=b"m\n")
+        self.assertEqual(launch.code(), 64)
+        self.assertIn("--http2: needs https", launch.err)
+
+
+def free_port():
+    import socket
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def listens(port):
+    import socket
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+if __name__ == "__main__":
+    unittest.main()
