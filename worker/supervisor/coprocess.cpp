@@ -243,7 +243,7 @@ void Coprocess::reap(Instant now) {
 void Coprocess::finish(Instant now) {
     child_.gone();
     // What it wrote before it ended counts
-    if (cause_ == Cause::finished && question_ && question_->asked) {
+    if ((cause_ == Cause::finished || cause_ == Cause::closed) && question_ && question_->asked) {
         const bool has_answer = question_->answer.has_value();
         if (!has_answer && talk_.listen() == Talk::Heard::answer) question_->answer = talk_.take_answer();
         if (question_->answer && !talk_.has_more()) accept(now, std::string(*question_->answer));

@@ -53,7 +53,8 @@ HttpHandler::HttpHandler(HttpPlan plan, Slot slots, std::size_t max_output)
 
 HttpHandler::~HttpHandler() {
     for (Place& place : places_) {
-        if (place.state == State::under_way) transfers_.abort(place.request->handle());
+        if (place.state == State::under_way || place.state == State::stopping)
+            transfers_.abort(place.request->handle());
         place.request.reset();
     }
     curl_slist_free_all(headers_);
@@ -75,14 +76,14 @@ void HttpHandler::start(Instant now, Slot slot, const Work& work) {
 
 void HttpHandler::begin(Instant now, Slot slot) {
     Place& place = places_[slot];
-    if (has_name_ && now >= name_known_until_) {
-        if (finder_) {
-            place.state = State::waiting;
-            waiting_.push_back(slot);
-            return;
-        }
-        finder_ = slot;
+    const bool needs_name = has_name_ && now >= name_known_until_;
+    if (begun_in_turn_ >= kMostInATurn || (needs_name && finder_)) {
+        place.state = State::waiting;
+        waiting_.push_back(slot);
+        return;
     }
+    if (needs_name) finder_ = slot;
+    ++begun_in_turn_;
     place.state = State::under_way;
     ++under_way_;
     transfers_.add(place.request->handle());
@@ -104,7 +105,7 @@ void HttpHandler::name_failed(const std::string& error) {
 
 /// All of them, or one that looks the name up.
 void HttpHandler::begin_waiting(Instant now) {
-    while (!waiting_.empty() && !finder_) {
+    while (!waiting_.empty() && !finder_ && begun_in_turn_ < kMostInATurn) {
         const Slot slot = waiting_.front();
         waiting_.pop_front();
         begin(now, slot);
@@ -115,16 +116,31 @@ void HttpHandler::begin_waiting(Instant now) {
 
 void HttpHandler::stop(Instant, Slot slot) {
     Place& place = places_[slot];
-    if (place.state == State::free) return;  // it has ended
+    if (place.state == State::free || place.state == State::stopping) return;
     if (place.state == State::waiting) {
         std::erase(waiting_, slot);
-    } else {
-        transfers_.abort(place.request->handle());
+        return end(slot);
+    }
+    place.state = State::stopping;
+    to_stop_.push_back(slot);
+}
+
+void HttpHandler::end(Slot slot) {
+    places_[slot].state = State::free;
+    ends_.push_back({.slot = slot, .finish = Finish::stopped, .result = {}, .error = {}});
+}
+
+/// One that comes to its end before it is its turn keeps that.
+void HttpHandler::stop_some() {
+    for (int stopped = 0; stopped < kMostInATurn && !to_stop_.empty(); ++stopped) {
+        const Slot slot = to_stop_.back();
+        to_stop_.pop_back();
+        if (places_[slot].state != State::stopping) continue;
+        transfers_.abort(places_[slot].request->handle());
         --under_way_;
         if (finder_ == slot) finder_.reset();
+        end(slot);
     }
-    place.state = State::free;
-    ends_.push_back({.slot = slot, .finish = Finish::stopped, .result = {}, .error = {}});
 }
 
 void HttpHandler::on_done(Slot slot, CURLcode code) {
@@ -163,13 +179,15 @@ void HttpHandler::say_held(Instant now, std::string_view why) {
 
 void HttpHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
     now_ = now;
+    begun_in_turn_ = 0;
+    stop_some();
     transfers_.turn(now);
     if (transfers_.take_connecting() && finder_) name_is_known(now);
     begin_waiting(now);
     if (transfers_.has_resets()) {
         transfers_.flush_resets([this](const auto& visit) {
             for (Place& place : places_) {
-                if (place.state == State::under_way) visit(place.request->handle());
+                if (place.state == State::under_way || place.state == State::stopping) visit(place.request->handle());
             }
         });
     }
@@ -182,7 +200,7 @@ void HttpHandler::wait_for(Poller& poller) const {
 }
 
 Instant HttpHandler::next_deadline() const {
-    if (!ends_.empty() || (!waiting_.empty() && !finder_)) return Instant::min();
+    if (!ends_.empty() || !to_stop_.empty() || (!waiting_.empty() && !finder_)) return Instant::min();
     return std::min(transfers_.next_deadline(), breaker_.next_deadline(now_));
 }
 

@@ -40,13 +40,15 @@ public:
     bool can_kill() const override { return true; }
 
 private:
-    enum class State : std::uint8_t { free, waiting, under_way };
+    enum class State : std::uint8_t { free, waiting, under_way, stopping };
     struct Place {
         State state = State::free;
         std::unique_ptr<HttpRequest> request;  // made when it is needed first
     };
 
     void begin(Instant now, Slot slot);
+    void end(Slot slot);
+    void stop_some();
     void on_done(Slot slot, CURLcode code);
     void name_is_known(Instant now);
     void name_failed(const std::string& error);
@@ -63,6 +65,10 @@ private:
     std::vector<WorkEnd> ends_;
     Instant now_{};  // of the last call
 
+    // A turn begins, and stops, no more than so many: the worker has to be heard meanwhile.
+    static constexpr int kMostInATurn = 128;
+    int begun_in_turn_ = 0;
+    std::vector<Slot> to_stop_;
     // Of many that begin at once, one looks the name up, and the others wait for it: libcurl would
     // start a thread for each.
     std::deque<Slot> waiting_;
