@@ -71,9 +71,9 @@ public:
 
     /// --check was said: the process is to judge the rest of what was said, and to end.
     [[nodiscard]] bool only_checks() const;
-    /// `program`, `version`, and `flags`, each with its `flag`, `kind` (text, list, choice, count, size,
-    /// duration, switch, codes, value), `default` as --help shows it, `help`, and, where it has
-    /// them, `least` and `most` (whole numbers, bytes, microseconds) or `words`.
+    /// `program`, `version`, and `flags`, each with its `flag`, `kind` (text, list, choice, count,
+    /// size, duration, switch, codes, value), `default` as --help shows it, `help`, and, where it
+    /// has them, `least` and `most` (whole numbers, bytes, microseconds) or `words`.
     [[nodiscard]] JsonObject describe() const;
     /// What is left to do for a process that only checks, once nothing was found: its exit code.
     [[nodiscard]] int say_checked() const;

@@ -16,7 +16,8 @@ namespace curfew {
 
 class AcceptHandler final : public Handler {
 public:
-    /// `pattern`: of RE2, searched in the result. Throws std::invalid_argument for one that is none.
+    /// `pattern`: of RE2, searched in the result. Throws std::invalid_argument for one that is
+    /// none.
     AcceptHandler(const std::string& pattern, std::unique_ptr<Handler> inner);
     ~AcceptHandler() override;
     /// The same, without anything to run.

@@ -1,7 +1,8 @@
-// Whether a service, or a program, is to be asked now. One that refuses is quicker than any that answers, and
-// would be given every first attempt: so after kRefusals in a row it gets none for a while, which
-// doubles each time, and then a single one, the probe. A circuit breaker (M. Nygard, Release It!).
-// A service that asks to be left alone for some time (Retry-After) is, in the same way.
+// Whether a service, or a program, is to be asked now. One that refuses is quicker than any that
+// answers, and would be given every first attempt: so after kRefusals in a row it gets none for a
+// while, which doubles each time, and then a single one, the probe. A circuit breaker (M. Nygard,
+// Release It!). A service that asks to be left alone for some time (Retry-After) is, in the same
+// way.
 //
 //     open --kRefusals in a row, or asked to wait--> held --the time is over--> probing
 //      ^                                              ^                           |  |

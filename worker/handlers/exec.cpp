@@ -15,7 +15,6 @@
 #include <system_error>
 #include <utility>
 
-#include "common/look/json_object.h"
 #include "common/process/clock.h"
 #include "common/process/poller.h"
 #include "worker/handlers/answers.h"
@@ -29,8 +28,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kFirstPause = 1ms;
-constexpr Duration kLongestPause = 1s;
 /// What the supervisors get beyond the grace to end when the handler does, and then its orphans.
 constexpr Duration kEndAllowance = 1s;
 /// A deadline further away than this is none to a supervisor: its arithmetic stays far from
@@ -46,10 +43,6 @@ std::int64_t left_us(Instant now, Instant deadline_at) {
 int wait_readable(std::vector<pollfd>& items, Duration patience) {
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(std::max(Duration::zero(), patience));
     return ::poll(items.data(), items.size(), static_cast<int>(std::min<std::int64_t>(ms.count(), 60'000)));
-}
-
-WorkEnd failed(Slot slot, std::string error) {
-    return {.slot = slot, .finish = Finish::failed, .result = {}, .error = std::move(error)};
 }
 
 }  // namespace
@@ -208,15 +201,6 @@ void ExecHandler::read_link(Slot slot, std::vector<WorkEnd>& ends) {
     if (entry.unfit && !entry.running) take_spare(slot);
 }
 
-/// The slot goes on with a supervisor whose command stands ready, if there is one.
-void ExecHandler::take_spare(Slot slot) {
-    slots_[slot].unfit = false;
-    const auto spares = slots_.begin() + static_cast<std::ptrdiff_t>(options_.slots);
-    const auto spare =
-        std::find_if(spares, slots_.end(), [](const SlotEntry& entry) { return entry.state == State::ready; });
-    if (slot < options_.slots && spare != slots_.end()) std::swap(slots_[slot], *spare);
-}
-
 bool ExecHandler::take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>& ends) {
     SlotEntry& entry = slots_[slot];
     std::string_view body = record.body;
@@ -245,42 +229,6 @@ bool ExecHandler::take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>
     entry.standstill.idle();
     ends.push_back(end_of(slot, *done, body.substr(0, done->note_size), body.substr(done->note_size)));
     return true;
-}
-
-WorkEnd ExecHandler::end_of(Slot slot, const DoneBody& done, std::string_view note, std::string_view result) {
-    if (!takes_messages()) return end_of_run(options_, slot, done, note, result);
-    SlotEntry& entry = slots_[slot];
-    entry.unfit = done.cause != Cause::answered;
-    if (entry.unfit) return end_without_answer(options_, slot, done, note);
-    ++answers_;
-    breaker_.answered(entry.began);
-    if (!options_.json) return {.slot = slot, .finish = Finish::ok, .result = std::string(result), .error = {}};
-    bool in_its_senses = true;
-    WorkEnd end = end_of_json(slot, entry.seq, result, in_its_senses);
-    if (!in_its_senses) entry.link->queue(LinkRecordKind::restart, entry.run);
-    return end;
-}
-
-void ExecHandler::on_ended(const DoneBody& done, std::string_view note) {
-    ++ended_;
-    (void)breaker_.refused(now_, now_);
-    if (options_.on_ended) options_.on_ended(end_without_answer(options_, 0, done, note).error);
-    wake_at_ = now_;
-}
-
-Slot ExecHandler::open_slots(Instant now) const {
-    return takes_messages() ? breaker_.open(now) : UINT32_MAX;
-}
-
-void ExecHandler::add_stats(Instant now, JsonObject& stats) const {
-    if (!takes_messages()) return;
-    const bool held = breaker_.is_held(now);
-    stats.add("coprocess", JsonObject()
-                               .add("answers", answers_)
-                               .add("ended", ended_)
-                               .add("times_held", breaker_.times_held())
-                               .add("held_for_s", held ? std::optional(breaker_.held_until() - now) : std::nullopt)
-                               .add("probing", breaker_.is_probing(now)));
 }
 
 void ExecHandler::end_held(Instant now, Slot slot, std::vector<WorkEnd>& ends) {
@@ -409,63 +357,6 @@ void ExecHandler::look_at(Instant now, Slot slot, bool stopped, std::vector<Work
     entry.killed = true;
     if (entry.link) read_link(slot, ends);
     lose_supervisor(entry);
-}
-
-/// Its link closes before a dying process hands over its children: only when it can be reaped are
-/// its orphans ours. One that a debugger holds cannot be reaped before that lets go; if the
-/// debugger is an orphan itself, it is killed as one.
-void ExecHandler::reap_supervisors() {
-    for (SlotEntry& entry : slots_) {
-        if (entry.state != State::dying) continue;
-        Death death = reap(entry.supervisor);
-        if (death == Death::none && state_of(entry.supervisor) == 'Z') death = Death::other;
-        if (death == Death::none) continue;
-        orphans_ = orphans_ || death == Death::other;
-        entry.supervisor = 0;
-        entry.death.reset();
-        entry.standstill.idle();
-        entry.state = State::clearing;
-        pass_at_ = Instant{};
-        pause_ = kFirstPause;
-    }
-}
-
-/// Work that was to stop by now has been stopped, in whichever way.
-WorkEnd ExecHandler::end_without_supervisor(Instant now, Slot slot) {
-    const SlotEntry& entry = slots_[slot];
-    if (entry.stop_asked || now >= entry.deadline_at) {
-        return {.slot = slot, .finish = Finish::stopped, .result = {}, .error = {}};
-    }
-    return failed(slot, entry.killed ? "its supervisor was stopped (SIGSTOP, a debugger) and did not go on, so both "
-                                       "were killed"
-                                     : "its supervisor died");
-}
-
-void ExecHandler::bury(Instant now, std::vector<WorkEnd>& ends) {
-    if (!any(State::clearing) || now < pass_at_) return;
-    if (orphans_ && !clear_orphans()) {
-        pass_at_ = now + pause_;
-        pause_ = std::min(2 * pause_, kLongestPause);
-        return;
-    }
-    orphans_ = false;
-    for (Slot slot = 0; slot < slots_.size(); ++slot) {
-        SlotEntry& entry = slots_[slot];
-        if (entry.state != State::clearing) continue;
-        if (std::exchange(entry.running, false)) ends.push_back(end_without_supervisor(now, slot));
-        back_off(now, entry);
-    }
-}
-
-/// Kills what dead supervisors have left to us, and reaps what is dead of it. True: there is
-/// nothing of it.
-bool ExecHandler::clear_orphans() {
-    const std::vector<pid_t> spared = supervisors();
-    kill_descendants(spared);
-    for (const Process& process : descendants(spared)) {
-        if (process.parent == ::getpid()) (void)reap(process.pid);
-    }
-    return descendants(spared).empty();
 }
 
 }  // namespace curfew

@@ -61,7 +61,8 @@ struct ExecOptions {
     Framing framing = Framing::none;
     bool json = false;          ///< lines of JSON (answers.h); the framing is `line`
     std::uint64_t recycle = 0;  ///< answers after which the command is started anew; 0: never
-    Slot spare = 0;             ///< supervisors beyond the slots: one stands ready when another has to be stopped
+    /// Supervisors beyond the slots: one stands ready when another has to be stopped.
+    Slot spare = 0;
     /// Takes that the command of a slot has ended although it was to stay, and why. May be empty.
     std::function<void(std::string_view why)> on_ended;
     /// Takes what the work writes to stderr, a limited number of lines an attempt. May be empty.
@@ -93,6 +94,8 @@ public:
 
 private:
     enum class State : std::uint8_t { ready, dying, clearing, down };
+
+    static constexpr Duration kFirstPause = std::chrono::milliseconds(1), kLongestPause = std::chrono::seconds(1);
 
     /// Work that waits for its supervisor.
     struct Held {

@@ -21,6 +21,10 @@ std::string name_of_signal(int signal) {
 
 }  // namespace
 
+WorkEnd failed(Slot slot, std::string error) {
+    return {.slot = slot, .finish = Finish::failed, .result = {}, .error = std::move(error)};
+}
+
 WorkEnd end_of_run(const ExecOptions& options, Slot slot, const DoneBody& done, std::string_view note,
                    std::string_view result) {
     WorkEnd end{.slot = slot, .finish = Finish::failed, .result = {}, .error = {}};
@@ -47,7 +51,8 @@ WorkEnd end_of_run(const ExecOptions& options, Slot slot, const DoneBody& done, 
             if (!note.empty()) end.error.append(note).append(": ");
             end.error += std::generic_category().message(done.error);
             break;
-        default: end.error = "its supervisor said what it should not have"; break;  // of a command that stays
+        // Of a command that stays
+        default: end.error = "its supervisor said what it should not have"; break;
     }
     return end;
 }

@@ -2,12 +2,15 @@
 // Pure.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "worker/handlers/exec.h"
 #include "worker/supervisor/link.h"
 
 namespace curfew {
+
+[[nodiscard]] WorkEnd failed(Slot slot, std::string error);
 
 /// `note`: what the supervisor has to say of it; `result`: its stdout.
 [[nodiscard]] WorkEnd end_of_run(const ExecOptions& options, Slot slot, const DoneBody& done, std::string_view note,

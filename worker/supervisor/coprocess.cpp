@@ -174,7 +174,8 @@ void Coprocess::start_program(Instant now) {
     const std::string interpreter = is_known ? std::string() : missing_interpreter(executable_of(command_.paths()));
     if (question_) say_done(done, interpreter.empty() ? started.step : interpreter, {});
     say_ended(done, interpreter.empty() ? started.step : interpreter);
-    if (started.pid != 0) cause_ = Cause::not_started;  // a child that can only exit: it is reaped as any other
+    // A child that can only exit: it is reaped as any other
+    if (started.pid != 0) cause_ = Cause::not_started;
 }
 
 void Coprocess::ask(Instant now) {

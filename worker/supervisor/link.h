@@ -95,8 +95,8 @@ enum class Cause : std::uint32_t {
     closed = 7,    ///< it has closed its stdout
 };
 
-/// Body of `done`, and of `ended`, which has no result; a note of `note_size` bytes follows (the last line of stderr),
-/// then the result.
+/// Body of `done`, and of `ended`, which has no result; a note of `note_size` bytes follows (the
+/// last line of stderr), then the result.
 struct DoneBody {
     Cause cause = Cause::finished;
     std::int32_t exit_code = 0;
@@ -176,7 +176,8 @@ struct RunSetup {
     /// Numbers of the descriptors that a run inherits, beyond 0 to 2.
     std::vector<int> handed_on;
     Framing framing = Framing::none;
-    std::uint64_t recycle = 0;  ///< answers after which a program that stays is started anew; 0: never
+    /// Answers after which a program that stays is started anew; 0: never.
+    std::uint64_t recycle = 0;
 };
 
 /// How a supervisor is started. Its command line:

@@ -65,8 +65,9 @@ private:
     std::string asked_;  // what is not written yet
     std::size_t written_ = 0;
     std::string heard_;
-    std::size_t searched_ = 0;                     // of what was heard: there is no end of a line
-    std::size_t begin_ = 0, size_ = 0, next_ = 0;  // of the answer, once it is whole, and what is behind it
+    std::size_t searched_ = 0;  // of what was heard: there is no end of a line
+    // Of the answer, once it is whole, and what is behind it
+    std::size_t begin_ = 0, size_ = 0, next_ = 0;
     StderrDigest digest_;
 };
 

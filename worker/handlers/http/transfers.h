@@ -18,8 +18,8 @@ public:
     /// Told of each that has come to its end, after it was removed; within turn() or add().
     using Done = std::function<void(CURL* easy, CURLcode code)>;
 
-    /// `connections`: so many are kept. `shared`: several transfers use one (HTTP/2). Throws std::runtime_error,
-    /// std::system_error.
+    /// `connections`: so many are kept. `shared`: several transfers use one (HTTP/2). Throws
+    /// std::runtime_error, std::system_error.
     Transfers(long connections, bool shared, Done done);
     /// No request is under way any more.
     ~Transfers();
