@@ -89,6 +89,27 @@ std::string broker_text(const Json& s) {
     return out + workers_text(field(s, "workers"));
 }
 
+/// Whether what a worker asks is left alone for now: `http` or `coprocess` of its stats.
+std::string breaker_text(const Json& asked) {
+    if (const auto held = real(asked, "held_for_s")) return fmt::format("HELD for {:.1f} s, it refuses", *held);
+    return is_true(asked, "probing") ? "probing, one at a time" : "open";
+}
+
+std::string asked_text(const Json& s) {
+    std::string out;
+    if (const Json& http = field(s, "http"); http.is_object()) {
+        const Json& answers = field(http, "answers");
+        out += fmt::format("  backend   {}   {}   {} under way   answers {} 2xx  {} 4xx  {} 5xx  {} none\n",
+                           word(http, "backend"), breaker_text(http), count(http, "under_way"), count(answers, "2xx"),
+                           count(answers, "4xx"), count(answers, "5xx"), count(answers, "none"));
+    }
+    if (const Json& programs = field(s, "coprocess"); programs.is_object()) {
+        out += fmt::format("  programs  {}   {} answers   {} ended\n", breaker_text(programs),
+                           count(programs, "answers"), count(programs, "ended"));
+    }
+    return out;
+}
+
 std::string worker_text(const Json& s) {
     const Json& held = field(s, "held");
     const Json& slots = field(s, "slots");
@@ -103,7 +124,7 @@ std::string worker_text(const Json& s) {
         fmt::format("  reports   {} ok  {} late  {} failed  {} rejected  {} cancelled  {} expired   of {} received\n",
                     count(ends, "ok"), count(ends, "late"), count(ends, "failed"), count(ends, "rejected"),
                     count(ends, "cancelled"), count(ends, "expired"), count(s, "received"));
-    return out;
+    return out + asked_text(s);
 }
 
 std::string collector_text(const Json& s) {
