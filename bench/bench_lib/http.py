@@ -41,6 +41,7 @@ def measure(place, options):
         figures["curfew, processor time of a request"] = (cpu * 1e6, "us")
         if shutil.which("ab"):
             figures["ab"] = (_ab(url, options), "1/s")
+    figures |= _calls_home(place)
     if not options.skip_many:
         figures |= _many(place)
     return figures
@@ -63,6 +64,44 @@ def _ab(url, options):
                           capture_output=True, text=True, check=True)
     line = next(line for line in done.stdout.splitlines() if line.startswith("Requests per second"))
     return float(line.split()[3])
+
+
+def _calls_home(place, count=1000):
+    """From the first answer to the moment at which the other service sees that its client is gone."""
+    import asyncio
+    answered, gone = {}, {}
+
+    async def quick(request):
+        await asyncio.sleep(0.005)  # the other one has begun by then
+        answered[request.path] = time.monotonic()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"
+
+    async def slow(request):
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            gone[request.path] = time.monotonic()
+
+    services = [Service(quick), Service(slow)]
+    try:
+        source = place.file("few")
+        with open(source, "w", encoding="ascii") as file:
+            file.writelines(f"{number}\n" for number in range(count))
+        urls = [word for service in services for word in ("--url", service.url + "/{}")]
+        with Group(place, "--quiet", *urls, "--hedge", 0, "--window", 4, "--input", source, "--output", place.file("out"),
+                   environment=_DIRECT) as group:
+            group.finish(count)
+        until = time.monotonic() + 10
+        while len(gone) < services[1].ends.total() and time.monotonic() < until:
+            time.sleep(0.01)
+    finally:
+        for service in services:
+            service.close()
+    took = sorted(gone[path] - answered[path] for path in gone if path in answered)
+    if len(took) < count / 2:
+        raise Failure(f"only {len(took)} losers of {count}")
+    return {f"called home: {text}": (1000 * took[int(share * len(took))], "ms")
+            for text, share in (("p50", 0.5), ("p99", 0.99))}
 
 
 def _many(place):

@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import BIN_DIR, GroupTest, eventually, numbers  # noqa: E402
+from group import BIN_DIR, LAUNCH, PYTHON, GroupTest, eventually  # noqa: E402
 from service import Service, reply, zipped  # noqa: E402
 
 DIRECT = {name: "" for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
@@ -315,8 +315,7 @@ class WhatServicesDoWrong(HttpTest):
 class TlsTest(HttpTest):
     def setUp(self):
         super().setUp()
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.path("key"),
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.path("key"),
                         "-out", self.path("cert")], check=True, capture_output=True)
 
     def tls_service(self, answer=echo):
@@ -335,10 +334,46 @@ class Certificates(TlsTest):
         outcome, = self.race(self.tls_service()[1], code=1)
         self.assertIn("certificate", outcome["error"])
 
+    def test_an_expired_one_fails(self):
+        self.write("ca.conf", "[ca]\ndefault_ca = d\n[d]\ndatabase = index\nserial = serial\nnew_certs_dir = .\ndefault_md = sha256\n"
+                              "policy = p\n[p]\ncommonName = supplied\n")
+        self.write("index", "")
+        self.write("serial", "01\n")
+        for words in (("req", "-new", "-key", "key", "-subj", "/CN=localhost", "-out", "request"),
+                      ("ca", "-batch", "-selfsign", "-config", "ca.conf", "-keyfile", "key", "-in", "request", "-notext",
+                       "-startdate", "20200101000000Z", "-enddate", "20200102000000Z", "-out", "cert")):
+            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=self.home)
+        outcome, = self.race(self.tls_service()[1], words=("--ca", self.path("cert")), code=1)
+        self.assertIn("expired", outcome["error"])
+
     def test_one_for_another_name_fails(self):
         url = self.tls_service()[1].replace("127.0.0.1", "127.0.0.2")
         outcome, = self.race(url, words=("--ca", self.path("cert")), code=1)
         self.assertEqual(outcome["outcome"], "failed")
+
+
+class Wrong(HttpTest):
+    def test_what_cannot_be_is_said_before_the_start(self):
+        for words, saying in ((("--url", "ftp://h/{}"), "only http and https"), (("--url", "http:///{}"), "names no host"),
+                              (("--url", "http://{}.example/"), "may stand in the path"),
+                              (("--url", "http://u:p@h/{}"), "--header @FILE"), (("--url", "http://h/", "--method", "GET"), "nowhere"),
+                              (("--url", "http://h/{}", "--ok-status", "2x"), "--ok-status: '2x'"),
+                              (("--url", "http://h/{}", "--header", "x"), "'NAME: VALUE'"),
+                              (("--url", "http://h/{}", "--ca", "/missing"), "--ca: cannot read"),
+                              (("--url", "http://h/{}", "--", "cat"), "both a COMMAND and --url"),
+                              (("--header", "A: b", "--", "cat"), "without --url"),
+                              (("--url", "http://h/{}", "--workers", "3"), "one worker for each")):
+            with self.subTest(words=words):
+                launch = self.launch(*words, stdin=b"m\n")
+                self.assertEqual(launch.code(), 64)
+                self.assertIn(saying, launch.err)
+                self.assertEqual(len(launch.err.splitlines()), 1, launch.err)
+
+    def test_more_slots_than_descriptors_are_refused(self):
+        launch = self.run_words("sh", "-c", f"ulimit -n 1000; exec {PYTHON} -E {LAUNCH} --url http://h/{{}} --slots 2000",
+                                stdin=b"m\n")
+        self.assertEqual(launch.code(), 74)
+        self.assertIn("allow 2064 or more", launch.err)
 
 
 class Http2(TlsTest):
