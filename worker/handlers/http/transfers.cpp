@@ -99,6 +99,11 @@ void Transfers::turn(Instant now) {
     const int count = epoll_wait(epoll_, ready.data(), kMostReady, 0);
     for (int i = 0; i < count; ++i) {
         const epoll_event& event = ready[static_cast<std::size_t>(i)];
+        // Its service has closed it, as a rule: libcurl sees that when it would use it again
+        if (watched(event.data.fd).rests) {
+            watch(event.data.fd, 0);
+            continue;
+        }
         const int events = ((event.events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
                            ((event.events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
                            ((event.events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
@@ -129,21 +134,32 @@ void Transfers::take_done() {
 
 // ---- what libcurl calls ------------------------------------------------------------------------
 
-int Transfers::on_socket(CURL*, curl_socket_t socket, int what, void* self, void* known) {
+int Transfers::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
     auto& transfers = *static_cast<Transfers*>(self);
-    epoll_event event{};
-    event.data.fd = socket;
-    if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(transfers.epoll_, EPOLL_CTL_DEL, socket, &event);  // it may be closed already
-        return 0;
-    }
-    event.events = (what & CURL_POLL_IN) != 0 ? EPOLLIN : 0U;
-    event.events |= (what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0U;
-    const int first = known == nullptr ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    const int second = known == nullptr ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    if (epoll_ctl(transfers.epoll_, first, socket, &event) != 0) epoll_ctl(transfers.epoll_, second, socket, &event);
-    curl_multi_assign(transfers.multi_, socket, self);
+    Watched& watched = transfers.watched(socket);
+    watched.rests = what == CURL_POLL_REMOVE && watched.ours;
+    if (watched.rests) return 0;
+    const std::uint32_t in = (what & CURL_POLL_IN) != 0 && what != CURL_POLL_REMOVE ? EPOLLIN : 0U;
+    const std::uint32_t out = (what & CURL_POLL_OUT) != 0 && what != CURL_POLL_REMOVE ? EPOLLOUT : 0U;
+    transfers.watch(socket, in | out);
     return 0;
+}
+
+Transfers::Watched& Transfers::watched(curl_socket_t socket) {
+    const auto at = static_cast<std::size_t>(socket);
+    if (at >= watched_.size()) watched_.resize(at + 1);
+    return watched_[at];
+}
+
+void Transfers::watch(curl_socket_t socket, std::uint32_t events) {
+    Watched& known = watched(socket);
+    if (known.events == events) return;
+    const int how = known.events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = socket;
+    epoll_ctl(epoll_, how, socket, &event);
+    known.events = events;
 }
 
 int Transfers::on_timer(CURLM*, long after_ms, void* self) {
@@ -155,7 +171,10 @@ int Transfers::on_timer(CURLM*, long after_ms, void* self) {
 curl_socket_t Transfers::open_socket(void* self, curlsocktype, curl_sockaddr* address) {
     auto& transfers = *static_cast<Transfers*>(self);
     const int socket = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (socket >= 0) ++transfers.opened_;
+    if (socket >= 0) {
+        ++transfers.opened_;
+        transfers.watched(socket) = {.ours = true};
+    }
     transfers.connecting_ = true;
     return socket < 0 ? CURL_SOCKET_BAD : socket;
 }
@@ -166,9 +185,11 @@ int Transfers::on_connected(void* self, char*, char*, int, int) {
 }
 
 int Transfers::close_socket(void* self, curl_socket_t socket) {
-    std::erase(static_cast<Transfers*>(self)->reset_sockets_, socket);
+    auto& transfers = *static_cast<Transfers*>(self);
+    std::erase(transfers.reset_sockets_, socket);
+    transfers.watched(socket) = {};  // the kernel takes it out of the epoll
     const linger reset{.l_onoff = 1, .l_linger = 0};
-    if (static_cast<Transfers*>(self)->aborting_) setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    if (transfers.aborting_) setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     return close(socket);
 }
 

@@ -62,6 +62,15 @@ private:
     static curl_socket_t open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
     static int on_connected(void* self, char* address, char* own_address, int port, int own_port);
     static int close_socket(void* self, curl_socket_t socket);
+    /// What the loop waits for at a socket. A connection of ours that rests stays watched: the next
+    /// request on it needs no change.
+    struct Watched {
+        std::uint32_t events = 0;  ///< 0: it is not in the epoll
+        bool ours = false;         ///< we have opened it, and hear of its end
+        bool rests = false;
+    };
+    [[nodiscard]] Watched& watched(curl_socket_t socket);
+    void watch(curl_socket_t socket, std::uint32_t events);
     void note_reset(CURL* easy);
     void nudge(CURL* easy);
     void shut_down_unused();
@@ -70,6 +79,7 @@ private:
 
     const bool shared_;
     Done done_;
+    std::vector<Watched> watched_;  // by descriptor
     int epoll_ = -1;
     CURLM* multi_ = nullptr;
     Instant timer_at_ = kNever;
