@@ -25,6 +25,7 @@ PURE = {
                "dispatcher_tasks", "dispatcher_token", "dispatcher_workers", "end_log", "expiry", "hearsay", "hedges",
                "hedging", "ledger", "losers", "mail", "mailbox", "out_frame", "recalls", "roster", "shared_batches",
                "waiting"),
+    "broker/sources": ("line_buffer", "overlong_message"),
     "worker": ("attempts", "counts", "credit", "lease", "session", "session_work", "slots"),
     "worker/handlers": ("standstill",),
     "collector": ("broker_link", "counts", "judge", "news", "outcome_record", "sink_queue"),

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -41,7 +41,7 @@ std::optional<std::uint64_t> count_messages(int descriptor, char separator, std:
 }  // namespace
 
 LineSource::LineSource(int descriptor, char separator, std::size_t max_message, std::string path)
-    : descriptor_(descriptor), separator_(separator), max_message_(max_message), path_(std::move(path)) {
+    : descriptor_(descriptor), path_(std::move(path)), lines_(separator), overlong_(max_message) {
     struct stat found {};
     if (fstat(descriptor_, &found) != 0) throw std::system_error(errno, std::generic_category(), "source");
     if (S_ISDIR(found.st_mode)) throw std::system_error(EISDIR, std::generic_category(), "source");
@@ -57,7 +57,7 @@ LineSource::LineSource(int descriptor, char separator, std::size_t max_message, 
 LineSource::~LineSource() {
     // A message that is being skipped goes back whole: its tail alone would be a message to who
     // reads on.
-    const std::uint64_t untaken = end_ - begin_ + skipped_;
+    const std::uint64_t untaken = lines_.size() + overlong_.skipped();
     if (regular_ && untaken != 0) (void)lseek(descriptor_, -static_cast<off_t>(untaken), SEEK_CUR);
     close(descriptor_);
 }
@@ -65,14 +65,15 @@ LineSource::~LineSource() {
 bool LineSource::next(Incoming& message) {
     refusal_.reset();
     for (;;) {
-        while (whole() > 0 || (at_end_ && begin_ < end_)) {
+        while (lines_.whole() > 0 || (at_end_ && !lines_.empty())) {
             if (share_.over()) return false;
             if (take(message.payload)) return true;
             if (refusal_) return false;
         }
-        if (skipping_ || end_ - begin_ > max_message_) skip();
+        // A part whose end has not come, of a message over the limit: most of it is forgotten
+        if (overlong_.refuses(lines_.size())) skip(lines_.take_part());
         if (at_end_) {
-            if (skipping_) end_refusal(skipped_);  // it ended with the source
+            if (overlong_.has_begun()) end_refusal();  // it ended with the source
             return false;
         }
         if (share_.over() || (!fill() && !at_end_)) return false;
@@ -82,45 +83,30 @@ bool LineSource::next(Incoming& message) {
 /// Takes what ends next from the buffer, at the end of the source without a separator. False if it
 /// is refused: over the limit, or the rest of what is.
 bool LineSource::take(std::string_view& message) {
-    const bool last = whole() == 0;
-    const std::size_t end = last ? end_ : separators_[next_separator_++];
-    message = {buffer_.data() + begin_, end - begin_};
-    const bool refused = skipping_ || message.size() > max_message_;
-    if (refused) refuse_part(message);
-    begin_ = last ? end : end + 1;
-    taken_ += message.size() + (last ? 0 : 1);
+    const bool last = lines_.whole() == 0;
+    message = last ? lines_.take_part() : lines_.take_whole();
     share_.take(TurnShare::kOfMessage);
+    const bool refused = overlong_.refuses(message.size());
     if (refused) {
-        end_refusal(skipped_ + message.size());
+        skip(message);
+        end_refusal();
     } else {
+        taken_ += message.size();
         ++messages_;
     }
+    if (!last) ++taken_;  // the separator
     return !refused;
 }
 
-/// The part begins at begin_, and is of a message over the limit: its first or a later one.
-void LineSource::refuse_part(std::string_view part) {
-    if (!std::exchange(skipping_, true)) {
-        ++refused_;
-        overlong_ = {.number = messages_ + 1, .byte = start_ + taken_};
-    }
-    overlong_.first += part.substr(0, RefusedMessage::kFirstBytes - overlong_.first.size());
+/// The part is of a message over the limit: its first or a later one.
+void LineSource::skip(std::string_view part) {
+    overlong_.skip(part, messages_ + 1, start_ + taken_);
+    taken_ += part.size();
 }
 
-void LineSource::end_refusal(std::uint64_t size) {
+void LineSource::end_refusal() {
+    refusal_ = overlong_.end();
     ++messages_;
-    skipping_ = false;
-    skipped_ = 0;
-    overlong_.size = size;
-    refusal_ = std::move(overlong_);
-}
-
-/// The buffer holds a part, without its end, of a message over the limit: forgets most of it.
-void LineSource::skip() {
-    refuse_part({buffer_.data() + begin_, end_ - begin_});
-    taken_ += end_ - begin_;
-    skipped_ += end_ - begin_;
-    begin_ = end_ = 0;
 }
 
 /// Reads once, when no whole message is left. False if nothing came.
@@ -131,32 +117,16 @@ bool LineSource::fill() {
         if (poll(&item, 1, 0) <= 0) return false;
         unopened_ = false;
     }
-    if (begin_ != 0) {
-        std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
-        end_ -= begin_;
-        begin_ = 0;
-    }
-    if (buffer_.size() - end_ < kChunk) buffer_.resize(end_ + kChunk);
-    const ssize_t got = read(descriptor_, buffer_.data() + end_, kChunk);
+    const std::span<char> room = lines_.room(kChunk);
+    const ssize_t got = read(descriptor_, room.data(), room.size());
     if (got < 0) {
         if (errno == EAGAIN || errno == EINTR) return false;
         throw std::system_error(errno, std::generic_category(), "cannot read the source");
     }
-    end_ += static_cast<std::size_t>(got);
+    lines_.came(static_cast<std::size_t>(got));
     share_.take(static_cast<std::size_t>(got));
-    find_separators(end_ - static_cast<std::size_t>(got));
     if (got == 0) at_end_ = true;
     return got > 0;
-}
-
-void LineSource::find_separators(std::size_t from) {
-    separators_.clear();
-    next_separator_ = 0;
-    while (const void* found = std::memchr(buffer_.data() + from, separator_, end_ - from)) {
-        const auto at = static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data());
-        separators_.push_back(static_cast<std::uint32_t>(at));
-        from = at + 1;
-    }
 }
 
 std::string LineSource::waits_for() const {
@@ -165,10 +135,15 @@ std::string LineSource::waits_for() const {
 
 // ---- what is left ------------------------------------------------------------------------------
 
+std::uint64_t LineSource::left() const {
+    const bool part = lines_.has_part() && !overlong_.has_begun();
+    return regular_ ? 0 : lines_.whole() + (part ? 1 : 0);
+}
+
 Rest LineSource::position() const {
-    Rest rest{.kind = separator_ == '\n' ? Rest::Kind::lines : Rest::Kind::records,
+    Rest rest{.kind = lines_.separator() == '\n' ? Rest::Kind::lines : Rest::Kind::records,
               .message = messages_ + 1,
-              .byte = start_ + taken_ - skipped_};
+              .byte = start_ + taken_ - overlong_.skipped()};
     if (ended()) rest.kind = Rest::Kind::none;
     return rest;
 }
@@ -185,7 +160,7 @@ void LineSource::measure_file(Rest& rest) const {
     if (fstat(descriptor_, &found) != 0) return;
     const auto size = static_cast<std::uint64_t>(std::max<off_t>(found.st_size, 0));
     rest.bytes = size - std::min(size, rest.byte);
-    if (*rest.bytes <= kMostCounted) rest.messages = count_messages(descriptor_, separator_, rest.byte);
+    if (*rest.bytes <= kMostCounted) rest.messages = count_messages(descriptor_, lines_.separator(), rest.byte);
 }
 
 /// As /dev/null, which tells it only to who reads.
@@ -202,11 +177,11 @@ void LineSource::measure_pipe(Rest& rest) {
     pollfd item{descriptor_, POLLIN, 0};
     int unread = 0;
     bool closed = poll(&item, 1, 0) > 0 && (item.revents & POLLHUP) != 0;
-    if (!closed && begin_ == end_ && is_empty_device()) closed = at_end_ = true;
+    if (!closed && lines_.empty() && is_empty_device()) closed = at_end_ = true;
     const bool at_end = at_end_ || (closed && ioctl(descriptor_, FIONREAD, &unread) == 0);
     if (!at_end) return;
-    rest.bytes = end_ - begin_ + skipped_ + static_cast<std::uint64_t>(unread);
-    if (unread == 0) rest.messages = skipping_ ? 1 : left();
+    rest.bytes = lines_.size() + overlong_.skipped() + static_cast<std::uint64_t>(unread);
+    if (unread == 0) rest.messages = overlong_.has_begun() ? 1 : left();
 }
 
 void LineSource::wait_for(Poller& poller) {
