@@ -1,15 +1,6 @@
 #include "broker/collector_link.h"
 
-#include <algorithm>
-
 namespace curfew {
-namespace {
-
-/// Acknowledgements wait this long for a frame that carries them, and no more than so many.
-constexpr Duration kAckWithin = std::chrono::milliseconds(20);
-constexpr std::uint32_t kMostAcksOwed = 32;
-
-}  // namespace
 
 // ---- in ----------------------------------------------------------------------------------------
 
@@ -22,8 +13,8 @@ CollectorLink::Asks CollectorLink::receive(Instant now, const wire::Envelope& en
         return Asks::nothing;
     }
     if (state_ == State::unknown) return Asks::nothing;
-    if (now - std::exchange(heard_at_, now) >= limits::kAloneAfter * heartbeat_) heard_since_ = now;
-    if (!sender_.acknowledge(now, envelope.acked) && is_synced() && settled_down(now)) {
+    hearing_.heard(now);
+    if (!batches_.acknowledge(now, envelope.acked) && is_synced() && hearing_.has_settled_down(now)) {
         complaint_ = "collector: it acknowledges what was not sent; who else sends there?";
         return Asks::sync;
     }
@@ -35,8 +26,7 @@ CollectorLink::Asks CollectorLink::receive(Instant now, const wire::Envelope& en
         ++counts_.malformed;
         return Asks::nothing;
     }
-    if (ack_at_ == kNever) ack_at_ = now + kAckWithin;
-    if (++acks_owed_ >= kMostAcksOwed) ack_at_ = now;
+    ack_.owe(now);
     return receiver_.expects(envelope.number) ? Asks::records : Asks::nothing;
 }
 
@@ -68,8 +58,7 @@ CollectorLink::Asks CollectorLink::on_hello(Instant now, const wire::Envelope& e
     const Incarnation collector = envelope.peer;
     // An order of incarnations counts only while the greater one is there: it may be a forgery, or
     // a clock set back.
-    const bool silent = now - heard_at_ >= limits::kAloneAfter * heartbeat_;
-    if ((collector < collector_ && !silent) || envelope.broker > broker_) {
+    if ((collector < collector_ && !hearing_.is_alone(now)) || envelope.broker > broker_) {
         ++counts_.refused;
         return Asks::nothing;
     }
@@ -77,11 +66,11 @@ CollectorLink::Asks CollectorLink::on_hello(Instant now, const wire::Envelope& e
         // It has this sync and wants another, perhaps before we heard that it has it. The same one
         // would set its streams back to the beginning, and ours may have gone on: what it has
         // acknowledged is not kept.
-        if (hello.round == sync_round_) return on_unreadable_there(hello);
+        if (hello.round == sync_.round()) return on_unreadable_there(hello);
         // Else, once it is synced, a hello of the same incarnation is an old one that was under
         // way. It does not have our sync any more: somebody has spoken to it in our name.
-        if (is_synced() && settled_down(now)) return Asks::sync;
-        send_sync_ = state_ == State::syncing;
+        if (is_synced() && hearing_.has_settled_down(now)) return Asks::sync;
+        sync_.ask_again();
         return Asks::nothing;
     }
     // One frame is not enough to leave a collector that is known (one flipped bit would do); hellos
@@ -122,58 +111,39 @@ bool CollectorLink::read(std::uint64_t number, std::string_view records, wire::E
 
 void CollectorLink::begin_sync(Instant now) {
     state_ = State::syncing;
-    heard_at_ = now;
+    hearing_.heard(now);
     backlog_ = kUnknown;
-    ++sync_round_;
-    receiver_.reset(stream_base(sync_round_));
+    sync_.begin_round();
+    receiver_.reset(stream_base(sync_.round()));
 }
 
-/// What was about to be said is dropped: all is said behind the sync.
 void CollectorLink::offer(const wire::Sync& sync) {
-    sender_.reset(stream_base(sync_round_));
-    to_collector_.clear();
+    batches_.reset(sync_.round());
     wire::Writer writer;
     writer.add(sync);
-    sync_frame_ = writer.finish({wire::Kind::to_collector, broker_, collector_, 0, 0});
-    send_sync_ = true;
+    sync_.offer(writer.finish({wire::Kind::to_collector, broker_, collector_, 0, 0}));
 }
 
 bool CollectorLink::synced(Instant now) {
     if (state_ != State::syncing) return false;
     state_ = State::synced;
-    heard_since_ = synced_at_ = now;
-    sync_frame_ = {};
-    send_sync_ = false;
+    hearing_.synced(now);
+    sync_.taken();
     return true;
 }
 
 // ---- out ---------------------------------------------------------------------------------------
 
-/// A batch of the stream; it goes with the next flush.
-void CollectorLink::close_batch(Instant now) {
-    const wire::Envelope envelope{wire::Kind::to_collector, broker_, collector_, sender_.next_number(),
-                                  receiver_.received()};
-    sender_.keep(now, to_collector_.finish(envelope));
-}
-
 void CollectorLink::flush(Instant now, bool drained, std::vector<OutFrame>& frames) {
-    const wire::Envelope envelope{wire::Kind::to_collector, broker_, collector_, 0, receiver_.received()};
-    if (std::exchange(send_sync_, false)) frames.push_back({Road::collector, {}, sync_frame_.copy()});
-    if (!to_collector_.empty()) close_batch(now);
-    const bool carries_ack = sender_.next_number() != next_batch_;
-    next_batch_ = sender_.next_number();
-    sender_.send_due(now, heartbeat_, [&](const Frame& frame) {
-        frames.push_back({Road::collector, {}, frame.copy()});
-    });
-    if (carries_ack && sender_.all_sent()) ack_at_ = kNever;  // it is in the batch
-    if (std::exchange(ping_due_, false))
-        to_collector_.add(wire::BrokerPing{0, sender_.next_number() - 1, sender_.digest()});
-    const bool ack_due = now >= ack_at_ || (ack_at_ != kNever && drained);
-    if (ack_due || !to_collector_.empty()) {
-        frames.push_back({Road::collector, {}, to_collector_.finish(envelope)});
-        ack_at_ = kNever;
-    }
-    if (ack_at_ == kNever) acks_owed_ = 0;
+    const auto send = [&](Frame frame) { frames.push_back({Road::collector, {}, std::move(frame)}); };
+    if (std::optional<Frame> sync = sync_.take_due()) send(std::move(*sync));
+    if (batches_.flush(now, envelope(), send)) ack_.given();
+    wire::Writer& beside = batches_.batch();
+    const StreamSender& sent = batches_.stream();
+    if (std::exchange(ping_due_, false)) beside.add(wire::BrokerPing{0, sent.next_number() - 1, sent.digest()});
+    if (beside.empty() && !ack_.is_due(now, drained)) return;
+    send(beside.finish(envelope()));
+    ack_.given();
 }
 
 }  // namespace curfew

@@ -6,10 +6,11 @@
 //                             ^                  |
 //                             +----begin_sync----+
 //
-// begin_sync: another collector, a batch that cannot be read, streams that differ. The sync frame
-// is kept until Synced, and sent again at each hello that comes before.
+// begin_sync: another collector, a batch that cannot be read, streams that differ. The sync is kept
+// until Synced (broker/offered_sync.h), and goes again at each hello that comes before.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,18 +18,20 @@
 #include <vector>
 
 #include "broker/counts.h"
+#include "broker/offered_sync.h"
 #include "broker/out_frame.h"
+#include "broker/owed_ack.h"
+#include "common/wire/batches.h"
+#include "common/wire/hearing.h"
 #include "common/wire/stream.h"
 #include "common/wire/wire_reader.h"
-#include "common/wire/wire_writer.h"
-#include "common/words/limits.h"
 
 namespace curfew {
 
 class CollectorLink {
 public:
     CollectorLink(Incarnation broker, std::uint64_t first_sync, Duration heartbeat, BrokerCounts& counts)
-        : broker_(broker), heartbeat_(heartbeat), counts_(counts), sync_round_(first_sync) {}
+        : broker_(broker), counts_(counts), hearing_(heartbeat), sync_(first_sync), batches_(heartbeat) {}
 
     // ---- in
     /// What a frame asks of the dispatcher.
@@ -56,33 +59,31 @@ public:
     /// collector has to know.
     void begin_sync(Instant now);
     void offer(const wire::Sync& sync);
-    [[nodiscard]] std::uint64_t sync_round() const { return sync_round_; }
+    [[nodiscard]] std::uint64_t sync_round() const { return sync_.round(); }
 
     /// A record of the stream. Nothing is said to a collector that is not known: a sync will say
     /// it.
     template <typename R>
     void say(Instant now, const R& record) {
         if (state_ == State::unknown) return;
-        to_collector_.add(record);
-        if (to_collector_.size() >= wire::kFrameBytes) close_batch(now);
+        batches_.batch().add(record);
+        if (batches_.is_full()) batches_.close(now, envelope());
     }
     void ping() { ping_due_ = true; }
     /// `drained`: nothing may come to carry an acknowledgement.
     void flush(Instant now, bool drained, std::vector<OutFrame>& frames);
-    [[nodiscard]] Instant next_deadline() const { return std::min(ack_at_, sender_.next_deadline(heartbeat_)); }
+    [[nodiscard]] Instant next_deadline() const { return std::min(ack_.due_at(), batches_.next_deadline()); }
 
     // ---- looking
     [[nodiscard]] bool is_known() const { return state_ != State::unknown; }
     [[nodiscard]] bool is_synced() const { return state_ == State::synced; }
     /// Synced, and it has answered no ping for so long: it stands still.
-    [[nodiscard]] bool is_silent(Instant now) const {
-        return is_synced() && now - heard_at_ >= limits::kSilentAfter * heartbeat_;
-    }
-    [[nodiscard]] Instant heard_at() const { return heard_at_; }
+    [[nodiscard]] bool is_silent(Instant now) const { return is_synced() && hearing_.is_silent(now); }
+    [[nodiscard]] Instant heard_at() const { return hearing_.at(); }
     /// Without a gap, and synced.
-    [[nodiscard]] Instant heard_since() const { return heard_since_; }
+    [[nodiscard]] Instant heard_since() const { return hearing_.since(); }
     [[nodiscard]] Incarnation collector() const { return collector_; }
-    [[nodiscard]] const StreamSender& stream() const { return sender_; }
+    [[nodiscard]] const StreamSender& stream() const { return batches_.stream(); }
     /// Bytes that wait for the sink, kUnknown until it has said.
     static constexpr std::uint64_t kUnknown = UINT64_MAX;
     [[nodiscard]] std::uint64_t backlog() const { return backlog_; }
@@ -100,39 +101,31 @@ private:
     [[nodiscard]] std::optional<Asks> receive_beside(Instant now, const wire::Envelope& envelope, wire::Reader& reader);
     [[nodiscard]] Asks on_hello(Instant now, const wire::Envelope& envelope, const wire::CollectorHello& hello);
     [[nodiscard]] Asks on_unreadable_there(const wire::CollectorHello& hello);
-    /// What was under way at the sync has come by now.
-    [[nodiscard]] bool settled_down(Instant now) const {
-        return now - synced_at_ >= limits::kSettledAfter * heartbeat_;
+    /// Of a frame beside the stream.
+    [[nodiscard]] wire::Envelope envelope() const {
+        return {wire::Kind::to_collector, broker_, collector_, 0, receiver_.received()};
     }
-    void close_batch(Instant now);
 
     const Incarnation broker_;
-    const Duration heartbeat_;
     BrokerCounts& counts_;
 
     // Who it is.
     State state_ = State::unknown;
     Incarnation collector_ = 0;
     Incarnation newcomer_ = 0;  // another one that has said hello once
-    Instant heard_at_{}, heard_since_{}, synced_at_{};
+    Hearing hearing_;
 
-    // The sync.
-    std::uint64_t sync_round_;
-    Frame sync_frame_;  // kept until Synced
-    bool send_sync_ = false;
+    // What is said.
+    OfferedSync sync_;
     wire::Reader::BadPlace bad_there_;  // what the collector could not read before this sync
-
-    // The streams.
-    StreamSender sender_;
-    StreamReceiver receiver_;
-    wire::Writer to_collector_;     // the batch that is being made
-    std::uint64_t next_batch_ = 0;  // after the last flush
-    std::uint32_t acks_owed_ = 0;   // batches that have come since the last acknowledgement
-    Instant ack_at_ = kNever;       // when it goes at the latest
+    Batches batches_;
     bool ping_due_ = false;
 
+    // What comes.
+    StreamReceiver receiver_;
+    OwedAck ack_;
     std::uint64_t backlog_ = kUnknown;
-    Session suspect_ = 0;
+    Session suspect_ = 0;  // of the batch in hand; 0: none
     std::string complaint_;
 };
 

@@ -23,8 +23,8 @@ PURE_FLOORS = ("words", "tables", "wire")
 PURE = {
     "broker": ("admissions", "attempt", "beats", "collector_link", "counts", "dispatcher", "dispatcher_collector",
                "dispatcher_tasks", "dispatcher_token", "dispatcher_workers", "end_log", "expiry", "hearsay", "hedges",
-               "hedging", "ledger", "losers", "mail", "mailbox", "out_frame", "recalls", "roster", "shared_batches",
-               "waiting"),
+               "hedging", "ledger", "losers", "mail", "mailbox", "offered_sync", "out_frame", "owed_ack", "recalls",
+               "roster", "shared_batches", "waiting"),
     "broker/sources": ("line_buffer", "overlong_message"),
     "worker": ("attempts", "counts", "credit", "lease", "session", "session_work", "slots"),
     "worker/handlers": ("standstill",),
