@@ -1,28 +1,27 @@
 #include "collector/broker_link.h"
 
-#include <algorithm>
-
 namespace curfew {
-
-using wire::Kind;
 
 // ---- in ----------------------------------------------------------------------------------------
 
 BrokerLink::Asks BrokerLink::receive(Instant now, const wire::Envelope& envelope, wire::Reader& reader,
                                      wire::Sync& sync) {
     const bool known = envelope.broker == broker_ || !is_synced_;
-    if (known && envelope.peer > incarnation_) meet_rival(envelope.peer);
+    if (known && number_.meet(envelope.peer)) {
+        is_synced_ = false;
+        hello_.at_once();
+    }
     // Whoever it means: a newer broker may have taken an old hello, that was under way for long,
     // for ours.
     if (is_new(now, envelope)) return meet_broker(now, envelope, reader, sync);
-    const bool for_me = envelope.peer == incarnation_ || envelope.peer == 0;
+    const bool for_me = envelope.peer == incarnation() || envelope.peer == 0;
     if (envelope.broker < broker_ || !for_me) {
         refuse(now, envelope);
         return Asks::nothing;
     }
-    heard_at_ = now;
-    if (is_synced_ && envelope.peer == incarnation_ && !sender_.acknowledge(now, envelope.acked) &&
-        now - synced_at_ >= limits::kSettledAfter * config_.patience) {
+    hearing_.heard(now);
+    if (is_synced_ && envelope.peer == incarnation() && !batches_.acknowledge(now, envelope.acked) &&
+        hearing_.has_settled_down(now)) {
         want_sync({.record = 1}, "broker: it acknowledges what was not sent; who else sends there?");
         return Asks::nothing;
     }
@@ -42,8 +41,7 @@ void BrokerLink::refuse(Instant now, const wire::Envelope& envelope) {
     ++counts_.refused;
     // Our broker speaks to somebody else, who may be a forgery: it lets us in again when that one
     // is silent.
-    const bool left =
-        is_synced_ && envelope.broker == broker_ && now - heard_at_ >= limits::kAloneAfter * config_.patience;
+    const bool left = is_synced_ && envelope.broker == broker_ && hearing_.is_alone(now);
     if (left) want_sync({}, "broker: it has left us for collector " + std::to_string(envelope.peer));
 }
 
@@ -53,12 +51,12 @@ BrokerLink::Asks BrokerLink::read_beside(Instant now, const wire::Envelope& enve
     bool has_sync = false, agrees = true;
     const auto visit = [&](auto& record) {
         if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Sync>) {
-            if (envelope.peer != incarnation_) return;
+            if (envelope.peer != incarnation()) return;
             sync = std::move(record);
             has_sync = true;
         } else {
             owes_ack_ = owes_ping_ = true;
-            if (is_synced_ && envelope.peer == incarnation_ && record.digest != 0)
+            if (is_synced_ && envelope.peer == incarnation() && record.digest != 0)
                 agrees = receiver_.agrees(record.number, record.digest);
         }
     };
@@ -84,24 +82,11 @@ void BrokerLink::read(std::uint64_t number, std::string_view records, wire::Erro
 
 // ---- who it is ---------------------------------------------------------------------------------
 
-/// The broker speaks to a newer life of the collector, but here is the only one: our clock has been
-/// set back, or an old hello came late. So the number goes above that, and all begins anew. One
-/// frame alone may have a turned bit. The next number would not do: others may be under way, or
-/// have done the same as we do.
-void BrokerLink::meet_rival(Incarnation rival) {
-    constexpr Incarnation kAhead = 1ULL << 32;  // milliseconds: some weeks
-    if (std::exchange(rival_, rival) != rival || rival >= UINT64_MAX - 2 * kAhead) return;
-    incarnation_ = rival + kAhead + incarnation_ % kAhead;
-    is_synced_ = false;
-    hello_at_ = {};
-    is_anew_ = true;
-}
-
 /// A greater incarnation is newer. So is any other once the broker that was known is silent:
 /// incarnations are times, and clocks are set back.
 bool BrokerLink::is_new(Instant now, const wire::Envelope& envelope) const {
     if (envelope.broker == broker_) return false;
-    return envelope.broker > broker_ || now - heard_at_ >= limits::kAloneAfter * config_.patience;
+    return envelope.broker > broker_ || hearing_.is_alone(now);
 }
 
 /// A newer broker shows itself. Its word alone is not enough to leave the old one (one flipped bit
@@ -120,12 +105,12 @@ BrokerLink::Asks BrokerLink::meet_broker(Instant now, const wire::Envelope& enve
     if (reader.each<wire::road::BesideToCollector>(visit) != wire::Error::none) ++counts_.malformed;
     counts_.malformed += reader.strayed();
     if (!has_sync) return Asks::nothing;
-    if (envelope.peer != incarnation_) {
+    if (envelope.peer != incarnation()) {
         ++counts_.refused;
         return Asks::nothing;
     }
     broker_ = envelope.broker;
-    heard_at_ = now;
+    hearing_.heard(now);
     newcomer_ = 0;
     is_synced_ = false;
     return take_sync(now, sync);
@@ -138,8 +123,8 @@ void BrokerLink::want_sync(const wire::Reader::BadPlace& why, std::string compla
     complaint_ = std::move(complaint);
     unread_ = why;
     is_synced_ = false;
-    hello_at_ = {};
-    hello_pause_ = {};
+    hello_.at_once();
+    hello_.short_again();
 }
 
 /// One that comes unasked may be a forgery: it is not taken, but asked for. The broker knows
@@ -150,44 +135,34 @@ BrokerLink::Asks BrokerLink::take_sync(Instant now, const wire::Sync& sync) {
         want_sync({.record = 1}, "broker: a sync that was not asked for");
         return Asks::nothing;
     }
-    synced_at_ = now;
+    hearing_.synced(now);
     sync_round_ = sync.round;
     unread_ = {};
-    sender_.reset(stream_base(sync.round));
+    batches_.reset(sync.round);
     receiver_.reset(stream_base(sync.round));
-    next_batch_ = sender_.next_number();
     is_synced_ = true;
-    hello_pause_ = {};
+    hello_.short_again();
     return Asks::sync;
 }
 
 // ---- out ---------------------------------------------------------------------------------------
 
 void BrokerLink::say_hello(Instant now, Epoch epoch, std::vector<Frame>& frames) {
-    if ((is_synced_ && newcomer_ == 0) || now < hello_at_) return;
-    hello_pause_ = std::clamp(2 * hello_pause_, config_.hello_every / 16, config_.hello_every);
-    hello_at_ = now + hello_pause_;
-    const wire::Envelope to{Kind::to_broker, newcomer_ != 0 ? newcomer_ : broker_, incarnation_, 0, 0};
+    if ((is_synced_ && newcomer_ == 0) || now < hello_.due_at()) return;
+    hello_.said(now);
+    const wire::Envelope to{wire::Kind::to_broker, newcomer_ != 0 ? newcomer_ : broker_, incarnation(), 0, 0};
     const std::uint64_t round = unread_.record == 0 ? 0 : sync_round_;
-    batch_.add(wire::CollectorHello{epoch, {}, round, unread_.type, unread_.key});
-    frames.push_back(batch_.finish(to));
+    batch().add(wire::CollectorHello{epoch, {}, round, unread_.type, unread_.key});
+    frames.push_back(batch().finish(to));
     newcomer_ = 0;
 }
 
-void BrokerLink::close_batch(Instant now) {
-    if (batch_.empty()) return;
-    const wire::Envelope envelope{Kind::to_broker, broker_, incarnation_, sender_.next_number(), receiver_.received()};
-    sender_.keep(now, batch_.finish(envelope));
-}
-
 void BrokerLink::flush(Instant now, std::vector<Frame>& frames) {
-    const wire::Envelope envelope{Kind::to_broker, broker_, incarnation_, 0, receiver_.received()};
-    close_batch(now);
-    const bool news = std::exchange(next_batch_, sender_.next_number()) != sender_.next_number();
-    sender_.send_due(now, config_.patience, [&](const Frame& frame) { frames.push_back(frame.copy()); });
-    const bool carried = news && sender_.all_sent() && !owes_ping_;
-    if (std::exchange(owes_ping_, false)) batch_.add(wire::CollectorPing{sender_.next_number() - 1, sender_.digest()});
-    if (std::exchange(owes_ack_, false) && !carried) frames.push_back(batch_.finish(envelope));
+    const auto send = [&](Frame frame) { frames.push_back(std::move(frame)); };
+    const bool carried = batches_.flush(now, envelope(), send) && !owes_ping_;
+    const StreamSender& sent = stream();
+    if (std::exchange(owes_ping_, false)) batch().add(wire::CollectorPing{sent.next_number() - 1, sent.digest()});
+    if (std::exchange(owes_ack_, false) && !carried) send(batch().finish(envelope()));
 }
 
 }  // namespace curfew

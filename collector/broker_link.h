@@ -17,11 +17,14 @@
 #include <vector>
 
 #include "collector/counts.h"
+#include "collector/hello_pace.h"
+#include "collector/own_number.h"
+#include "common/wire/batches.h"
 #include "common/wire/frame.h"
+#include "common/wire/hearing.h"
 #include "common/wire/stream.h"
 #include "common/wire/wire_reader.h"
 #include "common/wire/wire_writer.h"
-#include "common/words/limits.h"
 
 namespace curfew {
 
@@ -36,7 +39,11 @@ public:
     };
 
     BrokerLink(const Config& config, JudgeCounts& counts)
-        : config_(config), counts_(counts), incarnation_(config.incarnation) {}
+        : counts_(counts),
+          number_(config.incarnation),
+          hearing_(config.patience),
+          hello_(config.hello_every),
+          batches_(config.patience) {}
 
     // ---- in
     /// What a frame asks of the judge.
@@ -51,39 +58,34 @@ public:
     /// The batch in hand has been read to its end, or not (then by the reader's bad place).
     void read(std::uint64_t number, std::string_view records, wire::Error error, const wire::Reader::BadPlace& bad);
     /// True once after our number has changed: what was settled under the old one does not count.
-    [[nodiscard]] bool take_anew() { return std::exchange(is_anew_, false); }
+    [[nodiscard]] bool take_anew() { return number_.take_anew(); }
 
     // ---- out
     /// The hello, while there is no sync, and to a newer broker that has shown itself. `epoch`: of
     /// what is settled here.
     void say_hello(Instant now, Epoch epoch, std::vector<Frame>& frames);
     /// Where the next batch is made.
-    [[nodiscard]] wire::Writer& batch() { return batch_; }
+    [[nodiscard]] wire::Writer& batch() { return batches_.batch(); }
     /// Closes it where there is something in it; it goes with the next flush.
-    void close_batch(Instant now);
+    void close_batch(Instant now) { batches_.close(now, envelope()); }
     void split(Instant now) {
-        if (batch_.size() >= wire::kFrameBytes) close_batch(now);
+        if (batches_.is_full()) close_batch(now);
     }
     void flush(Instant now, std::vector<Frame>& frames);
-    [[nodiscard]] Instant next_deadline() const {
-        return is_synced_ ? sender_.next_deadline(config_.patience) : hello_at_;
-    }
+    [[nodiscard]] Instant next_deadline() const { return is_synced_ ? batches_.next_deadline() : hello_.due_at(); }
 
     // ---- looking
     [[nodiscard]] bool is_synced() const { return is_synced_; }
     /// It has said nothing for so long: it is gone, or stands still.
-    [[nodiscard]] bool is_silent(Instant now) const {
-        return now - heard_at_ >= limits::kSilentAfter * config_.patience;
-    }
+    [[nodiscard]] bool is_silent(Instant now) const { return hearing_.is_silent(now); }
     [[nodiscard]] Incarnation broker() const { return broker_; }
     /// By which we are known to the broker: the process's own, or a greater one.
-    [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
-    [[nodiscard]] const StreamSender& stream() const { return sender_; }
+    [[nodiscard]] Incarnation incarnation() const { return number_.get(); }
+    [[nodiscard]] const StreamSender& stream() const { return batches_.stream(); }
     /// What it did wrong last, for the log. Empty: nothing since it was asked.
     [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
 
 private:
-    void meet_rival(Incarnation rival);
     [[nodiscard]] bool is_new(Instant now, const wire::Envelope& envelope) const;
     [[nodiscard]] Asks meet_broker(Instant now, const wire::Envelope& envelope, wire::Reader& reader, wire::Sync& sync);
     [[nodiscard]] Asks read_beside(Instant now, const wire::Envelope& envelope, wire::Reader& reader, wire::Sync& sync);
@@ -91,30 +93,28 @@ private:
     void refuse(Instant now, const wire::Envelope& envelope);
     void want_sync(const wire::Reader::BadPlace& why, std::string complaint);
 
-    const Config config_;
+    /// Of a frame beside the stream.
+    [[nodiscard]] wire::Envelope envelope() const {
+        return {wire::Kind::to_broker, broker_, incarnation(), 0, receiver_.received()};
+    }
+
     JudgeCounts& counts_;
 
     // Who we and they are.
-    Incarnation incarnation_;  // the process's, until a rival is met
-    Incarnation rival_ = 0;    // a greater incarnation of the collector that the broker spoke to
+    OwnNumber number_;
     Incarnation broker_ = 0;
     Incarnation newcomer_ = 0;  // a newer broker that showed itself since the last hello
-    Instant heard_at_{};        // the broker, last
-    bool is_anew_ = false;
+    Hearing hearing_;           // of the broker
 
     // The sync.
     bool is_synced_ = false;
-    Instant synced_at_{};
     std::uint64_t sync_round_ = 0;   // the broker's, of the last one
     wire::Reader::BadPlace unread_;  // what made a sync necessary: said in the hello
-    Instant hello_at_{};
-    Duration hello_pause_{};  // before the next: short at first, since the first may be lost
+    HelloPace hello_;
 
     // The streams.
-    StreamSender sender_;
+    Batches batches_;
     StreamReceiver receiver_;
-    wire::Writer batch_;
-    std::uint64_t next_batch_ = 0;  // after the last flush
     bool owes_ack_ = false;
     bool owes_ping_ = false;
     std::string complaint_;

@@ -28,7 +28,7 @@ PURE = {
     "broker/sources": ("line_buffer", "overlong_message"),
     "worker": ("attempts", "counts", "credit", "lease", "session", "session_work", "slots"),
     "worker/handlers": ("standstill",),
-    "collector": ("broker_link", "counts", "judge", "news", "outcome_record", "sink_queue"),
+    "collector": ("broker_link", "counts", "hello_pace", "judge", "news", "outcome_record", "own_number", "sink_queue"),
 }
 IMPURE_HEADERS = re.compile(
     r"zmq.*|spdlog/.*|fmt/.*|thread|mutex|condition_variable|future|iostream|fstream|ostream|filesystem|unistd\.h|fcntl\.h"
