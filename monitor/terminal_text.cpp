@@ -141,6 +141,13 @@ std::string cut(std::string_view text, int width) {
     return std::string(text.substr(0, end));
 }
 
+std::string word(const json& object, const char* key, bool utf8) {
+    const json& value = field(object, key);
+    if (value.is_null()) return "-";
+    if (value.is_string()) return clean(value.get_ref<const std::string&>(), utf8);
+    return clean(value.dump(-1, ' ', true, json::error_handler_t::replace), utf8);
+}
+
 std::string fitted(const std::string& text, int width, bool right) {
     const int columns = columns_of(text);
     std::string out = columns <= width ? text : cut(text, width - 1) + "~";

@@ -1,367 +1,234 @@
-// What the screen knows, and what keys do to it. What is drawn of it: top_screen_draw.cpp.
+// How the screen is drawn, for any width and height.
 #include "monitor/top_screen.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <iterator>
-#include <limits>
+#include <utility>
 
 #include "monitor/fields.h"
+#include "monitor/laws.h"
 
 namespace curfew {
 namespace {
 
 using nlohmann::json;
-using namespace std::chrono_literals;
 
-constexpr std::size_t kHistory = 600;  // looks
-constexpr std::size_t kGone = 64;      // workers remembered
-constexpr std::size_t kFilter = 60;    // bytes
-constexpr std::array kSteps = {200ms, 500ms, 1000ms, 2000ms, 5000ms, 10000ms, 30000ms, 60000ms};
+constexpr int kOnceRows = 24;
 
-std::vector<Table::Column> worker_columns() {
-    return {{.title = "name", .least = 4, .elastic = true},
-            {.title = "pool", .least = 4, .elastic = true, .drop = 8},
-            {.title = "state", .least = 5},
-            {.title = "slots", .least = 5, .number = true},
-            {.title = "flight", .least = 6, .number = true},
-            {.title = "cred", .least = 4, .number = true, .drop = 7},
-            {.title = "won", .least = 5, .number = true},
-            {.title = "late", .least = 5, .number = true, .drop = 4},
-            {.title = "canc", .least = 5, .number = true, .drop = 3},
-            {.title = "fail", .least = 4, .number = true},
-            {.title = "exp", .least = 4, .number = true, .drop = 5},
-            {.title = "lost", .least = 4, .number = true},
-            {.title = "p99", .least = 5, .number = true, .drop = 2},
-            {.title = "heard", .least = 5, .number = true, .drop = 6},
-            {.title = "cpu", .least = 4, .number = true, .drop = 9}};
+// ---- the laws ----------------------------------------------------------------------------------
+
+struct Term {
+    const char* key;
+    const char* word;
+    const char* short_word;
+};
+
+constexpr std::array<Term, 5> kTaskTerms = {{{"completed", "completed", "done"},
+                                             {"failed", "failed", "fail"},
+                                             {"expired", "expired", "exp"},
+                                             {"cancelled", "cancelled", "canc"},
+                                             {"in_flight", "in flight", "in flight"}}};
+constexpr std::array<Term, 7> kAttemptTerms = {{{"won", "won", "won"},
+                                                {"late", "late", "late"},
+                                                {"cancelled", "cancelled", "canc"},
+                                                {"failed", "failed", "fail"},
+                                                {"expired", "expired", "exp"},
+                                                {"lost", "lost", "lost"},
+                                                {"in_flight", "in flight", "in flight"}}};
+
+/// How much is left out for want of room.
+enum class Brevity : std::uint8_t { none, no_zeros, short_words, short_counts };
+
+template <std::size_t n>
+std::string law_text(const json& books, const char* all, const std::array<Term, n>& terms, Brevity brevity) {
+    const auto number = [&](std::uint64_t value) {
+        return brevity == Brevity::short_counts ? short_count(static_cast<double>(value)) : std::to_string(value);
+    };
+    const std::string what = brevity < Brevity::short_words ? fmt::format(" {}", all) : "";
+    std::string out = number(count(books, all)) + what + " =";
+    const char* sign = " ";
+    for (const Term& term : terms) {
+        const std::uint64_t value = count(books, term.key);
+        const bool last = std::string_view(term.key) == "in_flight";
+        if (value == 0 && !last && brevity != Brevity::none) continue;
+        out +=
+            fmt::format("{}{} {}", sign, number(value), brevity < Brevity::short_words ? term.word : term.short_word);
+        sign = " + ";
+    }
+    return out;
 }
 
-constexpr std::size_t kAgeColumn = 6;
-constexpr double kNoDeadline = std::numeric_limits<double>::infinity();
-
-std::vector<Table::Column> attempt_columns() {
-    return {{.title = "task", .least = 7, .number = true},
-            {.title = "id", .least = 8, .elastic = true, .drop = 5},
-            {.title = "att", .least = 3, .number = true},
-            {.title = "worker", .least = 6, .elastic = true},
-            {.title = "pool", .least = 4, .elastic = true, .drop = 8},
-            {.title = "state", .least = 10},
-            {.title = "age", .least = 6, .number = true},
-            {.title = "in state", .least = 8, .number = true, .drop = 9},
-            {.title = "left", .least = 6, .number = true, .drop = 3},
-            {.title = "pid", .least = 6, .number = true, .drop = 4}};
+template <std::size_t n>
+Line law(const json& books, const char* name, const char* all, const std::array<Term, n>& terms, std::int64_t off,
+         int width) {
+    Line line = {{fitted(name, 10, false), Style::dim}};
+    if (!books.is_object()) {
+        line.push_back({"-"});
+        return line;
+    }
+    if (off != 0) line.push_back({fmt::format("OFF BY {}  ", off), Style::bad});
+    const int room = width - columns_of(line);
+    std::string text;
+    for (const Brevity brevity : {Brevity::none, Brevity::no_zeros, Brevity::short_words, Brevity::short_counts}) {
+        text = law_text(books, all, terms, brevity);
+        if (columns_of(text) <= room) break;
+    }
+    line.push_back({text});
+    return line;
 }
 
-Table::Cell number_cell(std::optional<double> value, Style style_if_any = Style::plain) {
-    return {short_count(value), value.value_or(-1), value.value_or(0) > 0 ? style_if_any : Style::plain};
-}
+// ---- help --------------------------------------------------------------------------------------
 
-Table::Cell time_cell(std::optional<double> s, double none = -1) {
-    const bool over = s && *s < 0;
-    return {short_time(s), s.value_or(none), over ? Style::bad : Style::plain};
-}
+constexpr std::array<std::pair<const char*, const char*>, 17> kHelp = {{
+    {"q", "quit"},
+    {"?", "this help; any key leaves it"},
+    {"Tab", "to the other table: workers, attempts"},
+    {"Up Down", "select a row; PgUp, PgDn, Home and End too"},
+    {"s", "sort by the next column"},
+    {"r", "reverse the order"},
+    {"/", "show only rows with a text in them: type, Enter; Esc shows all"},
+    {"c", "cancel the task of the selected attempt; it asks first"},
+    {"Space", "pause, and go on"},
+    {"+ -", "a longer, a shorter interval"},
+    {"", ""},
+    {"slots", "busy/all; with !: some are out of service"},
+    {"won ...", "how attempts ended: won, late, cancelled, failed, expired, lost"},
+    {"p99", "of start to end of its attempts; heard: how long ago it was heard"},
+    {"gone", "neither the broker nor the worker says anything of it any more"},
+    {"age", "since the attempt was handed over; left: until its deadline"},
+    {"chart", "attempts in flight, a column a look; a gap: no answer"},
+}};
 
-Table::Cell text_cell(std::string text, Style style = Style::plain) {
-    return {std::move(text), 0, style};
+Line help_line(const std::pair<const char*, const char*>& entry) {
+    return {{"  "}, {fitted(entry.first, 10, false), Style::bold}, {entry.second}};
 }
 
 }  // namespace
-
-// ---- what is known -----------------------------------------------------------------------------
-
-TopScreen::TopScreen(bool utf8, Duration every)
-    : utf8_(utf8), every_(every), workers_(worker_columns(), 0), attempts_(attempt_columns(), kAgeColumn) {
-    attempts_.reverse();
-}
-
-std::string TopScreen::word(const json& object, const char* key) const {
-    const json& value = field(object, key);
-    if (value.is_null()) return "-";
-    if (value.is_string()) return clean(value.get_ref<const std::string&>(), utf8_);
-    return clean(value.dump(-1, ' ', true, json::error_handler_t::replace), utf8_);
-}
-
-void TopScreen::say(std::string_view what) {
-    while (!what.empty() && (what.back() == '\n' || what.back() == ' ')) what.remove_suffix(1);
-    note_ = clean(what, utf8_);
-}
 
 void TopScreen::add(const Look& look, Instant now, std::string time) {
     looked_ = true;
     now_ = now;
     time_ = std::move(time);
-    take_broker(look);
-    take_rates();
-    take_cpu(look);
-    take_workers(look);
-    fill_workers();
-    fill_attempts(look.dump);
+    broker_.add(look, now_, time_);
+    cpu_.add(look, now_);
+    chart_.add(broker_.in_flight());
+    tables_.add(look, broker_, cpu_, now_);
 }
 
-void TopScreen::take_broker(const Look& look) {
-    const bool answered = broker_answers_;
-    broker_answers_ = false;
-    collector_ = {};
-    for (const auto& [name, said] : look.stats) {
-        const json& role = field(said, "role");
-        if (role == "broker") {
-            broker_ = said;
-            broker_answers_ = true;
-        }
-        if (role == "collector") collector_ = said;
-    }
-    if (!broker_answers_ && (answered || gone_since_.empty())) {
-        gone_since_ = time_;
-        gone_at_ = now_;
-    }
-    const auto in_flight = real(field(broker_, "attempts"), "in_flight");
-    in_flight_.push_back(broker_answers_ ? in_flight : std::nullopt);
-    if (in_flight_.size() > kHistory) in_flight_.pop_front();
-}
+// ---- what is drawn -----------------------------------------------------------------------------
 
-void TopScreen::take_rates() {
-    if (!broker_answers_) {
-        before_.reset();
-        rates_ = {};
+void TopScreen::add_broker_words(Line& line) const {
+    if (!looked_) return;
+    if (!broker_.answers()) {
+        const std::string ago = short_time(seconds(now_ - broker_.gone_at()));
+        line.push_back({fmt::format("BROKER GONE since {} ({})", broker_.gone_since(), ago), Style::bad});
         return;
     }
-    const json& tasks = field(broker_, "tasks");
-    Totals totals{.at = now_, .incarnation = count(broker_, "incarnation")};
-    totals.counts[0] = real(tasks, "accepted").value_or(0);
-    for (const char* outcome : {"completed", "failed", "expired", "cancelled"})
-        totals.counts[1] += real(tasks, outcome).value_or(0);
-    totals.counts[2] = real(field(broker_, "attempts"), "started").value_or(0);
-    const bool same_life = before_ && before_->incarnation == totals.incarnation && now_ > before_->at;
-    constexpr std::array kSaid = {"accepted_per_s", "settled_per_s", "started_per_s"};
-    for (std::size_t i = 0; i < rates_.size(); ++i) {
-        rates_[i] = same_life ? std::max(0.0, totals.counts[i] - before_->counts[i]) / seconds(now_ - before_->at)
-                              : real(field(broker_, "rates"), kSaid[i]);
+    const json& broker = broker_.said();
+    line.push_back({fmt::format("{} {}  up {}  ", cut(word(broker, "name", utf8_), 16),
+                                cut(word(broker, "version", utf8_), 12), short_time(real(broker, "uptime_s")))});
+    line.push_back(verdict("books", field(broker, "balanced"), "balanced", "NOT BALANCED"));
+    line.push_back({"  "});
+    line.push_back(verdict("collector", field(field(broker, "collector"), "synced"), "synced", "MISSING"));
+    if (is_true(broker, "stopping"))
+        line.push_back({"  stopping", Style::warn});
+    else if (is_true(broker, "draining"))
+        line.push_back({"  draining", Style::warn});
+}
+
+Line TopScreen::header(int width) const {
+    Line line = {{"curfew  ", Style::bold}};
+    add_broker_words(line);
+    Line right;
+    if (asking_ || !looked_) right.push_back({" asking...", Style::warn});
+    if (paused()) right.push_back({" PAUSED", Style::warn});
+    if (columns_of(line) + columns_of(right) + 10 <= width) right.push_back({"  " + time_, Style::dim});
+    append_right(line, right, width);
+    return line;
+}
+
+Line TopScreen::rates_line() const {
+    return {{"per s     ", Style::dim},
+            {rate(broker_.rates().accepted()), Style::bold},
+            {" accepted  "},
+            {rate(broker_.rates().settled()), Style::bold},
+            {" settled  "},
+            {rate(broker_.rates().started()), Style::bold},
+            {" attempts"},
+            {"  oldest task " + short_time(real(broker_.said(), "oldest_task_s"))},
+            {"  attempt " + short_time(real(broker_.said(), "oldest_attempt_s"))}};
+}
+
+Line TopScreen::times_line() const {
+    const json& took = field(broker_.said(), "attempt_time");
+    const json& hedges = field(broker_.said(), "hedges");
+    return {
+        {"time      ", Style::dim},
+        {fmt::format("p50 {}  p99 {}", us(took, "p50_us"), us(took, "p99_us"))},
+        {"  cancel p99 " + us(field(broker_.said(), "cancel_time"), "p99_us")},
+        {fmt::format("  hedges {} sent {} won", short_count(real(hedges, "sent")), short_count(real(hedges, "won")))},
+        {fmt::format(" {} withheld", short_count(real(hedges, "withheld")))}};
+}
+
+/// Where there is room.
+Line TopScreen::more_line() const {
+    const json& broker = broker_.said();
+    const auto number = [&](const char* key) { return short_count(real(broker, key)); };
+    const auto warn_if_any = [&](const char* key) { return count(broker, key) > 0 ? Style::warn : Style::plain; };
+    return {{"window    ", Style::dim},
+            {fmt::format("{} of {}", short_count(real(field(broker, "tasks"), "in_flight")), number("window"))},
+            {fmt::format("  cpu broker {} collector {}", cpu_.text_of("broker"), cpu_.text_of("collector"))},
+            {"  workers " + number("workers_died") + " died", warn_if_any("workers_died")},
+            {" " + number("workers_silent") + " silent", warn_if_any("workers_silent")},
+            {" " + number("workers_left") + " left"},
+            {"  frames " + number("refused_frames") + " refused"},
+            {" " + number("malformed_frames") + " malformed", warn_if_any("malformed_frames")}};
+}
+
+std::vector<Line> TopScreen::figures(int width, bool more) const {
+    const json& broker = broker_.said();
+    std::vector<Line> lines = {
+        law(field(broker, "tasks"), "tasks", "accepted", kTaskTerms, tasks_residue(broker), width),
+        law(field(broker, "attempts"), "attempts", "started", kAttemptTerms, attempts_residue(broker), width),
+        without_rest(rates_line(), width), without_rest(times_line(), width)};
+    if (more) lines.push_back(without_rest(more_line(), width));
+    if (broker_.answers()) return lines;
+    // What was last said is old.
+    for (Line& line : lines) {
+        for (Span& span : line) span.style = span.style == Style::bad ? Style::bad : Style::dim;
     }
-    before_ = totals;
+    return lines;
 }
 
-void TopScreen::take_cpu(const Look& look) {
-    std::map<std::string, Used> used;
-    for (const auto& [name, said] : look.stats) {
-        const auto cpu = real(said, "cpu_s");
-        if (!cpu) continue;
-        Used now{now_, count(said, "incarnation"), *cpu, std::nullopt};
-        const auto old = used_.find(name);
-        if (old != used_.end() && old->second.incarnation == now.incarnation && now_ > old->second.at)
-            now.share = std::max(0.0, *cpu - old->second.cpu_s) / seconds(now_ - old->second.at);
-        used[name] = now;
+std::vector<Line> TopScreen::draw(int width, int height) {
+    if (width < 1 || height < 1) return {};
+    std::vector<Line> lines = {header(width)};
+    const auto append = [&](std::vector<Line> more) { std::ranges::move(more, std::back_inserter(lines)); };
+    if (keys_.shows_help()) {
+        for (const auto& entry : kHelp) lines.push_back(help_line(entry));
+    } else {
+        append(figures(width, height >= 28));
+        const int chart_rows = height < 18 ? 0 : height < 30 ? 3 : height < 45 ? 5 : 8;
+        append(chart_.draw("in flight", width, chart_rows));
+        constexpr int kBeside = 5;  // the last line, and two of each table that are no rows
+        append(tables_.draw(width, std::max(0, height - static_cast<int>(lines.size()) - kBeside)));
     }
-    used_ = std::move(used);
+    lines.resize(static_cast<std::size_t>(height) - 1);
+    lines.push_back(without_rest(keys_.last_line(tables_), width));
+    for (Line& line : lines) cut(line, width);
+    return lines;
 }
 
-std::string TopScreen::cpu_of(const std::string& name) const {
-    const auto at = used_.find(name);
-    return at == used_.end() || !at->second.share ? "-" : fmt::format("{:.0f}%", *at->second.share * 100);
-}
-
-void TopScreen::take_workers(const Look& look) {
-    for (auto& [key, worker] : known_) {
-        worker.listed = worker.answers = false;
-        worker.said = {};
-    }
-    const json& listed = field(broker_, "workers");
-    if (broker_answers_ && listed.is_array()) {
-        for (const json& row : listed) {
-            Known& worker = known_[{field(row, "name").is_string() ? row["name"] : json("-"), count(row, "session")}];
-            worker.row = row;
-            worker.listed = true;
-        }
-    }
-    for (const auto& [name, said] : look.stats) {
-        const bool other = said.is_null() ? name == "broker" || name == "collector" : field(said, "role") != "worker";
-        if (other) continue;
-        // What it says is of its newest session.
-        auto at = known_.upper_bound({name, std::numeric_limits<Session>::max()});
-        const bool known = at != known_.begin() && std::prev(at)->first.first == name;
-        Known& worker = known ? std::prev(at)->second : known_[{name, 0}];
-        worker.said = said;
-        worker.answers = said.is_object();
-    }
-    forget_workers();
-}
-
-/// A row of an old session where there is a newer; and the longest gone where there are too many.
-void TopScreen::forget_workers() {
-    std::map<std::string, bool> present;
-    for (const auto& [key, worker] : known_) present[key.first] |= worker.listed || worker.answers;
-    std::vector<std::pair<Instant, std::pair<std::string, Session>>> gone;
-    for (auto at = known_.begin(); at != known_.end();) {
-        Known& worker = at->second;
-        const bool here = worker.listed || worker.answers;
-        if (!here && present[at->first.first]) {
-            at = known_.erase(at);
-            continue;
-        }
-        if (here) worker.gone_at.reset();
-        if (!here && !worker.gone_at) worker.gone_at = now_;
-        if (!here) gone.emplace_back(*worker.gone_at, at->first);
-        ++at;
-    }
-    std::ranges::sort(gone);
-    for (std::size_t i = 0; i + kGone < gone.size(); ++i) known_.erase(gone[i].second);
-}
-
-void TopScreen::fill_workers() {
-    std::vector<Table::Row> rows;
-    for (const auto& [key, worker] : known_) {
-        rows.push_back(row_of(key.first, worker));
-        rows.back().key = fmt::format("{}#{}", key.first, key.second);
-    }
-    workers_.fill(std::move(rows));
-}
-
-Table::Cell TopScreen::state_of(const Known& worker) const {
-    if (worker.gone_at) return text_cell("gone", Style::bad);
-    if (!broker_answers_) return text_cell("no broker", Style::warn);
-    if (!worker.listed) return text_cell("no session", Style::warn);
-    const std::string state = word(worker.row, "state");
-    return text_cell(state, state == "ready" && worker.answers ? Style::good : Style::warn);
-}
-
-Table::Row TopScreen::row_of(const std::string& name, const Known& worker) const {
-    const json& row = worker.row;
-    const json& slots = field(worker.said, "slots");
-    const auto all = slots.is_object() ? real(slots, "all") : real(row, "slots");
-    const auto in_service = real(row, "slots_in_service");
-    const bool out = count(slots, "out_of_service") > 0 || (in_service && all && *in_service < *all);
-    const json& pool = field(row, "pool").is_null() ? worker.said : row;
-    const json& took = field(row, "took");
-    const double p99_us = count(took, "count") > 0 ? real(took, "p99_us").value_or(-1) : -1;
-    const auto heard = worker.gone_at ? seconds(now_ - *worker.gone_at) : real(row, "last_heard_s");
-    const auto used = used_.find(name);
-    Table::Row out_row;
-    out_row.dim = worker.gone_at.has_value();
-    out_row.cells = {
-        text_cell(clean(name, utf8_)),
-        text_cell(word(pool, "pool")),
-        state_of(worker),
-        {fmt::format("{}/{}{}", short_count(real(slots, "busy")), short_count(all), out ? "!" : ""),
-         real(slots, "busy").value_or(-1), out ? Style::warn : Style::plain},
-        number_cell(worker.gone_at ? std::nullopt : real(row, "in_flight")),
-        number_cell(worker.gone_at ? std::nullopt : real(row, "credit")),
-        number_cell(real(row, "won")),
-        number_cell(real(row, "late")),
-        number_cell(real(row, "cancelled")),
-        number_cell(real(row, "failed"), Style::warn),
-        number_cell(real(row, "expired"), Style::warn),
-        number_cell(real(row, "lost"), Style::bad),
-        {p99_us < 0 ? "-" : short_time(p99_us / 1e6), p99_us},
-        {short_time(heard), heard.value_or(-1)},
-        {cpu_of(name), used == used_.end() ? -1 : used->second.share.value_or(-1)},
-    };
-    return out_row;
-}
-
-void TopScreen::fill_attempts(const json& dump) {
-    places_.clear();
-    const json& groups = field(dump, "groups");
-    if (groups.is_array()) {
-        for (const json& group : groups) places_[word(group, "state")] += count(group, "count");
-    }
-    dumped_ = real(dump, "in_flight");
-    std::vector<Table::Row> rows;
-    const json& attempts = field(dump, "attempts");
-    if (attempts.is_array()) {
-        for (const json& a : attempts) {
-            const std::string state = word(a, "state");
-            Table::Row row;
-            row.seq = count(a, "seq");
-            row.key = fmt::format("{}/{}", row.seq, count(a, "attempt"));
-            row.cells = {{word(a, "seq"), static_cast<double>(row.seq)},
-                         text_cell(word(a, "id")),
-                         {word(a, "attempt"), real(a, "attempt").value_or(-1)},
-                         text_cell(word(a, "worker")),
-                         text_cell(word(a, "pool")),
-                         text_cell(state, state == "cancelling" ? Style::warn : Style::plain),
-                         time_cell(real(a, "age_s")),
-                         time_cell(real(a, "in_state_s")),
-                         time_cell(real(a, "left_s"), kNoDeadline),
-                         {word(a, "pid"), real(a, "pid").value_or(-1)}};
-            rows.push_back(std::move(row));
-        }
-    }
-    attempts_.fill(std::move(rows));
-}
-
-// ---- keys --------------------------------------------------------------------------------------
-
-Wish TopScreen::press(Key key, char typed) {
-    if (key == Key::none) return {};
-    note_.clear();
-    if (confirming_) return answer(key == Key::character ? typed : 'n');
-    if (typing_) {
-        type(key, typed);
-        return {};
-    }
-    if (help_) {
-        help_ = false;
-        return {};
-    }
-    if (key == Key::character && typed == 'q') return {true, std::nullopt};
-    if (key == Key::character) command(typed);
-    if (key == Key::tab) on_workers_ = !on_workers_;
-    if (key == Key::escape) active().filter("");
-    active().move(key);
-    return {};
-}
-
-Wish TopScreen::answer(char typed) {
-    const std::uint64_t seq = *confirming_;
-    confirming_.reset();
-    const bool yes = typed == 'y' || typed == 'Y';
-    say(yes ? fmt::format("cancelling task {}...", seq) : fmt::format("task {} was not cancelled", seq));
-    return yes ? Wish{false, seq} : Wish{};
-}
-
-void TopScreen::type(Key key, char typed) {
-    std::string text = active().filter();
-    if (key == Key::enter) typing_ = false;
-    if (key == Key::escape) {
-        typing_ = false;
-        text.clear();
-    }
-    if (key == Key::backspace && !text.empty()) {
-        while (text.size() > 1 && (static_cast<unsigned char>(text.back()) & 0xc0U) == 0x80) text.pop_back();
-        text.pop_back();
-    }
-    if (key == Key::character && text.size() < kFilter) text += typed;
-    active().filter(text);
-}
-
-void TopScreen::command(char typed) {
-    if (typed == '?') help_ = true;
-    if (typed == 's') active().sort_by_next();
-    if (typed == 'r') active().reverse();
-    if (typed == '/') typing_ = true;
-    if (typed == 'c') ask_to_cancel();
-    if (typed == ' ') paused_ = !paused_;
-    if (typed == '+') step(1);
-    if (typed == '-') step(-1);
-}
-
-void TopScreen::ask_to_cancel() {
-    const Table::Row* row = attempts_.selected();
-    if (on_workers_)
-        say("Tab to the attempts, and select one whose task is to be cancelled");
-    else if (row == nullptr || row->seq == 0)
-        say("there is no attempt to select");
-    else
-        confirming_ = row->seq;
-}
-
-void TopScreen::step(int by) {
-    const auto longer = std::ranges::find_if(kSteps, [&](auto step) { return step > every_; });
-    const auto same = std::ranges::find_if(kSteps, [&](auto step) { return step >= every_; });
-    if (by > 0 && longer != kSteps.end()) every_ = *longer;
-    if (by < 0 && same != kSteps.begin()) every_ = *std::prev(same);
+std::vector<Line> TopScreen::draw_once(int width) {
+    std::vector<Line> lines = {header(width)};
+    const auto append = [&](std::vector<Line> more) { std::ranges::move(more, std::back_inserter(lines)); };
+    append(figures(width, true));
+    append(tables_.draw_once(width, kOnceRows));
+    for (Line& line : lines) cut(line, width);
+    return lines;
 }
 
 }  // namespace curfew
