@@ -65,7 +65,7 @@ FLAGS = (
     Flag("pool", "NAME='COMMAND'", values.token, "launch", "in place of a COMMAND: a worker for each such program, without a shell",
          repeats=True),
     Flag("coprocess", "", None, "launch", "COMMAND stays, and answers one message after the other, a line each"),
-    Flag("accept", "REGEX", None, "worker", "a result in which it finds no match is a failure (RE2)"),
+    Flag("accept", "REGEX", None, "worker", "regular expression of RE2; a result in which it finds no match is a failure"),
     Flag("handler", "NAME", None, "launch", "in place of a COMMAND: echo, sleep:DIST, spin:DUR, fail"),
     Flag("run-dir", "DIR", values.path, "launch", "where the sockets are (a private one, removed at the end)",
          procfile=True),

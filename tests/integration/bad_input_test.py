@@ -99,7 +99,7 @@ class Usage(BadInputTest):
     def test_a_wrong_handler_under_launch_ends_the_group_with_64(self):
         launch = self.launch("--workers", "2", "--handler", "nope", stdin=numbers(3))
         self.assertEqual(launch.code(), USAGE)
-        self.assertEqual(launch.err.count("'nope' is not exec, echo"), 1, launch.err)
+        self.assertEqual(launch.err.count("'nope' is not exec, coprocess, http, echo"), 1, launch.err)
         self.assertNotIn("starting it again", launch.err)
 
     def test_a_word_in_the_environment_is_judged_as_its_flag(self):

@@ -299,7 +299,7 @@ class Values(DoorTest):
 
     WRONG = (("broker", "--hedge", "soon"), ("broker", "--hedge-budget", "many"), ("broker", "--fanout", "0"),
              ("broker", "--attempts", "-1"), ("broker", "--window", "4000001"), ("broker", "--deadline", "0"),
-             ("broker", "--max-message", "65m"), ("worker", "--grace", "2h"), ("worker", "--slots", "5000"),
+             ("broker", "--max-message", "65m"), ("worker", "--grace", "2h"), ("worker", "--slots", "20000"),
              ("worker", "--max-output", "0"), ("worker", "--ok-exit", "1,"), ("worker", "--reject-exit", "256"),
              ("worker", "--handler", "coprocess"), ("worker", "--handler", "sleep:5"),
              ("broker", "--log-level", "loud"))
