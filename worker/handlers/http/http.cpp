@@ -14,8 +14,6 @@
 namespace curfew {
 namespace {
 
-/// libcurl keeps a name for 60 s.
-constexpr Duration kNameKept = std::chrono::seconds(50);
 /// Beside those of requests: sockets of our own, files, lookups.
 constexpr rlim_t kOtherDescriptors = 64;
 
@@ -44,10 +42,10 @@ void check_descriptors(Slot slots) {
 HttpHandler::HttpHandler(HttpPlan plan, Slot slots, std::size_t max_output)
     : plan_(std::move(plan)),
       max_output_(max_output),
-      has_name_(plan_.flags().unix_socket.empty() && !is_number(plan_.host())),
       places_(slots),
       transfers_(static_cast<long>(slots), plan_.flags().http2,
-                 [this](CURL* easy, CURLcode code) { on_done(slot_of(easy), code); }) {
+                 [this](CURL* easy, CURLcode code) { on_done(slot_of(easy), code); }),
+      lookup_(plan_.flags().unix_socket.empty() && !is_number(plan_.host())) {
     for (const std::string& header : plan_.headers()) headers_ = curl_slist_append(headers_, header.c_str());
 }
 
@@ -76,23 +74,16 @@ void HttpHandler::start(Instant now, Slot slot, const Work& work) {
 
 void HttpHandler::begin(Instant now, Slot slot) {
     Place& place = places_[slot];
-    const bool needs_name = has_name_ && now >= name_known_until_;
-    if (begun_in_turn_ >= kMostInATurn || (needs_name && finder_)) {
+    if (begun_in_turn_ >= kMostInATurn || !lookup_.lets_begin(now, slot)) {
         place.state = State::waiting;
         waiting_.push_back(slot);
         return;
     }
-    if (needs_name) finder_ = slot;
     ++begun_in_turn_;
     place.state = State::under_way;
     ++under_way_;
     transfers_.add(place.request->handle());
-    if (finder_ && transfers_.take_connecting()) name_is_known(now);
-}
-
-void HttpHandler::name_is_known(Instant now) {
-    finder_.reset();
-    name_known_until_ = now + kNameKept;
+    if (transfers_.take_connecting()) lookup_.found(now);
 }
 
 /// Without its name none that waits has a chance.
@@ -105,7 +96,7 @@ void HttpHandler::name_failed(const std::string& error) {
 
 /// All of them, or one that looks the name up.
 void HttpHandler::begin_waiting(Instant now) {
-    while (!waiting_.empty() && !finder_ && begun_in_turn_ < kMostInATurn) {
+    while (!waiting_.empty() && !lookup_.is_under_way() && begun_in_turn_ < kMostInATurn) {
         const Slot slot = waiting_.front();
         waiting_.pop_front();
         begin(now, slot);
@@ -138,7 +129,7 @@ void HttpHandler::stop_some() {
         if (places_[slot].state != State::stopping) continue;
         transfers_.abort(places_[slot].request->handle());
         --under_way_;
-        if (finder_ == slot) finder_.reset();
+        (void)lookup_.ended(slot);
         end(slot);
     }
 }
@@ -149,10 +140,8 @@ void HttpHandler::on_done(Slot slot, CURLcode code) {
     --under_way_;
     HttpEnd end = place.request->end(code);
     ++answers_[static_cast<std::size_t>(std::clamp(end.status / 100, 0L, 5L))];
-    if (finder_ == slot) {
-        finder_.reset();
-        if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) name_failed(end.work.error);
-    }
+    const bool no_name = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY;
+    if (lookup_.ended(slot) && no_name) name_failed(end.work.error);
     const Instant began = place.request->began();
     switch (end.service) {
         case HttpEnd::Service::answered: breaker_.answered(began); break;
@@ -182,7 +171,7 @@ void HttpHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
     begun_in_turn_ = 0;
     stop_some();
     transfers_.turn(now);
-    if (transfers_.take_connecting() && finder_) name_is_known(now);
+    if (transfers_.take_connecting()) lookup_.found(now);
     begin_waiting(now);
     if (transfers_.has_resets()) {
         transfers_.flush_resets([this](const auto& visit) {
@@ -200,7 +189,7 @@ void HttpHandler::wait_for(Poller& poller) const {
 }
 
 Instant HttpHandler::next_deadline() const {
-    if (!ends_.empty() || !to_stop_.empty() || (!waiting_.empty() && !finder_)) return Instant::min();
+    if (!ends_.empty() || !to_stop_.empty() || (!waiting_.empty() && !lookup_.is_under_way())) return Instant::min();
     return std::min(transfers_.next_deadline(), breaker_.next_deadline(now_));
 }
 

@@ -8,13 +8,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/process/log.h"
 #include "worker/handlers/breaker.h"
 #include "worker/handlers/handler.h"
+#include "worker/handlers/http/name_lookup.h"
 #include "worker/handlers/http/plan.h"
 #include "worker/handlers/http/request.h"
 #include "worker/handlers/http/transfers.h"
@@ -50,14 +50,12 @@ private:
     void end(Slot slot);
     void stop_some();
     void on_done(Slot slot, CURLcode code);
-    void name_is_known(Instant now);
     void name_failed(const std::string& error);
     void begin_waiting(Instant now);
     void say_held(Instant now, std::string_view why);
 
     const HttpPlan plan_;
     const std::size_t max_output_;
-    const bool has_name_;  // the host is no number
     curl_slist* headers_ = nullptr;
     std::vector<Place> places_;
     Transfers transfers_;
@@ -69,11 +67,8 @@ private:
     static constexpr int kMostInATurn = 128;
     int begun_in_turn_ = 0;
     std::vector<Slot> to_stop_;
-    // Of many that begin at once, one looks the name up, and the others wait for it: libcurl would
-    // start a thread for each.
-    std::deque<Slot> waiting_;
-    std::optional<Slot> finder_;
-    Instant name_known_until_{};
+    NameLookup lookup_;
+    std::deque<Slot> waiting_;  // for the name, or for the next turn
 
     std::array<std::uint64_t, 6> answers_{};  // by the first digit of their status; 0: none came
     std::uint64_t asked_to_wait_ = 0;
