@@ -128,7 +128,9 @@ void Recalls::list_standing_at(const WorkerSession& worker, std::vector<Standing
 void Recalls::place(Instant now, const Standing& standing, Places& places) {
     const Task& task = *ledger_.task(standing.seq);
     const auto may_run = [&](const WorkerSession* worker) {
-        return std::ranges::none_of(task.alive, [&](AttemptId id) { return id.session == worker->session; });
+        const bool has_one =
+            std::ranges::any_of(task.alive, [&](AttemptId id) { return id.session == worker->session; });
+        return !has_one && !roster_.shuns(task, *worker);
     };
     const auto slot = std::ranges::find_if(places.free, may_run);
     if (slot != places.free.end()) {

@@ -235,11 +235,22 @@ void Roster::mark(WorkerSession& taken) {
     pools_[taken.pool_index].used_in = choice_;
 }
 
+bool Roster::shuns(const Task& task, const WorkerSession& worker) const {
+    if (!has_failed_at(task, worker)) return false;
+    return std::ranges::any_of(sessions_, [&](const auto& entry) {
+        const WorkerSession& other = *entry.second;
+        const bool has_one = std::ranges::any_of(task.alive, [&](AttemptId id) { return id.session == other.session; });
+        return other.state == SessionState::ready && other.slots_in_service > 0 && !other.standing && !has_one &&
+               !has_failed_at(task, other);
+    });
+}
+
 WorkerSession* Roster::best(const Task& task, Among among) const {
     WorkerSession* best = nullptr;
     const auto consider = [&](WorkerSession* worker) {
         if (worker == nullptr || worker->load == kFull || !may_take(*worker, among)) return;
         if (task.came_back() && !worker->has_free_slot() && !worker->moves()) return;
+        if (shuns(task, *worker)) return;
         if (best == nullptr) {
             best = worker;
             return;

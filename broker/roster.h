@@ -179,13 +179,17 @@ public:
 
     /// The worker for the next attempt of a task, null if none can take it now: one that has no
     /// attempt of it alive, or, where such a one would let it wait or there is none, one that takes
-    /// several together; if possible one with a free slot (what came back takes no other, but
-    /// quick work that moves); then none where one failed; then a pool that is not in use for it;
-    /// then the least loaded for its size; then whoever was not chosen for the most turns. Takes a
-    /// credit there.
+    /// several together; none that it shuns; if possible one with a free slot (what came back takes
+    /// no other, but quick work that moves); then none where one failed; then a pool that is not in
+    /// use for it; then the least loaded for its size; then whoever was not chosen for the most
+    /// turns. Takes a credit there.
     [[nodiscard]] WorkerSession* choose(const Task& task);
     /// The same for one more attempt of the task of the last choice, which got `taken`.
     [[nodiscard]] WorkerSession* choose_another(const Task& task, WorkerSession& taken);
+
+    /// An attempt of the task has failed there, and there is another worker in service, where none
+    /// has: it waits for that one, rather than fail in the same place again.
+    [[nodiscard]] bool shuns(const Task& task, const WorkerSession& worker) const;
 
     /// Says that what can_take() or the load depends on has changed.
     void changed(WorkerSession& worker);

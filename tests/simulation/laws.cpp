@@ -94,6 +94,7 @@ bool World::has_free_slot_for(const Task& task) const {
         if (session == nullptr || core.in_doubt()) return false;
         const bool free = session->has_free_slot() && core.busy_slots() < core.slots().size();
         if (!free && !session->moves()) return false;  // quick work that moves is as good
+        if (broker_->roster().shuns(task, *session)) return false;
         return std::ranges::none_of(task.alive, [&](AttemptId id) { return id.session == session->session; });
     });
 }

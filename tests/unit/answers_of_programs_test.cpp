@@ -51,6 +51,8 @@ TEST(JsonAnswer, WhatIsNoneFailsItsAttemptAndItsProgramIsOutOfItsSenses) {
         EXPECT_EQ(end.finish, Finish::failed) << answer;
         EXPECT_NE(end.error.find("none of"), std::string::npos) << end.error;
     }
+    const std::string deep = R"({"ok":)" + std::string(200'000, '[') + std::string(200'000, ']') + "}";
+    EXPECT_EQ(end_of(deep, false).finish, Finish::failed) << "and nothing overflows";
     const WorkEnd end = end_of(R"({"ok":"x","seq":8})", false);
     EXPECT_EQ(end.error, "its answer is for another message: seq 8, not 7");
 }

@@ -96,6 +96,21 @@ TEST_F(TalkTest, AMessageThatDoesNotFitIntoThePipeWaits) {
     EXPECT_EQ(talk.wants_input().fd, -1);
 }
 
+TEST_F(TalkTest, AMessageFollowsTheRestOfTheOneBefore) {
+    open(Framing::line);
+    const std::string first(200'000, 'a');
+    talk.ask(first);
+    EXPECT_EQ(write("early\n"), Talk::Heard::answer);
+    (void)talk.take_answer();
+    talk.ask("b");
+    std::string got;
+    while (got.size() < first.size() + 3) {
+        got += read();
+        if (talk.wants_input().fd >= 0) talk.feed();
+    }
+    EXPECT_EQ(got, first + "\nb\n");
+}
+
 TEST_F(TalkTest, AClosedStdoutIsHeard) {
     open(Framing::line);
     talk.begin();  // the program has its ends, and closes them

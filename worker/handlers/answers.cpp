@@ -20,6 +20,19 @@ std::string excerpt(std::string_view text) {
     return "'" + out + (text.size() > kExcerpt ? "...'" : "'");
 }
 
+/// Discarded where it is no JSON, or nested so deep that to take it apart again would need all of
+/// the stack.
+nlohmann::json parse(std::string_view text) {
+    constexpr int kDeepest = 100;
+    bool too_deep = false;
+    const auto keep = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+        too_deep = too_deep || depth > kDeepest;
+        return !too_deep;
+    };
+    auto parsed = nlohmann::json::parse(text, keep, false);
+    return too_deep ? nlohmann::json(nlohmann::json::value_t::discarded) : parsed;
+}
+
 std::string text_of(const nlohmann::json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
 }
@@ -38,7 +51,7 @@ std::string json_question(Instant now, const Work& work) {
 
 WorkEnd end_of_json(Slot slot, Seq seq, std::string_view answer, bool& in_its_senses) {
     WorkEnd end{.slot = slot, .finish = Finish::failed, .result = {}, .error = {}};
-    const auto said = nlohmann::json::parse(answer, nullptr, false);
+    const auto said = parse(answer);
     const auto has = [&](const char* name) { return said.is_object() && said.contains(name); };
     in_its_senses = false;
     if (has("seq") && said["seq"] != seq) {

@@ -16,8 +16,8 @@ using namespace std::chrono_literals;
 
 /// An answer that comes sooner is there before anybody could ask for the pid.
 constexpr Duration kTellAfter = 5ms;
-/// What a program that greets says after its greeting is there by then.
-constexpr Duration kBelieveAfter = 20ms;
+/// Between two looks whether a program reads yet.
+constexpr Duration kLongestLook = 20ms;
 constexpr Duration kFirstPause = 10ms, kLongestPause = 10s;
 constexpr std::size_t kExcerpt = 80;
 
@@ -100,12 +100,12 @@ std::array<pollfd, Coprocess::kItems> Coprocess::poll_items() const {
 
 Instant Coprocess::next_deadline() const {
     Instant due = child_.exists() ? child_.next_deadline() : link_ ? start_at_ : kNever;
-    if (question_) due = std::min({due, question_->tell_at, question_->believed_at, question_->deadline_at});
+    if (question_) due = std::min({due, question_->tell_at, question_->look_at, question_->deadline_at});
     return due;
 }
 
 void Coprocess::fire_timers(Instant now) {
-    if (question_ && question_->answer && now >= question_->believed_at) accept(now, std::string(*question_->answer));
+    if (question_ && now >= question_->look_at) look(now);
     if (question_ && now >= question_->deadline_at) stop(now);
     if (!child_.exists()) {
         if (link_ && now >= start_at_) start_program(now);
@@ -181,13 +181,30 @@ void Coprocess::start_program(Instant now) {
 void Coprocess::ask(Instant now) {
     question_->asked = true;
     question_->tell_at = now + kTellAfter;
-    talk_.ask(question_->message);
+    if (answers_ > 0) {
+        talk_.ask(question_->message);
+    } else {
+        talk_.ask_first(question_->message);
+        if (talk_.is_held()) question_->look_at = now + question_->pause;
+    }
     question_->message = std::string();
+}
+
+/// A program that has begun to read has said by then what it says unasked.
+void Coprocess::look(Instant now) {
+    question_->look_at = kNever;
+    if (child_.runs() && talk_.has_read()) {
+        listen(now);
+        if (talk_.has_more()) end_program(now, Cause::broken);
+        if (question_ && child_.runs()) talk_.release();
+        return;
+    }
+    question_->pause = std::min(2 * question_->pause, kLongestLook);
+    question_->look_at = now + question_->pause;
 }
 
 void Coprocess::stop(Instant now) {
     if (question_->asked && child_.runs()) listen(now);  // it may have answered, and that counts
-    if (question_ && question_->answer && cause_ == Cause::finished) accept(now, std::string(*question_->answer));
     if (!question_) return;
     if (!question_->asked) return say_done({.cause = Cause::stopped}, {}, {});
     question_->deadline_at = kNever;
@@ -206,20 +223,13 @@ void Coprocess::listen(Instant now) {
 }
 
 void Coprocess::on_answer(Instant now) {
-    if (!question_ || !question_->asked || question_->answer) return end_program(now, Cause::broken);
-    if (answers_ > 0) return accept(now, talk_.take_answer());
-    question_->answer = talk_.take_answer();
-    question_->believed_at = now + kBelieveAfter;
-    if (talk_.has_more()) end_program(now, Cause::broken);
-}
-
-void Coprocess::accept(Instant now, std::string_view answer) {
+    if (!question_ || !question_->asked || talk_.is_held()) return end_program(now, Cause::broken);
     ++answers_;
     fruitless_ = 0;
-    say_done({.cause = Cause::answered}, {}, answer);
+    say_done({.cause = Cause::answered}, {}, talk_.take_answer());
     if (talk_.has_more()) return end_program(now, Cause::broken);
     const std::uint64_t recycle = command_.setup().recycle;
-    if (!child_.runs() || recycle == 0 || answers_ < recycle) return;
+    if (recycle == 0 || answers_ < recycle) return;
     cause_ = Cause::stopped;
     child_.stop(now);
 }
@@ -229,8 +239,7 @@ void Coprocess::end_program(Instant now, Cause cause) {
     if (cause_ != Cause::finished) return;
     cause_ = cause;
     if (cause == Cause::broken) {
-        unasked_ = question_ && question_->answer ? *question_->answer + '\n' : std::string();
-        unasked_ = (unasked_ += talk_.heard().substr(0, kExcerpt)).substr(0, kExcerpt);
+        unasked_ = std::string(talk_.heard().substr(0, kExcerpt));
     }
     // What closes its stdout is about to end by itself, as a rule: its code says more
     cause == Cause::closed ? child_.stop(now) : child_.kill(now);
@@ -244,10 +253,10 @@ void Coprocess::reap(Instant now) {
 void Coprocess::finish(Instant now) {
     child_.gone();
     // What it wrote before it ended counts
-    if ((cause_ == Cause::finished || cause_ == Cause::closed) && question_ && question_->asked) {
-        const bool has_answer = question_->answer.has_value();
-        if (!has_answer && talk_.listen() == Talk::Heard::answer) question_->answer = talk_.take_answer();
-        if (question_->answer && !talk_.has_more()) accept(now, std::string(*question_->answer));
+    const bool by_itself = cause_ == Cause::finished || cause_ == Cause::closed;
+    if (by_itself && question_ && question_->asked && !talk_.is_held() && talk_.listen() == Talk::Heard::answer) {
+        ++answers_;
+        say_done({.cause = Cause::answered}, {}, talk_.take_answer());
     }
     talk_.take_last_errors(emit_);
     if (answers_ > 0) fruitless_ = 0;

@@ -50,9 +50,8 @@ private:
         bool asked = false;  ///< the program has it
         Instant deadline_at = kNever;
         Instant tell_at = kNever;  ///< when the program's pid is said, if there is no answer yet
-        /// The first answer of a program waits for a moment: one that greets says more by then.
-        std::optional<std::string> answer = std::nullopt;
-        Instant believed_at = kNever;
+        Instant look_at = kNever;  ///< whether it has begun to read, of the first message of a program
+        Duration pause = std::chrono::milliseconds(1);
     };
 
     void turn();
@@ -64,10 +63,10 @@ private:
 
     void start_program(Instant now);
     void ask(Instant now);
+    void look(Instant now);
     void stop(Instant now);
     void listen(Instant now);
     void on_answer(Instant now);
-    void accept(Instant now, std::string_view answer);
     void end_program(Instant now, Cause cause);
     void fire_timers(Instant now);
     void reap(Instant now);

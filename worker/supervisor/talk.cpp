@@ -1,5 +1,6 @@
 #include "worker/supervisor/talk.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,9 +28,10 @@ void Talk::begin() {
 // ---- asking ------------------------------------------------------------------------------------
 
 void Talk::ask(std::string_view message) {
+    asked_.erase(0, written_);  // an answer may come before all of its message was read
     written_ = 0;
     if (framing_ == Framing::netstring) {
-        asked_ = std::to_string(message.size());
+        asked_ += std::to_string(message.size());
         asked_ += ':';
     }
     asked_ += message;
@@ -37,13 +39,32 @@ void Talk::ask(std::string_view message) {
     feed();
 }
 
+void Talk::ask_first(std::string_view message) {
+    held_ = true;
+    ask(message);
+    held_ = asked_.size() > 1;
+    feed();
+}
+
+bool Talk::has_read() const {
+    int left = 0;
+    return ::ioctl(in_.write_end.get(), FIONREAD, &left) == 0 && left == 0;
+}
+
+void Talk::release() {
+    held_ = false;
+    feed();
+}
+
 void Talk::feed() {
-    const std::string_view rest = std::string_view(asked_).substr(written_);
+    if (held_ && written_ > 0) return;
+    const std::string_view rest = std::string_view(asked_).substr(written_, held_ ? 1 : std::string::npos);
     const ssize_t n = ::write(in_.write_end.get(), rest.data(), rest.size());
     if (n < 0 && errno == EAGAIN) return;
     if (n > 0) written_ += static_cast<std::size_t>(n);
     if (n > 0 && written_ < asked_.size()) return;
     asked_.clear();  // all is written, or nobody reads: its end will tell
+    written_ = 0;
 }
 
 // ---- listening ---------------------------------------------------------------------------------

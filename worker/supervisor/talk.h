@@ -27,6 +27,13 @@ public:
 
     /// Writes the message in its frame; what does not fit into the pipe waits here.
     void ask(std::string_view message);
+    /// The same, but only the first byte of it for now: what a program says before it has read that,
+    /// it says unasked (it greets). Then release() the rest.
+    void ask_first(std::string_view message);
+    [[nodiscard]] bool is_held() const { return held_; }
+    /// It has read all that was written.
+    [[nodiscard]] bool has_read() const;
+    void release();
     void feed();
 
     enum class Heard : std::uint8_t {
@@ -50,7 +57,7 @@ public:
 
     /// For the loop.
     [[nodiscard]] pollfd wants_input() const {
-        return {.fd = asked_.empty() ? -1 : in_.write_end.get(), .events = POLLOUT, .revents = 0};
+        return {.fd = asked_.empty() || held_ ? -1 : in_.write_end.get(), .events = POLLOUT, .revents = 0};
     }
     [[nodiscard]] int output_descriptor() const { return out_.read_end.get(); }
     [[nodiscard]] int error_descriptor() const { return err_.read_end.get(); }
@@ -64,6 +71,7 @@ private:
     Pipe in_, out_, err_;
     std::string asked_;  // what is not written yet
     std::size_t written_ = 0;
+    bool held_ = false;  // but for its first byte
     std::string heard_;
     std::size_t searched_ = 0;  // of what was heard: there is no end of a line
     // Of the answer, once it is whole, and what is behind it

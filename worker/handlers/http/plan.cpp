@@ -91,6 +91,7 @@ HttpPlan::HttpPlan(const HttpFlags& flags)
         wrong(fmt::format("--url: '{}' has no {{}}, and a {} has no body: the message would go nowhere", flags.url,
                           method_));
     if (flags.ok_status.empty()) wrong("--ok-status: no status would be a result");
+    if (ok_.overlaps(rejected_)) wrong("--reject-status: has statuses that --ok-status has, too");
     for (const std::string& header : flags.headers) {
         header.starts_with('@') ? add_headers_of(header.substr(1)) : add_header(header, "--header");
     }
@@ -132,6 +133,8 @@ void HttpPlan::split_url() {
     const std::size_t after_host = url.find_first_of("/?#", host_at);
     if (message_in_url() && parts_.front().size() <= std::min(after_host, url.size() - 1))
         wrong(fmt::format("--url: '{}': {{}} may stand in the path or in the query", url));
+    if (message_in_url() && url.find('#') < url.rfind(kPlace))
+        wrong(fmt::format("--url: '{}': what stands behind # is not sent, so {{}} has no meaning there", url));
     authority_ = port.empty() ? host_ : host_ + ":" + port;
     if (!flags_.unix_socket.empty()) authority_ = flags_.unix_socket.substr(flags_.unix_socket.rfind('/') + 1);
 }

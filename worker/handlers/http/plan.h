@@ -19,6 +19,7 @@ public:
     [[nodiscard]] bool has(long status) const {
         return status >= 0 && status < kMost && set_[static_cast<std::size_t>(status)];
     }
+    [[nodiscard]] bool overlaps(const Statuses& other) const { return (set_ & other.set_).any(); }
 
 private:
     static constexpr long kMost = 600;

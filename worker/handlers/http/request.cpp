@@ -102,7 +102,10 @@ void HttpRequest::set_method() {
     } else {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
-    if (method != "HEAD") curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method.c_str());
+    const bool is_usual = method == "HEAD" || method == (plan_.message_in_url() ? "GET" : "POST");
+    if (!is_usual) curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method.c_str());
+    // A redirect of a body is a redirect of the message, not a GET without it
+    if (!plan_.message_in_url()) curl_easy_setopt(easy, CURLOPT_POSTREDIR, static_cast<long>(CURL_REDIR_POST_ALL));
 }
 
 void HttpRequest::add_header(std::string line) {
@@ -114,7 +117,7 @@ std::optional<std::string> HttpRequest::prepare(Instant now, const Work& work) {
     body_.clear();
     headers_.clear();
     header_bytes_ = 0;
-    too_long_ = false;
+    too_long_ = says_retry_after_ = false;
     error_[0] = '\0';
     const std::string url = plan_.url(plan_.message_in_url() ? work.payload : std::string_view());
     if (url.size() > kMostUrl)
@@ -162,8 +165,15 @@ std::size_t HttpRequest::on_header(char* bytes, std::size_t size, std::size_t co
     auto& request = *static_cast<HttpRequest*>(self);
     std::string_view line(bytes, size * count);
     request.header_bytes_ += line.size();
+    constexpr std::string_view kRetryAfter = "retry-after:";
+    if (line.size() > kRetryAfter.size() &&
+        std::ranges::equal(line.substr(0, kRetryAfter.size()), kRetryAfter, {}, [](char c) { return c | 0x20; }))
+        request.says_retry_after_ = true;
     if (request.header_bytes_ > kMostHeaders) return line.size() + 1;
-    if (line.starts_with("HTTP/")) request.headers_.clear();  // of a redirect, or 1xx
+    if (line.starts_with("HTTP/")) {  // of a redirect, or 1xx
+        request.headers_.clear();
+        request.says_retry_after_ = false;
+    }
     const std::size_t colon = line.find(':');
     if (request.plan_.flags().result != "full" || colon == std::string_view::npos) return size * count;
     std::string_view value = line.substr(colon + 1);
@@ -193,6 +203,8 @@ HttpEnd HttpRequest::end(CURLcode code) {
         end.work.finish = Finish::failed;
         end.work.error = words_of(code);
         if (!is_ours(code)) end.service = HttpEnd::Service::refused;
+        // libcurl has begun it on five connections, each of which was closed before it was taken
+        if (end.work.error.starts_with("Connection died, tried")) end.work.finish = Finish::returned;
         return end;
     }
     if (plan_.ok().has(end.status)) {
@@ -201,16 +213,17 @@ HttpEnd HttpRequest::end(CURLcode code) {
         return end;
     }
     end.work.finish = plan_.rejected().has(end.status) ? Finish::rejected : Finish::failed;
-    const bool redirects = end.status >= 300 && end.status < 400 && plan_.flags().max_redirects == 0;
+    const bool redirects =
+        end.status >= 300 && end.status < 400 && end.status != 304 && plan_.flags().max_redirects == 0;
     end.work.error = fmt::format("status {}{}{}", end.status,
                                  redirects ? " (redirects are not followed: --max-redirects)" : "", excerpt(body_));
     if (end.work.finish == Finish::rejected) return end;
     curl_off_t retry_after = 0;
     curl_easy_getinfo(handle(), CURLINFO_RETRY_AFTER, &retry_after);
-    if ((end.status == 429 || end.status == 503) && retry_after > 0) {
+    if ((end.status == 429 || end.status == 503) && says_retry_after_) {
         constexpr curl_off_t kMostSeconds = 24L * 3600;
         end.service = HttpEnd::Service::wait;
-        end.wait_for = std::chrono::seconds(std::min(retry_after, kMostSeconds));
+        end.wait_for = std::chrono::seconds(std::clamp<curl_off_t>(retry_after, 0, kMostSeconds));
         end.work.finish = Finish::returned;
     } else if (end.status >= 500 || end.status == 429) {
         end.service = HttpEnd::Service::refused;

@@ -64,6 +64,7 @@ private:
     std::vector<std::array<std::string, 2>> headers_;  // of the last answer
     std::size_t header_bytes_ = 0;
     bool too_long_ = false;
+    bool says_retry_after_ = false;
     std::array<char, CURL_ERROR_SIZE> error_{};
 };
 
