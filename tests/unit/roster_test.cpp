@@ -132,11 +132,10 @@ TEST_F(RosterTest, APoolThatIsNotInUseComesBeforeLoad) {
     EXPECT_EQ(roster.choose(task), &busy_dog);
 }
 
-TEST_F(RosterTest, AFreeSlotComesBeforePoolsFailuresAndLoad) {
+TEST_F(RosterTest, AFreeSlotComesBeforePoolsAndLoad) {
     WorkerSession& free = add("a", "cats");
     WorkerSession& busy = add("b", "dogs", 100);
     start(task, add("c", "cats"));
-    task.make_past().history.push_back({1, "a", End::failed, "no"});
     load(free, 1);
     load(busy, 2);
     EXPECT_EQ(roster.choose(task), &free) << "one of two slots is free; where two are busy it would wait";
@@ -180,14 +179,20 @@ TEST_F(RosterTest, PoolsThatNobodyIsInAreForgotten) {
     EXPECT_LE(roster.pools(), 1U);
 }
 
-TEST_F(RosterTest, WhereAnAttemptHasFailedComesLast) {
-    add("a", "cats");
+TEST_F(RosterTest, WhereAnAttemptHasFailedNoneStartsWhileThereIsAnother) {
+    WorkerSession& failed = add("a", "cats");
     WorkerSession& other = add("b", "dogs");
-    load(other, 1);
+    load(other, 3);
     task.make_past().history.push_back({1, "a", End::failed, "no"});
-    EXPECT_EQ(roster.choose(task), &other);
-    load(other, 4);
-    EXPECT_EQ(roster.choose(task)->name, "a") << "better there than nowhere";
+    EXPECT_EQ(roster.choose(task), &other) << "though it has to wait there";
+    EXPECT_EQ(roster.choose(task), nullptr) << "all its credit is taken, and it will be free again";
+    EXPECT_TRUE(roster.shuns(task, failed));
+    other.slots_in_service = 0;
+    roster.changed(other);
+    EXPECT_EQ(roster.choose(task), &failed) << "better there than nowhere";
+    other.slots_in_service = 2;
+    start(task, other);
+    EXPECT_FALSE(roster.shuns(task, failed)) << "the other one has an attempt of it already";
 }
 
 TEST_F(RosterTest, TheLeastLoadedForItsSizeComesFirst) {
