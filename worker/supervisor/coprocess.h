@@ -50,7 +50,8 @@ private:
         bool asked = false;  ///< the program has it
         Instant deadline_at = kNever;
         Instant tell_at = kNever;  ///< when the program's pid is said, if there is no answer yet
-        Instant look_at = kNever;  ///< whether it has begun to read, of the first message of a program
+        /// Whether it has begun to read, of the first message of a program.
+        Instant look_at = kNever;
         Duration pause = std::chrono::milliseconds(1);
     };
 

@@ -27,8 +27,8 @@ public:
 
     /// Writes the message in its frame; what does not fit into the pipe waits here.
     void ask(std::string_view message);
-    /// The same, but only the first byte of it for now: what a program says before it has read that,
-    /// it says unasked (it greets). Then release() the rest.
+    /// The same, but only the first byte of it for now: what a program says before it has read
+    /// that, it says unasked (it greets). Then release() the rest.
     void ask_first(std::string_view message);
     [[nodiscard]] bool is_held() const { return held_; }
     /// It has read all that was written.

@@ -1,6 +1,6 @@
 // Of many requests that begin at once one looks the name of their service up, and the others wait
-// for it: libcurl would start a thread for each. It keeps a name for 60 s, and knows nothing of what
-// others look up meanwhile. Pure.
+// for it: libcurl would start a thread for each. It keeps a name for 60 s, and knows nothing of
+// what others look up meanwhile. Pure.
 #pragma once
 
 #include <optional>
