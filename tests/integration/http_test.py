@@ -241,16 +241,21 @@ class Refusals(HttpTest):
                 self.assertGreaterEqual(outcome["latency_us"], 900_000)
 
     def test_what_it_does_is_shown(self):
-        service = self.service(says(reply("", "500 Oops")))
+        answers = [reply("", "500 Oops")]
+
+        async def answer(request):
+            return answers[-1]
+
+        service = self.service(answer)
         launch = self.launch("--url", service.url + "/{}", "--attempts", "100", "--slots", "1", "--deadline", "20s",
                              "--run-dir", self.path("run"), stdin="pipe", environment=DIRECT)
         launch.feed(b"m\n")
         eventually(lambda: self.answer("w1")["http"]["times_held"] >= 1, "it is held")
         shown = self.answer("w1")["http"]
         self.assertEqual((shown["backend"], shown["answers"]["5xx"]), (f"127.0.0.1:{service.port}", len(service.requests)))
-        launch.signal(2)
-        launch.signal(2)
-        launch.code()
+        answers.append(reply("well"))
+        launch.end_of_input()
+        self.ends_well(launch)
 
 
 class WhatServicesDoWrong(HttpTest):
