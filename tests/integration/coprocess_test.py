@@ -164,6 +164,38 @@ class WhatProgramsDoWrong(CoprocessTest):
         self.assertIn("said what it was not asked for", outcomes[0]["error"])
         self.assertIn("welcome", outcomes[0]["error"])
 
+    def test_one_that_greets_and_is_slow_is_not_believed_either(self):
+        slow = LINES.replace("    word =", "    time.sleep(0.1)\n    word =", 1)
+        outcomes = self.talk("print('welcome', flush=True)\n" + slow, ["a"], "--attempts", "2", code=1)
+        self.assertIn("welcome", outcomes[0]["error"])
+
+    def test_a_prompt_is_no_answer(self):
+        outcomes = self.talk("print('> ', end='', flush=True)\n" + LINES, ["a"], "--attempts", "2", code=1)
+        self.assertIn("said what it was not asked for", outcomes[0]["error"])
+
+    def test_a_message_that_was_not_read_to_its_end_is_not_written_again(self):
+        """It answers after 100 bytes of each, and looks at all that it reads."""
+        script = """
+import os
+want, got = b"", b""
+for letter in b"ab":
+    line = bytes([letter]) * 900_000 + b"\\n"
+    while len(got) < 100: got += os.read(0, 65536)
+    os.write(1, b"early\\n")
+    while len(got) < len(line): got += os.read(0, min(65536, len(line) - len(got)))
+    if got[:len(line)] != line: os._exit(7)
+    got = got[len(line):]
+os.read(0, 1)
+"""
+        outcomes = self.talk(script, ["a" * 900_000, "b" * 900_000], json_lines=True)
+        self.assertEqual(self.results(outcomes), ["early", "early"], self.launched.err)
+
+    def test_json_that_is_nested_without_end(self):
+        script = "import sys\nfor line in sys.stdin: print('{\"ok\":' + '[' * 200000 + ']' * 200000 + '}', flush=True)\n"
+        outcomes = self.talk(script, ["a"], "--framing", "json", code=1)
+        self.assertIn("its answer is none of", outcomes[0]["error"])
+        self.assertNotIn("SIGSEGV", self.launched.err)
+
     def test_an_answer_that_is_too_long(self):
         outcomes = self.talk(LINES, ["long", "a"], code=1)
         self.assertIn("--max-output", outcomes[0]["error"])
@@ -212,6 +244,12 @@ class Accepting(CoprocessTest):
         self.ends_well(launch)
         outcome = json.loads(launch.lines[0])
         self.assertEqual((outcome["result"], outcome["pool"]), ("s UNSATISFIABLE", "b"))
+
+    def test_what_fails_in_one_place_is_tried_in_the_other(self):
+        launch = self.launch("--pool", "bad=false", "--pool", "good=sh -c 'sleep 0.05; cat'", "--hedge", "0", "--json",
+                             stdin=b"".join(b"%d\n" % number for number in range(10)))
+        self.ends_well(launch)
+        self.assertEqual({json.loads(line)["pool"] for line in launch.lines}, {"good"})
 
     def test_without_any_match_the_message_fails_and_says_why(self):
         launch = self.launch("--accept", "yes", "--json", "--", "echo", "no", stdin=b"p\n")
