@@ -195,7 +195,6 @@ void Coprocess::look(Instant now) {
     question_->look_at = kNever;
     if (child_.runs() && talk_.has_read()) {
         listen(now);
-        if (talk_.has_more()) end_program(now, Cause::broken);
         if (question_ && child_.runs()) talk_.release();
         return;
     }
