@@ -158,6 +158,14 @@ class Statuses(HttpTest):
         outcome, = self.race(service.url + "/{}", words=("--max-redirects", "3"), code=1)
         self.assertEqual((outcome["outcome"], len(service.requests)), ("failed", 4))
 
+    def test_a_redirected_post_keeps_its_message(self):
+        async def answer(request):
+            return await echo(request) if request.path == "/there" else reply("", "302 Found", "Location: /there")
+
+        service = self.service(answer)
+        outcome, = self.race(service.url + "/", words=("--max-redirects", "2"), messages=("hello",))
+        self.assertEqual((outcome["result"], service.requests[-1].method), ("hello", "POST"))
+
     def test_a_redirect_leads_to_http_alone(self):
         self.fails(says(reply("", "302 Found", "Location: file:///etc/passwd")), "--max-redirects", "3", saying="rotocol")
 
@@ -239,6 +247,13 @@ class Refusals(HttpTest):
                 outcome, = self.race(service.url + "/{}", words=("--attempts", "1"))
                 self.assertEqual((outcome["result"], len(service.requests)), ("now", 2))
                 self.assertGreaterEqual(outcome["latency_us"], 900_000)
+
+    def test_one_that_says_at_once_is_asked_again_soon_and_that_is_no_failure(self):
+        async def answer(request):
+            return reply("", "429 Too Many", "Retry-After: 0") if request.number < 3 else reply("now")
+
+        outcome, = self.race(self.service(answer).url + "/{}", words=("--attempts", "1"))
+        self.assertEqual(outcome["result"], "now")
 
     def test_what_it_does_is_shown(self):
         answers = [reply("", "500 Oops")]
@@ -364,6 +379,8 @@ class Wrong(HttpTest):
                               (("--url", "http://{}.example/"), "may stand in the path"),
                               (("--url", "http://u:p@h/{}"), "--header @FILE"), (("--url", "http://h/", "--method", "GET"), "nowhere"),
                               (("--url", "http://h/{}", "--ok-status", "2x"), "--ok-status: '2x'"),
+                              (("--url", "http://h/#{}"), "behind #"),
+                              (("--url", "http://h/{}", "--reject-status", "200"), "--ok-status has, too"),
                               (("--url", "http://h/{}", "--header", "x"), "'NAME: VALUE'"),
                               (("--url", "http://h/{}", "--ca", "/missing"), "--ca: cannot read"),
                               (("--url", "http://h/{}", "--", "cat"), "both a COMMAND and --url"),
