@@ -54,6 +54,7 @@ private:
     RunningPage running_;
     WorkerCore core_;
     std::vector<Frame> for_collector_, for_broker_;
+    Instant reports_at_{};  // not before: the next
     Instant lonely_since_ = kNever;
     log::Seldom lonely_log_;
     log::Growth malformed_log_;

@@ -281,7 +281,10 @@ void WorkerCore::say_hello(std::vector<Frame>& for_broker) {
 void WorkerCore::show_life(Instant now, std::vector<Frame>& for_broker) {
     const std::uint32_t slots = usable_slots(now);
     if (!lease_.take_heartbeat(now, slots)) return;
-    writer_.add(wire::Heartbeat{slots, credit(), lease_.stood()});
+    // Behind a probe nothing is to wait: who knows how it ends?
+    const bool holds_back = handler_.open_slots(now) < slots_.count();
+    const std::uint32_t credit = holds_back ? std::clamp(slots, 1U, this->credit()) : this->credit();
+    writer_.add(wire::Heartbeat{slots, credit, lease_.stood()});
     for_broker.push_back(writer_.finish({wire::Kind::life, broker(), session(), 0, 0}));
 }
 

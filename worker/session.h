@@ -80,6 +80,11 @@ public:
     [[nodiscard]] bool has_ends() const {
         return attempts_.has_reports() || handler_.next_deadline() == Instant::min();
     }
+    /// flush() has something for the collector, unless results are blocked.
+    [[nodiscard]] bool has_news() const {
+        const bool bye = leaving_ && !bye_sent_ && !slots_.stopping();
+        return attempts_.has_reports() || token_round_ || !recall_rounds_.empty() || bye;
+    }
     void flush(Instant now, std::vector<Frame>& for_collector, std::vector<Frame>& for_broker);
     [[nodiscard]] Instant next_deadline() const;
     /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits

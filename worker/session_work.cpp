@@ -164,8 +164,7 @@ void WorkerCore::check_slots(Instant now) {
 std::uint32_t WorkerCore::usable_slots(Instant now) const {
     if (leaving_ || in_doubt()) return 0;
     if (handler_.immediate()) return slots_.count();
-    const auto [in_service, mine] = slots_.usable();
-    const std::uint32_t usable = std::min(in_service, handler_.open_slots(now));
+    const auto [usable, mine] = slots_.usable(handler_.open_slots(now));
     return over_budget() ? std::min(usable, std::max(1U, mine)) : usable;
 }
 

@@ -109,7 +109,12 @@ public:
     struct Usable {
         std::uint32_t usable = 0, mine = 0;
     };
-    [[nodiscard]] Usable usable() const { return {count() - static_cast<std::uint32_t>(out_.size()) - others_, mine_}; }
+    /// `open`: how many may be busy, of all (Handler::open_slots()).
+    [[nodiscard]] Usable usable(Slot open) const {
+        const Slot not_for_it = static_cast<Slot>(out_.size()) + others_;
+        const Slot most = std::min(open, count());
+        return {most - std::min(most, not_for_it), mine_};
+    }
     /// Work is there that can still end.
     [[nodiscard]] bool stopping() const { return mine_ + others_ > 0; }
     /// When the next one is to be taken out of service, or before.

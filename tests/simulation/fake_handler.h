@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "worker/handlers/breaker.h"
 #include "worker/handlers/handler.h"
 
 namespace curfew::simulation {
@@ -18,6 +19,8 @@ struct WorkShape {
     double endless = 0;  ///< never end by themselves
     double deaf = 0;     ///< end only at stop + grace, killed
     double stuck = 0;    ///< do not end by themselves, and at a kill only seconds later
+    /// Refused by the service, which asks for a pause: they end as not begun.
+    double refusing = 0;
     Duration typical = std::chrono::milliseconds(2);
     Duration grace = std::chrono::milliseconds(200);
 };
@@ -36,6 +39,7 @@ public:
         if (running_.contains(slot)) broken_ = "a slot was used twice";
         if (called_home_.contains({work.epoch, work.id})) broken_ = "work was started that had been called home";
         Running running;
+        running.began = now;
         running.must_end_at = work.deadline_at == kNever ? kNever : work.deadline_at + shape_.grace;
         running.deadline_at = work.deadline_at;
         running.deaf = chance(shape_.deaf);
@@ -50,9 +54,11 @@ public:
             running.end.finish = Finish::rejected;
             running.end.error = "never will";
         }
+        if (shape_.refusing > 0 && chance(shape_.refusing)) running.end.finish = Finish::returned;
         const Duration length = exponential(shape_.typical);
         running.end_at = chance(shape_.endless) || running.stuck ? kNever : now + length;
         running_.emplace(slot, std::move(running));
+        breaker_.begins();
     }
 
     void stop(Instant now, Slot slot) override {
@@ -62,9 +68,11 @@ public:
     }
 
     void turn(Instant now, std::vector<WorkEnd>& ends) override {
+        looked_at_ = now;
         for (auto at = running_.begin(); at != running_.end();) {
             if (at->second.deadline_at <= now) halt(at->second.deadline_at, at->second);
             if (at->second.end_at <= now) {
+                note_service(now, at->second);
                 ends.push_back(std::move(at->second.end));
                 at = running_.erase(at);
             } else {
@@ -74,19 +82,20 @@ public:
     }
 
     [[nodiscard]] Instant next_deadline() const override {
-        Instant next = kNever;
+        Instant next = breaker_.next_deadline(looked_at_);
         for (const auto& [slot, running] : running_)
             next = std::min({next, running.end_at, running.stopped ? kNever : running.deadline_at});
         return next;
     }
     [[nodiscard]] bool can_kill() const override { return true; }
+    [[nodiscard]] Slot open_slots(Instant now) const override { return breaker_.open(now); }
 
     /// A cancel of this attempt has been read.
     void called_home(Epoch epoch, AttemptId id) { called_home_.insert({epoch, id}); }
 
     /// The worker has said that this attempt had not begun.
     void returned(Epoch epoch, AttemptId id) {
-        if (started_.contains({epoch, id})) broken_ = "what had begun was returned";
+        if (started_.contains({epoch, id}) && shape_.refusing == 0) broken_ = "what had begun was returned";
         called_home_.insert({epoch, id});
     }
 
@@ -97,6 +106,7 @@ public:
 private:
     struct Running {
         WorkEnd end;
+        Instant began{};
         Instant end_at = kNever;
         Instant deadline_at = kNever;
         Instant must_end_at = kNever;
@@ -105,6 +115,12 @@ private:
         bool stopped = false;
     };
 
+    /// As handlers with a breaker do.
+    void note_service(Instant now, const Running& running) {
+        if (running.end.finish == Finish::returned) breaker_.asked_to_wait(now, Breaker::kShortestWait);
+        if (running.end.finish == Finish::ok) breaker_.answered(running.began);
+        breaker_.ends(running.began);
+    }
     void halt(Instant now, Running& running) {
         if (running.stopped) return;
         running.stopped = true;
@@ -128,6 +144,8 @@ private:
     std::set<std::pair<Epoch, AttemptId>> started_;
     std::set<std::pair<Epoch, AttemptId>> called_home_;
     const char* broken_ = nullptr;
+    Breaker breaker_;
+    Instant looked_at_{};
 };
 
 }  // namespace curfew::simulation

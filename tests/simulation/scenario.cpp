@@ -99,6 +99,7 @@ Scenario scenario_of(std::uint64_t seed) {
     if (dice.chance(0.2)) s.late_tasks = dice.upto(0.3);
     if (dice.chance(0.2)) shape_standstill(dice, s);
     if (dice.chance(0.15)) s.together = dice.between(2, 8);
+    if (dice.chance(0.15)) s.work.refusing = dice.upto(0.3);
     return s;
 }
 

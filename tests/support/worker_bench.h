@@ -32,6 +32,7 @@ public:
         ends_.clear();
     }
     [[nodiscard]] bool can_kill() const override { return kills; }
+    [[nodiscard]] Slot open_slots(Instant) const override { return open; }
 
     void end(Slot slot, Finish finish, std::string text = {}) {
         EXPECT_EQ(running.erase(slot), 1U);
@@ -45,6 +46,7 @@ public:
     std::vector<Slot> stopped;
     std::map<Slot, AttemptId> running;
     bool kills = true;
+    Slot open = UINT32_MAX;  ///< slots that may be busy
 
 private:
     std::vector<WorkEnd> ends_;

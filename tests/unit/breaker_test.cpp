@@ -89,5 +89,25 @@ TEST_F(BreakerTest, ItIsLeftAloneForAsLongAsItAsksWithinBounds) {
     EXPECT_EQ(breaker.next_deadline(now), now + Breaker::kLongestWait);
 }
 
+TEST_F(BreakerTest, WhatIsFromBeforeThePauseIsNoProbeAndDoesNotKeepOneFromBeginning) {
+    const Instant before = now;
+    for (int i = 0; i < 3; ++i) breaker.begins();
+    breaker.ends(before);
+    breaker.asked_to_wait(now, 7s);
+    now += 7s;
+    EXPECT_EQ(breaker.open(now), 3U) << "two that last, and the probe";
+    breaker.begins();
+    EXPECT_EQ(breaker.open(now), 3U);
+    breaker.ends(before);
+    EXPECT_EQ(breaker.open(now), 2U) << "the other, and the probe";
+    breaker.ends(now);
+    EXPECT_EQ(breaker.open(now), 2U) << "the probe was called home: the next may begin";
+    breaker.begins();
+    breaker.asked_to_wait(now, 7s);
+    breaker.ends(now);
+    now += 7s;
+    EXPECT_EQ(breaker.open(now), 2U);
+}
+
 }  // namespace
 }  // namespace curfew

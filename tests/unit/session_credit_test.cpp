@@ -79,5 +79,66 @@ TEST(Credit, OneThatWasSaidStays) {
     EXPECT_EQ(bench.work(200ms, 10), 4U);
 }
 
+// ---- a service that asks for a pause, or is tried again ----------------------------------------
+
+class ProbeTest : public testing::Test {
+protected:
+    ProbeTest() : bench(config()) { bench.pass(1s); }
+
+    static WorkerCore::Config config() {
+        WorkerCore::Config config;
+        config.slots = 4;
+        config.credit = 100;
+        return config;
+    }
+    wire::Heartbeat told() {
+        bench.turn();
+        return bench.sent_to_broker.only<wire::Heartbeat>();
+    }
+
+    support::WorkerBench bench;
+};
+
+TEST_F(ProbeTest, NothingIsSentAheadToAProbe) {
+    bench.handler.open = 1;
+    const wire::Heartbeat probing = told();
+    EXPECT_EQ(probing.slots, 1U);
+    EXPECT_EQ(probing.credit, 1U) << "it would only come back";
+    bench.handler.open = UINT32_MAX;
+    const wire::Heartbeat healthy = told();
+    EXPECT_EQ(healthy.slots, 4U);
+    EXPECT_EQ(healthy.credit, 100U);
+}
+
+TEST_F(ProbeTest, WhatIsFromBeforeThePauseGoesOnBesideIt) {
+    bench.task(1);
+    bench.task(2);
+    bench.turn();
+    bench.handler.open = 0;
+    EXPECT_EQ(told().slots, 0U);
+    bench.handler.open = 3;
+    EXPECT_EQ(told().slots, 3U) << "two that run, and the probe";
+    bench.task(3);
+    bench.task(4);
+    bench.turn();
+    EXPECT_EQ(bench.handler.running.size(), 3U);
+    EXPECT_EQ(bench.state(4), AttemptState::queued);
+}
+
+TEST_F(ProbeTest, ASlotThatIsOutOfServiceIsNotOfferedForIt) {
+    bench.task(1);
+    bench.turn();
+    bench.cancel(1, CancelReason::decided);
+    bench.pass(3s);
+    ASSERT_TRUE(bench.worker.slots()[bench.handler.started.front().slot].out_of_service);
+    bench.handler.open = 1;
+    EXPECT_EQ(told().slots, 0U) << "it is busy, and nobody knows for how long";
+    bench.handler.open = 2;
+    EXPECT_EQ(told().slots, 1U);
+    bench.task(2);
+    bench.turn();
+    EXPECT_EQ(bench.handler.running.size(), 2U);
+}
+
 }  // namespace
 }  // namespace curfew

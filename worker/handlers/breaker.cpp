@@ -27,7 +27,7 @@ void Breaker::asked_to_wait(Instant now, Duration time) {
 void Breaker::hold(Instant now, Duration time) {
     if (now >= held_until_) ++times_held_;
     probing_ = true;
-    held_since_ = now;
+    before_ = under_way_;
     held_until_ = std::max(held_until_, now + time);
 }
 

@@ -34,10 +34,17 @@ public:
     bool refused(Instant now, Instant began);
     void asked_to_wait(Instant now, Duration time);
 
-    /// Requests that may be under way.
+    // Each request, whatever its end; what is above comes before ends().
+    void begins() { ++under_way_; }
+    void ends(Instant began) {
+        --under_way_;
+        if (began < held_until_ && before_ > 0) --before_;
+    }
+
+    /// Requests that may be under way. What is from before the pause goes on, and is no probe.
     [[nodiscard]] std::uint32_t open(Instant now) const {
         if (now < held_until_) return 0;
-        return probing_ ? 1 : UINT32_MAX;
+        return probing_ ? before_ + 1 : UINT32_MAX;
     }
     /// When open() changes by itself.
     [[nodiscard]] Instant next_deadline(Instant now) const { return now < held_until_ ? held_until_ : kNever; }
@@ -53,9 +60,11 @@ private:
     void hold(Instant now, Duration time);
 
     int in_a_row_ = 0;
-    bool probing_ = false;  // from the beginning of a pause until it has answered
-    Duration pause_{};      // the last, 0 after an answer
-    Instant held_since_{}, held_until_{};
+    std::uint32_t under_way_ = 0;
+    std::uint32_t before_ = 0;  // of those, began before the end of the pause
+    bool probing_ = false;      // from the beginning of a pause until it has answered
+    Duration pause_{};          // the last, 0 after an answer
+    Instant held_until_{};
     std::uint64_t times_held_ = 0;
 };
 

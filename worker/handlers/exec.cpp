@@ -106,6 +106,8 @@ void ExecHandler::wait_for_supervisors(Instant until) {
 }
 
 void ExecHandler::start(Instant now, Slot slot, const Work& work) {
+    breaker_.begins();
+    slots_[slot].began = now;
     if (message_in_arguments_ && work.payload.find('\0') != std::string_view::npos) {
         early_ends_.push_back(
             failed(slot, "the message holds a NUL byte, which no argument can ('" + options_.placeholder + "')"));
@@ -125,7 +127,6 @@ void ExecHandler::start(Instant now, Slot slot, const Work& work) {
     SlotEntry& entry = slots_[slot];
     entry.id = work.id;
     entry.seq = work.seq;
-    entry.began = now;
     entry.stop_asked = false;
     const StartBody body{.epoch = work.epoch,
                          .seq = work.seq,
@@ -160,6 +161,7 @@ void ExecHandler::stop(Instant now, Slot slot) {
 
 void ExecHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
     now_ = now;
+    const std::size_t before = ends.size();
     std::move(early_ends_.begin(), early_ends_.end(), std::back_inserter(ends));
     early_ends_.clear();
     wake_at_ = kNever;
@@ -172,6 +174,7 @@ void ExecHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
         end_held(now, slot, ends);
         if (slots_[slot].state == State::down && now >= slots_[slot].start_at) start_supervisor(now, slot, ends);
     }
+    for (std::size_t at = before; at < ends.size(); ++at) breaker_.ends(slots_[ends[at].slot].began);
 }
 
 void ExecHandler::read_links(std::vector<WorkEnd>& ends) {

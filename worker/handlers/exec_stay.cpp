@@ -17,7 +17,9 @@ void ExecHandler::take_spare(Slot slot) {
     const auto spares = slots_.begin() + static_cast<std::ptrdiff_t>(options_.slots);
     const auto spare =
         std::find_if(spares, slots_.end(), [](const SlotEntry& entry) { return entry.state == State::ready; });
-    if (slot < options_.slots && spare != slots_.end()) std::swap(slots_[slot], *spare);
+    if (slot >= options_.slots || spare == slots_.end()) return;
+    std::swap(slots_[slot], *spare);
+    std::swap(slots_[slot].began, spare->began);  // of the slot's work, whoever did it
 }
 
 WorkEnd ExecHandler::end_of(Slot slot, const DoneBody& done, std::string_view note, std::string_view result) {

@@ -77,8 +77,8 @@ public:
     /// Process id of the work in `slot`, 0 where it has none.
     [[nodiscard]] virtual pid_t pid(Slot slot) const { return (void)slot, 0; }
 
-    /// So many slots may work now, of those that there are; fewer, or none, while its service asks
-    /// for a pause or refuses. To be asked again at next_deadline() at the latest.
+    /// So many slots may be busy now, of those that there are; fewer than all, or none, while its
+    /// service asks for a pause or refuses. To be asked again at next_deadline() at the latest.
     [[nodiscard]] virtual Slot open_slots(Instant now) const { return (void)now, UINT32_MAX; }
 
     /// For the monitor: what the handler has to say of itself, in the worker's stats.

@@ -62,6 +62,7 @@ HttpHandler::~HttpHandler() {
 
 void HttpHandler::start(Instant now, Slot slot, const Work& work) {
     now_ = now;
+    breaker_.begins();
     Place& place = places_[slot];
     if (place.request == nullptr)
         place.request = std::make_unique<HttpRequest>(plan_, transfers_, headers_, slot, max_output_);
@@ -180,7 +181,10 @@ void HttpHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
             }
         });
     }
-    for (WorkEnd& end : ends_) ends.push_back(std::move(end));
+    for (WorkEnd& end : ends_) {
+        breaker_.ends(places_[end.slot].request->began());
+        ends.push_back(std::move(end));
+    }
     ends_.clear();
 }
 
