@@ -77,7 +77,7 @@ CollectorLink::Asks CollectorLink::on_hello(Instant now, const wire::Envelope& e
     // are repeated.
     if (is_known() && std::exchange(newcomer_, collector) != collector) return Asks::nothing;
     collector_ = collector;
-    return Asks::sync;
+    return Asks::exchange;
 }
 
 /// The collector cannot read a batch of ours. All is said anew behind a sync; of the same record

@@ -39,6 +39,7 @@ public:
         nothing,
         records,      ///< the next batch of the stream: read it, and say how that went with read()
         sync,         ///< the pair is to begin anew
+        exchange,     ///< the same, with a collector that this broker had not met
         another_say,  ///< the collector cannot read the record at bad_there(), for the second time
     };
     /// A frame whose envelope was opened by `reader`.

@@ -29,7 +29,9 @@ Dispatcher::Dispatcher(const Config& config)
       waiting_(ledger_, roster_),
       recalls_(ledger_, roster_, mail_, hedges_),
       admissions_(ledger_, roster_, config.heartbeat),
-      beats_(config.heartbeat) {}
+      beats_(config.heartbeat) {
+    ledger_.begin(config.earlier.last, config.earlier.settled);
+}
 
 void Dispatcher::receive(Instant now, std::string_view frame) {
     wire::Envelope envelope;
@@ -58,7 +60,7 @@ Seq Dispatcher::accept(Instant now, const Incoming& message) {
     hedges_.policy().task_accepted();
     Task& task = *ledger_.task(seq);
     task.released = hedges_.policy().race() ? config_.fanout : 1;
-    start_or_wait(now, seq, task);
+    if (task.state == TaskState::open) start_or_wait(now, seq, task);
     return seq;
 }
 
@@ -67,7 +69,8 @@ Seq Dispatcher::refuse_message(Instant now, RefusedMessage message, std::string_
     Task& task = *ledger_.task(seq);
     message.first = {};  // the payload has it
     task.make_past().refused = std::move(message);
-    give_up(now, seq, task, Outcome::failed, why);
+    task.make_past().last_error = why;
+    if (task.state == TaskState::open) give_up(now, seq, task, Outcome::failed, why);
     return seq;
 }
 

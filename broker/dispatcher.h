@@ -51,6 +51,13 @@ public:
     struct Config {
         Incarnation incarnation = 1;
         Epoch epoch = 1;
+        /// What earlier lives of the broker knew of this epoch: all up to `last` has settled, and
+        /// of the later ones these.
+        struct Earlier {
+            Seq last = 0;
+            Intervals settled;
+        };
+        Earlier earlier;
         std::uint64_t first_sync = 1;  ///< syncs are counted from here: where nobody guesses it
         std::uint32_t fanout = 2;
         std::uint32_t attempts = 2;  ///< failures after which a task is given up
@@ -94,6 +101,9 @@ public:
     static constexpr Duration kGathering = std::chrono::milliseconds(500);
     static constexpr Duration kStands = Recalls::kStands;
     Seq accept(Instant now, const Incoming& message);
+    /// The next message has settled in an earlier life of the broker: it takes its number, and is
+    /// not to be accepted. Only while a message is wanted.
+    [[nodiscard]] bool pass_over() { return ledger_.pass_over(); }
     /// A message that is not taken: it has its number and its place in the books, and fails at
     /// once.
     Seq refuse_message(Instant now, RefusedMessage message, std::string_view why);
@@ -214,9 +224,13 @@ private:
     void read_batch(Instant now, const wire::Envelope& envelope);
     void say_otherwise(Instant now);
     void disown(Instant now, Session session);
-    void begin_sync(Instant now);
+    /// `exchange`: what this collector has of the epoch counts.
+    void begin_sync(Instant now, bool exchange);
     void forget_old_collector(Instant now);
     [[nodiscard]] wire::Sync make_sync();
+    void learn_what_it_has(Instant now, const wire::Synced& synced);
+    void adopt(Instant now, const wire::KnownEnd& known);
+    void go_on_after_hearsay(Instant now, Seq seq, Task& task);
     void on_record(Instant now, const wire::Synced& synced);
     void on_record(Instant now, const wire::Decided& decided);
     void on_record(Instant now, const wire::Settled& settled);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "broker/dispatcher.h"
+#include "common/words/mutant.h"
 
 namespace curfew {
 
@@ -10,7 +11,8 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
     switch (link_.receive(now, envelope, reader_)) {
         case CollectorLink::Asks::nothing: break;
         case CollectorLink::Asks::records: read_batch(now, envelope); break;
-        case CollectorLink::Asks::sync: begin_sync(now); break;
+        case CollectorLink::Asks::sync: begin_sync(now, false); break;
+        case CollectorLink::Asks::exchange: begin_sync(now, true); break;
         case CollectorLink::Asks::another_say: say_otherwise(now); break;
     }
     if (std::string complaint = link_.take_complaint(); !complaint.empty()) complaint_ = std::move(complaint);
@@ -21,7 +23,7 @@ void Dispatcher::read_batch(Instant now, const wire::Envelope& envelope) {
     const auto visit = [&](const auto& record) { on_record(now, record); };
     const wire::Error error = reader_.each<wire::road::ToBroker>(visit);
     counts_.malformed += reader_.strayed();
-    if (!link_.read(envelope.number, records, error, reader_.bad_place())) begin_sync(now);
+    if (!link_.read(envelope.number, records, error, reader_.bad_place())) begin_sync(now, false);
     if (const Session session = link_.take_suspect()) disown(now, session);
 }
 
@@ -36,7 +38,7 @@ void Dispatcher::disown(Instant now, Session session) {
                      ", which has reported what it was not given";
         refuse(now, *worker);
     }
-    begin_sync(now);
+    begin_sync(now, false);
 }
 
 /// The same record of ours could not be read there for the second time. A verdict goes without what
@@ -48,18 +50,25 @@ void Dispatcher::say_otherwise(Instant now) {
         complaint_ = broken_ = link_.take_complaint();
         return;
     }
-    begin_sync(now);
+    begin_sync(now, false);
 }
 
 // ---- sync --------------------------------------------------------------------------------------
 
 /// The pair begins anew: all that is between the two is said again behind a sync.
-void Dispatcher::begin_sync(Instant now) {
+void Dispatcher::begin_sync(Instant now, bool exchange) {
     link_.begin_sync(now);
     forget_old_collector(now);
-    link_.offer(make_sync());
+    wire::Sync sync = make_sync();
+    sync.exchange = !exchange ? 0 : ledger_.is_new() ? 2 : 1;
+    link_.offer(sync);
     for (const Seq seq : ledger_.tasks().sorted_keys()) {
         Task& task = *ledger_.task(seq);
+        if (task.state == TaskState::decided && task.by_hearsay) {
+            ledger_.reopen(task);
+            go_on_after_hearsay(now, seq, task);
+            continue;
+        }
         if (task.state == TaskState::decided && task.by_verdict) ledger_.ask_again(task);
         if (task.state == TaskState::giving_up) send_verdict(now, seq, task);
     }
@@ -84,6 +93,7 @@ void Dispatcher::forget_old_collector(Instant now) {
         lose_all(now, worker);
         close_if_empty(worker);
     }
+    ledger_.forget_decided_before();
     for (const auto& [session, worker] : roster_.sessions()) recalls_.forget(now, *worker);
     ledger_.sessions().for_each([](Session, const std::unique_ptr<SessionBooks>& books) {
         books->open.for_each([](AttemptNumber, Attempt& attempt) {
@@ -112,8 +122,9 @@ wire::Sync Dispatcher::make_sync() {
     return sync;
 }
 
-void Dispatcher::on_record(Instant now, const wire::Synced&) {
+void Dispatcher::on_record(Instant now, const wire::Synced& synced) {
     if (!link_.synced(now)) return;
+    learn_what_it_has(now, synced);
     for (const auto& [session, worker] : roster_.sessions()) {
         if (Roster::admitted(*worker)) {
             mail_.to(*worker).welcome();
@@ -123,6 +134,51 @@ void Dispatcher::on_record(Instant now, const wire::Synced&) {
         }
     }
     beats_.token_now(now);
+}
+
+/// Before a message is taken, and before work is given out.
+void Dispatcher::learn_what_it_has(Instant now, const wire::Synced& synced) {
+    if (mutated(Mutant::hearsay_ignored)) return;
+    const bool is_truth = synced.remembers != 0 && !mutated(Mutant::memory_not_truth);
+    if (ledger_.is_new() && is_truth) ledger_.begin_as(synced.settled);
+    for (const wire::KnownEnd& known : synced.decided) adopt(now, known);
+    for (const Interval& range : synced.settled) {
+        ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
+            // One that is not in the list of ends has completed
+            if (ledger_.task(seq)->state != TaskState::decided) adopt(now, {seq, Outcome::completed, {}});
+            (void)settle(seq, ledger_.task(seq)->outcome);
+        });
+    }
+    ledger_.settled_before(synced.settled);
+}
+
+/// Who had decided it is gone, and has not settled it.
+void Dispatcher::go_on_after_hearsay(Instant now, Seq seq, Task& task) {
+    if (task.past != nullptr && task.past->refused) {
+        give_up(now, seq, task, Outcome::failed, std::string(task.past->last_error));
+    } else {
+        task_lost_attempt(now, seq, task, End::lost, {});
+    }
+}
+
+/// The collector has decided this one. Where that was in an earlier life of ours, or its winner has
+/// ended meanwhile, nobody here has won.
+void Dispatcher::adopt(Instant now, const wire::KnownEnd& known) {
+    Task* task = ledger_.task(known.seq);
+    if (task == nullptr) {
+        if (known.seq > ledger_.last_seq()) ledger_.decided_before(known.seq, known.outcome);
+        return;
+    }
+    if (task->state == TaskState::decided) return;
+    const Attempt* won = known.winner.session == 0 ? nullptr : ledger_.attempt(known.winner);
+    if (won != nullptr && won->seq == known.seq) {
+        const bool held_credit = decide(now, known.seq, known.winner);
+        if (WorkerSession* worker = roster_.find(known.winner.session); worker != nullptr && held_credit)
+            roster_.give_back(*worker, 1);
+        return;
+    }
+    ledger_.decide_by_hearsay(*task, known.outcome);
+    for (const AttemptId id : task->alive) losers_.add(id);
 }
 
 // ---- what comes in the stream ------------------------------------------------------------------
@@ -156,6 +212,7 @@ void Dispatcher::on_record(Instant, const wire::Settled& settled) {
         ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
             if (settle(seq, settled.outcome)) ++settled_now;
         });
+        settled_now += ledger_.settle_before_acceptance(range);
         if (settled_now <= range.last - range.first) ++counts_.surprises;
     }
 }

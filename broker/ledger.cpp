@@ -19,6 +19,49 @@ bool Books::balanced() const {
     return accepted == sum(outcomes) + tasks_in_flight && started == sum(ends) + attempts_in_flight;
 }
 
+// ---- an earlier life ---------------------------------------------------------------------------
+
+void Ledger::begin(Seq last, const Intervals& settled) {
+    assert(is_new());
+    last_seq_ = last;
+    first_ = last + 1;
+    settled_before_.clear();
+    settled_before(settled);
+}
+
+void Ledger::begin_as(const Intervals& settled) {
+    IntervalSet set;
+    set.insert(settled);
+    begin(set.next_missing(1) - 1, settled);
+}
+
+void Ledger::settled_before(const Intervals& settled) {
+    for (const Interval& range : settled) {
+        if (range.last <= last_seq_ || range.first > range.last) continue;
+        settled_before_.insert({std::max(range.first, last_seq_ + 1), range.last});
+        std::erase_if(decided_before_,
+                      [&](const auto& one) { return one.first >= range.first && one.first <= range.last; });
+    }
+}
+
+std::uint64_t Ledger::settle_before_acceptance(Interval range) {
+    std::uint64_t count = 0;
+    for (auto at = decided_before_.lower_bound(range.first); at != decided_before_.end() && at->first <= range.last;) {
+        settled_before_.insert(at->first);
+        at = decided_before_.erase(at);
+        ++count;
+    }
+    return count;
+}
+
+bool Ledger::pass_over() {
+    if (settled_before_.empty() || !settled_before_.contains(last_seq_ + 1)) return false;
+    if (first_ == ++last_seq_) ++first_;
+    // Once the source has reached what is new there is nothing to ask any more
+    if (settled_before_.intervals().back().last == last_seq_) settled_before_.clear();
+    return true;
+}
+
 // ---- tasks -------------------------------------------------------------------------------------
 
 Seq Ledger::accept(Instant now, const Incoming& message, Instant deadline_at) {
@@ -29,6 +72,11 @@ Seq Ledger::accept(Instant now, const Incoming& message, Instant deadline_at) {
     task.tag = message.tag;
     task.accepted_at = now;
     task.deadline_at = deadline_at;
+    ++accepted_;
+    if (const auto known = decided_before_.find(last_seq_); known != decided_before_.end()) {
+        decide_by_hearsay(task, known->second);
+        decided_before_.erase(known);
+    }
     return last_seq_;
 }
 
@@ -45,6 +93,12 @@ void Ledger::decide(Task& task, AttemptId winner) {
     if (Attempt* attempt = this->attempt(winner)) attempt->state = AttemptState::reported;
 }
 
+void Ledger::decide_by_hearsay(Task& task, Outcome outcome) {
+    task.outcome = outcome;
+    decide(task, {});
+    task.by_hearsay = true;
+}
+
 void Ledger::ask_again(Task& task) {
     assert(task.state == TaskState::decided && task.by_verdict);
     task.state = TaskState::giving_up;
@@ -54,7 +108,7 @@ void Ledger::ask_again(Task& task) {
 void Ledger::reopen(Task& task) {
     task.state = TaskState::open;
     task.winner = {};
-    task.by_verdict = false;
+    task.by_verdict = task.by_hearsay = false;
 }
 
 AttemptId Ledger::settle(Seq seq, Outcome outcome) {
@@ -158,7 +212,7 @@ void Ledger::close_session(Session session) {
 // ---- looking -----------------------------------------------------------------------------------
 
 Books Ledger::books() const {
-    return {last_seq_, outcomes_, tasks_.size(), started_, ends_, attempts_in_flight_, moved_};
+    return {accepted_, outcomes_, tasks_.size(), started_, ends_, attempts_in_flight_, moved_};
 }
 
 Intervals Ledger::settled() const {
@@ -169,6 +223,9 @@ Intervals Ledger::settled() const {
         from = seq + 1;
     }
     if (from <= last_seq_) settled.push_back({from, last_seq_});
+    for (const Interval& range : settled_before_.intervals()) {
+        if (range.last > last_seq_) settled.push_back({std::max(range.first, last_seq_ + 1), range.last});
+    }
     return settled;
 }
 

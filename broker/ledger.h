@@ -28,6 +28,7 @@
 #include <array>
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -91,7 +92,10 @@ struct Task {
     bool asked_for = false;
     /// Its verdict goes without message and history: they could not be read.
     bool bare = false;
-    bool by_verdict = false;    ///< decided by a verdict (or by a rejected attempt)
+    bool by_verdict = false;  ///< decided by a verdict (or by a rejected attempt)
+    /// Decided by the collector that there is, in an earlier life of the broker or before it heard
+    /// of that: open again if that collector goes.
+    bool by_hearsay = false;
     AttemptId winner;           ///< once decided by an attempt
     std::uint32_t started = 0;  ///< attempts so far, without those that were moved
     /// Attempts that may have been started by now; the difference is due.
@@ -139,13 +143,32 @@ class Ledger {
 public:
     static constexpr std::size_t kMostHistory = 16;
 
+    // An earlier life of the broker: numbers go on, and what has settled or is decided stays so.
+    /// Before the first task. `settled`: numbers above `last` are yet to come.
+    void begin(Seq last, const Intervals& settled);
+    /// The sink's word, before the first task: what has settled is this, and no more. Numbers go on
+    /// above the last below which all has.
+    void begin_as(const Intervals& settled);
+    /// The same collector has these, too. What is in flight is not asked for here.
+    void settled_before(const Intervals& settled);
+    /// This one is decided, and with the collector.
+    void decided_before(Seq seq, Outcome outcome) { decided_before_[seq] = outcome; }
+    /// Those settle, or the collector has gone.
+    std::uint64_t settle_before_acceptance(Interval range);
+    void forget_decided_before() { decided_before_.clear(); }
+    /// The next message has settled: it takes its number, and that is all.
+    bool pass_over();
+
     // Tasks.
+    /// One that is decided already is so when it returns.
     Seq accept(Instant now, const Incoming& message, Instant deadline_at);
     [[nodiscard]] Task* task(Seq seq) { return tasks_.find(seq); }
     [[nodiscard]] const Task* task(Seq seq) const { return tasks_.find(seq); }
     void give_up(Task& task, Outcome outcome);
     /// By an attempt (which becomes `reported`), or by a verdict when `winner.session` is 0.
     void decide(Task& task, AttemptId winner);
+    /// By the collector, by whomever.
+    void decide_by_hearsay(Task& task, Outcome outcome);
     /// Decided by a verdict, but that decision was lost with its collector: back to giving_up.
     void ask_again(Task& task);
     /// The winner's result was lost before the collector had it.
@@ -183,13 +206,14 @@ public:
     [[nodiscard]] Books books() const;
     [[nodiscard]] std::size_t tasks_in_flight() const { return tasks_.size(); }
     [[nodiscard]] std::size_t attempts_in_flight() const { return attempts_in_flight_; }
+    [[nodiscard]] bool is_new() const { return accepted_ == 0; }
     [[nodiscard]] std::uint64_t payload_bytes() const { return payload_bytes_; }
     [[nodiscard]] Seq last_seq() const { return last_seq_; }
     /// The oldest task in flight, 0 if there is none.
     [[nodiscard]] Seq first_in_flight() const { return tasks_.empty() ? 0 : first_; }
     [[nodiscard]] const DenseTable<Task>& tasks() const { return tasks_; }
     [[nodiscard]] const DenseTable<std::unique_ptr<SessionBooks>>& sessions() const { return sessions_; }
-    /// All accepted tasks that are not in flight.
+    /// All accepted tasks that are not in flight, and what was settled before.
     [[nodiscard]] Intervals settled() const;
 
     /// Counts everything anew and compares; a text that says what is wrong, or none. For tests and
@@ -202,6 +226,10 @@ private:
     DenseTable<Task> tasks_;
     DenseTable<std::unique_ptr<SessionBooks>> sessions_;
     std::vector<std::uint64_t> settled_tags_;
+    // Numbers above the last: their messages are yet to come
+    IntervalSet settled_before_;
+    std::map<Seq, Outcome> decided_before_;  // the same
+    std::uint64_t accepted_ = 0;
     Seq last_seq_ = 0;
     Seq first_ = 1;  // in flight, or not accepted yet; all before it are settled
     std::uint64_t started_ = 0;

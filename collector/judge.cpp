@@ -166,7 +166,7 @@ void Judge::on_ok(Session id, SessionBook& session, const wire::Report& report) 
     if (awaited) {
         decided->awaited = false;
         --awaited_;
-        queue_.put_in(report.seq, settled_);
+        queue_.put_in(report.seq, settled_.all());
     } else {
         decide(report.seq, Outcome::completed, attempt);
     }
@@ -183,9 +183,9 @@ void Judge::end(Session id, SessionBook& session, AttemptNumber number, End end,
 void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope) {
     wire::Sync sync;
     const BrokerLink::Asks asks = link_.receive(now, envelope, reader_, sync);
-    if (link_.take_anew()) {
+    if (link_.take_anew() && !settled_.is_remembered()) {
         epoch_ = 0;
-        settled_.clear();
+        settled_.begin_anew(false);
     }
     if (asks == BrokerLink::Asks::sync) take_over(sync);
     if (asks == BrokerLink::Asks::records) {
@@ -195,30 +195,6 @@ void Judge::receive_from_broker(Instant now, const wire::Envelope& envelope) {
         link_.read(envelope.number, records, error, reader_.bad_place());
     }
     if (std::string complaint = link_.take_complaint(); !complaint.empty()) complaint_ = std::move(complaint);
-}
-
-/// All begins anew with what the broker knows.
-void Judge::take_over(const wire::Sync& sync) {
-    ++syncs_;
-    // What only we had settled is open again, as after a crash: nobody but the broker may close a
-    // task.
-    settled_.clear();
-    epoch_ = sync.epoch;
-    settled_.insert(sync.settled);
-    sessions_.clear();
-    decided_.clear();
-    queue_.clear();
-    news_.clear();
-    awaited_ = 0;
-    for (const wire::Admission& admission : sync.sessions) {
-        open_session(admission.session, admission.name, admission.pool).judged.insert(admission.ended);
-    }
-    for (const wire::Winner& winner : sync.winners) {
-        if (settled_.contains(winner.seq) || decided_.contains(winner.seq)) continue;
-        decided_.insert(winner.seq, {winner.attempt, Outcome::completed, true});
-        ++awaited_;
-    }
-    news_.synced();
 }
 
 void Judge::on_record(const wire::Admit& admit) {
@@ -318,7 +294,7 @@ OutcomeRecord& Judge::new_outcome(const wire::Report& report, Outcome kind, cons
 void Judge::decide(Seq seq, Outcome outcome, AttemptId winner) {
     decided_.insert(seq, {winner, outcome, false});
     news_.decided(seq, winner);
-    queue_.put_in(seq, settled_);
+    queue_.put_in(seq, settled_.all());
     if (mutated(Mutant::settled_before_sink)) written(syncs_, seq);
 }
 
@@ -332,7 +308,7 @@ void Judge::written(std::uint64_t sync, Seq seq) {
         if (SessionBook* session = sessions_.find(task->winner.session)) ++session->ends[index(End::won)];
     }
     ++counts_.outcomes[index(outcome)];
-    settled_.insert(seq);
+    settled_.settle({seq, outcome, task->winner});
     news_.settled(outcome, seq);
     decided_.erase(seq);
 }
@@ -346,6 +322,8 @@ void Judge::flush(Instant now, std::vector<Frame>& frames) {
     // What the broker awaits has come when nothing is awaited: until then it takes no message.
     if (const auto bytes = queue_.take_backlog(awaited_ == 0)) link_.batch().add(wire::Backlog{*bytes});
     link_.flush(now, frames);
+    const std::uint64_t last = link_.stream().next_number() - 1;
+    settled_.said(last, last - link_.stream().unacknowledged());
 }
 
 const std::array<std::uint64_t, kEnds + 1>* Judge::ends_of(Session session) const {

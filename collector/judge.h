@@ -29,6 +29,7 @@
 #include "collector/counts.h"
 #include "collector/news.h"
 #include "collector/outcome_record.h"
+#include "collector/settled.h"
 #include "collector/sink_queue.h"
 #include "common/tables/bad_records.h"
 #include "common/tables/dense_table.h"
@@ -52,6 +53,9 @@ public:
         : link_({config.incarnation, config.hello_every, config.patience}, counts_), queue_(config.keep_order) {}
     Judge(const Judge&) = delete;
     Judge& operator=(const Judge&) = delete;
+
+    /// The sink has these, of an earlier life. Before anything else.
+    void remember(Settled::Memory memory);
 
     /// A frame from the results socket.
     void receive(Instant now, std::string_view frame);
@@ -79,6 +83,7 @@ public:
 
     [[nodiscard]] Instant next_deadline() const { return link_.next_deadline(); }
 
+    /// How often all began anew: outcomes that were handed out before do not count any more.
     [[nodiscard]] std::uint64_t syncs() const { return syncs_; }
     [[nodiscard]] bool synced() const { return link_.is_synced(); }
     [[nodiscard]] const Counts& counts() const { return counts_; }
@@ -92,7 +97,7 @@ public:
     /// By which it is known to the broker: the process's own, or a greater one.
     [[nodiscard]] Incarnation incarnation() const { return link_.incarnation(); }
     [[nodiscard]] Epoch epoch() const { return epoch_; }
-    [[nodiscard]] const IntervalSet& settled() const { return settled_; }
+    [[nodiscard]] const IntervalSet& settled() const { return settled_.all(); }
     /// Ends of a session by kind, as far as this life of the collector judged them; null for a
     /// session that is not admitted.
     [[nodiscard]] const std::array<std::uint64_t, kEnds + 1>* ends_of(Session session) const;
@@ -129,6 +134,9 @@ private:
     // From the broker.
     void receive_from_broker(Instant now, const wire::Envelope& envelope);
     void take_over(const wire::Sync& sync);
+    void begin_anew(bool same_epoch);
+    void keep_what_is_decided(bool another_broker);
+    [[nodiscard]] wire::Synced what_we_have(const wire::Sync& sync);
     void on_record(const wire::Admit& admit);
     void on_record(const wire::SessionGone& gone);
     void on_record(const wire::Lose& lose);
@@ -149,10 +157,11 @@ private:
     std::uint64_t syncs_ = 0;
 
     Epoch epoch_ = 0;
-    IntervalSet settled_;
+    Settled settled_;
     DenseTable<DecidedTask> decided_;
     std::size_t awaited_ = 0;
     DenseTable<SessionBook> sessions_;
+    Incarnation synced_with_ = 0;  // the broker of the last sync
 };
 
 }  // namespace curfew

@@ -50,7 +50,10 @@ void News::write_ends(Session session, SessionNews& of, wire::Writer& writer) {
 }
 
 void News::write_decisions(Instant now, BrokerLink& link) {
-    if (std::exchange(synced_, false)) link.batch().add(wire::Synced{});
+    if (const auto synced = std::exchange(synced_, std::nullopt)) {
+        link.batch().add(*synced);
+        link.split(now);
+    }
     for (const wire::Decided& decided : decided_) {
         link.batch().add(decided);
         link.split(now);
@@ -75,7 +78,7 @@ void News::write_rest(Instant now, BrokerLink& link) {
 }
 
 void News::clear() {
-    synced_ = false;
+    synced_.reset();
     decided_.clear();
     for (IntervalSet& seqs : settled_) seqs.clear();
     sessions_.clear();

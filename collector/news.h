@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -27,7 +28,7 @@ struct SessionNews {
 class News {
 public:
     /// The sync has been taken over: said before all else.
-    void synced() { synced_ = true; }
+    void synced(wire::Synced have) { synced_ = std::move(have); }
     void decided(Seq seq, AttemptId winner);
     void settled(Outcome outcome, Seq seq) { settled_[static_cast<std::size_t>(outcome)].insert(seq); }
     void ended(Session session, SessionNews& of, End end, AttemptNumber number);
@@ -65,7 +66,7 @@ private:
         if (!std::exchange(of.is_listed, true)) sessions_.push_back(session);
     }
 
-    bool synced_ = false;
+    std::optional<wire::Synced> synced_;
     std::vector<wire::Decided> decided_;
     std::array<IntervalSet, kOutcomes + 1> settled_;
     std::vector<Session> sessions_;   // those with ends

@@ -35,6 +35,12 @@ public:
     /// None: nothing new.
     [[nodiscard]] std::optional<std::uint64_t> take_backlog(bool complete);
 
+    /// More has settled than was put in here.
+    void go_on(const IntervalSet& settled) {
+        if (keep_order_) release(settled);
+    }
+    /// A broker is to be told of the backlog that does not know it.
+    void say_backlog_again() { backlog_due_ = true; }
     /// All begins anew: what was not handed out is decided again, or its task is open.
     void clear();
 

@@ -27,8 +27,9 @@ PURE = {
                "roster", "shared_batches", "waiting"),
     "broker/sources": ("line_buffer", "overlong_message"),
     "worker": ("attempts", "counts", "credit", "lease", "session", "session_work", "slots"),
-    "worker/handlers": ("standstill",),
-    "collector": ("broker_link", "counts", "hello_pace", "judge", "news", "outcome_record", "own_number", "sink_queue"),
+    "worker/handlers": ("breaker", "standstill"),
+    "collector": ("broker_link", "counts", "hello_pace", "judge", "judge_sync", "news", "outcome_record", "own_number", "settled",
+                  "sink_queue"),
 }
 IMPURE_HEADERS = re.compile(
     r"zmq.*|spdlog/.*|fmt/.*|thread|mutex|condition_variable|future|iostream|fstream|ostream|filesystem|unistd\.h|fcntl\.h"

@@ -40,7 +40,9 @@ struct Sync {
     std::vector<Winner> winners;
     std::vector<Admission> sessions;
     std::uint64_t round = 0;  ///< counts the syncs of this broker; a later one begins the pair anew
-    auto fields() { return std::tie(epoch, settled, winners, sessions, round); }
+    /// 1: what the collector has of this epoch stays; 2: and this life has taken no message yet.
+    std::uint64_t exchange = 0;
+    auto fields() { return std::tie(epoch, settled, winners, sessions, round, exchange); }
 };
 
 /// Shows the collector which broker there is. Not in the stream.
@@ -126,11 +128,22 @@ struct CollectorHello {
     auto fields() { return std::tie(epoch, settled, round, bad_type, bad_key); }
 };
 
-/// The Sync has been taken over.
+/// How a task ended, as far as the collector knows.
+struct KnownEnd {
+    Seq seq = 0;
+    Outcome outcome = Outcome::completed;
+    AttemptId winner;  ///< session 0: a verdict, or a winner of an earlier life of the broker
+};
+
+/// The Sync has been taken over. What the collector has of the epoch.
 struct Synced {
     static constexpr std::uint8_t kType = 31;
     static constexpr std::size_t kRequired = 0;
-    auto fields() { return std::tie(); }
+    Intervals settled;
+    /// Decided and not settled yet; and settled, where the broker may not know how.
+    std::vector<KnownEnd> decided;
+    std::uint64_t remembers = 0;  ///< 1: the sink knows over a restart what it has
+    auto fields() { return std::tie(settled, decided, remembers); }
 };
 
 /// Tasks are decided: `seq` by this attempt, or, if its session is 0, by a verdict; `count - 1`

@@ -136,6 +136,14 @@ public:
         get(winner.attempt.number);
         pass_over(count - 3);
     }
+    void get(KnownEnd& known) {
+        const std::uint64_t count = array(4);
+        get(known.seq);
+        get(known.outcome);
+        get(known.winner.session);
+        get(known.winner.number);
+        pass_over(count - 4);
+    }
     void get(Addressee& addressee) {
         const std::uint64_t count = array(3);
         get(addressee.session);

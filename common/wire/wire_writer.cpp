@@ -60,6 +60,13 @@ void put(Packer& packer, const Winner& winner) {
     packer.pack_uint64(winner.attempt.session);
     packer.pack_uint64(winner.attempt.number);
 }
+void put(Packer& packer, const KnownEnd& known) {
+    packer.pack_array(4);
+    packer.pack_uint64(known.seq);
+    put(packer, known.outcome);
+    packer.pack_uint64(known.winner.session);
+    packer.pack_uint64(known.winner.number);
+}
 void put(Packer& packer, const Addressee& addressee) {
     packer.pack_array(3);
     packer.pack_uint64(addressee.session);

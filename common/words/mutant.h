@@ -33,7 +33,11 @@ enum class Mutant {
     reopened_and_started,
     /// A worker that stood still starts work before it knows that its session lives.
     standstill_forgotten,
-    innocent_blamed,  ///< a death blames the first that have no end, whatever ran
+    exchange_forgotten,    ///< a collector drops what it has of the epoch of a new broker
+    sink_queue_forgotten,  ///< it drops what is decided and not with the sink yet
+    hearsay_ignored,       ///< a broker does not heed what its collector has
+    memory_not_truth,      ///< a broker believes its own memory rather than the sink's
+    innocent_blamed,       ///< a death blames the first that have no end, whatever ran
 };
 
 #ifdef CURFEW_MUTANTS

@@ -53,7 +53,7 @@ struct Describe {
         for (const auto& w : r.winners)
             out += " winner of " + n(w.seq) + " s" + n(w.attempt.session) + "#" + n(w.attempt.number);
         for (const auto& s : r.sessions) out += " s" + n(s.session) + " ended " + text(s.ended);
-        return out;
+        return out + (r.exchange != 0 ? ", an exchange" : "");
     }
     std::string operator()(const wire::BrokerPing&) const { return "broker ping"; }
     std::string operator()(const wire::Admit& r) const { return "admit s" + n(r.session); }
@@ -65,7 +65,13 @@ struct Describe {
     std::string operator()(const wire::CollectorHello& r) const {
         return "collector hello, settled " + text(r.settled);
     }
-    std::string operator()(const wire::Synced&) const { return "synced"; }
+    std::string operator()(const wire::Synced& r) const {
+        std::string out = "synced" + std::string(r.remembers != 0 ? ", remembers" : "") + " settled " + text(r.settled);
+        for (const auto& known : r.decided)
+            out += " " + n(known.seq) + " " + std::string(name_of(known.outcome)) + " by s" + n(known.winner.session) +
+                   "#" + n(known.winner.number);
+        return out;
+    }
     std::string operator()(const wire::Decided& r) const {
         return "decided " + n(r.seq) + " by s" + n(r.session) + "#" + n(r.number);
     }

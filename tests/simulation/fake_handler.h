@@ -35,9 +35,9 @@ public:
     FakeHandler(const WorkShape& shape, std::uint64_t seed) : shape_(shape), random_(seed) {}
 
     void start(Instant now, Slot slot, const Work& work) override {
-        if (!started_.insert({work.epoch, work.id}).second) broken_ = "an attempt was started twice";
+        if (!started_.insert({broker_, work.id}).second) broken_ = "an attempt was started twice";
         if (running_.contains(slot)) broken_ = "a slot was used twice";
-        if (called_home_.contains({work.epoch, work.id})) broken_ = "work was started that had been called home";
+        if (called_home_.contains({broker_, work.id})) broken_ = "work was started that had been called home";
         Running running;
         running.began = now;
         running.must_end_at = work.deadline_at == kNever ? kNever : work.deadline_at + shape_.grace;
@@ -90,13 +90,15 @@ public:
     [[nodiscard]] bool can_kill() const override { return true; }
     [[nodiscard]] Slot open_slots(Instant now) const override { return breaker_.open(now); }
 
+    /// Whose sessions are meant: each life of a broker counts its own.
+    void set_broker(Incarnation broker) { broker_ = broker; }
     /// A cancel of this attempt has been read.
-    void called_home(Epoch epoch, AttemptId id) { called_home_.insert({epoch, id}); }
+    void called_home(AttemptId id) { called_home_.insert({broker_, id}); }
 
     /// The worker has said that this attempt had not begun.
-    void returned(Epoch epoch, AttemptId id) {
-        if (started_.contains({epoch, id}) && shape_.refusing == 0) broken_ = "what had begun was returned";
-        called_home_.insert({epoch, id});
+    void returned(AttemptId id) {
+        if (started_.contains({broker_, id}) && shape_.refusing == 0) broken_ = "what had begun was returned";
+        called_home_.insert({broker_, id});
     }
 
     [[nodiscard]] std::size_t started() const { return started_.size(); }
@@ -141,8 +143,9 @@ private:
     WorkShape shape_;
     std::mt19937_64 random_;
     std::map<Slot, Running> running_;
-    std::set<std::pair<Epoch, AttemptId>> started_;
-    std::set<std::pair<Epoch, AttemptId>> called_home_;
+    Incarnation broker_ = 0;
+    std::set<std::pair<Incarnation, AttemptId>> started_;
+    std::set<std::pair<Incarnation, AttemptId>> called_home_;
     const char* broken_ = nullptr;
     Breaker breaker_;
     Instant looked_at_{};

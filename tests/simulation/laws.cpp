@@ -191,7 +191,7 @@ bool World::was_given_up(const WorkerProcess& worker) const {
 }
 
 bool World::drained() const {
-    if (!well() || !to_hand_over_.empty() || broker_ == nullptr || judge_ == nullptr) return false;
+    if (!well() || has_messages() || broker_ == nullptr || judge_ == nullptr) return false;
     if (broker_->ledger().tasks_in_flight() > 0 || broker_->ledger().attempts_in_flight() > 0) return false;
     if (broker_->to_collector().unacknowledged() > 0 || judge_->unacknowledged() > 0) return false;
     return std::ranges::all_of(workers_, [&](const auto& worker) {

@@ -39,6 +39,10 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::reopened_and_started, "reopened_and_started"},
     {Mutant::standstill_forgotten, "standstill_forgotten"},
     {Mutant::innocent_blamed, "innocent_blamed"},
+    {Mutant::exchange_forgotten, "exchange_forgotten"},
+    {Mutant::sink_queue_forgotten, "sink_queue_forgotten"},
+    {Mutant::hearsay_ignored, "hearsay_ignored"},
+    {Mutant::memory_not_truth, "memory_not_truth"},
 };
 
 }  // namespace

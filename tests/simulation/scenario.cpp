@@ -64,6 +64,16 @@ void shape_faults(Dice& dice, Scenario& s) {
     s.cancel = dice.chance(0.3) ? dice.upto(1) : 0;
 }
 
+/// A broker that goes on where another was; it and its collector die more often.
+void shape_memory(Dice& dice, Scenario& s) {
+    s.remembers = true;
+    s.sink_remembers = dice.chance(0.6);
+    if (s.between_faults == Scenario::kNeverFault || s.stand > 0) return;
+    s.crash_broker = dice.upto(1);
+    s.crash_collector = dice.upto(0.5);
+    if (s.sink_remembers && dice.chance(0.5)) s.power_loss = dice.upto(0.5);
+}
+
 /// The whole group stands still now and then, in half of these worlds without any other fault: then
 /// nothing is lost.
 void shape_standstill(Dice& dice, Scenario& s) {
@@ -100,6 +110,7 @@ Scenario scenario_of(std::uint64_t seed) {
     if (dice.chance(0.2)) shape_standstill(dice, s);
     if (dice.chance(0.15)) s.together = dice.between(2, 8);
     if (dice.chance(0.15)) s.work.refusing = dice.upto(0.3);
+    if (dice.chance(0.3)) shape_memory(dice, s);
     return s;
 }
 

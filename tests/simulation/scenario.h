@@ -20,6 +20,8 @@ struct Scenario {
     std::uint32_t together = 1;  ///< attempts of one task at every second worker
     std::uint32_t messages = 100;
     bool keep_order = false;
+    /// Numbers and what has settled outlive the broker; and, in the sink, the collector.
+    bool remembers = false, sink_remembers = false;
     Dispatcher::Config broker;
     WorkShape work;
     Duration sink_delay{};        ///< mean time for the sink to have an outcome
@@ -36,7 +38,8 @@ struct Scenario {
     Duration between_faults = kNeverFault;  ///< mean
     /// weights.
     double crash_worker = 0, crash_collector = 0, crash_broker = 0, pause = 0, cut = 0, cancel = 0;
-    double stand = 0;  ///< the same: all processes stand still at once
+    double power_loss = 0;  ///< the same: of broker and collector, and what the sink had last
+    double stand = 0;       ///< the same: all processes stand still at once
 
     static constexpr Duration kNeverFault = std::chrono::hours(1000);
 };

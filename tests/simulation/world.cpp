@@ -12,6 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// Of brokers that remember; no incarnation is as small.
+constexpr Epoch kEpoch = 7;
 constexpr std::size_t kBroker = 0, kCollector = 1, kFirstWorker = 2;
 
 /// After the faults are over everything has to be in the books within this, and whatever the
@@ -71,7 +73,7 @@ Verdict World::run(std::uint64_t most_events) {
         now_ = event.at;
         event.what();
         if (++events_ > most_events) fail("not drained after " + std::to_string(most_events) + " events");
-        if (well() && to_hand_over_.empty() && give_up_at == kNever) give_up_at = now_ + slack;
+        if (well() && !has_messages() && give_up_at == kNever) give_up_at = now_ + slack;
         if (now_ > give_up_at) fail("not drained within the bound after the faults were over");
         if (now_ > began_ + 3h) fail("not drained within three hours");
     }
@@ -113,6 +115,10 @@ void World::start_broker() {
     Dispatcher::Config config = scenario_.broker;
     config.incarnation = broker_process_.incarnation;
     config.epoch = broker_process_.incarnation;
+    if (scenario_.remembers) {
+        config.epoch = kEpoch;
+        config.earlier.settled = checkpoint_;
+    }
     config.what_ran = [this](const std::string&, Incarnation worker) { return std::optional(ran_[worker]); };
     broker_ = std::make_unique<Dispatcher>(config);
     links_.clear();
@@ -125,6 +131,7 @@ void World::start_collector() {
     collector_process_.up = true;
     collector_process_.incarnation = new_incarnation();
     judge_ = std::make_unique<Judge>(Judge::Config{collector_process_.incarnation, scenario_.keep_order, 250ms, 1s});
+    if (scenario_.sink_remembers) judge_->remember(sink_memory());
     last_written_ = 0;
     tell(kCollector, "starts");
     wake(kCollector, now_);
@@ -167,10 +174,12 @@ void World::crash(Node node) {
         broker_.reset();
         at_large_.clear();
         // A durable source: what has no outcome is handed over again.
-        for (const auto& [seq, message] : handed_over_) to_hand_over_.push_back(message);
-        handed_over_.clear();
         cancelled_.clear();
-        deaths_.clear();
+        if (!scenario_.remembers) {
+            for (const auto& [seq, message] : handed_over_) to_hand_over_.push_back(message);
+            handed_over_.clear();
+            deaths_.clear();
+        }
         at(again, [this] { start_broker(); });
     } else if (node == kCollector) {
         ++collector_crashes_;
@@ -267,13 +276,50 @@ void World::run_broker(std::vector<Frame> inbox) {
     check_cancelled();
     note_given_up();
     wake_by_its_clock(kBroker, broker_->next_deadline());
-    if (broker_->wants_message() && !to_hand_over_.empty()) wake(kBroker, std::max(next_message_at_, now_ + 1us));
+    if (scenario_.remembers && chance(0.05)) checkpoint_ = broker_->ledger().settled();
+    if (broker_->wants_message() && has_messages()) wake(kBroker, std::max(next_message_at_, now_ + 1us));
+}
+
+/// A source that can hand over again has them by their numbers, whoever asks.
+bool World::has_messages() const {
+    if (!scenario_.remembers) return !to_hand_over_.empty();
+    return broker_ == nullptr || broker_->ledger().last_seq() < scenario_.messages;
+}
+
+std::uint32_t World::next_message() {
+    if (scenario_.remembers) return static_cast<std::uint32_t>(broker_->ledger().last_seq());
+    const std::uint32_t message = to_hand_over_.back();
+    to_hand_over_.pop_back();
+    return message;
+}
+
+Settled::Memory World::sink_memory() const {
+    Settled::Memory memory{.epoch = kEpoch, .settled = {}, .not_completed = {}};
+    IntervalSet settled;
+    for (const auto& [seq, outcome] : sink_) {
+        settled.insert(seq);
+        if (outcome != Outcome::completed) memory.not_completed.emplace(seq, outcome);
+    }
+    memory.settled = settled.intervals();
+    return memory;
+}
+
+/// The machine goes, and with it what the sink had written last and not synced.
+void World::lose_power() {
+    tell(kCollector, "and the broker lose their power");
+    const auto lost = std::min<std::size_t>(sink_.size(), std::uniform_int_distribution<std::size_t>(0, 20)(random_));
+    for (std::size_t i = 0; i < lost; ++i) {
+        --outcomes_[sink_.back().first - 1];
+        sink_.pop_back();
+    }
+    crash(kBroker);
+    crash(kCollector);
 }
 
 void World::take_messages() {
-    while (!to_hand_over_.empty() && next_message_at_ <= now_ && broker_->wants_message()) {
-        const std::uint32_t message = to_hand_over_.back();
-        to_hand_over_.pop_back();
+    while (has_messages() && next_message_at_ <= now_ && broker_->wants_message()) {
+        if (scenario_.remembers && broker_->pass_over()) continue;
+        const std::uint32_t message = next_message();
         const Seq seq = broker_->accept(here(kBroker), {.payload = "message " + std::to_string(message)});
         handed_over_[seq] = message;
         next_message_at_ = now_ + exponential(scenario_.between_messages);
@@ -282,9 +328,13 @@ void World::take_messages() {
 
 void World::run_collector(std::vector<Frame> inbox) {
     const std::uint64_t syncs = judge_->syncs();
+    const Incarnation broker = judge_->broker();
     for (const Frame& frame : inbox) judge_->receive(here(kCollector), frame.bytes);
-    // The pair has begun anew: as after a crash
-    if (syncs > 0) resyncs_ += judge_->syncs() - syncs;
+    // The pair has begun anew: as after a crash. The first sync is no such thing, but for a sink
+    // that remembers its epoch; and what a collector has, it has for the next life of its broker,
+    // too.
+    const bool may = scenario_.remembers ? judge_->broker() == broker : syncs > 0;
+    if (may) resyncs_ += judge_->syncs() - syncs;
     write_outcomes();
     std::vector<curfew::Frame> frames;
     judge_->flush(here(kCollector), frames);
@@ -316,13 +366,14 @@ void World::write_outcomes() {
 void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     judge_->written(outcome.sync, outcome.seq);
     tell(kCollector, "writes task " + std::to_string(outcome.seq) + " " + std::string(name_of(outcome.outcome)));
-    const bool current = broker_process_.up && outcome.epoch == broker_process_.incarnation;
+    const bool current =
+        outcome.epoch == kEpoch || (broker_process_.up && outcome.epoch == broker_process_.incarnation);
     const auto at = handed_over_.find(outcome.seq);
+    if (scenario_.sink_remembers) sink_.emplace_back(outcome.seq, outcome.outcome);
     // Of a broker that is no more, or written again after a crash
     if (!current || at == handed_over_.end()) return;
     ++outcomes_[at->second];
-    if (outcomes_[at->second] > 1 + broker_crashes_ + collector_crashes_ + resyncs_)
-        fail("an outcome was written twice");
+    if (outcomes_[at->second] > 1 + may_be_written_again()) fail("an outcome was written twice");
     if (outcome.outcome == Outcome::completed &&
         outcome.result.view() != answer_to("message " + std::to_string(at->second))) {
         fail("a task was completed with the result of another");
@@ -330,12 +381,20 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     if (outcome.error.starts_with("its work has killed") && deaths_[outcome.seq] < scenario_.broker.poison) {
         fail("given up as poison, and innocent");
     }
-    if (outcome.outcome == Outcome::cancelled && !cancelled_.contains(outcome.seq)) fail("cancelled, but nobody did");
+    const bool cancelled =
+        scenario_.remembers ? ever_cancelled_.contains(outcome.seq) : cancelled_.contains(outcome.seq);
+    if (outcome.outcome == Outcome::cancelled && !cancelled) fail("cancelled, but nobody did");
     if (scenario_.keep_order && broker_crashes_ + collector_crashes_ + resyncs_ == 0 &&
         outcome.seq != last_written_ + 1) {
         fail("--keep-order, and out of order");
     }
     last_written_ = outcome.seq;
+}
+
+/// A result that was decided is decided again where who knew of it is gone.
+std::uint64_t World::may_be_written_again() const {
+    if (!scenario_.remembers) return broker_crashes_ + collector_crashes_ + resyncs_;
+    return resyncs_ + (scenario_.sink_remembers ? 0 : collector_crashes_);
 }
 
 /// Tells the oracle what has been called home: it must not be started any more.
@@ -348,7 +407,7 @@ void World::note_cancels(WorkerProcess& worker, const Frame& frame) {
         if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Cancel>) {
             for (const Interval& range : record.numbers) {
                 for (AttemptNumber number = range.first; number <= range.last; ++number)
-                    worker.handler->called_home(worker.core->epoch(), {envelope.peer, number});
+                    worker.handler->called_home({envelope.peer, number});
             }
         }
     });
@@ -361,8 +420,7 @@ void World::note_returns(WorkerProcess& worker, std::string_view frame) {
     if (reader.open(frame, envelope, {wire::Kind::reports}) != wire::Error::none) return;
     (void)reader.each<wire::road::Reports>([&](const auto& record) {
         if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Report>) {
-            if (record.kind == ReportKind::returned)
-                worker.handler->returned(worker.core->epoch(), {envelope.peer, record.number});
+            if (record.kind == ReportKind::returned) worker.handler->returned({envelope.peer, record.number});
         }
     });
 }
@@ -375,6 +433,7 @@ void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbo
         if (frame.road != Road::control) continue;
         note_cancels(worker, frame);
         worker.core->receive_control(now, frame.bytes);
+        worker.handler->set_broker(worker.core->broker());
     }
     std::vector<curfew::Frame> for_collector, for_broker;
     if (worker.core->has_ends()) {
@@ -463,7 +522,8 @@ void World::pause(Node node, Duration length) {
 
 void World::strike() {
     const Scenario& s = scenario_;
-    const double all = s.crash_worker + s.crash_collector + s.crash_broker + s.pause + s.cut + s.cancel + s.stand;
+    const double all =
+        s.crash_worker + s.crash_collector + s.crash_broker + s.pause + s.cut + s.cancel + s.stand + s.power_loss;
     if (all <= 0) return;
     double dice = std::uniform_real_distribution<>(0, all)(random_);
     const Node nodes = kFirstWorker + workers_.size();
@@ -472,6 +532,7 @@ void World::strike() {
     if ((dice -= s.crash_worker) < 0) return crash(worker);
     if ((dice -= s.crash_collector) < 0) return crash(kCollector);
     if ((dice -= s.crash_broker) < 0) return crash(kBroker);
+    if ((dice -= s.power_loss) < 0) return lose_power();
     if ((dice -= s.pause) < 0) {
         const Duration length = chance(0.5) ? exponential(100ms) : exponential(4s);
         pause(any, length);
@@ -492,7 +553,10 @@ void World::strike() {
         const std::vector<Seq> seqs = broker_->ledger().tasks().sorted_keys();
         const Seq seq = seqs[std::uniform_int_distribution<std::size_t>(0, seqs.size() - 1)(random_)];
         const std::uint32_t started = broker_->ledger().task(seq)->started;
-        if (broker_->cancel_task(here(kBroker), seq)) cancelled_.emplace(seq, started);
+        if (broker_->cancel_task(here(kBroker), seq)) {
+            cancelled_.emplace(seq, started);
+            ever_cancelled_.insert(seq);
+        }
         wake(kBroker, now_);
     }
 }

@@ -103,6 +103,11 @@ private:
     void run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbox);
     static void note_cancels(WorkerProcess& worker, const Frame& frame);
     static void note_returns(WorkerProcess& worker, std::string_view frame);
+    [[nodiscard]] bool has_messages() const;
+    [[nodiscard]] std::uint32_t next_message();
+    [[nodiscard]] Settled::Memory sink_memory() const;
+    [[nodiscard]] std::uint64_t may_be_written_again() const;
+    void lose_power();
     void take_messages();
     void write_outcomes();
     void on_written(const OutcomeRecord& outcome, Incarnation collector);
@@ -173,6 +178,10 @@ private:
     std::vector<std::uint32_t> to_hand_over_;
     std::map<Seq, std::uint32_t> handed_over_;
     Instant next_message_at_{};
+    // What a broker that remembers has on disk
+    Intervals checkpoint_;
+    // By a person, ever
+    std::set<Seq> ever_cancelled_;
     // By a person: how many attempts the task had by then
     std::map<Seq, std::uint32_t> cancelled_;
     // What each life of a worker ran as it crashed
@@ -181,6 +190,7 @@ private:
     std::map<Seq, std::uint32_t> deaths_;
     // The sink, as an outsider sees it.
     std::vector<std::uint32_t> outcomes_;
+    std::vector<std::pair<Seq, Outcome>> sink_;  // what one that remembers has, in its order
     Seq last_written_ = 0;
     std::map<std::pair<Node, Road>, Instant> last_delivery_;
     std::map<std::pair<Node, Node>, Instant> cut_until_;

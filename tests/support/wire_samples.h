@@ -32,8 +32,8 @@ void each_sample(Check&& check) {
     check(TokenReport{1, 2, two, {{1, 1}}, {{2, 2}}, {}, {{9, 9}}}, "980d0102940102090992010192020290920909");
     check(Answered{3, 7}, "93120307");
     check(Bye{3}, "920e03");
-    check(Sync{4, two, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}, 8},
-          "96140494010209099193050607919406c4016ec4017092010308");
+    check(Sync{4, two, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}, 8, 1},
+          "97140494010209099193050607919406c4016ec401709201030801");
     check(BrokerPing{4, 5, 6}, "9415040506");
     check(Admit{1, "n", "p"}, "941601c4016ec40170");
     check(SessionGone{1}, "921701");
@@ -41,7 +41,7 @@ void each_sample(Check&& check) {
     check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}, "m", 4, 5, 6},
           "9c190103c4026964c4037768790203919401c4017706c40165c4016d040506");
     check(CollectorHello{1, two, 2, 25, 9}, "961e019401020909021909");
-    check(Synced{}, "911f");
+    check(Synced{two, {{5, Outcome::failed, {6, 7}}}, 1}, "941f940102090991940502060701");
     check(Decided{1, 2, 3, 4, 5}, "96200102030405");
     check(Settled{Outcome::cancelled, two}, "9321049401020909");
     check(Ended{1, End::expired, two, "e", 1}, "962201059401020909c4016501");
