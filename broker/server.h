@@ -24,7 +24,7 @@ public:
     struct Config {
         Dispatcher::Config dispatcher;
         /// Of the source, for what is said of a message that is longer.
-        std::uint64_t max_message = 0;
+        std::uint64_t max_message = 1 << 20;
         /// none: a drain has all the time that its work takes.
         std::optional<Duration> drain_timeout;
         std::string events, collector, admin;  ///< endpoints; empty: in the run directory
