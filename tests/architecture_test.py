@@ -26,7 +26,7 @@ PURE = {
                "hedging", "ledger", "losers", "mail", "mailbox", "offered_sync", "out_frame", "owed_ack", "recalls",
                "roster", "shared_batches", "waiting"),
     "broker/sources": ("line_buffer", "overlong_message"),
-    "worker": ("attempts", "counts", "credit", "lease", "session", "session_work", "slots"),
+    "worker": ("attempts", "counts", "credit", "lease", "owed_rounds", "session", "session_work", "slots"),
     "worker/handlers": ("standstill",),
     "collector": ("broker_link", "counts", "hello_pace", "judge", "news", "outcome_record", "own_number", "sink_queue"),
 }
