@@ -15,7 +15,7 @@ CollectorLink::Asks CollectorLink::receive(Instant now, const wire::Envelope& en
     if (state_ == State::unknown) return Asks::nothing;
     hearing_.heard(now);
     if (!batches_.acknowledge(now, envelope.acked) && is_synced() && hearing_.has_settled_down(now)) {
-        complaint_ = "collector: it acknowledges what was not sent; who else sends there?";
+        counts_.complaint = "collector: it acknowledges what was not sent; who else sends there?";
         return Asks::sync;
     }
     if (envelope.number == 0) return Asks::nothing;
@@ -47,7 +47,7 @@ std::optional<CollectorLink::Asks> CollectorLink::receive_beside(Instant now, co
     counts_.malformed += reader.strayed();
     if (hello) return on_hello(now, envelope, *hello);
     if (ping && is_from_it(envelope) && is_synced() && !receiver_.agrees(ping->number, ping->digest)) {
-        complaint_ = "collector: it has not sent what came as its batches; who else sends here?";
+        counts_.complaint = "collector: it has not sent what came as its batches; who else sends here?";
         return Asks::sync;
     }
     return std::nullopt;
@@ -84,12 +84,12 @@ CollectorLink::Asks CollectorLink::on_hello(Instant now, const wire::Envelope& e
 /// again the dispatcher may know better.
 CollectorLink::Asks CollectorLink::on_unreadable_there(const wire::CollectorHello& hello) {
     if (hello.bad_type == 0) {  // no record has a name, or somebody else's batch was taken for ours
-        complaint_ = "ours, at the collector: it has taken what was not sent, or cannot be read";
+        counts_.complaint = "ours, at the collector: it has taken what was not sent, or cannot be read";
         return Asks::sync;
     }
     const wire::Reader::BadPlace bad{0, hello.bad_type, hello.bad_key, 0};
-    complaint_ = "ours, at the collector: a record of type " + std::to_string(bad.type) + ", of " +
-                 std::to_string(bad.key) + ", cannot be read there";
+    counts_.complaint = "ours, at the collector: a record of type " + std::to_string(bad.type) + ", of " +
+                        std::to_string(bad.key) + ", cannot be read there";
     return std::exchange(bad_there_, bad) == bad ? Asks::another_say : Asks::sync;
 }
 
@@ -103,7 +103,7 @@ bool CollectorLink::read(std::uint64_t number, std::string_view records, wire::E
         return true;
     }
     ++counts_.malformed;
-    complaint_ = "collector, batch " + std::to_string(number) + ", " + describe(bad);
+    counts_.complaint = "collector, batch " + std::to_string(number) + ", " + describe(bad);
     return !receiver_.unreadable(number);
 }
 

@@ -51,6 +51,8 @@ public:
     /// The collector has taken the sync over. False: there was none.
     bool synced(Instant now);
     void backlog(std::uint64_t bytes) { backlog_ = bytes; }
+    /// Nothing else can be said in place of what the collector cannot read.
+    void give_up() { broken_ = counts_.complaint; }
     /// Of the batch in hand: the collector has judged what this session was never given.
     void suspect(Session session) { suspect_ = session; }
     [[nodiscard]] Session take_suspect() { return std::exchange(suspect_, 0); }
@@ -89,8 +91,9 @@ public:
     static constexpr std::uint64_t kUnknown = UINT64_MAX;
     [[nodiscard]] std::uint64_t backlog() const { return backlog_; }
     [[nodiscard]] const wire::Reader::BadPlace& bad_there() const { return bad_there_; }
-    /// What it did wrong last, for the log. Empty: nothing since it was asked.
-    [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
+    /// The two do not understand each other. Empty: they do; else the process is to end, and this
+    /// says why.
+    [[nodiscard]] const std::string& broken() const { return broken_; }
 
 private:
     enum class State : std::uint8_t { unknown, syncing, synced };
@@ -119,6 +122,7 @@ private:
     // What is said.
     OfferedSync sync_;
     wire::Reader::BadPlace bad_there_;  // what the collector could not read before this sync
+    std::string broken_;
     Batches batches_;
     bool ping_due_ = false;
 
@@ -127,7 +131,6 @@ private:
     OwedAck ack_;
     std::uint64_t backlog_ = kUnknown;
     Session suspect_ = 0;  // of the batch in hand; 0: none
-    std::string complaint_;
 };
 
 }  // namespace curfew

@@ -1,8 +1,10 @@
 // What the broker's core has met that was not as it should be, and how its workers went; the
-// monitor shows all of it. The dispatcher owns the one instance; its parts count into it. Pure.
+// monitor shows all that is counted, and the log says the last of it in words. The dispatcher owns
+// the one instance; its parts write into it. Pure.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace curfew {
 
@@ -20,6 +22,8 @@ struct BrokerCounts {
     /// given.
     std::uint64_t workers_refused = 0;
     std::uint64_t forced = 0;  ///< tasks decided as expired while attempts of theirs had no end
+    /// What a peer did wrong last, and which. Empty: nothing since it was taken for the log.
+    std::string complaint;
 };
 
 }  // namespace curfew

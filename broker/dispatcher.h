@@ -164,10 +164,10 @@ public:
         return link_.backlog() == CollectorLink::kUnknown ? 0 : link_.backlog();
     }
     /// What a peer did wrong last, and which; for the log. Empty: nothing since it was asked.
-    [[nodiscard]] std::string take_complaint() { return std::exchange(complaint_, {}); }
+    [[nodiscard]] std::string take_complaint() { return std::exchange(counts_.complaint, {}); }
     /// Broker and collector do not understand each other. Empty: they do; else the process is to
     /// end, and this says why.
-    [[nodiscard]] const std::string& broken() const { return broken_; }
+    [[nodiscard]] const std::string& broken() const { return link_.broken(); }
     [[nodiscard]] bool collector_synced() const { return link_.is_synced(); }
     /// Synced, and it has answered no ping for three heartbeats: it stands still.
     [[nodiscard]] bool collector_silent(Instant now) const { return link_.is_silent(now); }
@@ -271,7 +271,6 @@ private:
     Beats beats_;
     Intake intake_;
     wire::Reader reader_;
-    std::string complaint_, broken_;
 };
 
 }  // namespace curfew

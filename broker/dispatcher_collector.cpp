@@ -15,7 +15,6 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
         case CollectorLink::Asks::exchange: begin_sync(now, true); break;
         case CollectorLink::Asks::another_say: say_otherwise(now); break;
     }
-    if (std::string complaint = link_.take_complaint(); !complaint.empty()) complaint_ = std::move(complaint);
 }
 
 void Dispatcher::read_batch(Instant now, const wire::Envelope& envelope) {
@@ -34,8 +33,8 @@ void Dispatcher::disown(Instant now, Session session) {
     ++counts_.surprises;
     WorkerSession* worker = roster_.find(session);
     if (worker != nullptr && !worker->is_leaving()) {
-        complaint_ = "worker " + worker->name + ", session " + std::to_string(session) +
-                     ", which has reported what it was not given";
+        counts_.complaint = "worker " + worker->name + ", session " + std::to_string(session) +
+                            ", which has reported what it was not given";
         refuse(now, *worker);
     }
     begin_sync(now, false);
@@ -47,7 +46,7 @@ void Dispatcher::say_otherwise(Instant now) {
     const wire::Reader::BadPlace& bad = link_.bad_there();
     Task* task = bad.type == wire::Verdict::kType ? ledger_.task(bad.key) : nullptr;
     if (task == nullptr || std::exchange(task->bare, true)) {
-        complaint_ = broken_ = link_.take_complaint();
+        link_.give_up();
         return;
     }
     begin_sync(now, false);
@@ -288,8 +287,8 @@ void Dispatcher::on_record(Instant, const wire::Backlog& backlog) {
 void Dispatcher::on_record(Instant now, const wire::Complaint& complaint) {
     WorkerSession* worker = roster_.find(complaint.session);
     if (worker == nullptr || worker->is_leaving()) return;
-    complaint_ = "worker " + worker->name + ", session " + std::to_string(complaint.session) + ", " +
-                 std::string(complaint.what.substr(0, wire::kErrorBytes));
+    counts_.complaint = "worker " + worker->name + ", session " + std::to_string(complaint.session) + ", " +
+                        std::string(complaint.what.substr(0, wire::kErrorBytes));
     refuse(now, *worker);
 }
 

@@ -24,7 +24,7 @@ void Dispatcher::on_bad_record(Instant now, Session session, const std::string& 
     ++counts_.malformed;
     WorkerSession* worker = roster_.find(session);
     if (worker == nullptr || worker->is_leaving()) return;
-    complaint_ = "worker " + worker->name + ", session " + std::to_string(session) + ", " + what;
+    counts_.complaint = "worker " + worker->name + ", session " + std::to_string(session) + ", " + what;
     if (worker->bad.add(now)) refuse(now, *worker);
 }
 

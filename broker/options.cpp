@@ -56,35 +56,38 @@ Epoch new_epoch() {
 BrokerOptions::BrokerOptions(Options& options) {
     options.text("--source", source_, "Where messages come from: " + names_of(source_kinds(), true));
     options.flag("--null", null_, "Messages of stdin and file: end with NUL, not with a newline");
-    options.size("--max-message", max_message_, 1, wire::kPayloadBytes, "Longer messages are refused and counted");
-    options.count("--fanout", fanout_, 1, 10'000, "Most attempts of one task alive together");
+    options.size("--max-message", config_.max_message, 1, wire::kPayloadBytes,
+                 "Longer messages are refused and counted");
+    options.count("--fanout", config_.dispatcher.fanout, 1, 10'000, "Most attempts of one task alive together");
     add_hedging(options);
     add_times(options);
     add_failures(options);
     add_limits(options);
-    options.duration("--heartbeat", heartbeat_, std::chrono::milliseconds(50), std::chrono::minutes(1),
+    options.duration("--heartbeat", config_.dispatcher.heartbeat, std::chrono::milliseconds(50),
+                     std::chrono::minutes(1),
                      "Of the workers (give them the same); three in silence and a worker is gone");
-    options.text("--events", events_, "Endpoint to bind for events of workers and collector");
-    options.text("--collector", collector_, "The collector's endpoint for results");
-    options.text("--admin", admin_, "Endpoint to bind for cancel, drain, pause");
+    options.text("--events", config_.events, "Endpoint to bind for events of workers and collector");
+    options.text("--collector", config_.collector, "The collector's endpoint for results");
+    options.text("--admin", config_.admin, "Endpoint to bind for cancel, drain, pause");
 }
 
 void BrokerOptions::add_hedging(Options& options) {
+    Hedging::Config& hedging = config_.dispatcher.hedging;
     options.value("--hedge", "0",
                   "0: start all at once; 20ms: the next when the last has run that long; p95: that percentile",
-                  [this](const std::string& text) { return take_hedge(text, hedging_); });
+                  [&hedging](const std::string& text) { return take_hedge(text, hedging); });
     options.value("--hedge-budget", "none",
                   "Most hedges, as a share of tasks, like 5%; ten are free, up to a hundred are saved up; not for a "
                   "race (--hedge 0)",
-                  [this](const std::string& text) -> Take {
-                      if (text == "none") return hedging_.budget.reset(), std::nullopt;
-                      hedging_.budget = parse_share(text);
-                      if (!hedging_.budget) return fmt::format("'{}' is not a share like 5%, or none", text);
+                  [&hedging](const std::string& text) -> Take {
+                      if (text == "none") return hedging.budget.reset(), std::nullopt;
+                      hedging.budget = parse_share(text);
+                      if (!hedging.budget) return fmt::format("'{}' is not a share like 5%, or none", text);
                       return std::nullopt;
                   });
-    options.duration("--hedge-min", hedging_.shortest, Duration::zero(), std::chrono::hours(1),
+    options.duration("--hedge-min", hedging.shortest, Duration::zero(), std::chrono::hours(1),
                      "Least delay of a percentile");
-    options.duration("--hedge-max", hedging_.longest, Duration::zero(), std::chrono::hours(1),
+    options.duration("--hedge-max", hedging.longest, Duration::zero(), std::chrono::hours(1),
                      "Largest delay of a percentile");
 }
 
@@ -92,11 +95,11 @@ void BrokerOptions::add_times(Options& options) {
     options.value("--deadline", kDefaultDeadline, "Time for a task from its acceptance, or none",
                   [this](const std::string& text) -> Take {
                       deadline_text_ = text;
-                      return take_time(text, Duration(1), deadline_);
+                      return take_time(text, Duration(1), config_.dispatcher.deadline);
                   });
     options.value("--drain-timeout", "none",
                   "Time for a drain; what is then in flight ends as cancelled, and the exit code is 75",
-                  [this](const std::string& text) { return take_time(text, Duration::zero(), drain_timeout_); });
+                  [this](const std::string& text) { return take_time(text, Duration::zero(), config_.drain_timeout); });
 }
 
 void BrokerOptions::add_failures(Options& options) {
@@ -107,59 +110,46 @@ void BrokerOptions::add_failures(Options& options) {
                           return fmt::format("'{}' is not a whole number from 1 to 1000000", text);
                       return std::nullopt;
                   });
-    options.count("--poison", poison_, 0, 1'000'000,
+    options.count("--poison", config_.dispatcher.poison, 0, 1'000'000,
                   "Workers that may die of a task before it is given up; 0: any number");
 }
 
 void BrokerOptions::add_limits(Options& options) {
-    options.count("--window", window_, 1, wire::kMostWindow, "Most tasks in flight");
-    options.size("--window-bytes", window_bytes_, 1, 1ULL << 40, "Most bytes of messages in flight");
-    options.size("--backlog", backlog_bytes_, 1, 1ULL << 40,
+    options.count("--window", config_.dispatcher.window, 1, wire::kMostWindow, "Most tasks in flight");
+    options.size("--window-bytes", config_.dispatcher.window_bytes, 1, 1ULL << 40, "Most bytes of messages in flight");
+    options.size("--backlog", config_.dispatcher.backlog_bytes, 1, 1ULL << 40,
                  "Most bytes of outcomes that wait for the sink before no more messages are taken");
-    options.count("--await-workers", await_workers_, 0, 100'000,
+    options.count("--await-workers", config_.dispatcher.await_workers, 0, 100'000,
                   "At the start, take messages when so many workers are ready, or half a second after the first");
 }
 
 BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
-    BrokerServer::Config config;
+    BrokerServer::Config config = config_;
     Dispatcher::Config& d = config.dispatcher;
     d.incarnation = incarnation;
     d.epoch = new_epoch();
     d.first_sync = std::random_device{}();
-    d.fanout = static_cast<std::uint32_t>(fanout_);
-    d.attempts = static_cast<std::uint32_t>(attempts_.value_or(fanout_));
-    d.poison = static_cast<std::uint32_t>(poison_);
-    d.window = window_;
-    d.backlog_bytes = backlog_bytes_;
-    d.await_workers = static_cast<std::uint32_t>(await_workers_);
-    d.window_bytes = window_bytes_;
-    d.deadline = deadline_;
+    d.attempts = static_cast<std::uint32_t>(attempts_.value_or(d.fanout));
     d.past_deadline = deadline_text_.empty()
                           ? fmt::format("deadline exceeded: {}, the default (--deadline)", kDefaultDeadline)
                           : fmt::format("deadline exceeded: {}", deadline_text_);
-    d.hedging = hedging_;
-    if (hedging_.budget && hedging_.delay == Hedging::Config::Delay::race)
+    if (d.hedging.budget && d.hedging.delay == Hedging::Config::Delay::race)
         log::warn(
             "hedge_budget_unused reason=\"--hedge 0 starts all at once, which no budget bounds\" "
             "next=\"say --hedge p95, or another delay\"");
-    d.heartbeat = heartbeat_;
-    config.drain_timeout = drain_timeout_;
-    config.max_message = max_message_;
-    config.events = events_;
-    config.collector = collector_;
-    config.admin = admin_;
     return config;
 }
 
 std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     const auto chosen = choose(source_kinds(), "--source", source_);
-    return chosen.kind->open(daemon, {.separator = null_ ? '\0' : '\n', .max_message = max_message_}, chosen.rest);
+    return chosen.kind->open(daemon, {.separator = null_ ? '\0' : '\n', .max_message = config_.max_message},
+                             chosen.rest);
 }
 
 void BrokerOptions::check(const Daemon& daemon) const {
-    daemon.check_to_bind(events_);
-    daemon.check_to_bind(admin_);
-    daemon.check_to_connect(collector_);
+    daemon.check_to_bind(config_.events);
+    daemon.check_to_bind(config_.admin);
+    daemon.check_to_connect(config_.collector);
     const auto chosen = choose(source_kinds(), "--source", source_);
     chosen.kind->check(daemon, chosen.rest);
 }

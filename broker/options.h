@@ -28,20 +28,9 @@ private:
 
     std::string source_ = "stdin";
     bool null_ = false;
-    std::uint64_t max_message_ = 1 << 20;
-    std::uint64_t fanout_ = 2;
-    std::optional<std::uint64_t> attempts_;
-    std::uint64_t poison_ = 3;
-    std::uint64_t window_ = 4096;
-    std::uint64_t await_workers_ = 0;
-    std::uint64_t backlog_bytes_ = 64ULL << 20;
-    std::uint64_t window_bytes_ = 256ULL << 20;
-    std::optional<Duration> deadline_ = std::chrono::seconds(30);
-    std::string deadline_text_;  // as it was said; empty: the default
-    std::optional<Duration> drain_timeout_;
-    Duration heartbeat_ = std::chrono::seconds(1);
-    Hedging::Config hedging_;
-    std::string events_, collector_, admin_;
+    std::optional<std::uint64_t> attempts_;  // none: as many as the fanout
+    std::string deadline_text_;              // as it was said; empty: the default
+    BrokerServer::Config config_;            // the rest, with its defaults
 };
 
 }  // namespace curfew

@@ -1,7 +1,5 @@
 #include "broker/server.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -33,7 +31,7 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
       events_(daemon.sockets().bind(zmq::socket_type::pull, config.events, "events", {})),
       admin_(daemon.sockets().bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
       links_(daemon, dispatcher_, config.collector),
-      drain_timeout_(config.drain_timeout) {
+      ending_(daemon, dispatcher_, intake_, config.drain_timeout) {
     intake_.write(books_);
 }
 
@@ -53,10 +51,9 @@ Instant BrokerServer::turn(Instant now) {
     links_.send(now, frames_);
     answer_admin(now);
     dispatcher_.turn(now);
-    end_drain(now);
-    const Instant hang_up_at = draining_ ? intake_.hang_up(now) : kNever;
+    const Instant ending_at = ending_.turn(now);
     intake_.take(now);
-    note_settled(now);
+    ending_.note_settled(now);
     // Before anybody hears of them: if we die in between, they are in flight and not unheard of
     write_books();
     dispatcher_.flush(now, frames_);
@@ -65,35 +62,10 @@ Instant BrokerServer::turn(Instant now) {
     rates_.sample(now, counts());
     alarms_.say(now, dispatcher_);
     if (intake_.has_more()) return Instant::min();
-    return std::min({dispatcher_.next_deadline(), links_.next_deadline(now), drain_ends_at_, hang_up_at});
+    return std::min({dispatcher_.next_deadline(), links_.next_deadline(now), ending_at});
 }
 
 // ---- life --------------------------------------------------------------------------------------
-
-void BrokerServer::drain(Instant now) {
-    if (std::exchange(draining_, true)) return;
-    log::info("draining tasks={}", dispatcher_.ledger().tasks_in_flight());
-    intake_.close();
-    // Launch, where there is one, says it at the end, from the books.
-    if (!daemon_.has_lifeline()) intake_.say_what_is_left();
-    if (drain_timeout_) drain_ends_at_ = now + *drain_timeout_;
-}
-
-/// What a drain has no more time for ends as if a person had cancelled it.
-void BrokerServer::end_drain(Instant now) {
-    if (now < drain_ends_at_) return;
-    drain_ends_at_ = kNever;
-    dispatcher_.end_intake();
-    const double seconds = std::chrono::duration<double>(*drain_timeout_).count();
-    cut_short_ = dispatcher_.cancel_all(now, fmt::format("the drain was over (--drain-timeout {}s)", seconds));
-    if (cut_short_ > 0) log::warn("drain_timeout tasks_cancelled={}", cut_short_);
-}
-
-void BrokerServer::stop(Instant now) {
-    stopping_ = true;
-    drain(now);
-    dispatcher_.end_intake();
-}
 
 void BrokerServer::process_ended(Instant now, const ProcessEnd& end) {
     end.died ? dispatcher_.worker_died(now, end.name, end.pid, end.lifeline)
@@ -108,7 +80,7 @@ std::optional<int> BrokerServer::finished() const {
     }
     if (!dispatcher_.drained()) return std::nullopt;
     if (!dispatcher_.ledger().books().balanced()) return kExitImbalance;
-    return cut_short_ > 0 || intake_.left_behind() ? kExitLeftBehind : kExitOk;
+    return ending_.cut_short() > 0 || intake_.left_behind() ? kExitLeftBehind : kExitOk;
 }
 
 /// Of the messages, launch says it where there is one, from the books.
@@ -119,15 +91,6 @@ int BrokerServer::unfinished() const {
         log::warn("tasks_left in_flight={} first={} not_accepted={} action=\"give them again\"",
                   ledger.tasks_in_flight(), ledger.first_in_flight(), dropped);
     return kExitLeftBehind;
-}
-
-/// From here on attempts alone keep the broker: those whose work does not stop.
-void BrokerServer::note_settled(Instant now) {
-    if (!dispatcher_.intake_ended() || dispatcher_.ledger().tasks_in_flight() > 0) {
-        settled_since_ = kNever;
-    } else if (settled_since_ == kNever) {
-        settled_since_ = now;
-    }
 }
 
 void BrokerServer::write_books() {
@@ -147,14 +110,11 @@ void BrokerServer::write_books() {
     books_[BooksPage::lost] = books.of(End::lost);
     books_[BooksPage::attempts_in_flight] = books.attempts_in_flight;
     intake_.write(books_);
-    books_[BooksPage::cut_short] = cut_short_;
     books_[BooksPage::first_in_flight] = dispatcher_.ledger().first_in_flight();
     books_[BooksPage::intake_ended] = dispatcher_.intake_ended() ? 1 : 0;
     books_[BooksPage::workers_ready] = dispatcher_.roster().ready();
     books_[BooksPage::collector_synced] = dispatcher_.collector_synced() ? 1 : 0;
-    books_[BooksPage::state] = dispatcher_.drained() ? BooksPage::drained
-                               : stopping_           ? BooksPage::stopped
-                                                     : BooksPage::running;
+    ending_.write(books_);
 }
 
 // ---- admin -------------------------------------------------------------------------------------
@@ -204,9 +164,9 @@ JsonObject BrokerServer::stats(Instant now) const {
                           .add("accepted_per_s", rounded(rates[0]))
                           .add("settled_per_s", rounded(rates[1]))
                           .add("started_per_s", rounded(rates[2])))
-        .add("draining", draining_)
+        .add("draining", ending_.draining())
         .add("paused", dispatcher_.paused())
-        .add("settled_for_s", settled_since_ == kNever ? std::nullopt : std::optional(now - settled_since_));
+        .add("settled_for_s", ending_.settled_for(now));
     return out;
 }
 

@@ -1,5 +1,5 @@
-// The broker's shell: it joins the source (intake), the sockets (links) and the books page to the
-// dispatcher, and leads a drain or a stop to its end. One thread.
+// The broker's shell: it joins the source (intake), the sockets (links), the books page and how it
+// all ends (ending) to the dispatcher. One thread.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,7 @@
 #include "broker/alarms.h"
 #include "broker/books_page.h"
 #include "broker/dispatcher.h"
+#include "broker/ending.h"
 #include "broker/intake.h"
 #include "broker/links.h"
 #include "broker/sources/source.h"
@@ -24,7 +25,7 @@ public:
     struct Config {
         Dispatcher::Config dispatcher;
         /// Of the source, for what is said of a message that is longer.
-        std::uint64_t max_message = 0;
+        std::uint64_t max_message = 1 << 20;
         /// none: a drain has all the time that its work takes.
         std::optional<Duration> drain_timeout;
         std::string events, collector, admin;  ///< endpoints; empty: in the run directory
@@ -34,8 +35,8 @@ public:
     void wait_for(Poller& poller) override;
     Duration heartbeat() const override { return dispatcher_.config().heartbeat; }
     Instant turn(Instant now) override;
-    void stop(Instant now) override;
-    void drain(Instant now) override;
+    void stop(Instant now) override { ending_.stop(now); }
+    void drain(Instant now) override { ending_.drain(now); }
     bool drains() const override { return true; }
     void process_ended(Instant now, const ProcessEnd& end) override;
     std::optional<int> finished() const override;
@@ -46,8 +47,6 @@ public:
     JsonObject endpoints() const override;
 
 private:
-    void end_drain(Instant now);
-    void note_settled(Instant now);
     void write_books();
     void answer_admin(Instant now);
     [[nodiscard]] JsonObject obey(Instant now, std::string_view request);
@@ -63,12 +62,7 @@ private:
     Alarms alarms_;
     std::vector<Dispatcher::OutFrame> frames_;
     Rates<3> rates_;  // tasks accepted, tasks settled, attempts started
-    const std::optional<Duration> drain_timeout_;
-    Instant drain_ends_at_ = kNever;
-    std::uint64_t cut_short_ = 0;     // tasks that a drain had no more time for
-    Instant settled_since_ = kNever;  // the intake has ended, and every task has its outcome
-    bool draining_ = false;
-    bool stopping_ = false;
+    Ending ending_;
 };
 
 }  // namespace curfew

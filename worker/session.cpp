@@ -18,21 +18,21 @@ WorkerCore::WorkerCore(const Config& config, Handler& handler, std::span<Attempt
 // ---- sessions ----------------------------------------------------------------------------------
 
 void WorkerCore::on_welcome(Instant now, const wire::Envelope& envelope, const wire::Welcome& welcome) {
-    if (!leaving_ && lease_.welcome(now, envelope, welcome)) ++counts_.sessions;
+    if (!leaving() && lease_.welcome(now, envelope, welcome)) ++counts_.sessions;
 }
 
 void WorkerCore::end_session(Instant now) {
     slots_.stop_all(now);
     slots_.disown_all();
     counts_.abandoned += attempts_.clear();
-    token_round_.reset();
-    recall_rounds_.clear();
+    owed_.forget();
     ending_ = false;
     lease_.end(now);
 }
 
 void WorkerCore::leave(Instant now) {
-    if (std::exchange(leaving_, true)) return;
+    if (leaving()) return;
+    stay_ = Stay::leaves;
     slots_.stop_all(now);
     return_queued(now);  // the broker places it elsewhere
 }
@@ -69,7 +69,7 @@ void WorkerCore::on_tasks(Instant, bool shared, const wire::Token& token) {
     if (shared) {
         ++counts_.malformed;
     } else {
-        token_round_ = token.round;
+        owed_.token(token.round);
     }
 }
 
@@ -90,9 +90,9 @@ void WorkerCore::on_task(Instant now, const wire::Task& task) {
         ++counts_.duplicates;
         return;
     }
-    if (leaving_ && bye_sent_) return;
+    if (stay_ == Stay::has_said_bye) return;
     attempts_.arrive(now, task);
-    if (leaving_) return_queued(now);
+    if (leaving()) return_queued(now);
 }
 
 // ---- control -----------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ void WorkerCore::on_control(Instant now, const wire::Recall& recall) {
             if (number != 0) hand_back(now, number);
         }
     }
-    recall_rounds_.push_back(recall.round);
+    owed_.recall(recall.round);
 }
 
 void WorkerCore::hand_back(Instant now, AttemptNumber number) {
@@ -207,8 +207,8 @@ void WorkerCore::on_control(Instant now, const wire::Gone&) {
 
 void WorkerCore::flush(Instant now, std::vector<Frame>& for_collector, std::vector<Frame>& for_broker) {
     if (session() == 0) {
-        if (leaving_) {
-            bye_sent_ = true;
+        if (leaving()) {
+            stay_ = Stay::has_said_bye;
         } else if (lease_.take_hello(now)) {
             say_hello(for_broker);
         }
@@ -237,22 +237,22 @@ void WorkerCore::write_reports(std::vector<Frame>& frames) {
         if (mutated(Mutant::report_not_kept)) attempts_.forget(number);
         if (writer_.size() >= wire::kFrameBytes) frames.push_back(writer_.finish(envelope));
     });
-    for (const std::uint64_t round : recall_rounds_) writer_.add(wire::Answered{session(), round});
-    recall_rounds_.clear();
-    // The token follows the reports that were made before it.
-    if (token_round_) writer_.add(token_report());
-    token_round_.reset();
-    if (leaving_ && !bye_sent_ && !slots_.stopping()) {
+    owed_.answer(
+        [&](std::uint64_t round) {
+            writer_.add(wire::Answered{session(), round});
+        },
+        [&](std::uint64_t round) { writer_.add(token_report(round)); });
+    if (bye_is_due()) {
         writer_.add(wire::Bye{session()});
-        bye_sent_ = true;
+        stay_ = Stay::has_said_bye;
     }
     if (!writer_.empty()) frames.push_back(writer_.finish(envelope));
 }
 
-wire::TokenReport WorkerCore::token_report() const {
+wire::TokenReport WorkerCore::token_report(std::uint64_t round) const {
     wire::TokenReport token;
     token.session = session();
-    token.round = *token_round_;
+    token.round = round;
     token.received = attempts_.received().intervals();
     held().for_each_in_order([&](AttemptNumber number, const HeldAttempt& held) {
         switch (held.state) {

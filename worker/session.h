@@ -2,16 +2,20 @@
 // Handler it is given, which runs the work (in tests and in the simulation a fake). It joins
 // objects that own their state:
 //
-//     Attempts  what is held, every move of it          worker/attempts.h
-//     Slots     where work runs and stops               worker/slots.h
-//     Lease     the session, and how long it is sure    worker/lease.h
-//     Credit    how much the broker may send ahead      worker/credit.h
+//     Attempts    what is held, every move of it         worker/attempts.h
+//     Slots       where work runs and stops              worker/slots.h
+//     Lease       the session, and how long it is sure   worker/lease.h
+//     Credit      how much the broker may send ahead     worker/credit.h
+//     OwedRounds  what is to be answered behind reports  worker/owed_rounds.h
 //
 // A cancel may come before its task. A recall takes back what has not begun, early or queued; the
 // worker alone says what that is, and answers behind the reports. A cancel that says `decided`
 // takes the result out of a report that is kept.
 //
 // When a session ends all work is stopped, what was to be said is dropped, and hello is said again.
+// A worker that leaves takes nothing more, and says bye when its work has stopped:
+//
+//     stays --leave()--> leaves --behind the last reports, or without a session--> has_said_bye
 #pragma once
 
 #include <cstdint>
@@ -29,6 +33,7 @@
 #include "worker/credit.h"
 #include "worker/handlers/handler.h"
 #include "worker/lease.h"
+#include "worker/owed_rounds.h"
 #include "worker/slots.h"
 
 namespace curfew {
@@ -82,14 +87,13 @@ public:
     }
     /// flush() has something for the collector, unless results are blocked.
     [[nodiscard]] bool has_news() const {
-        const bool bye = leaving_ && !bye_sent_ && !slots_.stopping();
-        return attempts_.has_reports() || token_round_ || !recall_rounds_.empty() || bye;
+        return attempts_.has_reports() || !owed_.none() || bye_is_due();
     }
     void flush(Instant now, std::vector<Frame>& for_collector, std::vector<Frame>& for_broker);
     [[nodiscard]] Instant next_deadline() const;
     /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits
     /// for its confirmation.
-    [[nodiscard]] bool left() const { return leaving_ && bye_sent_ && !slots_.stopping() && held().empty(); }
+    [[nodiscard]] bool left() const { return stay_ == Stay::has_said_bye && !slots_.stopping() && held().empty(); }
     /// Work that cannot be killed ignores its stop: no slot is left in service, or one is past its
     /// deadline and grace. The process is to leave and to be replaced.
     [[nodiscard]] bool worn_out() const { return worn_out_; }
@@ -109,6 +113,10 @@ public:
     [[nodiscard]] std::uint32_t credit() const { return credit_.now(); }
 
 private:
+    enum class Stay : std::uint8_t { stays, leaves, has_said_bye };
+    [[nodiscard]] bool leaving() const { return stay_ != Stay::stays; }
+    [[nodiscard]] bool bye_is_due() const { return stay_ == Stay::leaves && !slots_.stopping(); }
+
     // What comes (session.cpp).
     void on_task(Instant now, const wire::Task& task);
     void on_tasks(Instant now, bool shared, const wire::Task& task);
@@ -129,7 +137,7 @@ private:
 
     // What goes (session.cpp).
     void write_reports(std::vector<Frame>& frames);
-    [[nodiscard]] wire::TokenReport token_report() const;
+    [[nodiscard]] wire::TokenReport token_report(std::uint64_t round) const;
     void say_hello(std::vector<Frame>& for_broker);
     void show_life(Instant now, std::vector<Frame>& for_broker);
 
@@ -158,13 +166,11 @@ private:
     Slots slots_;
     Credit credit_;
     std::vector<WorkEnd> ends_;
-    std::optional<std::uint64_t> token_round_;  // to be passed on behind the reports
-    std::vector<std::uint64_t> recall_rounds_;  // to be answered
+    OwedRounds owed_;
+    Stay stay_ = Stay::stays;
     bool results_blocked_ = false;
     bool ending_ = false;  // the broker has said so: nothing but what was called home is left
-    bool leaving_ = false;
     bool worn_out_ = false;
-    bool bye_sent_ = false;
 };
 
 }  // namespace curfew

@@ -20,7 +20,7 @@ void WorkerCore::start_queued(Instant now) {
     const Slot open = handler_.open_slots(now);
     // Nobody knows for how long: what has not begun is better off elsewhere
     if (open == 0) return return_queued(now);
-    while (slots_.has_free() && busy_slots() < open && !leaving_ && !in_doubt() && affordable()) {
+    while (slots_.has_free() && busy_slots() < open && !leaving() && !in_doubt() && affordable()) {
         const std::optional<Attempts::Queued> queued = attempts_.pop_queued();
         if (!queued) return;
         HeldAttempt& attempt = *queued->attempt;
@@ -104,7 +104,7 @@ void WorkerCore::end_stopped(Instant now, AttemptNumber number, HeldAttempt& att
         attempts_.report(now, number, attempt, ReportKind::cancelled, {}, std::move(error));
     } else if (cancelling || now >= attempt.deadline_at) {
         attempts_.report(now, number, attempt, ReportKind::expired, {}, std::move(error));
-    } else if (leaving_) {
+    } else if (leaving()) {
         // Stopped because this worker leaves: the bye says that it is to be tried elsewhere
         attempts_.forget(number);
     } else {
@@ -162,7 +162,7 @@ void WorkerCore::check_slots(Instant now) {
 /// not know whether its session lives. Those whose work is still being stopped for an older session
 /// would not, and over its budget of kept results a worker starts one piece of work at a time.
 std::uint32_t WorkerCore::usable_slots(Instant now) const {
-    if (leaving_ || in_doubt()) return 0;
+    if (leaving() || in_doubt()) return 0;
     if (handler_.immediate()) return slots_.count();
     const auto [usable, mine] = slots_.usable(handler_.open_slots(now));
     return over_budget() ? std::min(usable, std::max(1U, mine)) : usable;
@@ -188,7 +188,7 @@ void WorkerCore::turn(Instant now) {
 
 Instant WorkerCore::next_deadline() const {
     Instant next = std::min({attempts_.next_deadline(), handler_.next_deadline(), slots_.next_deadline(patience())});
-    if (session() != 0 || !leaving_) next = std::min(next, lease_.next_deadline());
+    if (session() != 0 || !leaving()) next = std::min(next, lease_.next_deadline());
     if (!handler_.can_kill() && !worn_out_) next = std::min(next, slots_.overdue_at(config_.grace));
     return next;
 }

@@ -124,27 +124,33 @@ def _many(place):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     service = Service(answer)
     try:
-        source = place.file("one")
-        with open(source, "w", encoding="ascii") as file:
-            file.write("m\n")
         began = time.monotonic()
-        with Group(place, "--quiet", "--url", service.url + "/{}", "--fanout", MANY, "--hedge", 0, "--slots", MANY,
-                   "--deadline", "2m", "--input", source, "--output", place.file("out"), environment=_DIRECT) as group:
-            peak = 0
-            while group.look(1):
-                peak = max(peak, _worker_mib(group))
-                time.sleep(0.05)
-            group.finish(1)
-        until = time.monotonic() + 10
-        while service.ends["reset"] < MANY - 1 and time.monotonic() < until:
-            time.sleep(0.01)
-        if service.ends["reset"] != MANY - 1:
-            raise Failure(f"{service.ends['reset']} connections were seen to be reset, of {MANY - 1}")
+        peak = _race_of_many(place, service)
         return {"10,000 at once: until all are there": (state["at"] - began, "s"),
                 "10,000 at once: memory of the worker": (peak, "MiB")}
     finally:
         service.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _race_of_many(place, service):
+    """To its end, with all losers called home. Returns what the worker had in memory at most, in MiB."""
+    source = place.file("one")
+    with open(source, "w", encoding="ascii") as file:
+        file.write("m\n")
+    with Group(place, "--quiet", "--url", service.url + "/{}", "--fanout", MANY, "--hedge", 0, "--slots", MANY,
+               "--deadline", "2m", "--input", source, "--output", place.file("out"), environment=_DIRECT) as group:
+        peak = 0
+        while group.look(1):
+            peak = max(peak, _worker_mib(group))
+            time.sleep(0.05)
+        group.finish(1)
+    until = time.monotonic() + 10
+    while service.ends["reset"] < MANY - 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    if service.ends["reset"] != MANY - 1:
+        raise Failure(f"{service.ends['reset']} connections were seen to be reset, of {MANY - 1}")
+    return peak
 
 
 def _worker_mib(group):

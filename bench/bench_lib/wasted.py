@@ -26,6 +26,29 @@ def add_options(parser):
 def measure(place, options):
     count = options.messages
     account = place.file("account")
+    times, ending, work_s = _race(place, count, account)
+    burned, of_losers, losers, in_vain = _judged(account, count)
+    bare_us = cancel.bare_hops(place, min(count, 500))["mean_us"]
+    _, late, cancelled = ending.books.attempts[:3]
+    return {
+        "bare hops": (100 * losers * bare_us / 1e6 / work_s, "%"),
+        "wasted": (100 * in_vain / work_s, "%"),
+        "losers that began": (losers, ""),
+        "losers called home": (sum(times["counts"]), ""),
+        "losers ended cancelled": (cancelled, ""),
+        "losers ended late": (late, ""),
+        "a loser burns after the win: mean": (in_vain / losers * 1e6, "us"),
+        "losers burned in the whole / messages x work": (of_losers / (count * WORK_MS / 1000), "x"),
+        "cancel time: p50": (times["p50_us"], "us"),
+        "cancel time: mean": (times["sum_us"] / sum(times["counts"]), "us"),
+        "cancel time: p99": (times["p99_us"], "us"),
+        "processor time of the workers": (work_s, "s"),
+        "of it in the work": (100 * burned / work_s, "%"),
+    }
+
+
+def _race(place, count, account):
+    """Returns the broker's times of cancels, how the group ended, and seconds of processor time of the workers."""
     burner = beside.program(place, "burner")
     place.copy_binaries()  # it is a worker: all of one build
     file = procfile.write(place, [("--slots", 1)] * 2, ("--fanout", 2), sink=f"file:{place.file('out')}", worker=burner)
@@ -44,26 +67,8 @@ def measure(place, options):
         raise Failure("there were no losers to call home")
     if wrong := messages.check_file(place.file("out"), count, messages.DIGITS):
         raise Failure(wrong)
-    burned, of_losers, losers, in_vain = _judged(account, count)
     work_s = sum(after[name][1] - before[name][1] for name in ("w1", "w2"))
-    bare_us = cancel.bare_hops(place, min(count, 500))["mean_us"]
-    times = answer[0]["cancel_time"]
-    _, late, cancelled = ending.books.attempts[:3]
-    return {
-        "bare hops": (100 * losers * bare_us / 1e6 / work_s, "%"),
-        "wasted": (100 * in_vain / work_s, "%"),
-        "losers that began": (losers, ""),
-        "losers called home": (sum(times["counts"]), ""),
-        "losers ended cancelled": (cancelled, ""),
-        "losers ended late": (late, ""),
-        "a loser burns after the win: mean": (in_vain / losers * 1e6, "us"),
-        "losers burned in the whole / messages x work": (of_losers / (count * WORK_MS / 1000), "x"),
-        "cancel time: p50": (times["p50_us"], "us"),
-        "cancel time: mean": (times["sum_us"] / sum(times["counts"]), "us"),
-        "cancel time: p99": (times["p99_us"], "us"),
-        "processor time of the workers": (work_s, "s"),
-        "of it in the work": (100 * burned / work_s, "%"),
-    }
+    return answer[0]["cancel_time"], ending, work_s
 
 
 def _judged(account, count):

@@ -3,15 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -29,11 +23,11 @@
 namespace curfew {
 namespace {
 
-/// Places in the poller.
-constexpr std::size_t kSignals = 0, kLifeline = 1;
-
-/// How often a process looks after itself.
-constexpr auto kLooksEvery = std::chrono::seconds(1);
+/// What cannot be written is an error of the write, not a death: a reader that has gone, a file at
+/// its ulimit -f.
+void outlive_failed_writes() {
+    for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_IGN);
+}
 
 }  // namespace
 
@@ -69,15 +63,17 @@ int Daemon::run(int argc, const char* const* argv, const std::function<void()>& 
     }
     started_at_ = Clock::now();
     int code = kExitUsage;
+    bool began = false;  // the shell was made
     try {
         descriptors_allowed_ = raise_descriptor_limit();
-        set_up_signals();
+        outlive_failed_writes();
+        orders_.listen(static_cast<int>(flags_.lifeline));
         run_dir_ = std::make_unique<RunDir>(flags_.run_dir, name_);
         sockets_.emplace(*run_dir_, flags_.insecure);
         answers_.emplace(
             sockets_->bind(zmq::socket_type::rep, flags_.monitor, name_ + ".monitor", {.send = 100, .receive = 100}));
         const std::unique_ptr<Shell> shell = make();
-        began_ = true;
+        began = true;
         say_ready(*shell);
         code = loop(*shell);
         answers_.reset();
@@ -94,7 +90,7 @@ int Daemon::run(int argc, const char* const* argv, const std::function<void()>& 
         code = kExitIo;
     }
     clean_up();
-    leave_word(code);
+    leave_word(code, began);
     return code;
 }
 
@@ -126,21 +122,6 @@ void Daemon::check_to_connect(const std::string& endpoint, Reach allowed) const 
     if (!endpoint.empty()) check_endpoint(endpoint, false, reach(allowed));
 }
 
-void Daemon::set_up_signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
-    pthread_sigmask(SIG_BLOCK, &set, nullptr);  // libzmq's threads inherit it
-    // What cannot be written is an error of the write, not a death: a reader that has gone, a file
-    // at its ulimit -f.
-    for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_IGN);
-    signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (signals_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
-    if (flags_.lifeline != 0) {
-        lifeline_.hold(static_cast<int>(flags_.lifeline));
-    }
-}
-
 void Daemon::say_ready(const Shell& shell) const {
     log::info("ready pid={} incarnation={}", getpid(), run_dir_->incarnation());
     if (flags_.ready_fd == 0) return;
@@ -158,32 +139,27 @@ void Daemon::clean_up() {
 }
 
 /// To the next life under this name: whether this one has ended well.
-void Daemon::leave_word(int code) {
+void Daemon::leave_word(int code, bool began) {
     if (!run_dir_) return;
-    if (orphaned_) return run_dir_->leave_orphaned();
-    if (!began_) return run_dir_->never_began();
+    if (orders_.orphaned()) return run_dir_->leave_orphaned();
+    if (!began) return run_dir_->never_began();
     if (code == kExitOk) run_dir_->ended_well();
 }
 
 // ---- the loop ----------------------------------------------------------------------------------
 
 int Daemon::loop(Shell& shell) {
-    const auto ready = [&](std::size_t at) {
-        return poller_.size() == 0 || poller_.ready(at);
-    };  // before the first wait
     // A turn and its sleep take no longer, and what is lost where they do is less than a lease by
     // far.
     standstill_.emplace(shell.heartbeat() / 4);
     for (;;) {
         watch(shell);
         const Instant now = Clock::now();
-        // First what launch says: its TERM comes behind its word.
-        const bool signalled = ready(kSignals);
-        if (lifeline_.is_there() && (signalled || ready(kLifeline))) read_lifeline(shell, now);
-        if (signalled) read_signals(shell, now);
-        answers_->set_at_rest(pace_.at_rest(now, work_time()));
+        orders_.read(poller_, shell.drains(), [&](const Order& order) { obey(shell, now, order); });
+        const Duration used = work_time();
+        answers_->set_at_rest(upkeep_.at_rest(now, used));
         answers_->turn(now, [&](std::string_view question) { return begin_reply(shell, now, question); });
-        look_after_itself(now);
+        upkeep_.turn(now, used, *run_dir_, *sockets_);
         const Instant next = shell.turn(now);
         if (const auto code = shell.finished()) return *code;
         if (stop_at_ && now >= *stop_at_) return shell.unfinished();
@@ -203,38 +179,15 @@ void Daemon::watch(Shell& shell) {
 
 void Daemon::wait(Shell& shell, Instant until) {
     poller_.clear();
-    poller_.add(signals_);
-    if (lifeline_.is_there()) poller_.add(lifeline_.descriptor());
+    orders_.wait_for(poller_);
     shell.wait_for(poller_);
     answers_->wait_for(poller_, until);
-    poller_.wait(std::min({until, looks_at_, Clock::now() + shell.heartbeat() / 6}));
+    poller_.wait(std::min({until, upkeep_.next_deadline(), Clock::now() + shell.heartbeat() / 6}));
 }
 
 /// Of this thread, without what went into answers.
 Duration Daemon::work_time() const {
     return thread_time() - answers_->spent();
-}
-
-void Daemon::look_after_itself(Instant now) {
-    if (now < looks_at_) return;
-    looks_at_ = now + kLooksEvery;
-    keep_files(now);
-    sockets_->read_events();
-    if (const std::uint64_t count = turned_away_log_.grown(now, turned_away())) {
-        log::warn("connections_refused count={} reason=\"out of descriptors (ulimit -n)\"", count);
-    }
-    // A burst leaves its memory with the allocator.
-    if (pace_.calms_down(work_time())) trim_memory();
-}
-
-/// Somebody may clean up in /tmp, and a lock without its file keeps nobody out. The books and the
-/// pages of what runs are mapped, and whoever reads them has them open.
-void Daemon::keep_files(Instant now) {
-    const bool had_lock = run_dir_->keep();
-    const Sockets::Kept sockets = sockets_->keep();
-    if ((had_lock && sockets.bound + sockets.failed == 0) || !files_log_.now(now)) return;
-    log::warn("files_removed run_dir={} sockets_bound_anew={} not_bound={} lock={} note=\"who cleans up there?\"",
-              log::quoted(run_dir_->path()), sockets.bound, sockets.failed, had_lock ? "kept" : "made anew");
 }
 
 void Daemon::begin_stop(Shell& shell, Instant now) {
@@ -245,49 +198,12 @@ void Daemon::begin_stop(Shell& shell, Instant now) {
     shell.stop(now);
 }
 
-void Daemon::read_signals(Shell& shell, Instant now) {
-    signalfd_siginfo info{};
-    while (read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-        const int signal = static_cast<int>(info.ssi_signo);
-        if (signal == SIGUSR1 && shell.drains()) {
-            shell.drain(now);
-        } else if (signal == SIGUSR1 || !lifeline_.is_there() ||
-                   (signal == SIGTERM && !stop_at_ && !ask_launch_to_drain())) {
-            log::info("stopping signal={}", signal);
-            begin_stop(shell, now);
-        }
-    }
-}
-
-bool Daemon::ask_launch_to_drain() const {
-    if (!lifeline_.ask_to_drain()) return false;
-    log::info("term_is_a_drain note=\"launch is told; the group ends when what is in flight has\"");
-    return true;
-}
-
-void Daemon::read_lifeline(Shell& shell, Instant now) {
-    for (const std::string& line : lifeline_.read()) obey_launch(shell, now, line);
-    if (lifeline_.is_there()) return;
-    orphaned_ = true;
-    log::info("lifeline_closed");
-    begin_stop(shell, now);
-}
-
-void Daemon::obey_launch(Shell& shell, Instant now, const std::string& line) {
-    char name[65] = {};
-    unsigned pid = 0;
-    unsigned long long number = 0;
-    if (line == "drain") {
-        shell.drain(now);
-    } else if (line == "stop") {
-        log::info("stopping reason=\"launch says so\"");
-        begin_stop(shell, now);
-    } else if (line == "over") {
-        shell.over();
-    } else if (std::sscanf(line.c_str(), "died %64s %u %llu", name, &pid, &number) >= 2) {
-        shell.process_ended(now, {name, pid, number, true});
-    } else if (std::sscanf(line.c_str(), "left %64s %u %llu", name, &pid, &number) >= 2) {
-        shell.process_ended(now, {name, pid, number, false});
+void Daemon::obey(Shell& shell, Instant now, const Order& order) {
+    switch (order.what) {
+        case Order::What::stop: return begin_stop(shell, now);
+        case Order::What::drain: return shell.drain(now);
+        case Order::What::over: return shell.over();
+        case Order::What::process_ended: return shell.process_ended(now, order.end);
     }
 }
 

@@ -4,16 +4,8 @@
 //
 //     main: Daemon daemon(role, what it is); own flags on daemon.options(); return daemon.run(argc, argv, make_shell);
 //
-// One thread owns everything here. Signals are events of the loop: TERM and INT stop the process
-// within --grace whatever its peers do; USR1 drains the broker, and stops any other. The lifeline
-// is a socket to launch: lines `drain`, `stop`, `left NAME PID LIFELINE` (it ended with code 0),
-// `died NAME PID LIFELINE` and `over` (the broker ended well: everything is in the books, nobody is
-// left to hear this process) come over it, and when it closes, launch is gone: stop. While launch
-// holds it, INT and HUP mean nothing here, and TERM is a wish for a drain of the group, which is
-// told to launch: whoever sends TERM to all of the group at once must not end the work that launch
-// lets finish. NAME is what launch calls a process and PID what launch has started, which may be a
-// shell with the process behind it, and the process may go by a name of its own; so LIFELINE, the
-// number of the socket that the process got, is what names it.
+// One thread owns everything here. Signals and what launch says are events of the loop
+// (common/process/orders.h): a stop ends the process within --grace, whatever its peers do.
 #pragma once
 
 #include <sys/resource.h>
@@ -28,24 +20,15 @@
 #include "common/look/reply.h"
 #include "common/process/answers.h"
 #include "common/process/clock.h"
-#include "common/process/lifeline.h"
-#include "common/process/log.h"
 #include "common/process/options.h"
-#include "common/process/pace.h"
+#include "common/process/orders.h"
 #include "common/process/poller.h"
 #include "common/process/run_dir.h"
 #include "common/process/sockets.h"
+#include "common/process/upkeep.h"
 #include "common/words/vocabulary.h"
 
 namespace curfew {
-
-/// An end that launch saw: as much of it as it knows.
-struct ProcessEnd {
-    std::string_view name;
-    std::uint32_t pid = 0;
-    std::uint64_t lifeline = 0;  ///< 0: not known
-    bool died = false;           ///< else it ended with code 0
-};
 
 class Shell {
 public:
@@ -117,30 +100,24 @@ public:
     /// The soft limit of descriptors that this process was started with, and its own before it
     /// raised it: for what it starts.
     [[nodiscard]] rlim_t descriptors_allowed() const { return descriptors_allowed_; }
-    [[nodiscard]] bool has_lifeline() const { return lifeline_.is_there(); }
+    [[nodiscard]] bool has_lifeline() const { return orders_.has_lifeline(); }
     /// Of the pipe, as its other end sees it too; 0: there is none.
-    [[nodiscard]] std::uint64_t lifeline_number() const { return lifeline_.number(); }
+    [[nodiscard]] std::uint64_t lifeline_number() const { return orders_.lifeline_number(); }
 
 private:
     [[nodiscard]] Reach reach(Reach allowed) const { return flags_.insecure ? Reach::anybody : allowed; }
     [[nodiscard]] std::optional<int> judge(const std::function<void()>& check) const;
-    void set_up_signals();
     void say_ready(const Shell& shell) const;
     int loop(Shell& shell);
     void watch(Shell& shell);
     void wait(Shell& shell, Instant until);
-    void read_signals(Shell& shell, Instant now);
-    void read_lifeline(Shell& shell, Instant now);
-    void obey_launch(Shell& shell, Instant now, const std::string& line);
-    [[nodiscard]] bool ask_launch_to_drain() const;
+    void obey(Shell& shell, Instant now, const Order& order);
     void begin_stop(Shell& shell, Instant now);
     [[nodiscard]] Duration work_time() const;
-    void look_after_itself(Instant now);
-    void keep_files(Instant now);
     [[nodiscard]] std::unique_ptr<Reply> begin_reply(Shell& shell, Instant now, std::string_view request) const;
     [[nodiscard]] JsonObject about_itself(Instant now) const;
     void clean_up();
-    void leave_word(int code);
+    void leave_word(int code, bool began);
 
     /// As they are called on the command line.
     struct Flags {
@@ -159,18 +136,12 @@ private:
     std::optional<Sockets> sockets_;
     std::optional<Answers> answers_;
     rlim_t descriptors_allowed_ = RLIM_INFINITY;
-    Lifeline lifeline_;
-    int signals_ = -1;
-    bool orphaned_ = false;
-    bool began_ = false;  // the shell was made
+    Orders orders_;
     Instant started_at_{};
     std::optional<StandstillWatch> standstill_;
     std::optional<Instant> stop_at_;
     Poller poller_;
-    Pace pace_;
-    Instant looks_at_{};  // after itself, next
-    log::Growth turned_away_log_;
-    log::Seldom files_log_;
+    Upkeep upkeep_;
 };
 
 }  // namespace curfew

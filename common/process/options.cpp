@@ -222,6 +222,16 @@ void Options::choice(const std::string& name, std::string& value, const std::vec
 
 void Options::count(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
                     const std::string& help) {
+    add_count(name, value, least, most, help);
+}
+
+void Options::count(const std::string& name, std::uint32_t& value, std::uint32_t least, std::uint32_t most,
+                    const std::string& help) {
+    add_count(name, value, least, most, help);
+}
+
+template <typename Count>
+void Options::add_count(const std::string& name, Count& value, Count least, Count most, const std::string& help) {
     add(name, "count", std::to_string(value), help,
         [&value, least, most](const std::string& text) -> std::optional<std::string> {
             const auto count = parse_count(text);
@@ -229,7 +239,7 @@ void Options::count(const std::string& name, std::uint64_t& value, std::uint64_t
                 return fmt::format("'{}' is not a whole number from {} to {} (decimal, no leading zero)", text, least,
                                    most);
             }
-            value = *count;
+            value = static_cast<Count>(*count);
             return std::nullopt;
         })
         .add("least", least)

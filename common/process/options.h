@@ -45,6 +45,8 @@ public:
                 const std::string& help);
     void count(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
                const std::string& help);
+    void count(const std::string& name, std::uint32_t& value, std::uint32_t least, std::uint32_t most,
+               const std::string& help);
     void size(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
               const std::string& help);
     void duration(const std::string& name, Duration& value, Duration least, Duration most, const std::string& help);
@@ -85,6 +87,8 @@ public:
 
 private:
     [[nodiscard]] int refuse_stray(const std::string& word) const;
+    template <typename Count>
+    void add_count(const std::string& name, Count& value, Count least, Count most, const std::string& help);
     JsonObject& add(const std::string& name, std::string_view kind, const std::string& shown_default,
                     const std::string& help, std::function<std::optional<std::string>(const std::string&)> take);
 

@@ -1,5 +1,6 @@
 // The laws: what holds after each step, what holds now and then, what holds at the end.
 #include <algorithm>
+#include <numeric>
 
 #include "tests/simulation/world.h"
 
@@ -124,32 +125,36 @@ void World::check_standing() {
     // not know what has ended.
     constexpr std::size_t kUnderWay = 16;
     if (judge_->unacknowledged() > kUnderWay) return disturb();
-    const Duration bound = 12ms + 60 * scenario_.latency;
     for (const auto& worker : workers_) {
-        if (!worker->up || worker->paused_until > now_ || worker->core->held().empty()) continue;
-        const WorkerCore& core = *worker->core;
-        if (core.broker() != broker_process_.incarnation || core.in_doubt()) continue;
-        const WorkerSession* session = broker_->roster().find(core.session());
-        if (session == nullptr || session->state != SessionState::ready) continue;
-        std::uint64_t ends = 0;
-        for (const std::uint64_t count : core.counts().reports) ends += count;
-        core.held().for_each([&](AttemptNumber number, const HeldAttempt& held) {
-            const Task* task = held.state == AttemptState::queued ? broker_->ledger().task(held.seq) : nullptr;
-            const AttemptId id{core.session(), number};
-            // What was called home waits for its cancel; its task may be open again.
-            const Attempt* known_there = broker_->ledger().session(core.session())->open.find(number);
-            if (known_there == nullptr || known_there->state == AttemptState::cancelling) return;
-            if (task == nullptr || task->state != TaskState::open || task->expired || !has_free_slot_for(*task)) return;
-            const auto known = before.find(id);
-            const bool goes_on = known != before.end() && known->second.ends == ends;
-            waiting_[id] = goes_on ? known->second : Waiting{now_, ends};
-            // A recall that was lost is said again after a while.
-            if (now_ - std::max(waiting_[id].since, calm_since_ + 60ms) > bound) {
-                fail("an attempt stands behind a busy slot while another is free: " + std::to_string(id.session) + "." +
-                     std::to_string(number) + " of task " + std::to_string(held.seq));
-            }
-        });
+        if (worker->up && worker->paused_until <= now_ && !worker->core->held().empty())
+            check_standing_at(*worker->core, before);
     }
+}
+
+/// `before`: what waited when it was looked at last.
+void World::check_standing_at(const WorkerCore& core, const std::map<AttemptId, Waiting>& before) {
+    if (core.broker() != broker_process_.incarnation || core.in_doubt()) return;
+    const WorkerSession* session = broker_->roster().find(core.session());
+    if (session == nullptr || session->state != SessionState::ready) return;
+    const Duration bound = 12ms + 60 * scenario_.latency;
+    const auto& reports = core.counts().reports;
+    const std::uint64_t ends = std::accumulate(reports.begin(), reports.end(), std::uint64_t{0});
+    core.held().for_each([&](AttemptNumber number, const HeldAttempt& held) {
+        const Task* task = held.state == AttemptState::queued ? broker_->ledger().task(held.seq) : nullptr;
+        const AttemptId id{core.session(), number};
+        // What was called home waits for its cancel; its task may be open again.
+        const Attempt* known_there = broker_->ledger().session(core.session())->open.find(number);
+        if (known_there == nullptr || known_there->state == AttemptState::cancelling) return;
+        if (task == nullptr || task->state != TaskState::open || task->expired || !has_free_slot_for(*task)) return;
+        const auto known = before.find(id);
+        const bool goes_on = known != before.end() && known->second.ends == ends;
+        waiting_[id] = goes_on ? known->second : Waiting{now_, ends};
+        // A recall that was lost is said again after a while.
+        if (now_ - std::max(waiting_[id].since, calm_since_ + 60ms) > bound) {
+            fail("an attempt stands behind a busy slot while another is free: " + std::to_string(id.session) + "." +
+                 std::to_string(number) + " of task " + std::to_string(held.seq));
+        }
+    });
 }
 
 /// No work runs that nobody waits for, for longer than the lease and what a late ping

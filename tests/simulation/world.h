@@ -74,6 +74,11 @@ private:
         bool operator>(const Event& other) const { return at != other.at ? at > other.at : order > other.order; }
     };
 
+    struct Waiting {
+        Instant since;           // it waits, and a free slot elsewhere may run it
+        std::uint64_t ends = 0;  // of work at its worker by then
+    };
+
     // Time and chance.
     void at(Instant when, std::function<void()> what);
     bool chance(double share);
@@ -126,6 +131,7 @@ private:
     bool check_timers();
     void check_losers();
     void check_standing();
+    void check_standing_at(const WorkerCore& core, const std::map<AttemptId, Waiting>& before);
     void check_cancelled();
     void note_given_up();
     [[nodiscard]] bool was_given_up(const WorkerProcess& worker) const;
@@ -153,10 +159,6 @@ private:
     Instant calm_since_{};  // nothing was lost, cut, paused, crashed or overtaken since
     // Something between broker and collector was lost since then, or is about to be mended
     bool stream_torn_ = false;
-    struct Waiting {
-        Instant since;           // it waits, and a free slot elsewhere may run it
-        std::uint64_t ends = 0;  // of work at its worker by then
-    };
     std::map<AttemptId, Waiting> waiting_;
     // Since when an attempt has lost, and was not called home
     std::map<AttemptId, Instant> at_large_;

@@ -8,49 +8,72 @@
 
 namespace curfew::support {
 
-/// Calls check(record, golden bytes in hex) for each record type.
+inline const Intervals kTwo{{1, 2}, {9, 9}};
+
+// clang-format off
+
+/// What a broker tells its workers.
 template <typename Check>
-void each_sample(Check&& check) {
+void each_sample_to_workers(Check&& check) {
     using namespace wire;
-    const Intervals two{{1, 2}, {9, 9}};
-    // clang-format off
     check(Task{1, 2, 3, 4, 5, 6, "id", "pay"}, "9901010203040506c4026964c403706179");
     check(SharedTasks{{{1, 2, 1}, {3, 4, 2}}, 5, 2, -1, 7, "i"}, "9710929301020193030402" "0502ff07c40169");
     check(Token{7}, "920207");
     check(Welcome{1, 2, 3, 4}, "950301020304");
     check(Ping{9, 1, 2}, "9404090102");
-    check(Cancel{CancelReason::deadline, two}, "9305029401020909");
-    check(Confirm{two}, "92069401020909");
-    check(Resend{two}, "92079401020909");
-    check(Recall{7, two}, "9311079401020909");
+    check(Cancel{CancelReason::deadline, kTwo}, "9305029401020909");
+    check(Confirm{kTwo}, "92069401020909");
+    check(Resend{kTwo}, "92079401020909");
+    check(Recall{7, kTwo}, "9311079401020909");
     check(Gone{}, "9108");
+}
+
+/// What a worker tells broker and collector.
+template <typename Check>
+void each_sample_of_workers(Check&& check) {
+    using namespace wire;
     check(Hello{1, 2, "name", "pool", 3, 4, 5, "t", "c", 1, 6, 7, 8},
           "9e0a0102c4046e616d65c404706f6f6c030405c40174c4016301060708");
     check(Heartbeat{3, 4, 5}, "940b030405");
     check(Report{1, 2, ReportKind::failed, 3, 4, 5, std::nullopt, "why", "res"},
           "9a0c010203030405c0c403776879c403726573");
-    check(TokenReport{1, 2, two, {{1, 1}}, {{2, 2}}, {}, {{9, 9}}}, "980d0102940102090992010192020290920909");
+    check(TokenReport{1, 2, kTwo, {{1, 1}}, {{2, 2}}, {}, {{9, 9}}}, "980d0102940102090992010192020290920909");
     check(Answered{3, 7}, "93120307");
     check(Bye{3}, "920e03");
-    check(Sync{4, two, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}, 8, 1},
+}
+
+/// What broker and collector tell each other.
+template <typename Check>
+void each_sample_of_the_pair(Check&& check) {
+    using namespace wire;
+    check(Sync{4, kTwo, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}, 8, 1},
           "97140494010209099193050607919406c4016ec401709201030801");
     check(BrokerPing{4, 5, 6}, "9415040506");
     check(Admit{1, "n", "p"}, "941601c4016ec40170");
     check(SessionGone{1}, "921701");
-    check(Lose{1, two}, "9318019401020909");
+    check(Lose{1, kTwo}, "9318019401020909");
     check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}, "m", 4, 5, 6},
           "9c190103c4026964c4037768790203919401c4017706c40165c4016d040506");
-    check(CollectorHello{1, two, 2, 25, 9}, "961e019401020909021909");
-    check(Synced{two, {{5, Outcome::failed, {6, 7}}}, 1}, "941f940102090991940502060701");
+    check(CollectorHello{1, kTwo, 2, 25, 9}, "961e019401020909021909");
+    check(Synced{kTwo, {{5, Outcome::failed, {6, 7}}}, 1}, "941f940102090991940502060701");
     check(Decided{1, 2, 3, 4, 5}, "96200102030405");
-    check(Settled{Outcome::cancelled, two}, "9321049401020909");
-    check(Ended{1, End::expired, two, "e", 1}, "962201059401020909c4016501");
+    check(Settled{Outcome::cancelled, kTwo}, "9321049401020909");
+    check(Ended{1, End::expired, kTwo, "e", 1}, "962201059401020909c4016501");
     check(Admitted{1}, "922301");
-    check(Refused{1, two}, "9324019401020909");
+    check(Refused{1, kTwo}, "9324019401020909");
     check(Backlog{5}, "922505");
     check(Complaint{1, "w"}, "932601c40177");
     check(CollectorPing{5, 6}, "93270506");
-    // clang-format on
+}
+
+// clang-format on
+
+/// Calls check(record, golden bytes in hex) for each record type.
+template <typename Check>
+void each_sample(Check&& check) {
+    each_sample_to_workers(check);
+    each_sample_of_workers(check);
+    each_sample_of_the_pair(check);
 }
 
 }  // namespace curfew::support

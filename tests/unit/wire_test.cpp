@@ -297,8 +297,7 @@ TEST(WireRuns, AnyMixComesBackAsItWas) {
     }
 }
 
-TEST(WireRuns, ARunThatIsCutFlippedOrWrongNeverCrashesTheReader) {
-    using namespace std::string_literals;
+TEST(WireRuns, ARunThatIsCutOrFlippedNeverCrashesTheReader) {
     Writer writer;
     for (const std::uint64_t n : {1U, 2U, 4U, 9U}) writer.add(report_of(n, n, "payload"));
     const std::string whole = writer.finish(kEnvelope);
@@ -310,6 +309,10 @@ TEST(WireRuns, ARunThatIsCutFlippedOrWrongNeverCrashesTheReader) {
         flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
         EXPECT_LE(read_frame(flipped).records.size(), 4U);
     }
+}
+
+TEST(WireRuns, ARunThatIsWrongIsMalformed) {
+    using namespace std::string_literals;
     const std::string front = "\x98\x09\x05\x46\x01\x02\x1f\x00"s;
     const std::string high = "\x98\x09\xcf\xff\xff\xff\xff\xff\xff\xff\xfd\x46\x01\x02\x1f\x00"s;
     const auto bin = [](const std::string& items) { return "\xc4"s + static_cast<char>(items.size()) + items; };

@@ -1,0 +1,58 @@
+#include "broker/ending.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "common/process/log.h"
+
+namespace curfew {
+
+void Ending::drain(Instant now) {
+    if (std::exchange(draining_, true)) return;
+    log::info("draining tasks={}", dispatcher_.ledger().tasks_in_flight());
+    intake_.close();
+    // Launch, where there is one, says it at the end, from the books.
+    if (!daemon_.has_lifeline()) intake_.say_what_is_left();
+    if (timeout_) drain_ends_at_ = now + *timeout_;
+}
+
+void Ending::stop(Instant now) {
+    stopping_ = true;
+    drain(now);
+    dispatcher_.end_intake();
+}
+
+Instant Ending::turn(Instant now) {
+    end_drain(now);
+    const Instant hang_up_at = draining_ ? intake_.hang_up(now) : kNever;
+    return std::min(drain_ends_at_, hang_up_at);
+}
+
+void Ending::end_drain(Instant now) {
+    if (now < drain_ends_at_) return;
+    drain_ends_at_ = kNever;
+    dispatcher_.end_intake();
+    const double seconds = std::chrono::duration<double>(*timeout_).count();
+    cut_short_ = dispatcher_.cancel_all(now, fmt::format("the drain was over (--drain-timeout {}s)", seconds));
+    if (cut_short_ > 0) log::warn("drain_timeout tasks_cancelled={}", cut_short_);
+}
+
+void Ending::note_settled(Instant now) {
+    if (!dispatcher_.intake_ended() || dispatcher_.ledger().tasks_in_flight() > 0) {
+        settled_since_ = kNever;
+    } else if (settled_since_ == kNever) {
+        settled_since_ = now;
+    }
+}
+
+void Ending::write(BooksPage& books) const {
+    books[BooksPage::cut_short] = cut_short_;
+    books[BooksPage::state] = dispatcher_.drained() ? BooksPage::drained
+                              : stopping_           ? BooksPage::stopped
+                                                    : BooksPage::running;
+}
+
+}  // namespace curfew

@@ -1,0 +1,62 @@
+// How the broker comes to its end. A drain takes no more messages and finishes what is in flight;
+// what it has no more time for (--drain-timeout) ends as if a person had cancelled it, and is
+// counted. A stop is a drain that waits for no producer. One thread.
+//
+//     running --drain--> draining --the intake has ended, all tasks have their outcomes--> settled
+//                                                                                             |
+//                       drained, which the dispatcher says <--no work is left of them either--+
+//
+// A source that ends by itself leads to settled without a drain. In settled only attempts keep the
+// broker: those whose work does not stop.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "broker/books_page.h"
+#include "broker/dispatcher.h"
+#include "broker/intake.h"
+#include "common/process/daemon.h"
+#include "common/words/vocabulary.h"
+
+namespace curfew {
+
+class Ending {
+public:
+    /// `timeout`: of a drain; none: it has all the time that its work takes.
+    Ending(const Daemon& daemon, Dispatcher& dispatcher, Intake& intake, std::optional<Duration> timeout)
+        : daemon_(daemon), dispatcher_(dispatcher), intake_(intake), timeout_(timeout) {}
+
+    void drain(Instant now);
+    void stop(Instant now);
+
+    /// In each turn, before messages are taken; when the next is wanted at the latest.
+    [[nodiscard]] Instant turn(Instant now);
+    /// In each turn, when messages were taken.
+    void note_settled(Instant now);
+
+    // ---- looking
+    [[nodiscard]] bool draining() const { return draining_; }
+    /// Tasks that a drain had no more time for.
+    [[nodiscard]] std::uint64_t cut_short() const { return cut_short_; }
+    /// None: it is not settled.
+    [[nodiscard]] std::optional<Duration> settled_for(Instant now) const {
+        return settled_since_ == kNever ? std::nullopt : std::optional(now - settled_since_);
+    }
+    void write(BooksPage& books) const;
+
+private:
+    void end_drain(Instant now);
+
+    const Daemon& daemon_;
+    Dispatcher& dispatcher_;
+    Intake& intake_;
+    const std::optional<Duration> timeout_;
+    Instant drain_ends_at_ = kNever;
+    std::uint64_t cut_short_ = 0;
+    Instant settled_since_ = kNever;
+    bool draining_ = false;
+    bool stopping_ = false;
+};
+
+}  // namespace curfew
