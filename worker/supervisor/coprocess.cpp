@@ -94,16 +94,18 @@ void Coprocess::ask(Instant now) {
     question_->message = std::string();
 }
 
-/// A program that has begun to read has said by then what it says unasked.
+/// A program that has begun to read has said by then what it says unasked. One that is to end gets
+/// no more of the message.
 void Coprocess::look(Instant now) {
     question_->look_at = kNever;
-    if (loop_.child().runs() && talk_.has_read()) {
-        listen(now);
-        if (question_ && loop_.child().runs()) talk_.release();
+    if (!loop_.child().runs()) return;
+    if (!talk_.has_read()) {
+        question_->pause = std::min(2 * question_->pause, kLongestLook);
+        question_->look_at = now + question_->pause;
         return;
     }
-    question_->pause = std::min(2 * question_->pause, kLongestLook);
-    question_->look_at = now + question_->pause;
+    listen(now);
+    if (question_ && loop_.child().runs()) talk_.release();
 }
 
 void Coprocess::stop(Instant now) {
