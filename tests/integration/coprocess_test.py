@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import PYTHON, GroupTest, eventually, processes_running  # noqa: E402
+from group import PYTHON, GroupTest, eventually, is_over, processes_running, times_woken  # noqa: E402
 
 LINES = """
 import sys, os, time
@@ -121,6 +121,22 @@ class Stopping(CoprocessTest):
     def test_one_that_hangs_is_stopped_at_the_deadline_and_the_next_message_is_answered(self):
         outcomes = self.talk(LINES, ["a", "hang", "b"], "--deadline", "1s", "--grace", "300ms", code=1)
         self.assertEqual(self.results(outcomes), ["A", "expired", "B"])
+
+    def test_one_that_is_stopped_before_it_has_read_is_not_looked_at_any_more(self):
+        told = self.path("told")
+        script = ("import os, signal, sys, time\n"
+                  "signal.signal(signal.SIGTERM, lambda *_: os.symlink(str(os.getpid()), sys.argv[1]))\n"
+                  "while True: time.sleep(1000)\n")
+        program = self.write("program.py", script)
+        launch = self.launch("--coprocess", "--workers", "1", "--fanout", "1", "--deadline", "1s", "--grace", "2s", "--",
+                             PYTHON, program, told, stdin="pipe")
+        launch.feed(b"a\n")
+        eventually(lambda: os.path.lexists(told), "its SIGTERM")
+        before = sum(map(times_woken, self.supervisors()))
+        eventually(lambda: is_over(int(os.readlink(told))), "its end by SIGKILL")
+        self.assertLess(sum(map(times_woken, self.supervisors())) - before, 30, "in 2 s")  # every 20 ms: 100
+        launch.end_of_input()
+        self.ends_well(launch, code=1)
 
     def test_one_that_answers_nothing_is_said_to_buffer(self):
         outcome, = self.talk("import sys\nfor line in sys.stdin: sys.stdout.write(line)\n"

@@ -128,6 +128,12 @@ def processor_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
+def times_woken(pid):
+    """How often a process with one thread has waited for something; 0 where it is gone."""
+    found = re.search(rb"\nvoluntary_ctxt_switches:\s+(\d+)", _read(pid, "status"))
+    return int(found[1]) if found else 0
+
+
 def address_space(pid):
     """Bytes."""
     return int(re.search(rb"VmSize:\s+(\d+) kB", _read(pid, "status"))[1]) * 1024

@@ -28,7 +28,7 @@ protected:
     }
 
     Talk talk{Framing::line, 1000};
-    Run::Ends ends;
+    PipeEnds ends;
 };
 
 TEST_F(TalkTest, ALineIsAnsweredByALine) {
@@ -86,14 +86,14 @@ TEST_F(TalkTest, AMessageThatDoesNotFitIntoThePipeWaits) {
     open(Framing::line);
     const std::string message(200'000, 'm');
     talk.ask(message);
-    EXPECT_GE(talk.wants_input().fd, 0);
+    EXPECT_GE(talk.waits_for().in, 0);
     std::string got;
     while (got.size() <= message.size()) {
         got += read();
-        if (talk.wants_input().fd >= 0) talk.feed();
+        if (talk.waits_for().in >= 0) talk.feed();
     }
     EXPECT_EQ(got, message + "\n");
-    EXPECT_EQ(talk.wants_input().fd, -1);
+    EXPECT_EQ(talk.waits_for().in, -1);
 }
 
 TEST_F(TalkTest, AMessageFollowsTheRestOfTheOneBefore) {
@@ -106,7 +106,7 @@ TEST_F(TalkTest, AMessageFollowsTheRestOfTheOneBefore) {
     std::string got;
     while (got.size() < first.size() + 3) {
         got += read();
-        if (talk.wants_input().fd >= 0) talk.feed();
+        if (talk.waits_for().in >= 0) talk.feed();
     }
     EXPECT_EQ(got, first + "\nb\n");
 }

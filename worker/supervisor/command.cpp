@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "worker/supervisor/handed_on.h"
+#include "worker/supervisor/program_file.h"
 
 namespace curfew {
 namespace {
@@ -56,13 +57,18 @@ Command::Command(std::vector<std::string> words, RunSetup setup, std::vector<Own
       paths_(paths_of(words_.front())),
       environment_(inherited_environment()) {}
 
-Command::Started Command::start(const StartBody& body, std::string_view message, const Run::Ends& ends) {
+Command::Started Command::start(const StartBody& body, std::string_view message, const PipeEnds& ends) {
     std::vector<OwnedDescriptor> opened;
     if (!open_handed_on(opened)) return {.error = errno, .step = "/dev/fd"};
     const Launched launched = launch_with(body, message, ends, opened);
     if (launched.pid == 0) return {.error = launched.error, .step = "fork"};
     if (launched.error == 0) path_ = launched.path;
     return {.pid = launched.pid, .error = launched.error};
+}
+
+std::string Command::why_not_started(int error) const {
+    const bool is_known = error != ENOENT && error != EACCES;
+    return is_known ? std::string() : missing_interpreter(executable_of(paths_));
 }
 
 /// Above all their numbers, so that none is overwritten before it has its place.
@@ -86,7 +92,7 @@ std::vector<std::string> Command::arguments_for(std::string_view message) const 
     return arguments;
 }
 
-Launched Command::launch_with(const StartBody& body, std::string_view message, const Run::Ends& ends,
+Launched Command::launch_with(const StartBody& body, std::string_view message, const PipeEnds& ends,
                               const std::vector<OwnedDescriptor>& opened) const {
     std::vector<std::string> own;
     if (setup_.framing == Framing::none) own = variables_of(body);

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "worker/supervisor/link.h"
+#include "worker/supervisor/pipes.h"
 #include "worker/supervisor/process_tree.h"
-#include "worker/supervisor/run.h"
 
 namespace curfew {
 
@@ -24,15 +24,17 @@ public:
         std::string_view step = {};  ///< where there is no child: what failed
     };
     /// Starts it for one message, with these ends.
-    [[nodiscard]] Started start(const StartBody& body, std::string_view message, const Run::Ends& ends);
+    [[nodiscard]] Started start(const StartBody& body, std::string_view message, const PipeEnds& ends);
+
+    /// Of what did not run: what there is to say beyond this errno, if anything.
+    [[nodiscard]] std::string why_not_started(int error) const;
 
     [[nodiscard]] const RunSetup& setup() const { return setup_; }
-    [[nodiscard]] const std::vector<std::string>& paths() const { return paths_; }
 
 private:
     [[nodiscard]] bool open_handed_on(std::vector<OwnedDescriptor>& opened) const;
     [[nodiscard]] std::vector<std::string> arguments_for(std::string_view message) const;
-    [[nodiscard]] Launched launch_with(const StartBody& body, std::string_view message, const Run::Ends& ends,
+    [[nodiscard]] Launched launch_with(const StartBody& body, std::string_view message, const PipeEnds& ends,
                                        const std::vector<OwnedDescriptor>& opened) const;
 
     std::vector<std::string> words_;

@@ -18,6 +18,11 @@ struct Pipe {
     OwnedDescriptor write_end;
 };
 
+/// One end of each of the three pipes, of the program or of its supervisor; -1: none.
+struct PipeEnds {
+    int in = -1, out = -1, err = -1;
+};
+
 /// stdin, stdout and stderr of a program. Only our ends do not block: a program is not prepared for
 /// a descriptor that says EAGAIN. False, with errno, if there are none to be had.
 [[nodiscard]] bool open_pipes(const std::array<Pipe*, 3>& in_out_err);

@@ -6,8 +6,6 @@
 // matter.
 #pragma once
 
-#include <poll.h>
-
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -20,13 +18,10 @@ namespace curfew {
 
 class Run {
 public:
-    /// What the program gets as its stdin, stdout, stderr.
-    struct Ends {
-        int in = -1, out = -1, err = -1;
-    };
     /// False, with errno, if there are no pipes to be had.
     [[nodiscard]] bool open();
-    [[nodiscard]] Ends ends() const { return {in_.read_end.get(), out_.write_end.get(), err_.write_end.get()}; }
+    /// What the program gets.
+    [[nodiscard]] PipeEnds ends() const { return {in_.read_end.get(), out_.write_end.get(), err_.write_end.get()}; }
 
     /// It has been started, and reads this message and `end` behind it. What does not fit into the
     /// pipe waits here.
@@ -48,9 +43,7 @@ public:
     [[nodiscard]] const std::string& last_error() const { return digest_.last_line(); }
 
     /// For the loop.
-    [[nodiscard]] pollfd wants_input() const { return {.fd = in_.write_end.get(), .events = POLLOUT, .revents = 0}; }
-    [[nodiscard]] int output_descriptor() const { return out_.read_end.get(); }
-    [[nodiscard]] int error_descriptor() const { return err_.read_end.get(); }
+    [[nodiscard]] PipeEnds waits_for() const { return {in_.write_end.get(), out_.read_end.get(), err_.read_end.get()}; }
 
 private:
     Pipe in_, out_, err_;

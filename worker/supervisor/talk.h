@@ -2,15 +2,12 @@
 // Knows nothing of how the program is started or stopped. One thread; never blocks.
 #pragma once
 
-#include <poll.h>
-
 #include <cstddef>
 #include <string>
 #include <string_view>
 
 #include "worker/supervisor/link.h"
 #include "worker/supervisor/pipes.h"
-#include "worker/supervisor/run.h"
 #include "worker/supervisor/stderr_digest.h"
 
 namespace curfew {
@@ -21,7 +18,8 @@ public:
 
     /// False, with errno, if there are no pipes to be had.
     [[nodiscard]] bool open();
-    [[nodiscard]] Run::Ends ends() const { return {in_.read_end.get(), out_.write_end.get(), err_.write_end.get()}; }
+    /// What the program gets.
+    [[nodiscard]] PipeEnds ends() const { return {in_.read_end.get(), out_.write_end.get(), err_.write_end.get()}; }
     /// The program has its ends, or never will: ours of them are closed.
     void begin();
 
@@ -56,11 +54,9 @@ public:
     [[nodiscard]] const std::string& last_error() const { return digest_.last_line(); }
 
     /// For the loop.
-    [[nodiscard]] pollfd wants_input() const {
-        return {.fd = asked_.empty() || held_ ? -1 : in_.write_end.get(), .events = POLLOUT, .revents = 0};
+    [[nodiscard]] PipeEnds waits_for() const {
+        return {asked_.empty() || held_ ? -1 : in_.write_end.get(), out_.read_end.get(), err_.read_end.get()};
     }
-    [[nodiscard]] int output_descriptor() const { return out_.read_end.get(); }
-    [[nodiscard]] int error_descriptor() const { return err_.read_end.get(); }
 
 private:
     [[nodiscard]] Heard parse();
