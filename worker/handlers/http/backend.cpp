@@ -1,0 +1,47 @@
+#include "worker/handlers/http/backend.h"
+
+#include <algorithm>
+
+#include "common/look/json_object.h"
+
+namespace curfew {
+
+void Backend::ended(Instant now, Instant began, const HttpEnd& end) {
+    ++answers_[static_cast<std::size_t>(std::clamp(end.status / 100, 0L, 5L))];
+    switch (end.service) {
+        case HttpEnd::Service::answered: breaker_.answered(began); break;
+        case HttpEnd::Service::refused:
+            if (breaker_.refused(now, began)) say_held(now, end.work.error);
+            break;
+        case HttpEnd::Service::wait:
+            ++asked_to_wait_;
+            breaker_.asked_to_wait(now, end.wait_for);
+            say_held(now, "it asks to come later (Retry-After)");
+            break;
+    }
+}
+
+void Backend::say_held(Instant now, std::string_view why) {
+    if (!held_log_.now(now)) return;
+    log::warn("backend_held backend={} for_s={:.1f} reason={}", log::quoted(name_),
+              std::chrono::duration<double>(breaker_.held_until() - now).count(), log::quoted(why));
+}
+
+void Backend::add_stats(Instant now, JsonObject& stats) const {
+    const bool held = breaker_.is_held(now);
+    stats
+        .add("answers", JsonObject()
+                            .add("1xx", answers_[1])
+                            .add("2xx", answers_[2])
+                            .add("3xx", answers_[3])
+                            .add("4xx", answers_[4])
+                            .add("5xx", answers_[5])
+                            .add("none", answers_[0]))
+        .add("refusals_in_a_row", breaker_.refusals_in_a_row())
+        .add("asked_to_wait", asked_to_wait_)
+        .add("times_held", breaker_.times_held())
+        .add("held_for_s", held ? std::optional(breaker_.held_until() - now) : std::nullopt)
+        .add("probing", breaker_.is_probing(now));
+}
+
+}  // namespace curfew
