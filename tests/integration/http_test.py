@@ -5,68 +5,15 @@ do that is wrong. Each attempt has one end, and the rest goes on.
 import asyncio
 import json
 import os
-import ssl
 import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import BIN_DIR, LAUNCH, PYTHON, GroupTest, eventually  # noqa: E402
-from service import Service, reply, zipped  # noqa: E402
-
-DIRECT = {name: "" for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
-
-
-async def echo(request):
-    return reply(request.body or request.path)
-
-
-async def never(request):
-    await asyncio.sleep(1000)
-
-
-def after(seconds, answer=echo):
-    async def answer_later(request):
-        await asyncio.sleep(seconds)
-        return await answer(request)
-
-    return answer_later
-
-
-def says(data):
-    async def answer(request):
-        return data
-
-    return answer
-
-
-class HttpTest(GroupTest):
-    def service(self, answer=echo, **how):
-        service = Service(answer, **how)
-        self.addCleanup(service.close)
-        return service
-
-    def race(self, *urls, words=(), messages=("m",), code=0, environment=(), **how):
-        """Outcomes of the messages, by their order."""
-        flags = [word for url in urls for word in ("--url", url)]
-        launch = self.launch(*flags, "--json", *words, stdin="".join(f"{message}\n" for message in messages).encode(),
-                             environment={**DIRECT, **dict(environment)}, **how)
-        self.ends_well(launch, code=code)
-        self.err = launch.err
-        return sorted((json.loads(line) for line in launch.lines), key=lambda outcome: outcome["seq"])
-
-    def one(self, answer, *words, place="/{}", **how):
-        """The outcome of one message at one service."""
-        service = self.service(answer)
-        outcome, = self.race(service.url + place, words=words, **how)
-        return outcome
-
-    def fails(self, answer, *words, saying, **how):
-        outcome = self.one(answer, *words, code=1, **how)
-        self.assertEqual(outcome["outcome"], "failed", outcome)
-        self.assertIn(saying, outcome["error"])
-        return outcome
+from group import BIN_DIR, LAUNCH, PYTHON, eventually  # noqa: E402
+from service import reply, zipped  # noqa: E402
+from service_group import DIRECT, Http2Test, HttpTest, TlsTest, after, echo, never, says  # noqa: E402
 
 
 class Requests(HttpTest):
@@ -333,19 +280,6 @@ class WhatServicesDoWrong(HttpTest):
         self.assertEqual(outcome["attempts"], 1)
 
 
-class TlsTest(HttpTest):
-    def setUp(self):
-        super().setUp()
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.path("key"),
-                        "-out", self.path("cert")], check=True, capture_output=True)
-
-    def tls_service(self, answer=echo):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.path("cert"), self.path("key"))
-        service = self.service(answer, tls=context)
-        return service, f"https://127.0.0.1:{service.port}/{{}}"
-
-
 class Certificates(TlsTest):
     def test_one_that_is_trusted_answers(self):
         outcome, = self.race(self.tls_service()[1], words=("--ca", self.path("cert")))
@@ -399,27 +333,7 @@ class Wrong(HttpTest):
         self.assertIn("allow 2064 or more", launch.err)
 
 
-class Http2(TlsTest):
-    def nghttpd(self, **files):
-        """The URL of one that serves these files."""
-        os.mkdir(self.path("htdocs"))
-        for name, size in files.items():
-            with open(self.path("htdocs", name), "wb") as file:
-                file.truncate(size)
-        log = open(self.path("nghttpd.log"), "wb")
-        self.addCleanup(log.close)
-        port = free_port()
-        server = subprocess.Popen(["nghttpd", "-v", "-a", "127.0.0.1", "-d", self.path("htdocs"), str(port),
-                                   self.path("key"), self.path("cert")], stdout=log, stderr=subprocess.STDOUT)
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        eventually(lambda: listens(port), "nghttpd listens")
-        return f"https://127.0.0.1:{port}/{{}}"
-
-    def seen(self, what):
-        with open(self.path("nghttpd.log"), encoding="utf-8", errors="replace") as file:
-            return file.read().count(what)
-
+class Http2(Http2Test):
     def test_all_requests_share_a_connection(self):
         url = self.nghttpd(m=10)
         outcomes = self.race(url, words=("--http2", "--ca", self.path("cert"), "--slots", "8"), messages=["m"] * 40)
@@ -445,19 +359,6 @@ class Http2(TlsTest):
         launch = self.launch("--url", "http://127.0.0.1:1/{}", "--http2", stdin=b"m\n")
         self.assertEqual(launch.code(), 64)
         self.assertIn("--http2: needs https", launch.err)
-
-
-def free_port():
-    import socket
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def listens(port):
-    import socket
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 if __name__ == "__main__":

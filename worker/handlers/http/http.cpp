@@ -80,7 +80,7 @@ void HttpHandler::begin(Instant now, Slot slot) {
         place.waits_at = waiting_.insert(waiting_.end(), slot);
         return;
     }
-    ++begun_in_turn_;
+    if (begun_in_turn_++ == 0) transfers_.bury_spoilt();
     place.state = State::under_way;
     ++under_way_;
     transfers_.add(place.request->handle());
