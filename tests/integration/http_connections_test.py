@@ -1,8 +1,11 @@
-"""What becomes of the connections that the http handler keeps: those on which something comes unasked and those that a service
-closes.
+"""What becomes of the connections that the http handler keeps: those on which something comes unasked, those that a service
+closes, and those of services that count how many requests they take.
 """
 
 import os
+import shutil
+import socket
+import subprocess
 import sys
 import unittest
 
@@ -12,6 +15,7 @@ from group import eventually  # noqa: E402
 from service import reply  # noqa: E402
 from service_group import DIRECT, TlsTest  # noqa: E402
 
+NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 CLOSE_WAIT = "08"
 
 
@@ -54,6 +58,54 @@ class AtRest(TlsTest):
         launch.end_of_input()
         self.ends_well(launch)
         self.assertEqual(launch.lines, ["/a", "/b"])
+
+
+NGINX_CONF = """
+daemon off;
+pid {home}/nginx.pid;
+error_log {home}/nginx.log;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_body_temp_path {home}/body;
+    proxy_temp_path {home}/proxy;
+    fastcgi_temp_path {home}/fastcgi;
+    uwsgi_temp_path {home}/uwsgi;
+    scgi_temp_path {home}/scgi;
+    server {{
+        listen unix:{home}/nginx.sock ssl http2;
+        ssl_certificate {home}/cert;
+        ssl_certificate_key {home}/key;
+        keepalive_requests {requests};
+        location / {{ return 200 "$request_uri"; }}
+    }}
+}}
+"""
+
+
+@unittest.skipUnless(NGINX, "needs nginx (install: nginx)")
+class GoAway(TlsTest):
+    def nginx(self, requests):
+        """Takes so many requests on a connection."""
+        conf = self.write("nginx.conf", NGINX_CONF.format(home=self.home, requests=requests))
+        server = subprocess.Popen([NGINX, "-c", conf, "-e", self.path("nginx.log")], stderr=subprocess.DEVNULL)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.terminate)
+        eventually(lambda: self.is_listened_to(self.path("nginx.sock")), "nginx listens")
+
+    @staticmethod
+    def is_listened_to(path):
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(path) == 0
+
+    def test_a_request_that_a_connection_does_not_take_any_more_goes_to_the_next(self):
+        self.nginx(requests=20)
+        for version in ((), ("--http2",)):
+            with self.subTest(version=version):
+                outcomes = self.race("https://localhost/{}", messages=range(3000),
+                                     words=(*version, "--ca", self.path("cert"), "--unix-socket", self.path("nginx.sock"),
+                                            "--slots", "64", "--attempts", "1"))
+                self.assertEqual([outcome["result"] for outcome in outcomes], [f"/{number}" for number in range(3000)])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,14 @@ namespace curfew {
 void Backend::ended(Instant now, Instant began, const HttpEnd& end) {
     ++answers_[static_cast<std::size_t>(std::clamp(end.status / 100, 0L, 5L))];
     switch (end.service) {
-        case HttpEnd::Service::answered: breaker_.answered(began); break;
+        case HttpEnd::Service::answered:
+            not_taken_in_a_row_ = 0;
+            breaker_.answered(began);
+            break;
+        case HttpEnd::Service::not_taken:
+            // All that shared its connections may have met with it together; more is a refusal
+            if (++not_taken_in_a_row_ <= slots_) break;
+            [[fallthrough]];
         case HttpEnd::Service::refused:
             if (breaker_.refused(now, began)) say_held(now, end.work.error);
             break;

@@ -15,8 +15,8 @@ namespace curfew {
 
 class Backend {
 public:
-    /// `name`: host and port, or the socket.
-    explicit Backend(std::string name) : name_(std::move(name)) {}
+    /// `name`: host and port, or the socket. `slots`: requests under way, at most.
+    Backend(std::string name, Slot slots) : name_(std::move(name)), slots_(slots) {}
 
     /// A request that began at `began` has come to its end.
     void ended(Instant now, Instant began, const HttpEnd& end);
@@ -31,7 +31,9 @@ private:
     void say_held(Instant now, std::string_view why);
 
     const std::string name_;
+    const Slot slots_;
     Breaker breaker_;
+    Slot not_taken_in_a_row_ = 0;
     std::array<std::uint64_t, 6> answers_{};  // by the first digit of their status; 0: none came
     std::uint64_t asked_to_wait_ = 0;
     log::Seldom held_log_;

@@ -45,7 +45,7 @@ HttpHandler::HttpHandler(HttpPlan plan, Slot slots, std::size_t max_output)
       places_(slots),
       transfers_(static_cast<long>(slots), plan_.flags().http2,
                  [this](CURL* easy, CURLcode code) { on_done(slot_of(easy), code); }),
-      backend_(plan_.authority()),
+      backend_(plan_.authority(), slots),
       lookup_(plan_.flags().unix_socket.empty() && !is_number(plan_.host())) {
     for (const std::string& header : plan_.headers()) headers_ = curl_slist_append(headers_, header.c_str());
 }

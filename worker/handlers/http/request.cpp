@@ -204,7 +204,10 @@ HttpEnd HttpRequest::end(CURLcode code) {
         end.work.error = words_of(code);
         if (!is_ours(code)) end.service = HttpEnd::Service::refused;
         // libcurl has begun it on five connections, each of which was closed before it was taken
-        if (end.work.error.starts_with("Connection died, tried")) end.work.finish = Finish::returned;
+        if (end.work.error.starts_with("Connection died, tried")) {
+            end.service = HttpEnd::Service::not_taken;
+            end.work.finish = Finish::returned;
+        }
         return end;
     }
     if (plan_.ok().has(end.status)) {

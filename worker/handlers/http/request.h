@@ -20,9 +20,10 @@ namespace curfew {
 /// How a request went, as far as its service is concerned.
 struct HttpEnd {
     enum class Service : std::uint8_t {
-        answered,  ///< it works, whether or not its answer is a result
-        refused,   ///< no answer, or one that says that it does not work
-        wait,      ///< it asks to be asked later
+        answered,   ///< it works, whether or not its answer is a result
+        refused,    ///< no answer, or one that says that it does not work
+        wait,       ///< it asks to be asked later
+        not_taken,  ///< it closes its connections before it takes the request
     };
     Service service = Service::answered;
     Duration wait_for{};
