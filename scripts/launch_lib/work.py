@@ -66,6 +66,9 @@ def check_work(options):
         raise usage(f"--coprocess has no meaning with {said[0]}: it runs a COMMAND, or that of a --pool")
     for pool in options.given.get("pool", ()):
         split_pool(pool)
+    if "unix-socket" in options.given and len(options.given.get("url", ())) > 1:
+        raise usage("--unix-socket has no meaning with several --url: all of them would be asked there; write a PROCFILE"
+                    " with a curfew-worker for each")
 
 
 def remark(options):

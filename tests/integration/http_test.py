@@ -5,8 +5,10 @@ do that is wrong. Each attempt has one end, and the rest goes on.
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -112,6 +114,24 @@ class Statuses(HttpTest):
         service = self.service(answer)
         outcome, = self.race(service.url + "/", words=("--max-redirects", "2"), messages=("hello",))
         self.assertEqual((outcome["result"], service.requests[-1].method), ("hello", "POST"))
+
+    def test_no_secret_follows_a_redirect_to_another_origin(self):
+        other = self.service()
+        home = self.service(lambda request: says(reply("", "302 Found", f"Location: {other.url}/there"))(request))
+        secret = self.write("secret", "X-Api-Key: hush\n")
+        self.race(home.url + "/{}", words=("--max-redirects", "2", "--header", f"@{secret}", "--header", "X-Open: yes"))
+        self.assertEqual(home.requests[0].headers["x-api-key"], "hush")
+        self.assertNotIn("x-api-key", other.requests[0].headers)
+        self.assertEqual(other.requests[0].headers["x-open"], "yes")
+        self.assertIn("idempotency-key", other.requests[0].headers)
+
+    def test_a_redirect_that_stays_at_its_service_has_all_headers(self):
+        async def answer(request):
+            return await echo(request) if request.path == "/there" else reply("", "302 Found", "Location: /there")
+
+        service, secret = self.service(answer), self.write("secret", "X-Api-Key: hush\n")
+        self.race(service.url + "/{}", words=("--max-redirects", "2", "--header", f"@{secret}"))
+        self.assertEqual(service.requests[1].headers["x-api-key"], "hush")
 
     def test_a_redirect_leads_to_http_alone(self):
         self.fails(says(reply("", "302 Found", "Location: file:///etc/passwd")), "--max-redirects", "3", saying="rotocol")
@@ -307,6 +327,41 @@ class Certificates(TlsTest):
         self.assertEqual(outcome["outcome"], "failed")
 
 
+class Schemes(TlsTest):
+    def plain_one(self):
+        """The https URL of a service that refuses whatever is no plain request."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def refuse():
+            with listener.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(reply("", "400 Bad Request"))
+
+        threading.Thread(target=refuse, daemon=True).start()
+        return f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+    def test_the_error_asks_for_the_scheme_where_it_may_be_the_wrong_one(self):
+        service = self.tls_service()[0]
+        refusing = says(reply("<html>\r\nThe plain HTTP request was sent to HTTPS port", "400 Bad Request"))
+        for url in (service.url + "/{}", self.plain_one() + "/{}", self.service(refusing).url + "/{}"):
+            with self.subTest(url=url):
+                outcome, = self.race(url, code=1)
+                self.assertIn("is it http or https that the service speaks there?", outcome["error"])
+
+
+class UnixSockets(HttpTest):
+    def test_the_error_names_the_socket(self):
+        path = self.path("socket")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            outcome, = self.race("http://h/{}", words=("--unix-socket", path), code=1)
+        os.unlink(path)
+        self.assertEqual(outcome["error"], f"unix socket {path}: Connection refused")
+        outcome, = self.race("http://h/{}", words=("--unix-socket", path + "x"), code=1)
+        self.assertEqual(outcome["error"], f"unix socket {path}x: No such file or directory")
+
+
 class Wrong(HttpTest):
     def test_what_cannot_be_is_said_before_the_start(self):
         for words, saying in ((("--url", "ftp://h/{}"), "only http and https"), (("--url", "http:///{}"), "names no host"),
@@ -319,7 +374,10 @@ class Wrong(HttpTest):
                               (("--url", "http://h/{}", "--ca", "/missing"), "--ca: cannot read"),
                               (("--url", "http://h/{}", "--", "cat"), "both a COMMAND and --url"),
                               (("--header", "A: b", "--", "cat"), "without --url"),
-                              (("--url", "http://h/{}", "--workers", "3"), "one worker for each")):
+                              (("--url", "http://h/{}", "--workers", "3"), "one worker for each"),
+                              (("--url", "http://h/{}", "--header", "Content-Length: 5"), "is not for you to say"),
+                              (("--url", "http://h/{}", "--unix-socket", "/" + "x" * 107), "has at most 107"),
+                              (("--url", "http://h/{}", "--url", "http://i/{}", "--unix-socket", "/s"), "for each")):
             with self.subTest(words=words):
                 launch = self.launch(*words, stdin=b"m\n")
                 self.assertEqual(launch.code(), 64)

@@ -42,13 +42,12 @@ void check_descriptors(Slot slots) {
 HttpHandler::HttpHandler(HttpPlan plan, Slot slots, std::size_t max_output)
     : plan_(std::move(plan)),
       max_output_(max_output),
+      headers_(plan_),
       places_(slots),
       transfers_(static_cast<long>(slots), plan_.flags().http2,
                  [this](CURL* easy, CURLcode code) { on_done(slot_of(easy), code); }),
       backend_(plan_.authority(), slots),
-      lookup_(plan_.flags().unix_socket.empty() && !is_number(plan_.host())) {
-    for (const std::string& header : plan_.headers()) headers_ = curl_slist_append(headers_, header.c_str());
-}
+      lookup_(plan_.flags().unix_socket.empty() && !is_number(plan_.host())) {}
 
 HttpHandler::~HttpHandler() {
     for (Place& place : places_) {
@@ -56,7 +55,6 @@ HttpHandler::~HttpHandler() {
             transfers_.abort(place.request->handle());
         place.request.reset();
     }
-    curl_slist_free_all(headers_);
 }
 
 // ---- beginning ---------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ private:
 
     const HttpPlan plan_;
     const std::size_t max_output_;
-    curl_slist* headers_ = nullptr;
+    const UserHeaders headers_;
     std::vector<Place> places_;
     Transfers transfers_;
     Backend backend_;
