@@ -201,6 +201,14 @@ void Options::text(const std::string& name, std::string& value, const std::strin
     });
 }
 
+void Options::some_text(const std::string& name, std::string& value, const std::string& help) {
+    add(name, "text", value, help, [&value](const std::string& text) -> std::optional<std::string> {
+        if (text.empty()) return "is empty";
+        value = text;
+        return std::nullopt;
+    });
+}
+
 void Options::list(const std::string& name, std::vector<std::string>& values, const std::string& help) {
     auto* option = inside_->app.add_option_function<std::vector<std::string>>(
         name, [&values](const std::vector<std::string>& texts) { values = texts; }, help);

@@ -41,6 +41,8 @@ public:
 
     // Each option: the variable holds the default and gets the value. Names with their dashes.
     void text(const std::string& name, std::string& value, const std::string& help);
+    /// The same, and not empty: that would be a variable of a shell that is not set.
+    void some_text(const std::string& name, std::string& value, const std::string& help);
     void choice(const std::string& name, std::string& value, const std::vector<std::string>& words,
                 const std::string& help);
     void count(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -327,6 +328,31 @@ class Certificates(TlsTest):
         self.assertEqual(outcome["outcome"], "failed")
 
 
+class TlsFiles(TlsTest):
+    def test_those_that_cannot_be_used_are_named_before_the_start(self):
+        cert, key, junk = self.path("cert"), self.path("key"), self.write("junk", "no PEM\n")
+        for words in (("genrsa", "-out", "other"), ("rsa", "-in", "key", "-aes128", "-passout", "pass:x", "-out", "locked")):
+            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=self.home)
+        for words, saying in ((("--ca", junk), f"--ca: '{junk}'"), (("--cert", junk, "--key", key), f"--cert: '{junk}'"),
+                              (("--cert", cert, "--key", junk), f"--key '{junk}'"),
+                              (("--cert", cert, "--key", self.path("other")), "--key"),
+                              (("--cert", cert, "--key", self.path("locked")), "--key")):
+            with self.subTest(words=words):
+                launch = self.launch("--url", "https://127.0.0.1:1/{}", *words, stdin=b"m\n")
+                self.assertEqual(launch.code(), 64)
+                self.assertIn(saying, launch.err)
+                self.assertEqual(len(launch.err.splitlines()), 1, launch.err)
+
+    def test_a_service_that_asks_for_one_gets_it(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path("cert"), self.path("key"))
+        context.load_verify_locations(self.path("cert"))
+        context.verify_mode = ssl.CERT_REQUIRED
+        url = f"https://127.0.0.1:{self.service(tls=context).port}/{{}}"
+        outcome, = self.race(url, words=("--ca", self.path("cert"), "--cert", self.path("cert"), "--key", self.path("key")))
+        self.assertEqual(outcome["result"], "/m")
+
+
 class Schemes(TlsTest):
     def plain_one(self):
         """The https URL of a service that refuses whatever is no plain request."""
@@ -375,9 +401,11 @@ class Wrong(HttpTest):
                               (("--url", "http://h/{}", "--", "cat"), "both a COMMAND and --url"),
                               (("--header", "A: b", "--", "cat"), "without --url"),
                               (("--url", "http://h/{}", "--workers", "3"), "one worker for each"),
+                              (("--url", "http://h/{}", "--method", ""), "--method: is empty"),
                               (("--url", "http://h/{}", "--header", "Content-Length: 5"), "is not for you to say"),
                               (("--url", "http://h/{}", "--unix-socket", "/" + "x" * 107), "has at most 107"),
-                              (("--url", "http://h/{}", "--url", "http://i/{}", "--unix-socket", "/s"), "for each")):
+                              (("--url", "http://h/{}", "--url", "http://i/{}", "--unix-socket", "/s"), "for each"),
+                              (("--pool", "a=cat", "--pool", "a=tac"), "--pool a is given twice")):
             with self.subTest(words=words):
                 launch = self.launch(*words, stdin=b"m\n")
                 self.assertEqual(launch.code(), 64)

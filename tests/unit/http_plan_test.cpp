@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "tests/support/temp_dir.h"
+#include "worker/handlers/http/tls_files.h"
 
 namespace curfew {
 namespace {
@@ -169,6 +170,21 @@ TEST(HttpPlan, AKeyNeedsItsCertificateAndFilesHaveToBeThere) {
     flags.key.clear();
     flags.ca = "/nonexistent/ca";
     EXPECT_NE(wrong(flags).find("--ca: cannot read"), std::string::npos);
+}
+
+TEST(TlsFiles, WithoutCertificatesAreRefusedByName) {
+    const support::TempDir dir;
+    dir.write("junk", "no PEM\n");
+    const std::string junk = "'" + dir.file("junk") + "'";
+    HttpFlags flags;
+    EXPECT_FALSE(wrong_with_tls_files(flags));
+    flags.ca = dir.file("junk");
+    EXPECT_NE(wrong_with_tls_files(flags).value_or("").find("--ca: " + junk + " has no certificates"),
+              std::string::npos);
+    flags.ca.clear();
+    flags.cert = flags.key = dir.file("junk");
+    EXPECT_NE(wrong_with_tls_files(flags).value_or("").find("--cert: " + junk + " with --key " + junk),
+              std::string::npos);
 }
 
 }  // namespace

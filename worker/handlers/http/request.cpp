@@ -8,6 +8,7 @@
 
 #include "common/look/json_object.h"
 #include "common/version.h"
+#include "worker/handlers/http/tls_files.h"
 
 namespace curfew {
 namespace {
@@ -72,9 +73,6 @@ HttpRequest::HttpRequest(const HttpPlan& plan, Transfers& transfers, const UserH
 void HttpRequest::set_options() {
     CURL* easy = handle();
     const HttpFlags& flags = plan_.flags();
-    const auto set_text = [&](CURLoption option, const std::string& text) {
-        if (!text.empty()) curl_easy_setopt(easy, option, text.c_str());
-    };
     const long version = flags.http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, flags.http2 ? 1L : 0L);
@@ -91,10 +89,8 @@ void HttpRequest::set_options() {
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, (std::string("curfew/") + kVersionText).c_str());
     if (flags.compressed) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-    set_text(CURLOPT_CAINFO, flags.ca);
-    set_text(CURLOPT_SSLCERT, flags.cert);
-    set_text(CURLOPT_SSLKEY, flags.key);
-    set_text(CURLOPT_UNIX_SOCKET_PATH, flags.unix_socket);
+    set_tls_files(easy, flags);
+    if (!flags.unix_socket.empty()) curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, flags.unix_socket.c_str());
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_.data());
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &HttpRequest::on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
