@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 
 #include "common/process/suggestion.h"
 #include "common/version.h"
@@ -347,6 +348,11 @@ std::optional<int> Options::parse(int argc, const char* const* argv) {
 int Options::refuse_stray(const std::string& word) const {
     return refuse(fmt::format("'{}' stands where no word may; a COMMAND goes behind --: {} [OPTIONS] -- COMMAND ARG...",
                               word, inside_->program));
+}
+
+bool Options::is_said_here(const std::string& name) const {
+    const char* of_all = std::getenv(environment_name(name).c_str());
+    return inside_->app.count(name) > 0 && (of_all == nullptr || *of_all == '\0');
 }
 
 bool Options::only_checks() const {

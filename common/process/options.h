@@ -71,6 +71,8 @@ public:
     /// printed); none to go on.
     [[nodiscard]] std::optional<int> parse(int argc, const char* const* argv);
 
+    /// Said on the command line or in the --config, and not for all processes in the environment.
+    [[nodiscard]] bool is_said_here(const std::string& name) const;
     /// --check was said: the process is to judge the rest of what was said, and to end.
     [[nodiscard]] bool only_checks() const;
     /// `program`, `version`, and `flags`, each with its `flag`, `kind` (text, list, choice, count,

@@ -231,6 +231,13 @@ os.read(0, 1)
         self.assertEqual(launch.lines, ["A"])
         self.assertRegex(launch.err, "coprocess_ended reason=.*exit code 9")
 
+    def test_what_means_nothing_for_it_is_refused(self):
+        for words in (("--stdin", "line"), ("--ok-exit", "0"), ("--reject-exit", "1"), ("-I", "@")):
+            with self.subTest(words=words):
+                launch = self.launch("--coprocess", *words, "--", "cat", stdin=b"a\n")
+                self.assertEqual(launch.code(), 64)
+                self.assertIn("has no meaning with --coprocess", launch.err)
+
     def test_one_that_is_not_there_is_said_before_the_start(self):
         launch = self.launch("--coprocess", "--", "no-such-program", stdin=b"a\n")
         self.assertEqual(launch.code(), 64)

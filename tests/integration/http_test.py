@@ -405,6 +405,7 @@ class Wrong(HttpTest):
                               (("--url", "http://h/{}", "--header", "Content-Length: 5"), "is not for you to say"),
                               (("--url", "http://h/{}", "--unix-socket", "/" + "x" * 107), "has at most 107"),
                               (("--url", "http://h/{}", "--url", "http://i/{}", "--unix-socket", "/s"), "for each"),
+                              (("--url", "http://h/{}", "--stdin", "line"), "no meaning with --url"),
                               (("--pool", "a=cat", "--pool", "a=tac"), "--pool a is given twice")):
             with self.subTest(words=words):
                 launch = self.launch(*words, stdin=b"m\n")
