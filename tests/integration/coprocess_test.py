@@ -210,6 +210,7 @@ os.read(0, 1)
     def test_json_that_is_none_or_for_another_message(self):
         outcomes = self.talk(JSON, ["junk", "other", "x"], "--framing", "json", code=1)
         self.assertIn("its answer is none of", outcomes[0]["error"])
+        self.assertRegex(self.launched.err, "coprocess_ended reason=.*'what\\?'")
         self.assertIn("for another message", outcomes[1]["error"])
         self.assertEqual(outcomes[2]["outcome"], "completed")
 
