@@ -223,6 +223,12 @@ class Refusals(HttpTest):
         outcome, = self.race(self.service(answer).url + "/{}", words=("--attempts", "1"))
         self.assertEqual(outcome["result"], "now")
 
+    def test_a_message_that_expires_while_its_service_is_left_alone_says_so(self):
+        outcome = self.one(says(reply("busy", "503 Busy", "Retry-After: 60")), "--deadline", "500ms", code=1)
+        self.assertEqual((outcome["outcome"], outcome["attempts"]), ("expired", 0))
+        self.assertIn("no worker took it, whose logs say why: no slot in service at w1", outcome["error"])
+        self.assertIn('reason="status 503: busy (it asks to come later: Retry-After)"', self.err)
+
     def test_what_it_does_is_shown(self):
         answers = [reply("", "500 Oops")]
 
@@ -237,6 +243,7 @@ class Refusals(HttpTest):
         shown = self.answer("w1")["http"]
         self.assertEqual(shown["backend"], f"127.0.0.1:{service.port}")
         self.assertGreaterEqual(shown["answers"]["5xx"], 5)
+        self.assertEqual(shown["last_refusal"], "status 500")
         answers.append(reply("well"))
         launch.end_of_input()
         self.ends_well(launch)

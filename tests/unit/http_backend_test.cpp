@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "common/look/json_object.h"
+
 namespace curfew {
 namespace {
 
@@ -37,6 +41,17 @@ TEST_F(BackendTest, ThatDidNotTakeWhatSharedItsConnectionsIsAskedAgainAtOnce) {
     ends(Service::answered);
     ends(Service::not_taken, kSlots);
     EXPECT_FALSE(is_held());
+}
+
+TEST_F(BackendTest, SaysWhyItIsHeld) {
+    HttpEnd end{.service = Service::wait, .wait_for = 2s, .status = 503, .work = {}};
+    end.work.error = "status 503: busy";
+    backend_.ended(now_, now_, end);
+    JsonObject stats;
+    backend_.add_stats(now_, stats);
+    const auto said = nlohmann::json::parse(stats.text());
+    EXPECT_EQ(said["last_refusal"], "status 503: busy (it asks to come later: Retry-After)");
+    EXPECT_EQ(said["held_for_s"], 2.0);
 }
 
 TEST_F(BackendTest, ThatTakesNothingIsHeld) {

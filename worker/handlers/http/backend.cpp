@@ -18,20 +18,22 @@ void Backend::ended(Instant now, Instant began, const HttpEnd& end) {
             if (++not_taken_in_a_row_ <= slots_) break;
             [[fallthrough]];
         case HttpEnd::Service::refused:
-            if (breaker_.refused(now, began)) say_held(now, end.work.error);
+            last_refusal_ = end.work.error;
+            if (breaker_.refused(now, began)) say_held(now);
             break;
         case HttpEnd::Service::wait:
             ++asked_to_wait_;
             breaker_.asked_to_wait(now, end.wait_for);
-            say_held(now, "it asks to come later (Retry-After)");
+            last_refusal_ = end.work.error + " (it asks to come later: Retry-After)";
+            say_held(now);
             break;
     }
 }
 
-void Backend::say_held(Instant now, std::string_view why) {
+void Backend::say_held(Instant now) {
     if (!held_log_.now(now)) return;
     log::warn("backend_held backend={} for_s={:.1f} reason={}", log::quoted(name_),
-              std::chrono::duration<double>(breaker_.held_until() - now).count(), log::quoted(why));
+              std::chrono::duration<double>(breaker_.held_until() - now).count(), log::quoted(last_refusal_));
 }
 
 void Backend::add_stats(Instant now, JsonObject& stats) const {
@@ -48,6 +50,7 @@ void Backend::add_stats(Instant now, JsonObject& stats) const {
         .add("asked_to_wait", asked_to_wait_)
         .add("times_held", breaker_.times_held())
         .add("held_for_s", held ? std::optional(breaker_.held_until() - now) : std::nullopt)
+        .add("last_refusal", if_any(last_refusal_))
         .add("probing", breaker_.is_probing(now));
 }
 

@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "common/process/log.h"
 #include "worker/handlers/breaker.h"
@@ -28,12 +27,13 @@ public:
     void add_stats(Instant now, JsonObject& stats) const;
 
 private:
-    void say_held(Instant now, std::string_view why);
+    void say_held(Instant now);
 
     const std::string name_;
     const Slot slots_;
     Breaker breaker_;
     Slot not_taken_in_a_row_ = 0;
+    std::string last_refusal_;
     std::array<std::uint64_t, 6> answers_{};  // by the first digit of their status; 0: none came
     std::uint64_t asked_to_wait_ = 0;
     log::Seldom held_log_;
