@@ -14,6 +14,21 @@ std::uint64_t micros(Duration duration) {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
 }
 
+/// Why a task is past its deadline, as far as that is known here: also that no worker would take
+/// it, where nothing of it has ever run.
+std::string why_expired(const std::string& past_deadline, const Task& task, const Roster& roster) {
+    constexpr std::size_t kMostNames = 100;
+    if (task.past != nullptr && !task.past->history.empty()) return past_deadline;
+    std::string names;
+    for (const auto& [session, worker] : roster.sessions()) {
+        if (worker->state != SessionState::ready) continue;
+        if (worker->slots_in_service > 0) return past_deadline;
+        if (names.size() < kMostNames) names += (names.empty() ? "" : ", ") + worker->name;
+    }
+    if (names.empty()) return past_deadline;
+    return past_deadline + "; no worker took it, whose logs say why: no slot in service at " + names;
+}
+
 }  // namespace
 
 // ---- deciding and settling ---------------------------------------------------------------------
@@ -109,7 +124,7 @@ void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, st
         // way here.
         expire(now, seq, task);
     } else if (task.expired && task.alive.empty()) {
-        give_up(now, seq, task, Outcome::expired, config_.past_deadline);
+        give_up(now, seq, task, Outcome::expired, why_expired(config_.past_deadline, task, roster_));
     } else if (task.expired) {
         expiry_.force(now, seq, task);  // it may have been decided when the last timer fired
     } else if (config_.poison > 0 && task.deaths >= config_.poison) {
@@ -228,7 +243,7 @@ void Dispatcher::expire(Instant now, Seq seq, Task& task) {
     task.expired = true;
     if (task.state != TaskState::open) return;
     if (task.alive.empty()) {
-        give_up(now, seq, task, Outcome::expired, config_.past_deadline);
+        give_up(now, seq, task, Outcome::expired, why_expired(config_.past_deadline, task, roster_));
     } else {
         call_all_home(now, task, CancelReason::deadline);
         expiry_.force(now, seq, task);

@@ -6,6 +6,7 @@
 
 #include "monitor/check.h"
 #include "monitor/fields.h"
+#include "monitor/terminal_text.h"
 
 namespace curfew {
 namespace {
@@ -91,7 +92,10 @@ std::string broker_text(const Json& s) {
 
 /// Whether what a worker asks is left alone for now: `http` or `coprocess` of its stats.
 std::string breaker_text(const Json& asked) {
-    if (const auto held = real(asked, "held_for_s")) return fmt::format("HELD for {:.1f} s, it refuses", *held);
+    if (const auto held = real(asked, "held_for_s")) {
+        const std::string why = word(asked, "last_refusal");
+        return fmt::format("HELD for {:.1f} s, it refuses{}", *held, why == "-" ? "" : ": " + clean(why, true));
+    }
     return is_true(asked, "probing") ? "probing, one at a time" : "open";
 }
 

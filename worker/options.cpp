@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <stdexcept>
 
 #include "common/words/limits.h"
@@ -15,6 +16,36 @@ using Take = std::optional<std::string>;
 /// How far the credit of work that takes its time may adapt.
 constexpr std::uint32_t kMostCredit = 16384;
 
+/// Flags that mean something to some handlers alone.
+struct FlagOfHandlers {
+    std::string_view flag, handlers;
+};
+constexpr std::array<FlagOfHandlers, 23> kFlagsOfHandlers{{
+    {"--max-output", "exec, coprocess or http"},
+    {"--ok-exit", "exec"},
+    {"--reject-exit", "exec"},
+    {"--stdin", "exec"},
+    {"--placeholder", "exec"},
+    {"--framing", "coprocess"},
+    {"--spare", "coprocess"},
+    {"--recycle", "coprocess"},
+    {"--url", "http"},
+    {"--method", "http"},
+    {"--header", "http"},
+    {"--ok-status", "http"},
+    {"--reject-status", "http"},
+    {"--connect-timeout", "http"},
+    {"--ca", "http"},
+    {"--cert", "http"},
+    {"--key", "http"},
+    {"--unix-socket", "http"},
+    {"--http2", "http"},
+    {"--compressed", "http"},
+    {"--grpc-timeout", "http"},
+    {"--max-redirects", "http"},
+    {"--http-result", "http"},
+}};
+
 /// A whole number from 1 on.
 Take take_number(const std::string& text, std::uint64_t most, std::uint64_t& number) {
     number = parse_count(text).value_or(0);
@@ -24,7 +55,7 @@ Take take_number(const std::string& text, std::uint64_t most, std::uint64_t& num
 
 }  // namespace
 
-WorkerOptions::WorkerOptions(Options& options, std::span<const HandlerKind> kinds) : kinds_(kinds) {
+WorkerOptions::WorkerOptions(Options& options, std::span<const HandlerKind> kinds) : options_(options), kinds_(kinds) {
     options.text("--broker", endpoints_.broker, "The broker's endpoint for events");
     options.text("--collector", endpoints_.collector, "The collector's endpoint for results");
     options.text("--tasks", endpoints_.tasks, "Endpoint to bind for tasks");
@@ -51,7 +82,8 @@ WorkerOptions::WorkerOptions(Options& options, std::span<const HandlerKind> kind
 void WorkerOptions::add_work(Options& options) {
     add_http_flags(options, flags_.http);
     options.text("--handler", handler_, names_of(kinds_, true));
-    options.size("--max-output", flags_.max_output, 1, wire::kPayloadBytes, "exec: a longer result is a failure");
+    options.size("--max-output", flags_.max_output, 1, wire::kPayloadBytes,
+                 "exec, coprocess, http: a longer result is a failure");
     options.text("--accept", flags_.accept,
                  "A regular expression (RE2); a result in which it finds no match is a failure");
     options.choice("--framing", flags_.framing, {"line", "netstring", "json"},
@@ -126,9 +158,17 @@ void WorkerOptions::check(const Daemon& daemon) const {
             fmt::format("--handler {} takes no COMMAND: that goes with exec and coprocess", handler_));
     if (!flags_.accept.empty() && !kind->has_result)
         throw std::invalid_argument(fmt::format("--accept: what --handler {} gives is the message itself", handler_));
-    if (!flags_.http.url.empty() && kind->name != "http")
-        throw std::invalid_argument(fmt::format("--url: goes with --handler http, not with {}", handler_));
+    check_flags(*kind);
     kind->check(flags(), rest);
+}
+
+/// What the environment says is for those that know what to do with it.
+void WorkerOptions::check_flags(const HandlerKind& kind) const {
+    for (const auto& [flag, handlers] : kFlagsOfHandlers) {
+        if (handlers.find(kind.name) == std::string_view::npos && options_.is_said_here(std::string(flag)))
+            throw std::invalid_argument(
+                fmt::format("{}: goes with --handler {}, not with {}", flag, handlers, handler_));
+    }
 }
 
 }  // namespace curfew

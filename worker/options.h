@@ -26,12 +26,14 @@ public:
 
 private:
     void add_work(Options& options);
+    void check_flags(const HandlerKind& kind) const;
     /// Throws std::invalid_argument.
     [[nodiscard]] Chosen<HandlerKind> chosen() const;
     [[nodiscard]] HandlerFlags flags() const;
     [[nodiscard]] Slot slots() const;
     [[nodiscard]] std::string pool() const;
 
+    const Options& options_;
     const std::span<const HandlerKind> kinds_;
     std::string handler_ = "exec";
     std::uint64_t slots_ = 0;   // 0: not said

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 
 #include "common/process/suggestion.h"
 #include "common/version.h"
@@ -201,6 +202,14 @@ void Options::text(const std::string& name, std::string& value, const std::strin
     });
 }
 
+void Options::some_text(const std::string& name, std::string& value, const std::string& help) {
+    add(name, "text", value, help, [&value](const std::string& text) -> std::optional<std::string> {
+        if (text.empty()) return "is empty";
+        value = text;
+        return std::nullopt;
+    });
+}
+
 void Options::list(const std::string& name, std::vector<std::string>& values, const std::string& help) {
     auto* option = inside_->app.add_option_function<std::vector<std::string>>(
         name, [&values](const std::vector<std::string>& texts) { values = texts; }, help);
@@ -349,6 +358,11 @@ std::optional<int> Options::parse(int argc, const char* const* argv) {
 int Options::refuse_stray(const std::string& word) const {
     return refuse(fmt::format("'{}' stands where no word may; a COMMAND goes behind --: {} [OPTIONS] -- COMMAND ARG...",
                               word, inside_->program));
+}
+
+bool Options::is_said_here(const std::string& name) const {
+    const char* of_all = std::getenv(environment_name(name).c_str());
+    return inside_->app.count(name) > 0 && (of_all == nullptr || *of_all == '\0');
 }
 
 bool Options::only_checks() const {

@@ -41,6 +41,8 @@ public:
 
     // Each option: the variable holds the default and gets the value. Names with their dashes.
     void text(const std::string& name, std::string& value, const std::string& help);
+    /// The same, and not empty: that would be a variable of a shell that is not set.
+    void some_text(const std::string& name, std::string& value, const std::string& help);
     void choice(const std::string& name, std::string& value, const std::vector<std::string>& words,
                 const std::string& help);
     void count(const std::string& name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
@@ -71,6 +73,8 @@ public:
     /// printed); none to go on.
     [[nodiscard]] std::optional<int> parse(int argc, const char* const* argv);
 
+    /// Said on the command line or in the --config, and not for all processes in the environment.
+    [[nodiscard]] bool is_said_here(const std::string& name) const;
     /// --check was said: the process is to judge the rest of what was said, and to end.
     [[nodiscard]] bool only_checks() const;
     /// `program`, `version`, and `flags`, each with its `flag`, `kind` (text, list, choice, count,

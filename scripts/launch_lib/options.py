@@ -31,6 +31,10 @@ class Flag:
     letter: str = ""  # the short way to write it: -I TOKEN
     repeats: bool = False  # it may be said several times
     goes_with: str = ""  # without which other flag it has no meaning
+    not_with: tuple = ()  # with which other flags it has no meaning
+
+
+_NO_RUN = ("coprocess", "url")  # with which no COMMAND is run for each message
 
 
 FLAGS = (
@@ -54,12 +58,12 @@ FLAGS = (
     Flag("null", "", None, "broker", "messages end with a NUL byte, not with a line's end"),
     Flag("max-message", "SIZE", None, "broker", "larger messages are refused, and counted (1m)"),
     Flag("max-output", "SIZE", None, "worker", "an attempt that writes more has failed (1m)"),
-    Flag("ok-exit", "LIST", None, "worker", "exit codes of COMMAND that mean a result (0)"),
-    Flag("reject-exit", "LIST", None, "worker", "exit codes that mean: no other attempt will do better"),
+    Flag("ok-exit", "LIST", None, "worker", "exit codes of COMMAND that mean a result (0)", not_with=_NO_RUN),
+    Flag("reject-exit", "LIST", None, "worker", "exit codes that mean: no other attempt will do better", not_with=_NO_RUN),
     Flag("stdin", "line|exact", None, "worker",
-         "COMMAND reads the message with a newline, or as it is (line; exact with --null)"),
+         "COMMAND reads the message with a newline, or as it is (line; exact with --null)", not_with=_NO_RUN),
     Flag("placeholder", "TOKEN", values.token, "worker", "what the message replaces in arguments of COMMAND ({})",
-         letter="I"),
+         letter="I", not_with=_NO_RUN),
     Flag("url", "URL", values.token, "launch", "in place of a COMMAND: a request to a service; {} is the message (again: one more)",
          repeats=True),
     Flag("pool", "NAME='COMMAND'", values.token, "launch", "in place of a COMMAND: a worker for each such program, without a shell",
@@ -244,7 +248,7 @@ class Options:
     @property
     def stdin_form(self):
         """What the workers are told of the separator, which the broker has taken off: a line is read as a line."""
-        if "stdin" in self.given or os.environ.get("CURFEW_STDIN"):
+        if self.is_coprocess or "stdin" in self.given or os.environ.get("CURFEW_STDIN"):
             return []
         null = "null" in self.given or os.environ.get("CURFEW_NULL", "").lower() not in _FALSE
         return ["--stdin", "exact" if null else "line"]
@@ -312,6 +316,9 @@ def _check_form(options, positional):
     for flag in FLAGS:
         if flag.goes_with and flag.name in options.given and flag.goes_with not in options.given:
             raise usage(f"--{flag.name} has no meaning without --{flag.goes_with}")
+        other = next((name for name in flag.not_with if name in options.given), None)
+        if other and flag.name in options.given:
+            raise usage(f"--{flag.name} has no meaning with --{other}: it is for a COMMAND that is run for each message")
     options.asked_fanout = asked_fanout(options.given.get("fanout") or os.environ.get("CURFEW_FANOUT", ""))
     if not os.environ.get("CURFEW_FANOUT"):  # the processes look into the environment too
         # One service, which nobody has asked to be asked twice

@@ -64,8 +64,12 @@ def check_work(options):
                     " each works on at a time")
     if options.is_coprocess and said[0] not in ("a COMMAND", "--pool"):
         raise usage(f"--coprocess has no meaning with {said[0]}: it runs a COMMAND, or that of a --pool")
-    for pool in options.given.get("pool", ()):
-        split_pool(pool)
+    names = [split_pool(pool)[0] for pool in options.given.get("pool", ())]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise usage(f"--pool {twice} is given twice: give each program a name of its own")
+    if "unix-socket" in options.given and len(options.given.get("url", ())) > 1:
+        raise usage("--unix-socket has no meaning with several --url: all of them would be asked there; write a PROCFILE"
+                    " with a curfew-worker for each")
 
 
 def remark(options):

@@ -226,6 +226,7 @@ os.read(0, 1)
     def test_json_that_is_none_or_for_another_message(self):
         outcomes = self.talk(JSON, ["junk", "other", "x"], "--framing", "json", code=1)
         self.assertIn("its answer is none of", outcomes[0]["error"])
+        self.assertRegex(self.launched.err, "coprocess_ended reason=.*'what\\?'")
         self.assertIn("for another message", outcomes[1]["error"])
         self.assertEqual(outcomes[2]["outcome"], "completed")
 
@@ -246,6 +247,13 @@ os.read(0, 1)
         self.ends_well(launch)
         self.assertEqual(launch.lines, ["A"])
         self.assertRegex(launch.err, "coprocess_ended reason=.*exit code 9")
+
+    def test_what_means_nothing_for_it_is_refused(self):
+        for words in (("--stdin", "line"), ("--ok-exit", "0"), ("--reject-exit", "1"), ("-I", "@")):
+            with self.subTest(words=words):
+                launch = self.launch("--coprocess", *words, "--", "cat", stdin=b"a\n")
+                self.assertEqual(launch.code(), 64)
+                self.assertIn("has no meaning with --coprocess", launch.err)
 
     def test_one_that_is_not_there_is_said_before_the_start(self):
         launch = self.launch("--coprocess", "--", "no-such-program", stdin=b"a\n")

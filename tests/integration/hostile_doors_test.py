@@ -400,6 +400,21 @@ class OneTruth(DoorTest):
                         compared += 1
         self.assertGreater(compared, 6)
 
+    def test_a_flag_of_one_handler_is_refused_with_another(self):
+        values = {"text": "x", "list": "A: b", "codes": "0", "count": "1", "size": "1", "duration": "1s"}
+        flags = {name: flag for name, flag in self.flags_of("worker").items()
+                 if re.match(r"(exec|coprocess|http)(, [a-z]+)*: ", flag["help"])}
+        self.assertGreater(len(flags), 20)
+        for name, flag in flags.items():
+            with self.subTest(flag=name):
+                value = flag["words"][0] if flag["kind"] == "choice" else values.get(flag["kind"])
+                said = [name] if flag["kind"] == "switch" else [name, value]
+                refused = self.binary("worker", "--check", "--handler", "echo", *said)
+                self.refuses(refused, saying=f"{name}: goes with --handler")
+                said_to_all = {f"CURFEW_{name[2:].upper().replace('-', '_')}": value or "true"}
+                taken = self.binary("worker", "--check", "--handler", "echo", environment=said_to_all)
+                self.assertEqual(taken.code(), 0, taken.err)
+
     def test_the_grace_that_launch_counts_with_is_that_of_the_worker(self):
         grace = self.flags_of("worker")["--grace"]
         self.assertEqual(grace["default"], f"{options._GRACE:g}s")

@@ -5,68 +5,18 @@ do that is wrong. Each attempt has one end, and the rest goes on.
 import asyncio
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import BIN_DIR, LAUNCH, PYTHON, GroupTest, eventually  # noqa: E402
-from service import Service, reply, zipped  # noqa: E402
-
-DIRECT = {name: "" for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
-
-
-async def echo(request):
-    return reply(request.body or request.path)
-
-
-async def never(request):
-    await asyncio.sleep(1000)
-
-
-def after(seconds, answer=echo):
-    async def answer_later(request):
-        await asyncio.sleep(seconds)
-        return await answer(request)
-
-    return answer_later
-
-
-def says(data):
-    async def answer(request):
-        return data
-
-    return answer
-
-
-class HttpTest(GroupTest):
-    def service(self, answer=echo, **how):
-        service = Service(answer, **how)
-        self.addCleanup(service.close)
-        return service
-
-    def race(self, *urls, words=(), messages=("m",), code=0, environment=(), **how):
-        """Outcomes of the messages, by their order."""
-        flags = [word for url in urls for word in ("--url", url)]
-        launch = self.launch(*flags, "--json", *words, stdin="".join(f"{message}\n" for message in messages).encode(),
-                             environment={**DIRECT, **dict(environment)}, **how)
-        self.ends_well(launch, code=code)
-        self.err = launch.err
-        return sorted((json.loads(line) for line in launch.lines), key=lambda outcome: outcome["seq"])
-
-    def one(self, answer, *words, place="/{}", **how):
-        """The outcome of one message at one service."""
-        service = self.service(answer)
-        outcome, = self.race(service.url + place, words=words, **how)
-        return outcome
-
-    def fails(self, answer, *words, saying, **how):
-        outcome = self.one(answer, *words, code=1, **how)
-        self.assertEqual(outcome["outcome"], "failed", outcome)
-        self.assertIn(saying, outcome["error"])
-        return outcome
+from group import BIN_DIR, LAUNCH, PYTHON, eventually  # noqa: E402
+from service import reply, zipped  # noqa: E402
+from service_group import DIRECT, Http2Test, HttpTest, TlsTest, after, echo, never, says  # noqa: E402
 
 
 class Requests(HttpTest):
@@ -166,6 +116,24 @@ class Statuses(HttpTest):
         outcome, = self.race(service.url + "/", words=("--max-redirects", "2"), messages=("hello",))
         self.assertEqual((outcome["result"], service.requests[-1].method), ("hello", "POST"))
 
+    def test_no_secret_follows_a_redirect_to_another_origin(self):
+        other = self.service()
+        home = self.service(lambda request: says(reply("", "302 Found", f"Location: {other.url}/there"))(request))
+        secret = self.write("secret", "X-Api-Key: hush\n")
+        self.race(home.url + "/{}", words=("--max-redirects", "2", "--header", f"@{secret}", "--header", "X-Open: yes"))
+        self.assertEqual(home.requests[0].headers["x-api-key"], "hush")
+        self.assertNotIn("x-api-key", other.requests[0].headers)
+        self.assertEqual(other.requests[0].headers["x-open"], "yes")
+        self.assertIn("idempotency-key", other.requests[0].headers)
+
+    def test_a_redirect_that_stays_at_its_service_has_all_headers(self):
+        async def answer(request):
+            return await echo(request) if request.path == "/there" else reply("", "302 Found", "Location: /there")
+
+        service, secret = self.service(answer), self.write("secret", "X-Api-Key: hush\n")
+        self.race(service.url + "/{}", words=("--max-redirects", "2", "--header", f"@{secret}"))
+        self.assertEqual(service.requests[1].headers["x-api-key"], "hush")
+
     def test_a_redirect_leads_to_http_alone(self):
         self.fails(says(reply("", "302 Found", "Location: file:///etc/passwd")), "--max-redirects", "3", saying="rotocol")
 
@@ -255,6 +223,12 @@ class Refusals(HttpTest):
         outcome, = self.race(self.service(answer).url + "/{}", words=("--attempts", "1"))
         self.assertEqual(outcome["result"], "now")
 
+    def test_a_message_that_expires_while_its_service_is_left_alone_says_so(self):
+        outcome = self.one(says(reply("busy", "503 Busy", "Retry-After: 60")), "--deadline", "500ms", code=1)
+        self.assertEqual((outcome["outcome"], outcome["attempts"]), ("expired", 0))
+        self.assertIn("no worker took it, whose logs say why: no slot in service at w1", outcome["error"])
+        self.assertIn('reason="status 503: busy (it asks to come later: Retry-After)"', self.err)
+
     def test_what_it_does_is_shown(self):
         answers = [reply("", "500 Oops")]
 
@@ -269,6 +243,7 @@ class Refusals(HttpTest):
         shown = self.answer("w1")["http"]
         self.assertEqual(shown["backend"], f"127.0.0.1:{service.port}")
         self.assertGreaterEqual(shown["answers"]["5xx"], 5)
+        self.assertEqual(shown["last_refusal"], "status 500")
         answers.append(reply("well"))
         launch.end_of_input()
         self.ends_well(launch)
@@ -333,19 +308,6 @@ class WhatServicesDoWrong(HttpTest):
         self.assertEqual(outcome["attempts"], 1)
 
 
-class TlsTest(HttpTest):
-    def setUp(self):
-        super().setUp()
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.path("key"),
-                        "-out", self.path("cert")], check=True, capture_output=True)
-
-    def tls_service(self, answer=echo):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.path("cert"), self.path("key"))
-        service = self.service(answer, tls=context)
-        return service, f"https://127.0.0.1:{service.port}/{{}}"
-
-
 class Certificates(TlsTest):
     def test_one_that_is_trusted_answers(self):
         outcome, = self.race(self.tls_service()[1], words=("--ca", self.path("cert")))
@@ -373,6 +335,66 @@ class Certificates(TlsTest):
         self.assertEqual(outcome["outcome"], "failed")
 
 
+class TlsFiles(TlsTest):
+    def test_those_that_cannot_be_used_are_named_before_the_start(self):
+        cert, key, junk = self.path("cert"), self.path("key"), self.write("junk", "no PEM\n")
+        for words in (("genrsa", "-out", "other"), ("rsa", "-in", "key", "-aes128", "-passout", "pass:x", "-out", "locked")):
+            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=self.home)
+        for words, saying in ((("--ca", junk), f"--ca: '{junk}'"), (("--cert", junk, "--key", key), f"--cert: '{junk}'"),
+                              (("--cert", cert, "--key", junk), f"--key '{junk}'"),
+                              (("--cert", cert, "--key", self.path("other")), "--key"),
+                              (("--cert", cert, "--key", self.path("locked")), "--key")):
+            with self.subTest(words=words):
+                launch = self.launch("--url", "https://127.0.0.1:1/{}", *words, stdin=b"m\n")
+                self.assertEqual(launch.code(), 64)
+                self.assertIn(saying, launch.err)
+                self.assertEqual(len(launch.err.splitlines()), 1, launch.err)
+
+    def test_a_service_that_asks_for_one_gets_it(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path("cert"), self.path("key"))
+        context.load_verify_locations(self.path("cert"))
+        context.verify_mode = ssl.CERT_REQUIRED
+        url = f"https://127.0.0.1:{self.service(tls=context).port}/{{}}"
+        outcome, = self.race(url, words=("--ca", self.path("cert"), "--cert", self.path("cert"), "--key", self.path("key")))
+        self.assertEqual(outcome["result"], "/m")
+
+
+class Schemes(TlsTest):
+    def plain_one(self):
+        """The https URL of a service that refuses whatever is no plain request."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def refuse():
+            with listener.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(reply("", "400 Bad Request"))
+
+        threading.Thread(target=refuse, daemon=True).start()
+        return f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+    def test_the_error_asks_for_the_scheme_where_it_may_be_the_wrong_one(self):
+        service = self.tls_service()[0]
+        refusing = says(reply("<html>\r\nThe plain HTTP request was sent to HTTPS port", "400 Bad Request"))
+        for url in (service.url + "/{}", self.plain_one() + "/{}", self.service(refusing).url + "/{}"):
+            with self.subTest(url=url):
+                outcome, = self.race(url, code=1)
+                self.assertIn("is it http or https that the service speaks there?", outcome["error"])
+
+
+class UnixSockets(HttpTest):
+    def test_the_error_names_the_socket(self):
+        path = self.path("socket")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            outcome, = self.race("http://h/{}", words=("--unix-socket", path), code=1)
+        os.unlink(path)
+        self.assertEqual(outcome["error"], f"unix socket {path}: Connection refused")
+        outcome, = self.race("http://h/{}", words=("--unix-socket", path + "x"), code=1)
+        self.assertEqual(outcome["error"], f"unix socket {path}x: No such file or directory")
+
+
 class Wrong(HttpTest):
     def test_what_cannot_be_is_said_before_the_start(self):
         for words, saying in ((("--url", "ftp://h/{}"), "only http and https"), (("--url", "http:///{}"), "names no host"),
@@ -385,7 +407,13 @@ class Wrong(HttpTest):
                               (("--url", "http://h/{}", "--ca", "/missing"), "--ca: cannot read"),
                               (("--url", "http://h/{}", "--", "cat"), "both a COMMAND and --url"),
                               (("--header", "A: b", "--", "cat"), "without --url"),
-                              (("--url", "http://h/{}", "--workers", "3"), "one worker for each")):
+                              (("--url", "http://h/{}", "--workers", "3"), "one worker for each"),
+                              (("--url", "http://h/{}", "--method", ""), "--method: is empty"),
+                              (("--url", "http://h/{}", "--header", "Content-Length: 5"), "is not for you to say"),
+                              (("--url", "http://h/{}", "--unix-socket", "/" + "x" * 107), "has at most 107"),
+                              (("--url", "http://h/{}", "--url", "http://i/{}", "--unix-socket", "/s"), "for each"),
+                              (("--url", "http://h/{}", "--stdin", "line"), "no meaning with --url"),
+                              (("--pool", "a=cat", "--pool", "a=tac"), "--pool a is given twice")):
             with self.subTest(words=words):
                 launch = self.launch(*words, stdin=b"m\n")
                 self.assertEqual(launch.code(), 64)
@@ -399,27 +427,7 @@ class Wrong(HttpTest):
         self.assertIn("allow 2064 or more", launch.err)
 
 
-class Http2(TlsTest):
-    def nghttpd(self, **files):
-        """The URL of one that serves these files."""
-        os.mkdir(self.path("htdocs"))
-        for name, size in files.items():
-            with open(self.path("htdocs", name), "wb") as file:
-                file.truncate(size)
-        log = open(self.path("nghttpd.log"), "wb")
-        self.addCleanup(log.close)
-        port = free_port()
-        server = subprocess.Popen(["nghttpd", "-v", "-a", "127.0.0.1", "-d", self.path("htdocs"), str(port),
-                                   self.path("key"), self.path("cert")], stdout=log, stderr=subprocess.STDOUT)
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        eventually(lambda: listens(port), "nghttpd listens")
-        return f"https://127.0.0.1:{port}/{{}}"
-
-    def seen(self, what):
-        with open(self.path("nghttpd.log"), encoding="utf-8", errors="replace") as file:
-            return file.read().count(what)
-
+class Http2(Http2Test):
     def test_all_requests_share_a_connection(self):
         url = self.nghttpd(m=10)
         outcomes = self.race(url, words=("--http2", "--ca", self.path("cert"), "--slots", "8"), messages=["m"] * 40)
@@ -445,19 +453,6 @@ class Http2(TlsTest):
         launch = self.launch("--url", "http://127.0.0.1:1/{}", "--http2", stdin=b"m\n")
         self.assertEqual(launch.code(), 64)
         self.assertIn("--http2: needs https", launch.err)
-
-
-def free_port():
-    import socket
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def listens(port):
-    import socket
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 if __name__ == "__main__":

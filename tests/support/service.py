@@ -61,6 +61,14 @@ class Service:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(10)
 
+    def say(self, data):
+        """On the connection of the last request, which nobody has asked for it. It has arrived when this returns."""
+        asyncio.run_coroutine_threadsafe(self.requests[-1].send(data), self._loop).result(10)
+
+    def hang_up(self):
+        """Closes the connection of the last request."""
+        self._loop.call_soon_threadsafe(self.requests[-1].writer.close)
+
     def _run(self, tls, port, started):
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(

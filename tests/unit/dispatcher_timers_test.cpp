@@ -62,6 +62,30 @@ TEST(DispatcherTimers, ATaskThatFoundNoWorkerExpiresByItself) {
     EXPECT_EQ(bench.control.only<wire::Verdict>().seq, waiting);
 }
 
+TEST(DispatcherTimers, ATaskThatNoWorkerWouldTakeSaysSo) {
+    Dispatcher::Config config;
+    config.fanout = 1;
+    config.deadline = 2s;
+    Bench bench(config, 2, 1);
+    const auto heartbeat = [&](Session session, std::uint32_t slots) {
+        bench.broker.receive(bench.now,
+                             support::frame_of({wire::Kind::life, 1, session, 0, 0}, wire::Heartbeat{.slots = slots}));
+    };
+    const auto expires_with = [&] {
+        bench.accept();
+        bench.turn();
+        bench.now += 2s;  // without the heartbeats of pass()
+        bench.turn();
+        return std::string(bench.control.only<wire::Verdict>().error);
+    };
+    for (const auto& [session, worker] : bench.broker.roster().sessions()) heartbeat(session, 0);
+    EXPECT_EQ(expires_with(), "deadline exceeded; no worker took it, whose logs say why: no slot in service at w1, w2");
+    bench.start();
+    heartbeat(bench.broker.roster().sessions().begin()->first, 1);
+    bench.turn();
+    EXPECT_EQ(expires_with(), "deadline exceeded") << "it waited for a slot";
+}
+
 TEST(DispatcherTimers, AnOkReportInTimeStillWinsAfterTheDeadline) {
     Dispatcher::Config config;
     config.deadline = 2s;

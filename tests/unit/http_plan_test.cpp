@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "tests/support/temp_dir.h"
+#include "worker/handlers/http/tls_files.h"
 
 namespace curfew {
 namespace {
@@ -113,8 +114,53 @@ TEST(HttpPlan, HeadersAreOneLineEachFromTheCommandLineOrAFile) {
     dir.write("wrong", "A: b\nnothing\n");
     flags.headers = {"@" + dir.file("wrong")};
     EXPECT_NE(wrong(flags).find("line 2"), std::string::npos) << wrong(flags);
+    EXPECT_EQ(wrong(flags).find("nothing"), std::string::npos) << "it may be a secret";
     flags.headers = {"@" + dir.file("missing")};
     EXPECT_NE(wrong(flags).find("cannot read"), std::string::npos);
+}
+
+TEST(HttpPlan, AHeaderThatLibcurlSaysByItselfIsRefusedWithTheReason) {
+    HttpFlags flags = with_url("http://h/{}");
+    for (const char* header : {"Content-Length: 5", "content-length: 0", "Transfer-Encoding: chunked",
+                               "CONNECTION: close", "Keep-Alive: 5", "Upgrade: h2c"}) {
+        flags.headers = {header};
+        EXPECT_NE(wrong(flags).find("is not for you to say"), std::string::npos) << header;
+    }
+    const support::TempDir dir;
+    dir.write("secret", "A: b\nConnection: hush\n");
+    flags.headers = {"@" + dir.file("secret")};
+    EXPECT_NE(wrong(flags).find("line 2"), std::string::npos) << wrong(flags);
+    EXPECT_EQ(wrong(flags).find("hush"), std::string::npos) << "what stands in a file may be a secret";
+    flags.headers = {"Host: other", "Content-Type: text/plain", "Accept: x"};
+    EXPECT_EQ(wrong(flags), "");
+}
+
+TEST(HttpPlan, NoSecretGoesAlongToAnotherOrigin) {
+    const support::TempDir dir;
+    dir.write("secret", "X-Api-Key: hush\nAccept: text/html\n");
+    HttpFlags flags = with_url("http://h/{}");
+    flags.headers = {"X-One: 1", "@" + dir.file("secret"), "Authorization: Bearer x", "cookie: y", "Host: h2"};
+    EXPECT_EQ(HttpPlan(flags).headers().size(), 6U);
+    EXPECT_EQ(HttpPlan(flags).headers_abroad(), std::vector<std::string>{"X-One: 1"});
+}
+
+TEST(HttpPlan, ARedirectLeadsAbroadWhereSchemeHostOrPortIsAnother) {
+    const HttpPlan plan(with_url("http://Example.org/a/{}"));
+    for (const char* home : {"/b", "b?c=d", "?x", "#x", "//example.org/", "http://EXAMPLE.org:80/b", "", "/a b"})
+        EXPECT_FALSE(plan.leads_abroad("http://example.org/a/m", home)) << home;
+    for (const char* abroad : {"https://example.org/", "http://example.org:8080/", "//other/", "http://other/b",
+                               "http://example.org@other/", "http://", "ftp://example.org/", "http://sub.example.org/"})
+        EXPECT_TRUE(plan.leads_abroad("http://example.org/a/m", abroad)) << abroad;
+    EXPECT_TRUE(plan.leads_abroad("http://other/", "/b")) << "what is relative stays where it is";
+    EXPECT_FALSE(plan.leads_abroad("http://other/", "http://example.org/"));
+}
+
+TEST(HttpPlan, ThePathOfASocketIsAsLongAsTheKernelTakes) {
+    HttpFlags flags = with_url("http://h/{}");
+    flags.unix_socket = "/" + std::string(106, 'x');
+    EXPECT_EQ(wrong(flags), "");
+    flags.unix_socket += "x";
+    EXPECT_NE(wrong(flags).find("has 108 bytes, and the path of a socket has at most 107"), std::string::npos);
 }
 
 TEST(HttpPlan, AKeyNeedsItsCertificateAndFilesHaveToBeThere) {
@@ -124,6 +170,21 @@ TEST(HttpPlan, AKeyNeedsItsCertificateAndFilesHaveToBeThere) {
     flags.key.clear();
     flags.ca = "/nonexistent/ca";
     EXPECT_NE(wrong(flags).find("--ca: cannot read"), std::string::npos);
+}
+
+TEST(TlsFiles, WithoutCertificatesAreRefusedByName) {
+    const support::TempDir dir;
+    dir.write("junk", "no PEM\n");
+    const std::string junk = "'" + dir.file("junk") + "'";
+    HttpFlags flags;
+    EXPECT_FALSE(wrong_with_tls_files(flags));
+    flags.ca = dir.file("junk");
+    EXPECT_NE(wrong_with_tls_files(flags).value_or("").find("--ca: " + junk + " has no certificates"),
+              std::string::npos);
+    flags.ca.clear();
+    flags.cert = flags.key = dir.file("junk");
+    EXPECT_NE(wrong_with_tls_files(flags).value_or("").find("--cert: " + junk + " with --key " + junk),
+              std::string::npos);
 }
 
 }  // namespace

@@ -210,7 +210,7 @@ bool ExecHandler::take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>
     if (record.kind == LinkRecordKind::ended && takes_messages()) {
         const auto ended = take_front<DoneBody>(body);
         if (!ended || ended->note_size > body.size()) return false;
-        on_ended(*ended, body.substr(0, ended->note_size));
+        on_ended(entry, *ended, body.substr(0, ended->note_size));
         return true;
     }
     if (record.run != entry.run || (!entry.running && !takes_messages())) return false;

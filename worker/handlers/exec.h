@@ -120,8 +120,9 @@ private:
         AttemptId id;  ///< of the work that runs or is held
         Seq seq = 0;
         Instant began{};
-        bool unfit = false;  ///< its command has to be started anew
-        pid_t work_pid = 0;  ///< 0: not told (yet)
+        bool unfit = false;    ///< its command has to be started anew
+        std::string nonsense;  ///< the beginning of its last answer, where that was none
+        pid_t work_pid = 0;    ///< 0: not told (yet)
         std::optional<Held> held;
     };
 
@@ -139,7 +140,7 @@ private:
     [[nodiscard]] bool take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>& ends);
     [[nodiscard]] bool takes_messages() const { return options_.framing != Framing::none; }
     [[nodiscard]] WorkEnd end_of(Slot slot, const DoneBody& done, std::string_view note, std::string_view result);
-    void on_ended(const DoneBody& done, std::string_view note);
+    void on_ended(SlotEntry& entry, const DoneBody& done, std::string_view note);
     void take_spare(Slot slot);
     void end_held(Instant now, Slot slot, std::vector<WorkEnd>& ends);
 

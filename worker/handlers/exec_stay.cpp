@@ -10,6 +10,12 @@
 #include "worker/handlers/exec_end.h"
 
 namespace curfew {
+namespace {
+
+/// Of an answer that is none, so much is kept.
+constexpr std::size_t kNonsense = 200;
+
+}  // namespace
 
 /// The slot goes on with a supervisor whose command stands ready, if there is one.
 void ExecHandler::take_spare(Slot slot) {
@@ -32,11 +38,17 @@ WorkEnd ExecHandler::end_of(Slot slot, const DoneBody& done, std::string_view no
     if (!options_.json) return {.slot = slot, .finish = Finish::ok, .result = std::string(result), .error = {}};
     bool in_its_senses = true;
     WorkEnd end = end_of_json(slot, entry.seq, result, in_its_senses);
-    if (!in_its_senses) entry.link->queue(LinkRecordKind::restart, entry.run);
+    if (!in_its_senses) {
+        entry.nonsense = result.substr(0, kNonsense);
+        entry.link->queue(LinkRecordKind::restart, entry.run);
+    }
     return end;
 }
 
-void ExecHandler::on_ended(const DoneBody& done, std::string_view note) {
+void ExecHandler::on_ended(SlotEntry& entry, const DoneBody& done, std::string_view note) {
+    // Its supervisor took the nonsense for an answer
+    const std::string nonsense = std::exchange(entry.nonsense, {});
+    if (done.cause == Cause::broken && note.empty()) note = nonsense;
     ++ended_;
     (void)breaker_.refused(now_, now_);
     if (options_.on_ended) options_.on_ended(end_without_answer(options_, 0, done, note).error);

@@ -13,6 +13,7 @@
 #include "worker/handlers/accept.h"
 #include "worker/handlers/exec.h"
 #include "worker/handlers/http/http.h"
+#include "worker/handlers/http/tls_files.h"
 #include "worker/handlers/simple.h"
 #include "worker/handlers/threads.h"
 #include "worker/supervisor/program_file.h"
@@ -138,6 +139,7 @@ constexpr Slot kHttpSlots = 16;
 void check_http(const HandlerFlags& flags, const std::string&) {
     check_accept(flags);
     (void)HttpPlan(flags.http);
+    if (const auto wrong = wrong_with_tls_files(flags.http)) throw Unusable(kExitUsage, *wrong);
     check_descriptors(flags.slots);
 }
 

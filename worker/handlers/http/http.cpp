@@ -42,12 +42,12 @@ void check_descriptors(Slot slots) {
 HttpHandler::HttpHandler(HttpPlan plan, Slot slots, std::size_t max_output)
     : plan_(std::move(plan)),
       max_output_(max_output),
+      headers_(plan_),
       places_(slots),
       transfers_(static_cast<long>(slots), plan_.flags().http2,
                  [this](CURL* easy, CURLcode code) { on_done(slot_of(easy), code); }),
-      lookup_(plan_.flags().unix_socket.empty() && !is_number(plan_.host())) {
-    for (const std::string& header : plan_.headers()) headers_ = curl_slist_append(headers_, header.c_str());
-}
+      backend_(plan_.authority(), slots),
+      lookup_(plan_.flags().unix_socket.empty() && !is_number(plan_.host())) {}
 
 HttpHandler::~HttpHandler() {
     for (Place& place : places_) {
@@ -55,14 +55,13 @@ HttpHandler::~HttpHandler() {
             transfers_.abort(place.request->handle());
         place.request.reset();
     }
-    curl_slist_free_all(headers_);
 }
 
 // ---- beginning ---------------------------------------------------------------------------------
 
 void HttpHandler::start(Instant now, Slot slot, const Work& work) {
     now_ = now;
-    breaker_.begins();
+    backend_.begins();
     Place& place = places_[slot];
     if (place.request == nullptr)
         place.request = std::make_unique<HttpRequest>(plan_, transfers_, headers_, slot, max_output_);
@@ -77,10 +76,10 @@ void HttpHandler::begin(Instant now, Slot slot) {
     Place& place = places_[slot];
     if (begun_in_turn_ >= kMostInATurn || !lookup_.lets_begin(now, slot)) {
         place.state = State::waiting;
-        waiting_.push_back(slot);
+        place.waits_at = waiting_.insert(waiting_.end(), slot);
         return;
     }
-    ++begun_in_turn_;
+    if (begun_in_turn_++ == 0) transfers_.bury_spoilt();
     place.state = State::under_way;
     ++under_way_;
     transfers_.add(place.request->handle());
@@ -110,7 +109,7 @@ void HttpHandler::stop(Instant, Slot slot) {
     Place& place = places_[slot];
     if (place.state == State::free || place.state == State::stopping) return;
     if (place.state == State::waiting) {
-        std::erase(waiting_, slot);
+        waiting_.erase(place.waits_at);
         return end(slot);
     }
     place.state = State::stopping;
@@ -140,29 +139,11 @@ void HttpHandler::on_done(Slot slot, CURLcode code) {
     place.state = State::free;
     --under_way_;
     HttpEnd end = place.request->end(code);
-    ++answers_[static_cast<std::size_t>(std::clamp(end.status / 100, 0L, 5L))];
     const bool no_name = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY;
     if (lookup_.ended(slot) && no_name) name_failed(end.work.error);
-    const Instant began = place.request->began();
-    switch (end.service) {
-        case HttpEnd::Service::answered: breaker_.answered(began); break;
-        case HttpEnd::Service::refused:
-            if (breaker_.refused(now_, began)) say_held(now_, end.work.error);
-            break;
-        case HttpEnd::Service::wait:
-            ++asked_to_wait_;
-            breaker_.asked_to_wait(now_, end.wait_for);
-            say_held(now_, "it asks to come later (Retry-After)");
-            break;
-    }
+    backend_.ended(now_, place.request->began(), end);
     end.work.slot = slot;
     ends_.push_back(std::move(end.work));
-}
-
-void HttpHandler::say_held(Instant now, std::string_view why) {
-    if (!held_log_.now(now)) return;
-    log::warn("backend_held backend={} for_s={:.1f} reason={}", log::quoted(plan_.authority()),
-              std::chrono::duration<double>(breaker_.held_until() - now).count(), log::quoted(why));
 }
 
 // ---- the turn ----------------------------------------------------------------------------------
@@ -182,7 +163,7 @@ void HttpHandler::turn(Instant now, std::vector<WorkEnd>& ends) {
         });
     }
     for (WorkEnd& end : ends_) {
-        breaker_.ends(places_[end.slot].request->began());
+        backend_.ends(places_[end.slot].request->began());
         ends.push_back(std::move(end));
     }
     ends_.clear();
@@ -194,28 +175,17 @@ void HttpHandler::wait_for(Poller& poller) const {
 
 Instant HttpHandler::next_deadline() const {
     if (!ends_.empty() || !to_stop_.empty() || (!waiting_.empty() && !lookup_.is_under_way())) return Instant::min();
-    return std::min(transfers_.next_deadline(), breaker_.next_deadline(now_));
+    return std::min(transfers_.next_deadline(), backend_.next_deadline(now_));
 }
 
 void HttpHandler::add_stats(Instant now, JsonObject& stats) const {
-    const bool held = breaker_.is_held(now);
-    stats.add("http", JsonObject()
-                          .add("backend", plan_.authority())
-                          .add("under_way", under_way_)
-                          .add("waiting_for_name", waiting_.size())
-                          .add("connections_opened", transfers_.opened())
-                          .add("answers", JsonObject()
-                                              .add("1xx", answers_[1])
-                                              .add("2xx", answers_[2])
-                                              .add("3xx", answers_[3])
-                                              .add("4xx", answers_[4])
-                                              .add("5xx", answers_[5])
-                                              .add("none", answers_[0]))
-                          .add("refusals_in_a_row", breaker_.refusals_in_a_row())
-                          .add("asked_to_wait", asked_to_wait_)
-                          .add("times_held", breaker_.times_held())
-                          .add("held_for_s", held ? std::optional(breaker_.held_until() - now) : std::nullopt)
-                          .add("probing", breaker_.is_probing(now)));
+    JsonObject http;
+    http.add("backend", backend_.name())
+        .add("under_way", under_way_)
+        .add("waiting_for_name", waiting_.size())
+        .add("connections_opened", transfers_.opened());
+    backend_.add_stats(now, http);
+    stats.add("http", http);
 }
 
 }  // namespace curfew

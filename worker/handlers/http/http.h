@@ -4,16 +4,14 @@
 // one lookup at a time.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "common/process/log.h"
-#include "worker/handlers/breaker.h"
 #include "worker/handlers/handler.h"
+#include "worker/handlers/http/backend.h"
 #include "worker/handlers/http/name_lookup.h"
 #include "worker/handlers/http/plan.h"
 #include "worker/handlers/http/request.h"
@@ -35,7 +33,7 @@ public:
     void turn(Instant now, std::vector<WorkEnd>& ends) override;
     void wait_for(Poller& poller) const override;
     Instant next_deadline() const override;
-    Slot open_slots(Instant now) const override { return breaker_.open(now); }
+    Slot open_slots(Instant now) const override { return backend_.open_slots(now); }
     void add_stats(Instant now, JsonObject& stats) const override;
     bool can_kill() const override { return true; }
 
@@ -43,7 +41,8 @@ private:
     enum class State : std::uint8_t { free, waiting, under_way, stopping };
     struct Place {
         State state = State::free;
-        std::unique_ptr<HttpRequest> request;  // made when it is needed first
+        std::unique_ptr<HttpRequest> request;     // made when it is needed first
+        std::list<Slot>::iterator waits_at = {};  // of one that waits, in waiting_
     };
 
     void begin(Instant now, Slot slot);
@@ -52,14 +51,13 @@ private:
     void on_done(Slot slot, CURLcode code);
     void name_failed(const std::string& error);
     void begin_waiting(Instant now);
-    void say_held(Instant now, std::string_view why);
 
     const HttpPlan plan_;
     const std::size_t max_output_;
-    curl_slist* headers_ = nullptr;
+    const UserHeaders headers_;
     std::vector<Place> places_;
     Transfers transfers_;
-    Breaker breaker_;
+    Backend backend_;
     std::vector<WorkEnd> ends_;
     Instant now_{};  // of the last call
 
@@ -68,12 +66,8 @@ private:
     int begun_in_turn_ = 0;
     std::vector<Slot> to_stop_;
     NameLookup lookup_;
-    std::deque<Slot> waiting_;  // for the name, or for the next turn
-
-    std::array<std::uint64_t, 6> answers_{};  // by the first digit of their status; 0: none came
-    std::uint64_t asked_to_wait_ = 0;
+    std::list<Slot> waiting_;  // for the name, or for the next turn
     std::size_t under_way_ = 0;
-    log::Seldom held_log_;
 };
 
 }  // namespace curfew

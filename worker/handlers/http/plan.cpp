@@ -2,14 +2,17 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <span>
 #include <stdexcept>
 
 #include "common/words/exit_code.h"
@@ -35,9 +38,9 @@ void check_file(std::string_view flag, const std::string& path) {
 }
 
 /// One of the parts of a URL, as libcurl reads it.
-std::string part_of(CURLU* url, CURLUPart part) {
+std::string part_of(CURLU* url, CURLUPart part, unsigned how = 0) {
     char* text = nullptr;
-    if (curl_url_get(url, part, &text, 0) != CURLUE_OK) return {};
+    if (curl_url_get(url, part, &text, how) != CURLUE_OK) return {};
     std::string copy = text;
     curl_free(text);
     return copy;
@@ -54,12 +57,40 @@ std::string_view name_in(std::string_view header) {
     return header.substr(0, header.find(':'));
 }
 
+/// What libcurl says of each request by itself. A second word on it would be a lie, and the service
+/// would wait for a body that does not come.
+struct Reserved {
+    std::string_view name, why;
+};
+constexpr std::array<Reserved, 5> kReserved{{
+    {"Content-Length", "each request says the length of its message"},
+    {"Transfer-Encoding", "a message is sent in one piece, with its length"},
+    {"Connection", "the worker keeps connections, and closes those of losers"},
+    {"Keep-Alive", "the worker keeps connections, and closes those of losers"},
+    {"Upgrade", "no other protocol is spoken; for HTTP/2 say --http2"},
+}};
+/// What proves who asks, or names the host: not for another one.
+constexpr std::array<std::string_view, 3> kForHomeAlone{"Authorization", "Cookie", "Host"};
+
+bool is_in(std::span<const std::string_view> names, std::string_view name) {
+    return std::ranges::any_of(names, [&](std::string_view one) { return same_name(one, name); });
+}
+
+using Url = std::unique_ptr<CURLU, void (*)(CURLU*)>;
+
+std::string origin_of(CURLU* url) {
+    std::string origin = part_of(url, CURLUPART_SCHEME) + "://" + part_of(url, CURLUPART_HOST) + ":" +
+                         part_of(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+    std::ranges::transform(origin, origin.begin(), [](unsigned char c) { return std::tolower(c); });
+    return origin;
+}
+
+}  // namespace
+
 bool same_name(std::string_view a, std::string_view b) {
     return std::ranges::equal(a, b,
                               [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
-
-}  // namespace
 
 // ---- statuses ----------------------------------------------------------------------------------
 
@@ -93,8 +124,12 @@ HttpPlan::HttpPlan(const HttpFlags& flags)
     if (flags.ok_status.empty()) wrong("--ok-status: no status would be a result");
     if (ok_.overlaps(rejected_)) wrong("--reject-status: has statuses that --ok-status has, too");
     for (const std::string& header : flags.headers) {
-        header.starts_with('@') ? add_headers_of(header.substr(1)) : add_header(header, "--header");
+        header.starts_with('@') ? add_headers_of(header.substr(1)) : add_header(header, "--header", false);
     }
+    constexpr std::size_t kMostSocketPath = sizeof(sockaddr_un::sun_path) - 1;
+    if (flags.unix_socket.size() > kMostSocketPath)
+        wrong(fmt::format("--unix-socket: '{}' has {} bytes, and the path of a socket has at most {}",
+                          flags.unix_socket, flags.unix_socket.size(), kMostSocketPath));
     check_file("--ca", flags.ca);
     check_file("--cert", flags.cert);
     check_file("--key", flags.key);
@@ -109,7 +144,7 @@ void HttpPlan::split_url() {
         parts_.push_back(url.substr(begin, at - begin));
     parts_.push_back(url.substr(begin));
 
-    const std::unique_ptr<CURLU, void (*)(CURLU*)> parsed(curl_url(), curl_url_cleanup);
+    const Url parsed(curl_url(), curl_url_cleanup);
     std::string sample = parts_.front();
     for (std::size_t part = 1; part < parts_.size(); ++part) sample += "x" + parts_[part];
     if (sample.find("://") == std::string::npos ||
@@ -118,6 +153,7 @@ void HttpPlan::split_url() {
     const std::string scheme = part_of(parsed.get(), CURLUPART_SCHEME);
     if (scheme != "http" && scheme != "https") wrong(fmt::format("--url: '{}': only http and https are spoken", url));
     host_ = part_of(parsed.get(), CURLUPART_HOST);
+    origin_ = origin_of(parsed.get());
     const std::string port = part_of(parsed.get(), CURLUPART_PORT);
     const std::size_t host_at = url.find("://") + 3;
     if (flags_.http2 && scheme != "https")
@@ -139,6 +175,15 @@ void HttpPlan::split_url() {
     if (!flags_.unix_socket.empty()) authority_ = flags_.unix_socket.substr(flags_.unix_socket.rfind('/') + 1);
 }
 
+bool HttpPlan::leads_abroad(const std::string& from, const std::string& location) const {
+    const Url url(curl_url(), curl_url_cleanup);
+    const auto goes_to = [&](const std::string& text) {
+        constexpr unsigned kLenient = CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE | CURLU_ALLOW_SPACE;
+        return curl_url_set(url.get(), CURLUPART_URL, text.c_str(), kLenient) == CURLUE_OK;
+    };
+    return !goes_to(from) || !goes_to(location) || origin_of(url.get()) != origin_;
+}
+
 std::string HttpPlan::url(std::string_view message) const {
     std::string out = parts_.front();
     for (std::size_t part = 1; part < parts_.size(); ++part) {
@@ -148,11 +193,15 @@ std::string HttpPlan::url(std::string_view message) const {
     return out;
 }
 
-void HttpPlan::add_header(const std::string& line, const std::string& where) {
+void HttpPlan::add_header(const std::string& line, const std::string& where, bool is_secret) {
     const bool is_one_line = line.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos;
     if (line.find(':') == std::string::npos || !is_token(name_in(line)) || !is_one_line)
-        wrong(fmt::format("{}: '{}' is not 'NAME: VALUE'", where, line));
+        wrong(fmt::format("{}{} is not 'NAME: VALUE'", where, is_secret ? "" : ": '" + line + "'"));
+    for (const auto& [name, why] : kReserved) {
+        if (same_name(name, name_in(line))) wrong(fmt::format("{}: {} is not for you to say: {}", where, name, why));
+    }
     headers_.push_back(line);
+    if (!is_secret && !is_in(kForHomeAlone, name_in(line))) headers_abroad_.push_back(line);
 }
 
 void HttpPlan::add_headers_of(const std::string& path) {
@@ -162,7 +211,7 @@ void HttpPlan::add_headers_of(const std::string& path) {
     for (std::string line; std::getline(file, line);) {
         ++number;
         if (line.ends_with('\r')) line.pop_back();
-        if (!line.empty()) add_header(line, fmt::format("--header: line {} of '{}'", number, path));
+        if (!line.empty()) add_header(line, fmt::format("--header: line {} of '{}'", number, path), true);
     }
     if (file.bad()) throw Unusable(kExitIo, fmt::format("--header: cannot read '{}'", path));
 }

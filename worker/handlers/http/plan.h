@@ -43,6 +43,11 @@ public:
     [[nodiscard]] const std::string& authority() const { return authority_; }
     /// Of the user's: `NAME: VALUE`.
     [[nodiscard]] const std::vector<std::string>& headers() const { return headers_; }
+    /// Those of them that go along to another origin: none from a file, no credentials, no Host.
+    [[nodiscard]] const std::vector<std::string>& headers_abroad() const { return headers_abroad_; }
+    /// Whether a redirect from this URL leads to another origin (scheme, host and port).
+    [[nodiscard]] bool leads_abroad(const std::string& from, const std::string& location) const;
+    [[nodiscard]] bool is_https() const { return origin_.starts_with("https:"); }
     /// The user says it: we do not.
     [[nodiscard]] bool says(std::string_view name) const;
     [[nodiscard]] const Statuses& ok() const { return ok_; }
@@ -50,18 +55,20 @@ public:
 
 private:
     void split_url();
-    void add_header(const std::string& line, const std::string& where);
+    void add_header(const std::string& line, const std::string& where, bool is_secret);
     void add_headers_of(const std::string& path);
 
     HttpFlags flags_;
     std::vector<std::string> parts_;  // of the URL, around the message
     std::string method_;
-    std::string host_, authority_;
-    std::vector<std::string> headers_;
+    std::string host_, authority_, origin_;
+    std::vector<std::string> headers_, headers_abroad_;
     Statuses ok_;
     Statuses rejected_;
 };
 
+/// Names of headers, whatever their case.
+[[nodiscard]] bool same_name(std::string_view a, std::string_view b);
 /// Every byte that is not unreserved (RFC 3986, 2.3) as %XX.
 void append_percent_encoded(std::string& out, std::string_view bytes);
 

@@ -8,6 +8,7 @@
 
 #include "common/look/json_object.h"
 #include "common/version.h"
+#include "worker/handlers/http/tls_files.h"
 
 namespace curfew {
 namespace {
@@ -20,6 +21,7 @@ constexpr std::size_t kExcerpt = 200;
 constexpr long kNoConnectTimeout = 24L * 3600 * 1000;
 
 constexpr std::size_t kMostOwnHeaders = 6;
+constexpr std::string_view kOtherScheme = " (is it http or https that the service speaks there?)";
 
 long millis(Duration duration) {
     return static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
@@ -37,6 +39,12 @@ bool is_ours(CURLcode code) {
     }
 }
 
+curl_slist* list_of(const std::vector<std::string>& lines) {
+    curl_slist* list = nullptr;
+    for (const std::string& line : lines) list = curl_slist_append(list, line.c_str());
+    return list;
+}
+
 /// The first line of a text, within a bound.
 std::string excerpt(std::string_view text) {
     text = text.substr(0, std::min(text.find_first_of("\r\n"), kExcerpt));
@@ -45,7 +53,10 @@ std::string excerpt(std::string_view text) {
 
 }  // namespace
 
-HttpRequest::HttpRequest(const HttpPlan& plan, Transfers& transfers, curl_slist* headers, Slot slot,
+UserHeaders::UserHeaders(const HttpPlan& plan)
+    : home(list_of(plan.headers()), curl_slist_free_all), abroad(list_of(plan.headers_abroad()), curl_slist_free_all) {}
+
+HttpRequest::HttpRequest(const HttpPlan& plan, Transfers& transfers, const UserHeaders& headers, Slot slot,
                          std::size_t max_output)
     : plan_(plan), user_headers_(headers), max_output_(max_output), easy_(curl_easy_init(), curl_easy_cleanup) {
     if (easy_ == nullptr) throw std::runtime_error("libcurl has no handle left");
@@ -62,9 +73,6 @@ HttpRequest::HttpRequest(const HttpPlan& plan, Transfers& transfers, curl_slist*
 void HttpRequest::set_options() {
     CURL* easy = handle();
     const HttpFlags& flags = plan_.flags();
-    const auto set_text = [&](CURLoption option, const std::string& text) {
-        if (!text.empty()) curl_easy_setopt(easy, option, text.c_str());
-    };
     const long version = flags.http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, flags.http2 ? 1L : 0L);
@@ -81,10 +89,8 @@ void HttpRequest::set_options() {
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, (std::string("curfew/") + kVersionText).c_str());
     if (flags.compressed) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-    set_text(CURLOPT_CAINFO, flags.ca);
-    set_text(CURLOPT_SSLCERT, flags.cert);
-    set_text(CURLOPT_SSLKEY, flags.key);
-    set_text(CURLOPT_UNIX_SOCKET_PATH, flags.unix_socket);
+    set_tls_files(easy, flags);
+    if (!flags.unix_socket.empty()) curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, flags.unix_socket.c_str());
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_.data());
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &HttpRequest::on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
@@ -141,11 +147,15 @@ std::optional<std::string> HttpRequest::prepare(Instant now, const Work& work) {
         add_header("Content-Type: application/octet-stream");
         add_header("Expect:");
     }
-    nodes_.clear();
-    for (std::string& line : lines_) nodes_.push_back({line.data(), user_headers_});
-    for (std::size_t i = 1; i < nodes_.size(); ++i) nodes_[i - 1].next = &nodes_[i];
-    curl_easy_setopt(handle(), CURLOPT_HTTPHEADER, nodes_.data());
+    say_headers(user_headers_.home.get());
     return std::nullopt;
+}
+
+void HttpRequest::say_headers(curl_slist* of_the_user) {
+    nodes_.clear();
+    for (std::string& line : lines_) nodes_.push_back({line.data(), of_the_user});
+    for (std::size_t i = 1; i < nodes_.size(); ++i) nodes_[i - 1].next = &nodes_[i];
+    curl_easy_setopt(handle(), CURLOPT_HTTPHEADER, nodes_.empty() ? of_the_user : nodes_.data());
 }
 
 // ---- what comes back ---------------------------------------------------------------------------
@@ -165,28 +175,52 @@ std::size_t HttpRequest::on_header(char* bytes, std::size_t size, std::size_t co
     auto& request = *static_cast<HttpRequest*>(self);
     std::string_view line(bytes, size * count);
     request.header_bytes_ += line.size();
-    constexpr std::string_view kRetryAfter = "retry-after:";
-    if (line.size() > kRetryAfter.size() &&
-        std::ranges::equal(line.substr(0, kRetryAfter.size()), kRetryAfter, {}, [](char c) { return c | 0x20; }))
-        request.says_retry_after_ = true;
     if (request.header_bytes_ > kMostHeaders) return line.size() + 1;
     if (line.starts_with("HTTP/")) {  // of a redirect, or 1xx
         request.headers_.clear();
         request.says_retry_after_ = false;
     }
     const std::size_t colon = line.find(':');
-    if (request.plan_.flags().result != "full" || colon == std::string_view::npos) return size * count;
+    if (colon == std::string_view::npos) return size * count;
+    const std::string_view name = line.substr(0, colon);
     std::string_view value = line.substr(colon + 1);
     value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
     value.remove_suffix(value.size() - std::min(value.find_last_not_of(" \t\r\n") + 1, value.size()));
-    request.headers_.push_back({std::string(line.substr(0, colon)), std::string(value)});
+    if (same_name(name, "Retry-After")) request.says_retry_after_ = true;
+    // From now on, also where it is led home again
+    if (same_name(name, "Location") && request.leads_abroad(value))
+        request.say_headers(request.user_headers_.abroad.get());
+    if (request.plan_.flags().result == "full") request.headers_.push_back({std::string(name), std::string(value)});
     return size * count;
+}
+
+bool HttpRequest::leads_abroad(std::string_view location) const {
+    if (plan_.flags().max_redirects == 0) return false;
+    const char* from = nullptr;
+    curl_easy_getinfo(handle(), CURLINFO_EFFECTIVE_URL, &from);
+    return plan_.leads_abroad(from == nullptr ? "" : from, std::string(location));
 }
 
 std::string HttpRequest::words_of(CURLcode code) const {
     if (too_long_) return fmt::format("the answer has more than --max-output {} bytes", max_output_);
     if (header_bytes_ > kMostHeaders) return fmt::format("the answer has more than {} bytes of headers", kMostHeaders);
-    return error_[0] != '\0' ? std::string(error_.data()) : std::string(curl_easy_strerror(code));
+    std::string words = error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
+    long error = 0;
+    curl_easy_getinfo(handle(), CURLINFO_OS_ERRNO, &error);
+    const std::string& socket = plan_.flags().unix_socket;
+    if (!socket.empty() && code == CURLE_COULDNT_CONNECT && error != 0) words = std::strerror(static_cast<int>(error));
+    if (!socket.empty()) words.insert(0, fmt::format("unix socket {}: ", socket));
+    return words + std::string(looks_like_the_other(code, words) ? kOtherScheme : "");
+}
+
+/// https where http was meant, or the other way round. Only words follow from it.
+bool HttpRequest::looks_like_the_other(CURLcode code, std::string_view words) const {
+    if (plan_.is_https())
+        return code == CURLE_SSL_CONNECT_ERROR && words.find("wrong version number") != std::string_view::npos;
+    long status = 0;
+    curl_easy_getinfo(handle(), CURLINFO_RESPONSE_CODE, &status);
+    // Those that speak TLS say nothing to a plain request, or an alert
+    return status == 0 && (code == CURLE_GOT_NOTHING || code == CURLE_UNSUPPORTED_PROTOCOL);
 }
 
 std::string HttpRequest::full_result() const {
@@ -204,7 +238,10 @@ HttpEnd HttpRequest::end(CURLcode code) {
         end.work.error = words_of(code);
         if (!is_ours(code)) end.service = HttpEnd::Service::refused;
         // libcurl has begun it on five connections, each of which was closed before it was taken
-        if (end.work.error.starts_with("Connection died, tried")) end.work.finish = Finish::returned;
+        if (std::string_view(error_.data()).starts_with("Connection died, tried")) {
+            end.service = HttpEnd::Service::not_taken;
+            end.work.finish = Finish::returned;
+        }
         return end;
     }
     if (plan_.ok().has(end.status)) {
@@ -215,8 +252,10 @@ HttpEnd HttpRequest::end(CURLcode code) {
     end.work.finish = plan_.rejected().has(end.status) ? Finish::rejected : Finish::failed;
     const bool redirects =
         end.status >= 300 && end.status < 400 && end.status != 304 && plan_.flags().max_redirects == 0;
-    end.work.error = fmt::format("status {}{}{}", end.status,
-                                 redirects ? " (redirects are not followed: --max-redirects)" : "", excerpt(body_));
+    const bool wants_https = end.status == 400 && !plan_.is_https() && body_.find("HTTPS") != std::string::npos;
+    end.work.error =
+        fmt::format("status {}{}{}{}", end.status, redirects ? " (redirects are not followed: --max-redirects)" : "",
+                    wants_https ? kOtherScheme : "", excerpt(body_));
     if (end.work.finish == Finish::rejected) return end;
     curl_off_t retry_after = 0;
     curl_easy_getinfo(handle(), CURLINFO_RETRY_AFTER, &retry_after);

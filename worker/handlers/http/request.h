@@ -20,9 +20,10 @@ namespace curfew {
 /// How a request went, as far as its service is concerned.
 struct HttpEnd {
     enum class Service : std::uint8_t {
-        answered,  ///< it works, whether or not its answer is a result
-        refused,   ///< no answer, or one that says that it does not work
-        wait,      ///< it asks to be asked later
+        answered,   ///< it works, whether or not its answer is a result
+        refused,    ///< no answer, or one that says that it does not work
+        wait,       ///< it asks to be asked later
+        not_taken,  ///< it closes its connections before it takes the request
     };
     Service service = Service::answered;
     Duration wait_for{};
@@ -30,10 +31,18 @@ struct HttpEnd {
     WorkEnd work;
 };
 
+/// The user's headers for libcurl, shared by all requests of a plan.
+struct UserHeaders {
+    using List = std::unique_ptr<curl_slist, void (*)(curl_slist*)>;
+    explicit UserHeaders(const HttpPlan& plan);
+    List home, abroad;  ///< `abroad`: behind a redirect to another origin
+};
+
 class HttpRequest {
 public:
-    /// All of them outlive it. `headers`: of the user's, shared by all requests.
-    HttpRequest(const HttpPlan& plan, Transfers& transfers, curl_slist* headers, Slot slot, std::size_t max_output);
+    /// All of them outlive it.
+    HttpRequest(const HttpPlan& plan, Transfers& transfers, const UserHeaders& headers, Slot slot,
+                std::size_t max_output);
 
     /// Writes down what it is to say. An error: it cannot be said.
     [[nodiscard]] std::optional<std::string> prepare(Instant now, const Work& work);
@@ -47,13 +56,16 @@ private:
     void set_options();
     void set_method();
     void add_header(std::string line);
+    void say_headers(curl_slist* of_the_user);
+    [[nodiscard]] bool leads_abroad(std::string_view location) const;
     [[nodiscard]] std::string words_of(CURLcode code) const;
+    [[nodiscard]] bool looks_like_the_other(CURLcode code, std::string_view words) const;
     [[nodiscard]] std::string full_result() const;
     static std::size_t on_body(char* bytes, std::size_t size, std::size_t count, void* self);
     static std::size_t on_header(char* bytes, std::size_t size, std::size_t count, void* self);
 
     const HttpPlan& plan_;
-    curl_slist* const user_headers_;
+    const UserHeaders& user_headers_;
     const std::size_t max_output_;
     const std::unique_ptr<CURL, void (*)(CURL*)> easy_;
     Instant began_{};

@@ -1,6 +1,6 @@
 #include "worker/handlers/http/transfers.h"
 
-#include <sys/epoll.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,7 +17,7 @@ namespace curfew {
 namespace {
 
 /// Sockets that a turn looks at; the rest follow in the next.
-constexpr int kMostReady = 256;
+constexpr std::size_t kMostReady = 256;
 /// Streams of one HTTP/2 connection, where the server allows as many.
 constexpr long kMostStreams = 1000;
 
@@ -26,12 +26,27 @@ void start_libcurl() {
     if (started != CURLE_OK) throw std::runtime_error("libcurl cannot be started");
 }
 
+bool speaks_http2(CURL* easy) {
+    long version = 0;
+    curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+    return version >= CURL_HTTP_VERSION_2_0;
+}
+
+int make_dead_socket() {
+    std::array<int, 2> ends{};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+        throw std::system_error(errno, std::generic_category(), "socketpair");
+    close(ends[1]);
+    return ends[0];
+}
+
 }  // namespace
 
 Transfers::Transfers(long connections, bool shared, Done done) : shared_(shared), done_(std::move(done)) {
     start_libcurl();
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+    dead_ = make_dead_socket();
     multi_ = curl_multi_init();
     if (multi_ == nullptr) throw std::runtime_error("libcurl cannot be started");
     curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &Transfers::on_socket);
@@ -44,6 +59,7 @@ Transfers::Transfers(long connections, bool shared, Done done) : shared_(shared)
 
 Transfers::~Transfers() {
     curl_multi_cleanup(multi_);
+    close(dead_);
     close(epoll_);
 }
 
@@ -88,22 +104,45 @@ void Transfers::nudge(CURL* easy) {
     curl_easy_pause(easy, CURLPAUSE_CONT);
 }
 
-/// libcurl sees that the connection is dead when it would use it again.
-void Transfers::shut_down_unused() {
-    for (const curl_socket_t socket : reset_sockets_) shutdown(socket, SHUT_RDWR);
+void Transfers::bury_unused() {
+    for (const curl_socket_t socket : reset_sockets_) bury(socket);
     reset_sockets_.clear();
 }
 
+// ---- the turn ----------------------------------------------------------------------------------
+
+std::span<const epoll_event> Transfers::ready(std::span<epoll_event> room) const {
+    const int count = epoll_wait(epoll_, room.data(), static_cast<int>(room.size()), 0);
+    return room.first(static_cast<std::size_t>(std::max(count, 0)));
+}
+
+void Transfers::bury_spoilt() {
+    std::array<epoll_event, kMostReady> room;
+    for (const epoll_event& event : ready(room)) (void)bury_if_spoilt(event);
+}
+
+/// False: it does not rest, and what has come is an answer.
+bool Transfers::bury_if_spoilt(const epoll_event& event) {
+    constexpr std::uint32_t kEnd = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+    const Watched& at = watched(event.data.fd);
+    if (!at.rests) return false;
+    if (at.may_talk && (event.events & kEnd) == 0) {
+        watch(event.data.fd, EPOLLRDHUP);  // libcurl reads the rest when it uses it again
+    } else {
+        bury(event.data.fd);
+    }
+    return true;
+}
+
+void Transfers::bury(curl_socket_t socket) {
+    watch(socket, 0);
+    dup3(dead_, socket, O_CLOEXEC);
+}
+
 void Transfers::turn(Instant now) {
-    std::array<epoll_event, kMostReady> ready;
-    const int count = epoll_wait(epoll_, ready.data(), kMostReady, 0);
-    for (int i = 0; i < count; ++i) {
-        const epoll_event& event = ready[static_cast<std::size_t>(i)];
-        // Its service has closed it, as a rule: libcurl sees that when it would use it again
-        if (watched(event.data.fd).rests) {
-            watch(event.data.fd, 0);
-            continue;
-        }
+    std::array<epoll_event, kMostReady> room;
+    for (const epoll_event& event : ready(room)) {
+        if (bury_if_spoilt(event)) continue;
         const int events = ((event.events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
                            ((event.events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
                            ((event.events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
@@ -134,11 +173,14 @@ void Transfers::take_done() {
 
 // ---- what libcurl calls ------------------------------------------------------------------------
 
-int Transfers::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
+int Transfers::on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void*) {
     auto& transfers = *static_cast<Transfers*>(self);
     Watched& watched = transfers.watched(socket);
     watched.rests = what == CURL_POLL_REMOVE && watched.ours;
-    if (watched.rests) return 0;
+    if (watched.rests) {
+        if (transfers.shared_) watched.may_talk = speaks_http2(easy);
+        return 0;
+    }
     const std::uint32_t in = (what & CURL_POLL_IN) != 0 && what != CURL_POLL_REMOVE ? EPOLLIN : 0U;
     const std::uint32_t out = (what & CURL_POLL_OUT) != 0 && what != CURL_POLL_REMOVE ? EPOLLOUT : 0U;
     transfers.watch(socket, in | out);

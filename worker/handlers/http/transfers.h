@@ -1,11 +1,18 @@
 // libcurl's multi interface in a loop that is not its own: however many requests are under way, the
 // loop sleeps on one descriptor and one time. Owned by a handler, on its thread; never blocks.
+//
+// A connection that rests is watched. Whatever comes on it was not asked for: its end, or bytes
+// that libcurl would take for the beginning of the next answer. It is buried: in place of its
+// socket its descriptor names a dead one, which libcurl finds dead and does not use again. The
+// socket itself is closed at once.
 #pragma once
 
 #include <curl/curl.h>
+#include <sys/epoll.h>
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -35,15 +42,18 @@ public:
     void abort(CURL* easy);
     /// Resets of streams wait to be sent: libcurl 7.88 writes them down, and sends them when the
     /// connection is used next. So another transfer on it is nudged, or, where there is none, the
-    /// connection is shut down. Once for all that a turn has ended.
+    /// connection is buried. Once for all that a turn has ended.
     [[nodiscard]] bool has_resets() const { return !reset_sockets_.empty(); }
     /// `easy`: each transfer that is under way.
     template <typename Each>
     void flush_resets(Each&& each) {
         each([this](CURL* easy) { nudge(easy); });
-        shut_down_unused();
+        bury_unused();
     }
 
+    /// Buries connections that rest and on which something has come. To be called before requests
+    /// begin, once for all that begin together; turn() does it too.
+    void bury_spoilt();
     /// Does what is due.
     void turn(Instant now);
     /// Readable when turn() has something to do.
@@ -68,12 +78,16 @@ private:
         std::uint32_t events = 0;  ///< 0: it is not in the epoll
         bool ours = false;         ///< we have opened it, and hear of its end
         bool rests = false;
+        bool may_talk = false;  ///< what comes while it rests may be of its protocol: HTTP/2
     };
+    [[nodiscard]] std::span<const epoll_event> ready(std::span<epoll_event> room) const;
     [[nodiscard]] Watched& watched(curl_socket_t socket);
     void watch(curl_socket_t socket, std::uint32_t events);
+    bool bury_if_spoilt(const epoll_event& event);
+    void bury(curl_socket_t socket);
     void note_reset(CURL* easy);
     void nudge(CURL* easy);
-    void shut_down_unused();
+    void bury_unused();
     void act(curl_socket_t socket, int events);
     void take_done();
 
@@ -81,6 +95,7 @@ private:
     Done done_;
     std::vector<Watched> watched_;  // by descriptor
     int epoll_ = -1;
+    int dead_ = -1;  ///< a socket whose other end is closed
     CURLM* multi_ = nullptr;
     Instant timer_at_ = kNever;
     bool aborting_ = false;
