@@ -86,9 +86,7 @@ public:
         return attempts_.has_reports() || handler_.next_deadline() == Instant::min();
     }
     /// flush() has something for the collector, unless results are blocked.
-    [[nodiscard]] bool has_news() const {
-        return attempts_.has_reports() || !owed_.none() || bye_is_due();
-    }
+    [[nodiscard]] bool has_news() const { return attempts_.has_reports() || !owed_.none() || bye_is_due(); }
     void flush(Instant now, std::vector<Frame>& for_collector, std::vector<Frame>& for_broker);
     [[nodiscard]] Instant next_deadline() const;
     /// After leave(): all work that can be stopped has stopped, and nothing that was reported waits
