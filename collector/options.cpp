@@ -19,6 +19,13 @@ CollectorOptions::CollectorOptions(Options& options) {
     options.choice("--format", format_, {"raw", "json"}, "raw: results, a line each; json: all outcomes, a line each");
     options.text("--dead-letters", dead_letters_,
                  "file:PATH (appended to): tasks that did not complete go there, as JSON lines, and not to the sink");
+    options.flag("--journal", journal_,
+                 "With file:PATH: keep PATH.journal beside it, and go on where a run before has ended. Each outcome is "
+                 "there once, whatever was killed");
+    options.choice(
+        "--sync", sync_, {"always", "1s", "none"},
+        "With --journal. always: an outcome counts when the disk has it, a power loss takes none; 1s: at most "
+        "those of the last second; none: what the system had not written yet");
     options.flag("--keep-order", config_.keep_order, "Write in the order of acceptance");
     options.duration("--heartbeat", config_.heartbeat, std::chrono::milliseconds(50), std::chrono::minutes(1),
                      "As the broker's");
@@ -36,12 +43,25 @@ void CollectorOptions::check(const Daemon& daemon) const {
     daemon.check_to_connect(config_.broker);
     const auto chosen = choose(sink_kinds(), "--sink", sink_);
     chosen.kind->check(daemon, chosen.rest);
+    if (journal_ && !sink_.starts_with("file:"))
+        throw std::invalid_argument("--journal: only --sink file:PATH can be gone on with");
     if (!dead_letters_.empty()) (void)choose(dead_letter_kinds(), "--dead-letters", dead_letters_);
 }
 
 std::unique_ptr<Sink> CollectorOptions::open_sink(Daemon& daemon) const {
     const auto chosen = choose(sink_kinds(), "--sink", sink_);
-    return chosen.kind->open(daemon, {.format = format_ == "json" ? append_json : append_raw}, chosen.rest);
+    SinkFlags flags = sink_flags();
+    if (format_ == "json") flags.format = append_json;
+    return chosen.kind->open(daemon, flags, chosen.rest);
+}
+
+SinkFlags CollectorOptions::sink_flags() const {
+    SinkFlags flags;
+    if (journal_)
+        flags.journal = sync_ == "always" ? SyncMode::always
+                        : sync_ == "none" ? SyncMode::never
+                                          : SyncMode::each_second;
+    return flags;
 }
 
 /// Two writers of one pipe (or terminal, or socket) tear each other's long lines; in a file they do
@@ -63,7 +83,10 @@ std::unique_ptr<Sink> CollectorOptions::open_dead_letters(Daemon& daemon) const 
             "--dead-letters: this is the pipe of --sink, where lines of both would run into each other; leave it "
             "out and use --format json, which has all outcomes");
     const auto chosen = choose(dead_letter_kinds(), "--dead-letters", dead_letters_);
-    return chosen.kind->open(daemon, {.format = append_json, .which = "dead-letters"}, chosen.rest);
+    SinkFlags flags = sink_flags();
+    flags.format = append_json;
+    flags.which = "dead-letters";
+    return chosen.kind->open(daemon, flags, chosen.rest);
 }
 
 }  // namespace curfew

@@ -6,6 +6,7 @@
 
 #include "collector/server.h"
 #include "collector/sinks/sink.h"
+#include "collector/sinks/table.h"
 #include "common/process/options.h"
 
 namespace curfew {
@@ -24,7 +25,10 @@ public:
 private:
     [[nodiscard]] bool shares_a_pipe() const;
 
-    std::string sink_ = "stdout", format_ = "raw", dead_letters_;
+    [[nodiscard]] SinkFlags sink_flags() const;
+
+    std::string sink_ = "stdout", format_ = "raw", dead_letters_, sync_ = "1s";
+    bool journal_ = false;
     CollectorServer::Config config_;
 };
 

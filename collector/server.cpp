@@ -30,7 +30,11 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
       results_(bind_results(daemon, config.results)),
       broker_(daemon.sockets().connect(zmq::socket_type::push, config.broker, "events",
                                        {.send = kSendMark, .linger = Duration::zero()}),
-              Outbox::kRepeated) {}
+              Outbox::kRepeated) {
+    std::optional<Settled::Memory> memory = sink_->take_memory();
+    if (memory && dead_letters_) memory->add(dead_letters_->take_memory());
+    if (memory) judge_.remember(std::move(*memory));
+}
 
 void CollectorServer::wait_for(Poller& poller) {
     if (!closing_) poller.add(results_);

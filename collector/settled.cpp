@@ -4,6 +4,14 @@
 
 namespace curfew {
 
+void Settled::Memory::add(std::optional<Memory> other) {
+    if (!other) return;
+    if (epoch == 0) epoch = other->epoch;
+    if (other->epoch != epoch) return;
+    settled.insert(settled.end(), other->settled.begin(), other->settled.end());
+    not_completed.merge(other->not_completed);
+}
+
 void Settled::remember(Memory memory) {
     remembered_ = true;
     all_.insert(memory.settled);

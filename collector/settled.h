@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 
 #include "common/tables/interval_set.h"
 #include "common/wire/wire_books.h"
@@ -22,6 +23,9 @@ public:
         Epoch epoch = 0;
         Intervals settled;
         std::map<Seq, Outcome> not_completed;
+
+        /// What another sink has, of the same epoch; all of it where there is nothing here.
+        void add(std::optional<Memory> other);
     };
     void remember(Memory memory);
     /// The sink knows over a restart what it has.

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 
 #include "common/process/log.h"
@@ -27,14 +26,6 @@ constexpr std::uint64_t kTurn = 16ULL << 20;
 /// memory.
 void give_back_room(std::string& text) {
     if (text.capacity() - text.size() > kChunk / 8) text.shrink_to_fit();
-}
-
-[[noreturn]] void cannot_write(const std::string& name, int error) {
-    const char* why = error == EFBIG ? ", which is as large as a file may be here (ulimit -f, or the most of its file "
-                                       "system)"
-                      : error == EPIPE ? ": its reader has gone"
-                                       : "";
-    throw std::system_error(error, std::generic_category(), fmt::format("cannot write to the sink {}{}", name, why));
 }
 
 }  // namespace
@@ -65,7 +56,12 @@ void SaidWait::over(Instant now) {
 // ---- descriptors -------------------------------------------------------------------------------
 
 DescriptorSink::DescriptorSink(const Place& place, Format format)
-    : place_(place), descriptor_(place.descriptor), format_(format), mark_(place.mark), wait_(place.name) {
+    : place_(place),
+      descriptor_(place.descriptor),
+      format_(format),
+      mark_(place.mark),
+      wait_(place.name),
+      space_(place.name) {
     if (descriptor_ >= 0) begin_life();
 }
 
@@ -142,6 +138,7 @@ DescriptorSink::Piece DescriptorSink::next_piece() const {
 
 void DescriptorSink::flush(Instant now, Written& written) {
     retry_at_ = kNever;
+    space_.tries();
     if (descriptor_ < 0 && !open_fifo(now)) return settle(written);
     const std::uint64_t stop = written_ + kTurn;
     settle(written);  // what the form has nothing for
@@ -154,28 +151,17 @@ void DescriptorSink::flush(Instant now, Written& written) {
         const int error = size < 0 ? errno : 0;
         taken(size > 0 ? static_cast<std::size_t>(size) : 0, written);
         if (error == 0 || error == EINTR) continue;
-        if (!can_wait(error, now)) cannot_write(place_.name, error);
+        // A full disk, and a pipe that was filled by others, are no failures
+        if (error != EAGAIN && !space_.is_full(error, now)) cannot_write(place_.name, error);
         break;
     }
-}
-
-/// A full disk and a pipe that was filled by others are no failures.
-bool DescriptorSink::can_wait(int error, Instant now) {
-    if (error == EAGAIN) return true;
-    if (error != ENOSPC && error != EDQUOT) return false;
-    if (!std::exchange(full_, true)) {
-        log::error("sink_full sink={} error={} action=\"waiting for space; a second INT or TERM to launch stops\"",
-                   log::quoted(place_.name), log::quoted(std::strerror(error)));
-    }
-    retry_at_ = now + std::chrono::milliseconds(500);
-    return true;
 }
 
 /// An outcome is written when its last byte is.
 void DescriptorSink::taken(std::size_t size, Written& written) {
     begin_ += size;
     written_ += size;
-    if (size > 0 && std::exchange(full_, false)) log::warn("sink_goes_on sink={}", log::quoted(place_.name));
+    if (size > 0) space_.has_taken();
     if (begin_ == chunks_.front().size()) {
         // The last one is used again, unless it had to be large.
         if (chunks_.size() > 1 || chunks_.front().capacity() > 2 * kChunk) {
@@ -212,7 +198,7 @@ void DescriptorSink::settle(Written& written) {
 }
 
 void DescriptorSink::wait_for(Poller& poller) {
-    if (waiting_bytes() > 0 && !full_) poller.add(descriptor_, POLLOUT);
+    if (waiting_bytes() > 0 && !space_.waits()) poller.add(descriptor_, POLLOUT);
 }
 
 bool is_open_already(const std::string& path) {

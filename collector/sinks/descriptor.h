@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "collector/sinks/disk_space.h"
 #include "collector/sinks/mark.h"
 #include "collector/sinks/sink.h"
 
@@ -30,8 +31,8 @@ public:
     void forget_waiting() override;
     void wait_for(Poller& poller) override;
     bool close(Instant now, Instant until) override;
-    std::string_view waits_for() const override { return full_ ? std::string_view("space") : wait_.what(); }
-    Instant next_deadline() const override { return std::min(retry_at_, wait_.next_deadline()); }
+    std::string_view waits_for() const override { return space_.waits() ? std::string_view("space") : wait_.what(); }
+    Instant next_deadline() const override { return std::min({retry_at_, space_.retry_at(), wait_.next_deadline()}); }
     std::size_t waiting() const override { return pending_.size(); }
     std::size_t waiting_bytes() const override { return formatted_ - written_; }
     std::uint64_t bytes() const override { return written_; }
@@ -49,7 +50,6 @@ private:
     void begin_life();
     [[nodiscard]] bool open_fifo(Instant now);
     [[nodiscard]] Piece next_piece() const;
-    [[nodiscard]] bool can_wait(int error, Instant now);
     void taken(std::size_t size, Written& written);
     void settle(Written& written);
 
@@ -64,8 +64,8 @@ private:
     std::uint64_t written_ = 0;       // of those
     std::uint64_t whole_ = 0;         // of those, up to the end of an outcome
     std::deque<Pending> pending_;
-    Instant retry_at_ = kNever;
-    bool full_ = false;
+    DiskSpace space_;
+    Instant retry_at_ = kNever;  // to open a FIFO
 };
 
 /// Opens a file to append to. What is open already (/dev/stdout, /dev/fd/N) is used as it is, so

@@ -8,12 +8,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "collector/outcome_record.h"
+#include "collector/settled.h"
 #include "common/process/poller.h"
 #include "common/words/vocabulary.h"
 
@@ -29,6 +31,9 @@ class Sink {
 public:
     using Written = std::vector<std::pair<std::uint64_t, Seq>>;  ///< OutcomeRecord::sync and seq
     virtual ~Sink() = default;
+    /// What it has, if it knows that over a restart; none: it does not. To be asked once, before
+    /// the first put().
+    [[nodiscard]] virtual std::optional<Settled::Memory> take_memory() { return std::nullopt; }
     virtual void put(const OutcomeRecord& outcome) = 0;
     /// Writes what can be written now; appends the tasks whose outcome it has.
     virtual void flush(Instant now, Written& written) = 0;

@@ -46,6 +46,12 @@ std::unique_ptr<Sink> open_stdout(Daemon& daemon, const SinkFlags& flags, const 
 
 std::unique_ptr<Sink> open_file(Daemon& daemon, const SinkFlags& flags, const std::string& path) {
     using enum SinkMark::WithoutWord;
+    if (flags.journal) {
+        auto file = std::make_unique<JournaledFile>(
+            JournaledFile::Place{.path = path, .journal = path + ".journal", .sync = *flags.journal}, flags.format);
+        (void)not_a_source(daemon, file->descriptor(), path);
+        return file;
+    }
     return std::make_unique<DescriptorSink>(
         DescriptorSink::Place{.descriptor = not_a_source(daemon, open_sink_file(path), path),
                               .name = path,

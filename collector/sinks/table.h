@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "collector/sinks/journaled_file.h"
 #include "collector/sinks/sink.h"
 #include "common/process/daemon.h"
 
@@ -15,6 +17,8 @@ namespace curfew {
 /// What was said of the sink, besides its kind.
 struct SinkFlags {
     Format format = append_raw;
+    /// A file keeps a journal beside it (journaled_file.h), synced in this way; none: it does not.
+    std::optional<SyncMode> journal;
     /// Which of the collector's sinks it is: each has its own word to the next life.
     const char* which = "sink";
 };

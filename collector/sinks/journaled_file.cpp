@@ -1,0 +1,295 @@
+#include "collector/sinks/journaled_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <thread>
+
+#include "common/process/clock.h"
+#include "common/process/log.h"
+#include "common/process/options.h"
+#include "common/words/exit_code.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The one before may be on its way out.
+constexpr Duration kLockPatience = 2s;
+constexpr std::size_t kPiece = 1 << 20;
+constexpr std::size_t kTurn = 16 << 20;
+
+[[noreturn]] void refuse(const std::string& text) {
+    throw Unusable(kExitUsage, text);
+}
+
+/// A file that is new is found after a power loss when its folder was synced, too.
+void sync_folder_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    (void)::fsync(descriptor);
+    ::close(descriptor);
+}
+
+}  // namespace
+
+// ---- a file that is written --------------------------------------------------------------------
+
+WrittenFile::WrittenFile(const std::string& path)
+    : path_(path), descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+    if (descriptor_ < 0)
+        throw Unusable(exit_code_of(errno), fmt::format("cannot write to '{}': {}", path, std::strerror(errno)));
+    struct stat found {};
+    if (::fstat(descriptor_, &found) != 0 || !S_ISREG(found.st_mode))
+        refuse(fmt::format("'{}' is no file: only a file can be gone on with", path));
+    const Instant until = Clock::now() + kLockPatience;
+    while (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+        if (Clock::now() >= until)
+            refuse(fmt::format("'{}' is being written by another collector: is the run before still there?", path));
+        std::this_thread::sleep_for(20ms);  // nobody tells when a lock is let go
+    }
+    at_ = size();
+}
+
+WrittenFile::~WrittenFile() {
+    ::close(descriptor_);
+}
+
+std::uint64_t WrittenFile::size() const {
+    struct stat found {};
+    if (::fstat(descriptor_, &found) != 0) cannot_write(path_, errno);
+    return static_cast<std::uint64_t>(found.st_size);
+}
+
+std::string WrittenFile::read(std::uint64_t at, std::size_t most) const {
+    std::string bytes(most, '\0');
+    std::size_t got = 0;
+    while (got < most) {
+        const ssize_t size = ::pread(descriptor_, bytes.data() + got, most - got, static_cast<off_t>(at + got));
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0) throw std::system_error(errno, std::generic_category(), fmt::format("cannot read '{}'", path_));
+        if (size == 0) break;
+        got += static_cast<std::size_t>(size);
+    }
+    bytes.resize(got);
+    return bytes;
+}
+
+void WrittenFile::cut(std::uint64_t at) {
+    if (size() > at && ::ftruncate(descriptor_, static_cast<off_t>(at)) != 0) cannot_write(path_, errno);
+    at_ = at;
+}
+
+int WrittenFile::write_some(std::size_t most) {
+    const std::uint64_t stop = at_ + std::min<std::uint64_t>(most, out_.size() - sent_);
+    while (at_ < stop) {
+        const std::size_t piece = std::min<std::size_t>(kPiece, stop - at_);
+        const ssize_t size = ::pwrite(descriptor_, out_.data() + sent_, piece, static_cast<off_t>(at_));
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0) return errno;
+        sent_ += static_cast<std::size_t>(size);
+        at_ += static_cast<std::size_t>(size);
+    }
+    // What is written goes when it is the larger part, so that each byte moves once on average
+    if (sent_ > out_.size() / 2) {
+        out_.erase(0, std::exchange(sent_, 0));
+        if (out_.empty() && out_.capacity() > kPiece) std::string().swap(out_);
+    }
+    return 0;
+}
+
+// ---- its start ---------------------------------------------------------------------------------
+
+JournaledFile::JournaledFile(const Place& place, Format format)
+    : place_(place), format_(format), output_(place.path), journal_(place.journal), space_(place.path) {
+    begin();
+    began_at_ = output_.written();
+    if (place_.sync == SyncMode::never) return;
+    sync_folder_of(place_.path);
+    sync_folder_of(place_.journal);
+    syncer_ = std::make_unique<Syncer>(std::vector<int>{output_.descriptor(), journal_.descriptor()});
+}
+
+void JournaledFile::begin() {
+    if (journal_.size() < kJournalHead) {
+        // Also one that was torn before its first record
+        if (output_.size() > 0)
+            refuse(
+                fmt::format("'{}' has {} bytes, and no journal of them at '{}': what of it is done is not known. "
+                            "Move it away, or name another output",
+                            place_.path, output_.size(), place_.journal));
+        journal_.cut(0);
+        journal_.append(journal_head());
+        memory_.emplace();
+        return;
+    }
+    check_head();
+    memory_.emplace();
+    const std::uint64_t whole = read_journal();
+    const std::uint64_t cut_journal = journal_.size() - whole;
+    const std::uint64_t end = output_.size() > last_.end ? last_.end : output_.size();
+    const std::uint64_t cut_output = output_.size() - end;
+    check_last_outcome();
+    journal_.cut(whole);
+    output_.cut(end);
+    memory_->epoch = epoch_;
+    memory_->settled = has_.intervals();
+    log::info("sink_goes_on_where_it_was sink={} epoch={} outcomes={} cut_bytes={} cut_journal_bytes={}",
+              log::quoted(place_.path), epoch_, has_.size(), cut_output, cut_journal);
+}
+
+void JournaledFile::check_head() const {
+    if (const std::string wrong = wrong_with_journal_head(journal_.read(0, kJournalHead)); !wrong.empty())
+        refuse(fmt::format("the journal '{}': {}. Without it what '{}' has is not known: move both away, or restore it",
+                           place_.journal, wrong, place_.path));
+}
+
+/// Up to where the journal tells of what the output has. What follows has been torn, or stands in
+/// an output that is shorter.
+std::uint64_t JournaledFile::read_journal() {
+    const std::uint64_t size = journal_.size(), of_output = output_.size();
+    std::uint64_t at = kJournalHead;
+    std::string part;
+    std::uint64_t part_at = at;
+    for (; at + kJournalRecord <= size; at += kJournalRecord) {
+        if (at + kJournalRecord > part_at + part.size()) part = journal_.read(part_at = at, kPiece);
+        const auto record = sound_record(std::string_view(part).substr(at - part_at), at);
+        if (!record) {
+            refuse_damage_in_between(at, size);
+            break;
+        }
+        if (record->end > of_output) break;
+        if (record->size > 0 || record->kind == JournalRecord::Kind::epoch) last_ = *record;
+        last_.end = record->end;
+        if (record->kind == JournalRecord::Kind::epoch) {
+            epoch_ = record->number;
+            has_.clear();
+            memory_->not_completed.clear();
+            continue;
+        }
+        has_.insert(record->number);
+        if (record->outcome != Outcome::completed) memory_->not_completed[record->number] = record->outcome;
+    }
+    return at;
+}
+
+/// A crash tears the last record alone. Where sound ones follow, to cut would do work again that is
+/// done, and its outcomes would go.
+void JournaledFile::refuse_damage_in_between(std::uint64_t at, std::uint64_t size) const {
+    std::uint64_t sound = 0;
+    for (std::uint64_t next = at + kJournalRecord; next + kJournalRecord <= size; next += kJournalRecord)
+        sound += sound_record(journal_.read(next, kJournalRecord), next).has_value();
+    if (sound == 0) return;
+    refuse(
+        fmt::format("the journal '{}' is damaged at byte {}, and {} sound records follow. Restore it; or cut it there "
+                    "(truncate -s {}), and what they tell of is done again",
+                    place_.journal, at, sound, at));
+}
+
+/// Another file may stand in the output's place.
+void JournaledFile::check_last_outcome() const {
+    if (last_.size == 0 || last_.end < last_.size) return;
+    if (crc32_of(output_.read(last_.end - last_.size, last_.size)) == last_.of_bytes) return;
+    refuse(fmt::format(
+        "'{}' is not the file that the journal '{}' tells of: what stands before byte {} is another outcome. "
+        "Name the right one, or move both away",
+        place_.path, place_.journal, last_.end));
+}
+
+// ---- writing -----------------------------------------------------------------------------------
+
+void JournaledFile::begin_epoch(Epoch epoch) {
+    epoch_ = epoch;
+    has_.clear();
+    pending_.push_back(
+        {.record = {.kind = JournalRecord::Kind::epoch, .number = epoch, .end = output_.end()}, .is_said = false});
+}
+
+void JournaledFile::put(const OutcomeRecord& outcome) {
+    if (outcome.epoch != epoch_) begin_epoch(outcome.epoch);
+    Pending& pending = pending_.emplace_back();
+    pending.sync = outcome.sync;
+    pending.is_recorded = has_.insert(outcome.seq);
+    std::string& buffer = output_.buffer();
+    const std::size_t before = buffer.size();
+    if (pending.is_recorded) format_(buffer, outcome);
+    const std::string_view bytes = std::string_view(buffer).substr(before);
+    pending.record = {.outcome = outcome.outcome,
+                      .number = outcome.seq,
+                      .end = output_.end(),
+                      .of_bytes = crc32_of(bytes),
+                      .size = static_cast<std::uint32_t>(bytes.size())};
+}
+
+void JournaledFile::flush(Instant now, Written& written) {
+    space_.tries();
+    const bool all = write_all(now);
+    if (syncer_ != nullptr && place_.sync == SyncMode::always) {
+        syncer_->ask(journaled_);
+        say_up_to(syncer_->done(), written);
+        return;
+    }
+    say_up_to(journaled_, written);
+    if (syncer_ == nullptr) return;
+    (void)syncer_->done();
+    if (journaled_ != syncer_->asked() && sync_at_ == kNever) sync_at_ = now + 1s;
+    if (now < sync_at_ || !all) return;
+    syncer_->ask(journaled_);
+    sync_at_ = kNever;
+}
+
+/// First the output, then the journal. False: something is left.
+bool JournaledFile::write_all(Instant now) {
+    const auto takes = [&](WrittenFile& file, const std::string& name) {
+        const std::uint64_t before = file.written();
+        const int error = file.write_some(kTurn);
+        if (file.written() > before) space_.has_taken();
+        if (error != 0 && !space_.is_full(error, now)) cannot_write(name, error);
+        return file.written() == file.end();
+    };
+    const bool output = takes(output_, place_.path);
+    for (; recorded_ < pending_.size() && pending_[recorded_].record.end <= output_.written(); ++recorded_) {
+        const Pending& next = pending_[recorded_];
+        if (next.is_recorded) append_record(journal_.buffer(), journal_.end(), next.record);
+    }
+    const bool journal = takes(journal_, place_.journal);
+    if (journal) journaled_ = said_ + recorded_;
+    return journal && output;
+}
+
+/// The first so many, ever.
+void JournaledFile::say_up_to(std::uint64_t count, Written& written) {
+    for (; said_ < count; pending_.pop_front(), --recorded_, ++said_) {
+        const Pending& first = pending_.front();
+        if (first.is_said) written.emplace_back(first.sync, first.record.number);
+    }
+}
+
+Instant JournaledFile::next_deadline() const {
+    const bool unwritten = output_.written() != output_.end() || journal_.written() != journal_.end();
+    const Instant rest = unwritten && !space_.waits() ? Instant::min() : space_.retry_at();
+    return std::min(rest, sync_at_);
+}
+
+void JournaledFile::wait_for(Poller& poller) {
+    if (syncer_ != nullptr) syncer_->wait_for(poller);
+}
+
+/// With Sync::always nothing waits when it is closed. Else the last second is synced.
+bool JournaledFile::close(Instant, Instant) {
+    if (syncer_ == nullptr) return true;
+    syncer_->ask(journaled_);
+    return syncer_->done() == journaled_;
+}
+
+}  // namespace curfew

@@ -1,0 +1,126 @@
+// A file that knows over a restart which outcomes it has: each of them once, whatever was killed.
+// Beside it lies its journal (journal.h). Both are locked as long as the sink is open.
+//
+//     put --> formatted --written--> in the output --written--> in the journal --synced--> said
+//                                                                                (Sync::always)
+//
+// At its start it is cut to what output and journal agree on: what one of them has and the other
+// has not is done again. It has an outcome of a number once: a second one of the same epoch is not
+// written, and counts as what is there.
+//
+// Memory: what waits, and the set of numbers that it has.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "collector/sinks/disk_space.h"
+#include "collector/sinks/journal.h"
+#include "collector/sinks/sink.h"
+#include "collector/sinks/syncer.h"
+#include "common/tables/interval_set.h"
+
+namespace curfew {
+
+/// What a power loss may take of the outcomes that were said to be written.
+enum class SyncMode : std::uint8_t {
+    always,       ///< nothing: an outcome counts when the disk has it
+    each_second,  ///< at most those of the last second
+    never,        ///< what the system had not written yet
+};
+
+/// A file that is written from some place on. Owned by the sink.
+class WrittenFile {
+public:
+    /// Opens or makes it, and locks it, for which it waits a moment. Throws Unusable.
+    explicit WrittenFile(const std::string& path);
+    ~WrittenFile();
+    WrittenFile(const WrittenFile&) = delete;
+    WrittenFile& operator=(const WrittenFile&) = delete;
+
+    [[nodiscard]] int descriptor() const { return descriptor_; }
+    [[nodiscard]] std::uint64_t size() const;
+    [[nodiscard]] std::string read(std::uint64_t at, std::size_t most) const;
+    /// What comes behind this place goes, and writing goes on there.
+    void cut(std::uint64_t at);
+
+    void append(std::string_view bytes) { out_.append(bytes); }
+    [[nodiscard]] std::string& buffer() { return out_; }
+    /// Where the next byte that is appended will stand.
+    [[nodiscard]] std::uint64_t end() const { return at_ + out_.size() - sent_; }
+    /// Up to where it is written.
+    [[nodiscard]] std::uint64_t written() const { return at_; }
+    /// Writes what waits, up to `most` bytes. Returns errno, or 0.
+    [[nodiscard]] int write_some(std::size_t most);
+
+private:
+    std::string path_;
+    int descriptor_ = -1;
+    std::uint64_t at_ = 0;  // in the file, of the first byte that is not written
+    std::string out_;
+    std::size_t sent_ = 0;  // of out_
+};
+
+class JournaledFile final : public Sink {
+public:
+    struct Place {
+        std::string path;
+        std::string journal;
+        SyncMode sync = SyncMode::each_second;
+    };
+    /// Throws Unusable where the two are not of one run, are damaged, or somebody else has them;
+    /// std::system_error.
+    JournaledFile(const Place& place, Format format);
+
+    [[nodiscard]] int descriptor() const { return output_.descriptor(); }
+
+    std::optional<Settled::Memory> take_memory() override { return std::exchange(memory_, std::nullopt); }
+    void put(const OutcomeRecord& outcome) override;
+    void flush(Instant now, Written& written) override;
+    /// Nothing: what was put is written, and counts when it comes again.
+    void forget_waiting() override {}
+    void wait_for(Poller& poller) override;
+    bool close(Instant now, Instant until) override;
+    [[nodiscard]] Instant next_deadline() const override;
+    [[nodiscard]] std::size_t waiting() const override { return pending_.size(); }
+    [[nodiscard]] std::size_t waiting_bytes() const override { return output_.end() - output_.written(); }
+    [[nodiscard]] std::uint64_t bytes() const override { return output_.written() - began_at_; }
+    [[nodiscard]] std::string_view waits_for() const override { return space_.waits() ? "space" : ""; }
+
+private:
+    struct Pending {
+        JournalRecord record;
+        std::uint64_t sync = 0;
+        bool is_said = true;      ///< it is an outcome, to be said
+        bool is_recorded = true;  ///< it has a record of its own; else its number was there
+    };
+    void begin();
+    void check_head() const;
+    [[nodiscard]] std::uint64_t read_journal();
+    void refuse_damage_in_between(std::uint64_t at, std::uint64_t size) const;
+    void check_last_outcome() const;
+    void begin_epoch(Epoch epoch);
+    [[nodiscard]] bool write_all(Instant now);
+    void say_up_to(std::uint64_t count, Written& written);
+
+    const Place place_;
+    const Format format_;
+    WrittenFile output_, journal_;
+    DiskSpace space_;
+    std::unique_ptr<Syncer> syncer_;  // null: Sync::never
+    std::optional<Settled::Memory> memory_;
+    JournalRecord last_;  // of the journal, with bytes
+    Epoch epoch_ = 0;
+    IntervalSet has_;              // of that epoch, or waits
+    std::deque<Pending> pending_;  // in their order
+    std::size_t recorded_ = 0;     // so many of them, from the first on, are given to the journal
+    std::uint64_t journaled_ = 0;  // entries that it has, ever
+    std::uint64_t said_ = 0;       // entries that are gone, ever
+    std::uint64_t began_at_ = 0;
+    Instant sync_at_ = kNever;
+};
+
+}  // namespace curfew

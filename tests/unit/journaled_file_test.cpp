@@ -1,0 +1,262 @@
+// A file with a journal: what both have is there after any crash, once, and what is not is known.
+#include "collector/sinks/journaled_file.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/process/clock.h"
+#include "common/process/options.h"
+#include "common/process/poller.h"
+#include "tests/support/sink_bench.h"
+#include "tests/support/temp_dir.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+using support::completed;
+using support::flush;
+using support::kStart;
+using support::SinkTest;
+using support::TempDir;
+
+constexpr Epoch kEpoch = 9;
+
+OutcomeRecord outcome_of(Seq seq, std::string_view result, Epoch epoch = kEpoch) {
+    OutcomeRecord outcome = completed(seq, result);
+    outcome.epoch = epoch;
+    return outcome;
+}
+OutcomeRecord failed(Seq seq) {
+    OutcomeRecord outcome = outcome_of(seq, "");
+    outcome.outcome = Outcome::failed;
+    return outcome;
+}
+
+class JournaledFileTest : public SinkTest {
+protected:
+    JournaledFile& open(SyncMode sync = SyncMode::never) {
+        sink = std::make_unique<JournaledFile>(
+            JournaledFile::Place{.path = dir.file("out"), .journal = dir.file("out.journal"), .sync = sync},
+            append_raw);
+        const std::optional<Settled::Memory> said = sink->take_memory();
+        EXPECT_TRUE(said.has_value());
+        memory = said.value_or(Settled::Memory{});
+        return *sink;
+    }
+    void close() { sink.reset(); }
+    /// 1 and 2 with results, 3 failed, 4 with a result.
+    void write_four() {
+        open();
+        sink->put(outcome_of(1, "one"));
+        sink->put(outcome_of(2, "two"));
+        sink->put(failed(3));
+        sink->put(outcome_of(4, "four"));
+        EXPECT_EQ(flush(*sink), (std::vector<Seq>{1, 2, 3, 4}));
+        close();
+    }
+    void cut(const std::string& name, std::uint64_t size) const { std::filesystem::resize_file(dir.file(name), size); }
+    /// Why it is not opened; empty: it is.
+    std::string refusal() {
+        try {
+            open();
+        } catch (const Unusable& error) {
+            EXPECT_EQ(error.code, 64);
+            return error.what();
+        }
+        close();
+        return {};
+    }
+
+    TempDir dir;
+    std::unique_ptr<JournaledFile> sink;
+    Settled::Memory memory;
+};
+
+TEST_F(JournaledFileTest, RemembersWhatItHasAndHowItEnded) {
+    open();
+    EXPECT_EQ(memory.epoch, 0U) << "it is new";
+    close();
+    write_four();
+    EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\n");
+    open();
+    EXPECT_EQ(memory.epoch, kEpoch);
+    EXPECT_EQ(memory.settled, (Intervals{{1, 4}}));
+    EXPECT_EQ(memory.not_completed, (std::map<Seq, Outcome>{{3, Outcome::failed}}));
+    sink->put(outcome_of(5, "five"));
+    EXPECT_EQ(flush(*sink), std::vector<Seq>{5});
+    EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\nfive\n");
+}
+
+TEST_F(JournaledFileTest, HasEachOutcomeOnce) {
+    write_four();
+    open();
+    sink->put(outcome_of(2, "another"));
+    sink->put(outcome_of(5, "five"));
+    sink->put(outcome_of(5, "five"));
+    sink->forget_waiting();
+    EXPECT_EQ(flush(*sink), (std::vector<Seq>{2, 5, 5})) << "said, and not written";
+    EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\nfive\n");
+}
+
+TEST_F(JournaledFileTest, AnotherEpochHasNumbersOfItsOwn) {
+    write_four();
+    open();
+    sink->put(outcome_of(1, "uno", kEpoch + 1));
+    EXPECT_EQ(flush(*sink), std::vector<Seq>{1});
+    close();
+    open();
+    EXPECT_EQ(memory.epoch, kEpoch + 1);
+    EXPECT_EQ(memory.settled, (Intervals{{1, 1}}));
+    EXPECT_TRUE(memory.not_completed.empty());
+    EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\nuno\n");
+}
+
+/// A crash may leave any prefix of what was written.
+TEST_F(JournaledFileTest, AJournalThatIsCutAtAnyByteIsDoneAgainFromThere) {
+    write_four();
+    const std::string output = dir.read("out"), journal = dir.read("out.journal");
+    for (std::size_t size = journal.size(); size >= kJournalHead; --size) {
+        dir.write("out", output);
+        dir.write("out.journal", journal.substr(0, size));
+        open();
+        const std::size_t records = (size - kJournalHead) / kJournalRecord;
+        ASSERT_EQ(memory.settled, records < 2 ? Intervals{} : (Intervals{{1, records - 1}})) << size;
+        for (Seq seq = records < 2 ? 1 : records; seq <= 4; ++seq)
+            sink->put(seq == 3 ? failed(3) : outcome_of(seq, seq == 1 ? "one" : seq == 2 ? "two" : "four"));
+        (void)flush(*sink);
+        close();
+        ASSERT_EQ(dir.read("out"), output) << size;
+        ASSERT_EQ(dir.read("out.journal").size(), journal.size()) << size;
+    }
+}
+
+TEST_F(JournaledFileTest, AnOutputThatIsCutAtAnyByteIsDoneAgainFromThere) {
+    write_four();
+    const std::string output = dir.read("out"), journal = dir.read("out.journal");
+    const std::vector<std::pair<std::size_t, Seq>> ends{{4, 1}, {8, 3}, {13, 4}};
+    for (std::size_t size = 0; size <= output.size(); ++size) {
+        dir.write("out", output.substr(0, size));
+        dir.write("out.journal", journal);
+        open();
+        Seq last = 0;
+        for (const auto& [end, seq] : ends) last = size >= end ? seq : last;
+        ASSERT_EQ(memory.settled, last == 0 ? Intervals{} : (Intervals{{1, last}})) << size;
+        close();
+        ASSERT_EQ(dir.read("out").size(), last == 0 ? 0 : last == 1 ? 4 : last == 3 ? 8 : 13) << size;
+    }
+}
+
+TEST_F(JournaledFileTest, AnOutputThatIsLongerIsCut) {
+    write_four();
+    dir.write("out", dir.read("out") + "torn by a cra");
+    open();
+    EXPECT_EQ(memory.settled, (Intervals{{1, 4}}));
+    EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\n");
+}
+
+TEST_F(JournaledFileTest, AFlippedBitInTheLastRecordIsATornOneAndElsewhereIsRefused) {
+    write_four();
+    const std::string output = dir.read("out"), journal = dir.read("out.journal");
+    const std::size_t last = journal.size() - kJournalRecord;
+    for (std::size_t bit = 8 * kJournalHead; bit < 8 * journal.size(); ++bit) {
+        std::string flipped = journal;
+        flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+        dir.write("out", output);
+        dir.write("out.journal", flipped);
+        if (bit / 8 >= last) {
+            open();
+            ASSERT_EQ(memory.settled, (Intervals{{1, 3}})) << bit;
+            close();
+        } else {
+            const std::string why = refusal();
+            ASSERT_NE(why.find("sound records follow"), std::string::npos) << bit << why;
+            ASSERT_NE(why.find("truncate -s"), std::string::npos) << "what to do";
+            ASSERT_EQ(dir.read("out"), output) << "nothing is lost";
+        }
+    }
+}
+
+TEST_F(JournaledFileTest, AHeadThatIsNoneIsRefused) {
+    write_four();
+    const std::string journal = dir.read("out.journal");
+    for (std::size_t bit = 0; bit < 8 * kJournalHead; ++bit) {
+        std::string flipped = journal;
+        flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+        dir.write("out.journal", flipped);
+        ASSERT_NE(refusal(), "") << bit;
+    }
+    std::string newer = journal_head();
+    newer[8] = 2;
+    const std::uint32_t check = crc32_of(std::string_view(newer).substr(0, 12));
+    for (int i = 0; i < 4; ++i) newer[12 + static_cast<std::size_t>(i)] = static_cast<char>(check >> 8 * i);
+    dir.write("out.journal", newer);
+    EXPECT_NE(refusal().find("of version 2, and this curfew reads up to 1"), std::string::npos);
+}
+
+TEST_F(JournaledFileTest, AnotherFileInItsPlaceIsRefused) {
+    write_four();
+    dir.write("out", "eins\nzwei\nvier\n");
+    EXPECT_NE(refusal().find("is not the file that the journal"), std::string::npos);
+    EXPECT_EQ(dir.read("out"), "eins\nzwei\nvier\n");
+    std::filesystem::remove(dir.file("out.journal"));
+    EXPECT_NE(refusal().find("and no journal of them"), std::string::npos);
+    EXPECT_EQ(dir.read("out"), "eins\nzwei\nvier\n");
+}
+
+TEST_F(JournaledFileTest, WhatIsNoFileIsRefused) {
+    ASSERT_EQ(mkfifo(dir.file("out").c_str(), 0600), 0);
+    EXPECT_NE(refusal().find("is no file"), std::string::npos);
+}
+
+TEST_F(JournaledFileTest, TheSecondWriterIsRefused) {
+    open();
+    const std::unique_ptr<JournaledFile> first = std::move(sink);
+    EXPECT_NE(refusal().find("is being written by another collector"), std::string::npos);
+}
+
+TEST_F(JournaledFileTest, WithSyncAlwaysAnOutcomeIsSaidWhenTheDiskHasIt) {
+    open(SyncMode::always);
+    sink->put(outcome_of(1, "one"));
+    std::vector<Seq> said = flush(*sink);
+    Poller poller;
+    sink->wait_for(poller);
+    ASSERT_EQ(poller.size(), 1U);
+    while (said.empty()) {
+        poller.wait(Clock::now() + 10s);
+        ASSERT_TRUE(poller.ready(0)) << "nobody said that it is on the disk";
+        said = flush(*sink);
+    }
+    EXPECT_EQ(said, std::vector<Seq>{1});
+    EXPECT_EQ(sink->waiting(), 0U);
+    EXPECT_TRUE(sink->close(kStart, kStart));
+}
+
+TEST_F(JournaledFileTest, WithASyncEachSecondItIsSaidAtOnceAndSyncedLater) {
+    open(SyncMode::each_second);
+    sink->put(outcome_of(1, "one"));
+    EXPECT_EQ(flush(*sink, kStart), std::vector<Seq>{1});
+    EXPECT_EQ(sink->next_deadline(), kStart + 1s);
+    EXPECT_TRUE(flush(*sink, kStart + 1s).empty());
+    EXPECT_EQ(sink->next_deadline(), kNever) << "nothing more to sync";
+}
+
+TEST_F(JournaledFileTest, ARecordCountsAtItsPlaceAlone) {
+    std::string bytes;
+    append_record(bytes, 16, {.number = 7, .end = 3});
+    EXPECT_EQ(bytes.size(), kJournalRecord);
+    ASSERT_TRUE(sound_record(bytes, 16));
+    EXPECT_EQ(sound_record(bytes, 16)->number, 7U);
+    EXPECT_FALSE(sound_record(bytes, 48));
+    EXPECT_FALSE(sound_record(std::string_view(bytes).substr(1), 16));
+}
+
+}  // namespace
+}  // namespace curfew
