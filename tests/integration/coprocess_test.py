@@ -48,12 +48,18 @@ while True:
 
 
 class CoprocessTest(GroupTest):
-    def talk(self, script, messages, *words, code=0, separator="\n", json_lines=True, **how):
-        """Outcomes of the messages, in one slot of one worker unless said."""
+    def talk(self, script, messages, *words, code=0, separator="\n", json_lines=True, later=(), **how):
+        """Outcomes of the messages, in one slot of one worker unless said. `later`: messages that come when those have
+        their outcomes."""
         program = self.write("program.py", script)
         launch = self.launch("--coprocess", "--workers", "1", "--fanout", "1", *(("--json",) if json_lines else ()), *words,
                              "--", PYTHON, "-u", program,
-                             stdin="".join(f"{message}{separator}" for message in messages).encode(), **how)
+                             stdin="pipe", **how)
+        launch.feed("".join(f"{message}{separator}" for message in messages).encode())
+        if later:
+            launch.writes(len(messages))
+            launch.feed("".join(f"{message}{separator}" for message in later).encode())
+        launch.end_of_input()
         self.ends_well(launch, code=code)
         self.launched = launch
         self.nothing_runs(program)
@@ -119,7 +125,7 @@ class Talking(CoprocessTest):
 
 class Stopping(CoprocessTest):
     def test_one_that_hangs_is_stopped_at_the_deadline_and_the_next_message_is_answered(self):
-        outcomes = self.talk(LINES, ["a", "hang", "b"], "--deadline", "1s", "--grace", "300ms", code=1)
+        outcomes = self.talk(LINES, ["a", "hang"], "--deadline", "1s", "--grace", "300ms", code=1, later=["b"])
         self.assertEqual(self.results(outcomes), ["A", "expired", "B"])
 
     def test_one_that_is_stopped_before_it_has_read_is_not_looked_at_any_more(self):
