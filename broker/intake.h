@@ -40,20 +40,23 @@ public:
 
     void write(BooksPage& books) const;
     [[nodiscard]] JsonObject json() const;
+    [[nodiscard]] Rest position() const { return source_->position(); }
     /// None: its messages come from no address.
     [[nodiscard]] std::string endpoint() const { return source_->endpoint(); }
 
 private:
     void refuse(Instant now, RefusedMessage message);
+    [[nodiscard]] bool passes_over();
     void say_who_does_not_write(Instant now);
 
     Dispatcher& dispatcher_;
     const std::unique_ptr<Source> source_;
     const std::uint64_t max_message_;
-    std::uint64_t refused_ = 0;         // messages, each with its outcome
-    std::optional<Rest> rest_;          // once it is closed
-    Instant hang_up_at_ = kNever;       // next
-    Instant unwritten_since_ = kNever;  // what the source waits for, while messages are wanted
+    std::optional<std::uint64_t> skip_;  // first messages, which have settled in an earlier life
+    std::uint64_t refused_ = 0;          // messages, each with its outcome
+    std::optional<Rest> rest_;           // once it is closed
+    Instant hang_up_at_ = kNever;        // next
+    Instant unwritten_since_ = kNever;   // what the source waits for, while messages are wanted
     bool said_unwritten_ = false;
     log::Growth refused_log_;
 };

@@ -55,6 +55,9 @@ Epoch new_epoch() {
 
 BrokerOptions::BrokerOptions(Options& options) {
     options.text("--source", source_, "Where messages come from: " + names_of(source_kinds(), true));
+    options.text("--checkpoint", checkpoint_,
+                 "With --source file:PATH: a file in which the broker keeps where it is. One that starts again goes on "
+                 "there: in the same epoch, each message with the number that it had");
     options.flag("--null", null_, "Messages of stdin and file: end with NUL, not with a newline");
     options.size("--max-message", config_.max_message, 1, wire::kPayloadBytes,
                  "Longer messages are refused and counted");
@@ -130,6 +133,9 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     d.epoch = new_epoch();
     d.first_sync = std::random_device{}();
     d.attempts = static_cast<std::uint32_t>(attempts_.value_or(d.fanout));
+    config.checkpoint = checkpoint_;
+    config.null = null_;
+    if (!checkpoint_.empty()) config.input = source_.substr(std::string_view("file:").size());
     d.past_deadline = deadline_text_.empty()
                           ? fmt::format("deadline exceeded: {}, the default (--deadline)", kDefaultDeadline)
                           : fmt::format("deadline exceeded: {}", deadline_text_);
@@ -152,6 +158,8 @@ void BrokerOptions::check(const Daemon& daemon) const {
     daemon.check_to_connect(config_.collector);
     const auto chosen = choose(source_kinds(), "--source", source_);
     chosen.kind->check(daemon, chosen.rest);
+    if (!checkpoint_.empty() && !source_.starts_with("file:"))
+        throw std::invalid_argument("--checkpoint: only --source file:PATH can hand its messages over again");
 }
 
 }  // namespace curfew

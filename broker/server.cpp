@@ -25,14 +25,39 @@ Dispatcher::Config with_eyes(Daemon& daemon, Dispatcher::Config config) {
 
 BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source)
     : daemon_(daemon),
+      checkpoint_(config.checkpoint.empty()
+                      ? nullptr
+                      : std::make_unique<Checkpoint>(config.checkpoint, config.input, config.null)),
       books_(daemon.run_dir().path() + "/books"),
-      dispatcher_(with_eyes(daemon, config.dispatcher)),
+      dispatcher_(begin(config)),
       intake_(dispatcher_, std::move(source), config.max_message),
       events_(daemon.sockets().bind(zmq::socket_type::pull, config.events, "events", {})),
       admin_(daemon.sockets().bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
       links_(daemon, dispatcher_, config.collector),
       ending_(daemon, dispatcher_, intake_, config.drain_timeout) {
     intake_.write(books_);
+}
+
+/// In the epoch of the life before, if it has left a checkpoint.
+Dispatcher::Config BrokerServer::begin(const Config& config) {
+    Dispatcher::Config all = with_eyes(daemon_, config.dispatcher);
+    if (checkpoint_ == nullptr) return all;
+    if (const auto& found = checkpoint_->found()) {
+        all.epoch = found->epoch;
+        all.earlier.settled = found->settled;
+        IntervalSet settled;
+        settled.insert(found->settled);
+        all.earlier.last = settled.next_missing(1) - 1;
+        log::info("broker_goes_on epoch={} settled={} read_bytes={}", found->epoch, settled.size(), found->read);
+    }
+    checkpoint_->begin(all.epoch);
+    return all;
+}
+
+void BrokerServer::keep_checkpoint(Instant now) {
+    if (checkpoint_ == nullptr) return;
+    checkpoint_->follow(intake_.position().byte);
+    if (checkpoint_->is_due(now) || dispatcher_.drained()) checkpoint_->save(now, dispatcher_.ledger().settled());
 }
 
 void BrokerServer::wait_for(Poller& poller) {
@@ -56,6 +81,7 @@ Instant BrokerServer::turn(Instant now) {
     ending_.note_settled(now);
     // Before anybody hears of them: if we die in between, they are in flight and not unheard of
     write_books();
+    keep_checkpoint(now);
     dispatcher_.flush(now, frames_);
     links_.send(now, frames_);
     links_.change(now);

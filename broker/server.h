@@ -10,6 +10,7 @@
 
 #include "broker/alarms.h"
 #include "broker/books_page.h"
+#include "broker/checkpoint.h"
 #include "broker/dispatcher.h"
 #include "broker/ending.h"
 #include "broker/intake.h"
@@ -28,6 +29,9 @@ public:
         std::uint64_t max_message = 1 << 20;
         /// none: a drain has all the time that its work takes.
         std::optional<Duration> drain_timeout;
+        /// The file in which the broker keeps where it is; empty: none. And its input.
+        std::string checkpoint, input;
+        bool null = false;                     ///< the messages of the input end with NUL
         std::string events, collector, admin;  ///< endpoints; empty: in the run directory
     };
     BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source);
@@ -48,12 +52,16 @@ public:
 
 private:
     void write_books();
+    void keep_checkpoint(Instant now);
+    [[nodiscard]] Dispatcher::Config begin(const Config& config);
     void answer_admin(Instant now);
     [[nodiscard]] JsonObject obey(Instant now, std::string_view request);
     [[nodiscard]] Rates<3>::Counts counts() const;
 
     Daemon& daemon_;
-    BooksPage books_;  // before any socket: who has none here must not take those of who has
+    std::unique_ptr<Checkpoint> checkpoint_;  // null: there is none
+    // Before any socket: who has none here must not take those of who has
+    BooksPage books_;
     Dispatcher dispatcher_;
     Intake intake_;
     Socket events_;

@@ -84,7 +84,10 @@ def _run(options, console):
     for words in page.remarks(books):
         console.notice(words)
     console.books(books.lines() if books else [])
-    return page.exit_code(ending, books, plan.books_expected)
+    code = page.exit_code(ending, books, plan.books_expected)
+    if "resume" in options.given and code not in (Exit.OK, Exit.INCOMPLETE, Exit.USAGE):
+        console.notice("the same command goes on from here")
+    return code
 
 
 def _check_descriptors(processes):

@@ -45,8 +45,8 @@ void sync_folder_of(const std::string& path) {
 
 // ---- a file that is written --------------------------------------------------------------------
 
-WrittenFile::WrittenFile(const std::string& path)
-    : path_(path), descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+WrittenFile::WrittenFile(const std::string& path) : WrittenFile(Unopened{}, path) {
+    descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor_ < 0)
         throw Unusable(exit_code_of(errno), fmt::format("cannot write to '{}': {}", path, std::strerror(errno)));
     struct stat found {};
@@ -62,7 +62,7 @@ WrittenFile::WrittenFile(const std::string& path)
 }
 
 WrittenFile::~WrittenFile() {
-    ::close(descriptor_);
+    if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 std::uint64_t WrittenFile::size() const {

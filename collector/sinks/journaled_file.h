@@ -57,6 +57,9 @@ public:
     [[nodiscard]] int write_some(std::size_t most);
 
 private:
+    struct Unopened {};  // what a constructor throws behind this one leaves nothing open
+    WrittenFile(Unopened, std::string path) : path_(std::move(path)) {}
+
     std::string path_;
     int descriptor_ = -1;
     std::uint64_t at_ = 0;  // in the file, of the first byte that is not written

@@ -36,6 +36,8 @@ def check(options):
                 raise usage(f"--{flag}: {options.given[flag]} is not open")
     if "input" in options.given and descriptors.is_stdin_without_input(options.given["input"]):
         raise Refusal(Exit.IO, f"--input: {options.given['input']}: nothing can be read there: it was closed")
+    if "resume" in options.given:
+        _check_files_to_go_on_with(options)
     inputs = [_named("input", options)] if "input" in options.given else [("stdin", _look(0))]
     outputs = [_named(flag, options) for flag in MADE_ANEW if flag in options.given]
     if "output" not in options.given:
@@ -55,8 +57,22 @@ def check(options):
                 raise usage(f"{sink}: {name} is {stream} too, and each would overwrite the other: say {sink} /dev/{stream}")
 
 
+def _check_files_to_go_on_with(options):
+    """Before anything is opened: what is no file can be read once, and is written for ever."""
+    for flag in ("input", *MADE_ANEW):
+        name = options.given.get(flag)
+        if name is None:
+            continue
+        found = _look(name)
+        if is_open_already(name) or found is not None and not stat.S_ISREG(found.st_mode):
+            raise usage(f"--resume: --{flag} {name} is no file of its own: only a file can be gone on with")
+
+
 def make_anew(options):
-    """Empties the files of these flags: the collector appends to them, also when it is started again."""
+    """Empties the files of these flags: the collector appends to them, also when it is started again. A run that is
+    resumed goes on with them."""
+    if "resume" in options.given:
+        return
     for flag in MADE_ANEW:
         if flag in options.given:
             _make_anew(flag, options.given[flag])

@@ -53,6 +53,7 @@ FLAGS = (
     Flag("input", "FILE", values.path, "launch", "read messages from FILE, not from stdin"),
     Flag("output", "FILE", values.path, "launch", "write outcomes to FILE (emptied first), not to stdout"),
     Flag("dead-letters", "FILE", values.path, "launch", "tasks that did not complete, as JSON lines (emptied first)"),
+    Flag("resume", "", None, "launch", "go on where the same command was, however that ended; needs --input and --output"),
     Flag("json", "", None, "launch", "a JSON line for each outcome, whatever it was; else the bare results"),
     Flag("keep-order", "", None, "collector", "outcomes in the order of the messages"),
     Flag("null", "", None, "broker", "messages end with a NUL byte, not with a line's end"),
@@ -83,6 +84,8 @@ FLAGS = (
     Flag("spare", "N", None, "worker", "COMMANDs of each worker that stand ready for when one has to be stopped (1)",
          goes_with="coprocess"),
     Flag("recycle", "N", None, "worker", "answers after which COMMAND is started anew (0: never)", goes_with="coprocess"),
+    Flag("sync", "MODE", None, "collector", "what a power loss may take: always: nothing; 1s: the last second; none: more (1s)",
+         goes_with="resume"),
     Flag("method", "M", None, "worker", "GET where the URL has {}, else POST with the message as its body", goes_with="url"),
     Flag("header", "'NAME: VALUE'", None, "worker", "or @FILE with such lines (secrets); may be repeated", repeats=True,
          goes_with="url"),
@@ -126,8 +129,10 @@ shell: write -- sh -c '...' for one.
 options (defaults in parentheses; DUR needs its unit: 100us, 5ms, 1.5s, 2m, 1h; SIZE is in bytes, or 64k, 1m):
 """
 _TAIL = """
---output and --dead-letters empty the file they name, or make it. What is open already is never emptied, but written on
-from where it is: stdout, /dev/stdout, /dev/stderr, /dev/fd/N. A FIFO is written when somebody reads it; if the reader
+--output and --dead-letters empty the file they name, or make it. With --resume they are gone on with: beside OUTPUT lie
+OUTPUT.journal and OUTPUT.checkpoint, which say what is done; a first run begins with none of the three. What is open
+already is never emptied, but written on from where it is: stdout, /dev/stdout, /dev/stderr, /dev/fd/N. A FIFO is
+written when somebody reads it; if the reader
 goes away, that is an I/O error. The processes of a PROCFILE empty nothing: their file: sinks append.
 
 The environment of COMMAND says what it works on: CURFEW_TASK, CURFEW_SEQ, CURFEW_ATTEMPT, CURFEW_DEADLINE_MS,
@@ -319,6 +324,8 @@ def _check_form(options, positional):
         other = next((name for name in flag.not_with if name in options.given), None)
         if other and flag.name in options.given:
             raise usage(f"--{flag.name} has no meaning with --{other}: it is for a COMMAND that is run for each message")
+    if "resume" in options.given and not ("input" in options.given and "output" in options.given):
+        raise usage("--resume needs --input FILE, to read it again, and --output FILE, to go on with it")
     options.asked_fanout = asked_fanout(options.given.get("fanout") or os.environ.get("CURFEW_FANOUT", ""))
     if not os.environ.get("CURFEW_FANOUT"):  # the processes look into the environment too
         # One service, which nobody has asked to be asked twice

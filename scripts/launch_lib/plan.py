@@ -58,11 +58,15 @@ def quick_plan(options, bin_dir):
                  "--format", "json" if "json" in options.given else "raw", *options.passed_on("collector")]
     if "dead-letters" in options.given:
         collector += ["--dead-letters", f"file:{absolute('--dead-letters', options.given['dead-letters'])}"]
+    if "resume" in options.given:
+        collector.append("--journal")
     workers = worker_arguments(options)
     piped = _piped(source)
     from_file = source and piped is None
     broker = [binary(Role.BROKER), "--source", f"file:{absolute('--input', source)}" if from_file else "stdin",
               "--await-workers", os.environ.get("CURFEW_AWAIT_WORKERS") or str(len(workers)), *options.passed_on("broker")]
+    if "resume" in options.given:
+        broker += ["--checkpoint", f"{absolute('--output', sink)}.checkpoint"]
     named = lambda path: descriptors.named_in([path or ""])
     for_sinks = named(sink) + named(options.given.get("dead-letters"))
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True, descriptors=for_sinks)]

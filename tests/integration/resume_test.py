@@ -1,0 +1,217 @@
+"""A run that was killed goes on: nothing is done twice, nothing is left out, and what it goes on from is what it was.
+
+A broker with a checkpoint and a collector with a journal, in a Procfile; whoever dies, the same command again.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+from group import LAUNCH, PYTHON, GroupTest, eventually, is_over, numbers, processes_with  # noqa: E402
+
+COUNT = 1200
+
+
+class ResumeTest(GroupTest):
+    def setUp(self):
+        super().setUp()
+        self.write("in", numbers(COUNT))
+        self.out = self.path("out")
+
+    def group(self, source="in", sync="1s", form="raw", broker=""):
+        procfile = self.write("Procfile", "\n".join((
+            f"broker: curfew-broker --source file:{self.path(source)} --checkpoint {self.path('at')} --window 64 {broker}",
+            "w1: curfew-worker --handler sleep:exp:3ms --slots 4", "w2: curfew-worker --handler sleep:exp:3ms --slots 4",
+            f"collector: curfew-collector --sink file:{self.out} --journal --sync {sync} --format {form}")) + "\n")
+        return self.run_words(PYTHON, "-E", LAUNCH, "--run-dir", self.run_dir, procfile)
+
+    def lines(self):
+        if not os.path.exists(self.out):
+            return []
+        with open(self.out, "rb") as file:
+            return file.read().splitlines()
+
+    def written(self, lines):
+        eventually(lambda: len(self.lines()) >= lines, f"{lines} outcomes in the output")
+
+    def each_is_there_once(self, results):
+        self.assertEqual(sorted(map(int, results)), list(range(1, COUNT + 1)))
+
+    def ends_with_all(self, **how):
+        launch = self.group(**how)
+        self.assertEqual(launch.code(), 0, launch.err[-2000:])
+        return launch
+
+
+class Killed(ResumeTest):
+    def test_a_broker_that_dies_is_gone_on_from(self):
+        epochs = set()
+        for done in (200, 500, 800):
+            launch = self.group()
+            self.written(done)
+            with open(self.path("at")) as file:
+                epochs.add(json.loads(file.readline())["epoch"])
+            os.kill(self.pid_of("broker"), signal.SIGKILL)
+            self.assertEqual(launch.code(), 75, launch.err[-2000:])
+        self.ends_with_all()
+        self.each_is_there_once(self.lines())
+        self.assertEqual(len(epochs), 1)
+
+    def test_a_group_that_is_killed_as_a_whole_is_gone_on_from(self):
+        for form, sync in (("raw", "always"), ("json", "none")):
+            with self.subTest(form=form, sync=sync):
+                for name in ("out", "out.journal", "at"):
+                    if os.path.exists(self.path(name)):
+                        os.remove(self.path(name))
+                for done in (100, 600):
+                    self.group(form=form, sync=sync)
+                    self.written(done)
+                    pids = processes_with(self.home)
+                    random.shuffle(pids)
+                    for pid in pids:
+                        os.kill(pid, signal.SIGKILL)
+                    eventually(lambda pids=pids: all(map(is_over, pids)), "the end of them all")
+                self.ends_with_all(form=form, sync=sync)
+                lines = self.lines()
+                self.each_is_there_once(lines if form == "raw" else [json.loads(line)["result"] for line in lines])
+                if form == "json":
+                    self.assertEqual({json.loads(line)["seq"] for line in lines}, set(range(1, COUNT + 1)))
+
+    def test_a_run_that_is_done_has_nothing_to_do(self):
+        self.ends_with_all()
+        launch = self.ends_with_all()
+        self.assertIn("tasks     0 = 0 completed", launch.err)
+        self.each_is_there_once(self.lines())
+
+    def test_what_was_added_to_the_input_is_done(self):
+        self.write("in", numbers(COUNT - 100))
+        self.ends_with_all()
+        self.write("in", numbers(COUNT))
+        launch = self.ends_with_all()
+        self.assertIn("tasks     100 = 100 completed", launch.err)
+        self.each_is_there_once(self.lines())
+
+    def test_an_output_that_was_lost_is_done_again(self):
+        self.ends_with_all()
+        os.remove(self.out)
+        os.remove(self.out + ".journal")
+        launch = self.ends_with_all()
+        self.assertIn(f"tasks     {COUNT} = {COUNT} completed", launch.err)
+        self.each_is_there_once(self.lines())
+
+
+class Launch(ResumeTest):
+    """launch --resume: the same command again."""
+
+    def resume(self, *words, work="sleep:exp:3ms"):
+        return self.launch("--resume", "--input", self.path("in"), "--output", self.out, "--workers", "2", "--slots", "4",
+                           "--window", "64", *words, "--handler", work)
+
+    def test_what_was_interrupted_drained_or_killed_goes_on(self):
+        for done, number in ((100, signal.SIGINT), (400, signal.SIGKILL), (700, signal.SIGTERM)):
+            launch = self.resume()
+            self.written(done)
+            launch.process.send_signal(number)
+            code = launch.code()
+            if number == signal.SIGKILL:
+                eventually(lambda: not processes_with(self.home), "the end of the group of a launch that was killed")
+            else:
+                self.assertEqual(code, 75, launch.err[-2000:])
+                self.assertIn("launch: the same command goes on from here", launch.err)
+        launch = self.resume()
+        self.assertEqual(launch.code(), 0, launch.err[-2000:])
+        self.each_is_there_once(self.lines())
+
+    def test_the_second_on_one_output_is_refused_and_touches_nothing(self):
+        first = self.resume("--run-dir", self.run_dir, work="sleep:1000s")
+        self.broker_until(lambda broker: broker["attempts"]["in_flight"] > 0, "work in flight")
+        second = self.resume()
+        self.assertEqual(second.code(), 64, second.err[-2000:])
+        self.assertRegex(second.err, "is being written by another collector|another broker goes on from")
+        first.process.send_signal(signal.SIGINT)
+        first.says("draining")
+        first.process.send_signal(signal.SIGTERM)
+        first.code()
+        launch = self.resume()
+        self.assertEqual(launch.code(), 0, launch.err[-2000:])
+        self.each_is_there_once(self.lines())
+
+    def test_dead_letters_are_gone_on_with_too(self):
+        letters = self.path("letters")
+        words = ("--dead-letters", letters, "--attempts", "1", "--fanout", "1")
+        launch = self.launch("--resume", "--input", self.path("in"), "--output", self.out, "--workers", "2", *words, "--",
+                             "sh", "-c", "read n; [ $((n % 3)) != 0 ] && echo $n")
+        self.written(100)
+        launch.process.send_signal(signal.SIGINT)
+        self.assertEqual(launch.code(), 75, launch.err[-2000:])
+        launch = self.resume(*words)
+        self.assertEqual(launch.code(), 0, launch.err[-2000:])
+        with open(letters) as file:
+            failed = [json.loads(line)["message"] for line in file]
+        self.assertGreater(len(failed), 0)
+        self.each_is_there_once([*self.lines(), *failed])
+
+    def test_what_it_cannot_go_on_with_is_refused(self):
+        os.mkfifo(self.path("fifo"))
+        self.write("full", "somebody's\n")
+        for words, text in (
+                (("--resume", "--output", self.out), "--resume needs --input FILE"),
+                (("--resume", "--input", self.path("in")), "and --output FILE"),
+                (("--resume", "--input", self.path("fifo"), "--output", self.out), "is no file of its own"),
+                (("--resume", "--input", self.path("in"), "--output", self.path("fifo")), "is no file of its own"),
+                (("--resume", "--input", self.path("in"), "--output", "/dev/stdout"), "is no file of its own"),
+                (("--resume", "--input", self.path("in"), "--output", self.path("full")), "and no journal of them"),
+                (("--sync", "1s", "--output", self.out), "--sync has no meaning without --resume"),
+                (("--resume", "--sync", "2s", "--input", self.path("in"), "--output", self.out), "--sync")):
+            with self.subTest(words=words):
+                launch = self.launch(*words, "--handler", "echo")
+                self.assertEqual(launch.code(), 64, launch.err[-2000:])
+                self.assertIn(text, launch.err)
+        with open(self.path("full")) as file:
+            self.assertEqual(file.read(), "somebody's\n")
+
+
+class Refused(ResumeTest):
+    def refused(self, text, **how):
+        before = self.lines()
+        launch = self.group(**how)
+        self.assertEqual(launch.code(), 64, launch.err[-2000:])
+        self.assertIn(text, launch.err)
+        self.assertEqual(self.lines(), before, "nothing was touched")
+
+    def test_another_input_and_another_output(self):
+        self.ends_with_all()
+        self.write("other", numbers(COUNT).replace(b"7", b"8"))
+        self.refused("was changed within the", source="other")
+        self.write("other", numbers(10))
+        self.refused("had been read", source="other")
+        self.refused("that run was without --null", broker="--null")
+        with open(self.out, "rb") as file:
+            data = file.read()
+        self.write("out", data[::-1])
+        self.refused("is not the file that the journal")
+
+    def test_a_checkpoint_or_a_journal_that_is_none(self):
+        self.write("at", "no checkpoint\n")
+        self.refused("it is damaged")
+        os.remove(self.path("at"))
+        self.write("out", "somebody's\n")
+        self.refused("and no journal of them")
+
+    def test_what_cannot_hand_over_again(self):
+        for program, words, text in (
+                ("broker", ("--checkpoint", self.path("at")), "only --source file:PATH can hand its messages over again"),
+                ("collector", ("--journal",), "only --sink file:PATH can be gone on with")):
+            with self.subTest(program):
+                running = self.run_words(os.path.join(os.environ["CURFEW_BIN_DIR"], f"curfew-{program}"), "--check", *words)
+                self.assertEqual(running.code(), 64)
+                self.assertIn(text, running.err)
+
+
+if __name__ == "__main__":
+    unittest.main()
