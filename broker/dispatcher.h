@@ -101,8 +101,10 @@ public:
     static constexpr Duration kGathering = std::chrono::milliseconds(500);
     static constexpr Duration kStands = Recalls::kStands;
     Seq accept(Instant now, const Incoming& message);
-    /// The next message has settled in an earlier life of the broker: it takes its number, and is
-    /// not to be accepted. Only while a message is wanted.
+    /// take_first(): after so many messages the first is to be taken: they have settled in an
+    /// earlier life of the broker. pass_over(): the next message has settled in an earlier life of
+    /// the broker: it takes its number, and is not to be accepted. Only while a message is wanted.
+    [[nodiscard]] Seq take_first() { return ledger_.take_first(); }
     [[nodiscard]] bool pass_over() { return ledger_.pass_over(); }
     /// A message that is not taken: it has its number and its place in the books, and fails at
     /// once.

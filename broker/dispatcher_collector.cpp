@@ -59,6 +59,7 @@ void Dispatcher::begin_sync(Instant now, bool exchange) {
     link_.begin_sync(now);
     forget_old_collector(now);
     wire::Sync sync = make_sync();
+    sync.last = ledger_.last_seq();
     sync.exchange = !exchange ? 0 : ledger_.is_new() ? 2 : 1;
     link_.offer(sync);
     for (const Seq seq : ledger_.tasks().sorted_keys()) {
@@ -168,7 +169,11 @@ void Dispatcher::adopt(Instant now, const wire::KnownEnd& known) {
         if (known.seq > ledger_.last_seq()) ledger_.decided_before(known.seq, known.outcome);
         return;
     }
-    if (task->state == TaskState::decided) return;
+    if (task->state == TaskState::decided) {
+        // Its result is there
+        if (Attempt* winner = ledger_.attempt(task->winner)) winner->awaited = false;
+        return;
+    }
     const Attempt* won = known.winner.session == 0 ? nullptr : ledger_.attempt(known.winner);
     if (won != nullptr && won->seq == known.seq) {
         const bool held_credit = decide(now, known.seq, known.winner);

@@ -35,7 +35,7 @@ void Intake::take(Instant now) {
 /// The message in hand has settled in an earlier life of the broker. How many have, from the first
 /// on, is known when one is wanted: the collector has said by then what it has.
 bool Intake::passes_over() {
-    if (!skip_) skip_ = dispatcher_.ledger().last_seq();
+    if (!skip_) skip_ = dispatcher_.take_first();
     if (*skip_ == 0) return dispatcher_.pass_over();
     --*skip_;
     return true;

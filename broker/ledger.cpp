@@ -39,8 +39,7 @@ void Ledger::settled_before(const Intervals& settled) {
     for (const Interval& range : settled) {
         if (range.last <= last_seq_ || range.first > range.last) continue;
         settled_before_.insert({std::max(range.first, last_seq_ + 1), range.last});
-        std::erase_if(decided_before_,
-                      [&](const auto& one) { return one.first >= range.first && one.first <= range.last; });
+        decided_before_.erase(decided_before_.lower_bound(range.first), decided_before_.upper_bound(range.last));
     }
 }
 
@@ -55,6 +54,7 @@ std::uint64_t Ledger::settle_before_acceptance(Interval range) {
 }
 
 bool Ledger::pass_over() {
+    is_new_ = false;
     if (settled_before_.empty() || !settled_before_.contains(last_seq_ + 1)) return false;
     if (first_ == ++last_seq_) ++first_;
     // Once the source has reached what is new there is nothing to ask any more
@@ -73,6 +73,7 @@ Seq Ledger::accept(Instant now, const Incoming& message, Instant deadline_at) {
     task.accepted_at = now;
     task.deadline_at = deadline_at;
     ++accepted_;
+    is_new_ = false;
     if (const auto known = decided_before_.find(last_seq_); known != decided_before_.end()) {
         decide_by_hearsay(task, known->second);
         decided_before_.erase(known);
@@ -90,6 +91,7 @@ void Ledger::decide(Task& task, AttemptId winner) {
     task.state = TaskState::decided;
     task.winner = winner;
     task.by_verdict = winner.session == 0;
+    if (winner.session != 0) task.outcome = Outcome::completed;  // it may have been given up before
     if (Attempt* attempt = this->attempt(winner)) attempt->state = AttemptState::reported;
 }
 

@@ -206,7 +206,13 @@ public:
     [[nodiscard]] Books books() const;
     [[nodiscard]] std::size_t tasks_in_flight() const { return tasks_.size(); }
     [[nodiscard]] std::size_t attempts_in_flight() const { return attempts_in_flight_; }
-    [[nodiscard]] bool is_new() const { return accepted_ == 0; }
+    /// Nothing was taken from the source yet.
+    [[nodiscard]] bool is_new() const { return is_new_; }
+    /// From now on numbers are what they are. Returns after how many of them the source is to begin.
+    Seq take_first() {
+        is_new_ = false;
+        return last_seq_;
+    }
     [[nodiscard]] std::uint64_t payload_bytes() const { return payload_bytes_; }
     [[nodiscard]] Seq last_seq() const { return last_seq_; }
     /// The oldest task in flight, 0 if there is none.
@@ -230,6 +236,7 @@ private:
     IntervalSet settled_before_;
     std::map<Seq, Outcome> decided_before_;  // the same
     std::uint64_t accepted_ = 0;
+    bool is_new_ = true;
     Seq last_seq_ = 0;
     Seq first_ = 1;  // in flight, or not accepted yet; all before it are settled
     std::uint64_t started_ = 0;

@@ -115,7 +115,7 @@ void Judge::complain(Instant now, Session id, SessionBook& session, const std::s
 
 void Judge::on_report(Session id, SessionBook& session, const wire::Report& report) {
     ++counts_.reports;
-    if (report.number == 0) {
+    if (report.number == 0 || report.seq == UINT64_MAX) {
         ++counts_.malformed;
     } else if (!session.judged.insert(report.number) && !mutated(Mutant::report_judged_twice)) {
         ++counts_.duplicates;

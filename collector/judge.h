@@ -54,8 +54,8 @@ public:
     Judge(const Judge&) = delete;
     Judge& operator=(const Judge&) = delete;
 
-    /// The sink has these, of an earlier life. Before anything else.
-    void remember(Settled::Memory memory);
+    /// The sinks have these, of an earlier life. Before anything else.
+    void remember(std::vector<Settled::Memory> memories);
 
     /// A frame from the results socket.
     void receive(Instant now, std::string_view frame);

@@ -7,13 +7,13 @@
 
 namespace curfew {
 
-void Judge::remember(Settled::Memory memory) {
-    epoch_ = memory.epoch;
-    settled_.remember(std::move(memory));
+void Judge::remember(std::vector<Settled::Memory> memories) {
+    settled_.remember(std::move(memories));
 }
 
 /// Begins with what the broker knows; and, in an exchange, with what we have of its epoch.
 void Judge::take_over(const wire::Sync& sync) {
+    if (settled_.recall(sync.epoch)) epoch_ = sync.epoch;
     const bool same_epoch = sync.epoch == epoch_;
     const bool another_broker = std::exchange(synced_with_, link_.broker()) != link_.broker();
     sessions_.clear();
@@ -23,6 +23,7 @@ void Judge::take_over(const wire::Sync& sync) {
     } else {
         // What only we had decided is open again, as after a crash
         begin_anew(same_epoch);
+        if (same_epoch) settled_.forget_above(sync.last);  // it was reported by who was not given it
     }
     epoch_ = sync.epoch;
     // A broker that has taken nothing yet may know of more than the sink has kept

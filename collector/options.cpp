@@ -22,10 +22,16 @@ CollectorOptions::CollectorOptions(Options& options) {
     options.flag("--journal", journal_,
                  "With file:PATH: keep PATH.journal beside it, and go on where a run before has ended. Each outcome is "
                  "there once, whatever was killed");
-    options.choice(
-        "--sync", sync_, {"always", "1s", "none"},
+    options.value(
+        "--sync", "1s",
         "With --journal. always: an outcome counts when the disk has it, a power loss takes none; 1s: at most "
-        "those of the last second; none: what the system had not written yet");
+        "those of the last second; none: what the system had not written yet",
+        [this](const std::string& text) -> std::optional<std::string> {
+            if (text != "always" && text != "1s" && text != "none")
+                return fmt::format("'{}' is not one of: always, 1s, none", text);
+            sync_ = text;
+            return std::nullopt;
+        });
     options.flag("--keep-order", config_.keep_order, "Write in the order of acceptance");
     options.duration("--heartbeat", config_.heartbeat, std::chrono::milliseconds(50), std::chrono::minutes(1),
                      "As the broker's");
@@ -43,6 +49,7 @@ void CollectorOptions::check(const Daemon& daemon) const {
     daemon.check_to_connect(config_.broker);
     const auto chosen = choose(sink_kinds(), "--sink", sink_);
     chosen.kind->check(daemon, chosen.rest);
+    if (!journal_ && !sync_.empty()) throw std::invalid_argument("--sync: has no meaning without --journal");
     if (journal_ && !sink_.starts_with("file:"))
         throw std::invalid_argument("--journal: only --sink file:PATH can be gone on with");
     if (!dead_letters_.empty()) (void)choose(dead_letter_kinds(), "--dead-letters", dead_letters_);

@@ -27,7 +27,7 @@ private:
 
     [[nodiscard]] SinkFlags sink_flags() const;
 
-    std::string sink_ = "stdout", format_ = "raw", dead_letters_, sync_ = "1s";
+    std::string sink_ = "stdout", format_ = "raw", dead_letters_, sync_;
     bool journal_ = false;
     CollectorServer::Config config_;
 };

@@ -31,9 +31,12 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
       broker_(daemon.sockets().connect(zmq::socket_type::push, config.broker, "events",
                                        {.send = kSendMark, .linger = Duration::zero()}),
               Outbox::kRepeated) {
-    std::optional<Settled::Memory> memory = sink_->take_memory();
-    if (memory && dead_letters_) memory->add(dead_letters_->take_memory());
-    if (memory) judge_.remember(std::move(*memory));
+    std::vector<Settled::Memory> memories;
+    for (Sink* each : {sink_.get(), dead_letters_.get()}) {
+        if (each == nullptr) continue;
+        if (std::optional<Settled::Memory> memory = each->take_memory()) memories.push_back(std::move(*memory));
+    }
+    if (!memories.empty()) judge_.remember(std::move(memories));
 }
 
 void CollectorServer::wait_for(Poller& poller) {

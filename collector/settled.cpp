@@ -1,21 +1,33 @@
 #include "collector/settled.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace curfew {
 
-void Settled::Memory::add(std::optional<Memory> other) {
-    if (!other) return;
-    if (epoch == 0) epoch = other->epoch;
-    if (other->epoch != epoch) return;
-    settled.insert(settled.end(), other->settled.begin(), other->settled.end());
-    not_completed.merge(other->not_completed);
+void Settled::remember(std::vector<Memory> memories) {
+    remembered_ = true;
+    memories_ = std::move(memories);
 }
 
-void Settled::remember(Memory memory) {
-    remembered_ = true;
-    all_.insert(memory.settled);
-    not_completed_ = std::move(memory.not_completed);
+bool Settled::recall(Epoch epoch) {
+    bool found = false;
+    for (Memory& memory : std::exchange(memories_, {})) {
+        if (memory.epoch != epoch) continue;
+        found = true;
+        all_.insert(memory.settled);
+        not_completed_.merge(memory.not_completed);
+    }
+    return found;
+}
+
+void Settled::forget_above(Seq last) {
+    const Intervals before = all_.intervals();
+    all_.clear();
+    for (const Interval& range : before) {
+        if (range.first <= last) all_.insert({range.first, std::min(range.last, last)});
+    }
+    not_completed_.erase(not_completed_.upper_bound(last), not_completed_.end());
 }
 
 void Settled::said(std::uint64_t batch, std::uint64_t acknowledged) {

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <optional>
+#include <vector>
 
 #include "common/tables/interval_set.h"
 #include "common/wire/wire_books.h"
@@ -23,11 +23,11 @@ public:
         Epoch epoch = 0;
         Intervals settled;
         std::map<Seq, Outcome> not_completed;
-
-        /// What another sink has, of the same epoch; all of it where there is nothing here.
-        void add(std::optional<Memory> other);
     };
-    void remember(Memory memory);
+    /// One for each sink; which epoch counts, the first broker says.
+    void remember(std::vector<Memory> memories);
+    /// This is the epoch. True if a sink has outcomes of it. What they have of others is forgotten.
+    [[nodiscard]] bool recall(Epoch epoch);
     /// The sink knows over a restart what it has.
     [[nodiscard]] bool is_remembered() const { return remembered_; }
 
@@ -59,6 +59,8 @@ public:
         for (Unheard& unheard : unheard_) unheard.end.winner = {};
     }
 
+    /// What is above cannot have been given to anybody.
+    void forget_above(Seq last);
     /// Another epoch, or nothing that we know of this one counts: only what the sink remembers.
     void begin_anew(bool same_epoch);
 
@@ -72,6 +74,7 @@ private:
     IntervalSet all_;
     std::deque<Unheard> unheard_;  // in the order in which they settled
     std::map<Seq, Outcome> not_completed_;
+    std::vector<Memory> memories_;  // until there is a broker
     bool remembered_ = false;
 };
 

@@ -112,9 +112,15 @@ int WrittenFile::write_some(std::size_t most) {
 
 JournaledFile::JournaledFile(const Place& place, Format format)
     : place_(place), format_(format), output_(place.path), journal_(place.journal), space_(place.path) {
+    memory_.emplace();
     begin();
     began_at_ = output_.written();
     if (place_.sync == SyncMode::never) return;
+    // What is said to be there is on the disk, and so is what was cut
+    if (const int error = journal_.write_some(kPiece); error != 0) cannot_write(place_.journal, error);
+    for (const WrittenFile* file : {&output_, &journal_}) {
+        if (::fdatasync(file->descriptor()) != 0) cannot_write(place_.path, errno);
+    }
     sync_folder_of(place_.path);
     sync_folder_of(place_.journal);
     syncer_ = std::make_unique<Syncer>(std::vector<int>{output_.descriptor(), journal_.descriptor()});
@@ -130,22 +136,67 @@ void JournaledFile::begin() {
                             place_.path, output_.size(), place_.journal));
         journal_.cut(0);
         journal_.append(journal_head());
-        memory_.emplace();
         return;
     }
     check_head();
-    memory_.emplace();
-    const std::uint64_t whole = read_journal();
+    const std::uint64_t whole = read_journal(sound_end());
     const std::uint64_t cut_journal = journal_.size() - whole;
-    const std::uint64_t end = output_.size() > last_.end ? last_.end : output_.size();
-    const std::uint64_t cut_output = output_.size() - end;
-    check_last_outcome();
+    const std::uint64_t cut_output = set_aside(output_, last_.end);
     journal_.cut(whole);
-    output_.cut(end);
+    output_.cut(last_.end);
     memory_->epoch = epoch_;
     memory_->settled = has_.intervals();
     log::info("sink_goes_on_where_it_was sink={} epoch={} outcomes={} cut_bytes={} cut_journal_bytes={}",
               log::quoted(place_.path), epoch_, has_.size(), cut_output, cut_journal);
+}
+
+/// What is cut off may be somebody's: it stays beside the file. Returns how many bytes that are.
+std::uint64_t JournaledFile::set_aside(const WrittenFile& file, std::uint64_t from) const {
+    const std::uint64_t size = file.size();
+    if (size <= from) return 0;
+    const std::string aside = place_.path + ".cut";
+    const int descriptor = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (descriptor < 0) cannot_write(aside, errno);
+    for (std::uint64_t at = from; at < size;) {
+        const std::string part = file.read(at, kPiece);
+        if (part.empty()) break;
+        if (::write(descriptor, part.data(), part.size()) != static_cast<ssize_t>(part.size())) {
+            const int error = errno;
+            ::close(descriptor);
+            cannot_write(aside, error);
+        }
+        at += part.size();
+    }
+    ::close(descriptor);
+    log::warn("sink_cut sink={} bytes={} kept_in={} reason=\"its journal does not have them: they are done again\"",
+              log::quoted(place_.path), size - from, log::quoted(aside));
+    return size - from;
+}
+
+/// Where the journal ends, as far as the output has what its last records tell: after a power loss
+/// it may have the size and not the bytes. The last ones are compared, as much as may wait for a
+/// sync; where none of them is right, it is another file.
+std::uint64_t JournaledFile::sound_end() const {
+    constexpr std::uint64_t kCompared = 64 << 20;
+    const std::uint64_t of_output = output_.size();
+    std::uint64_t end = kJournalHead + (journal_.size() - kJournalHead) / kJournalRecord * kJournalRecord;
+    std::uint64_t compared = 0;
+    bool is_wrong = false;
+    for (std::uint64_t at = end; at > kJournalHead && compared < kCompared;) {
+        at -= kJournalRecord;
+        const auto record = sound_record(journal_.read(at, kJournalRecord), at);
+        if (!record || record->end > of_output || record->size == 0) continue;
+        compared += record->size;
+        const bool right = crc32_of(output_.read(record->end - record->size, record->size)) == record->of_bytes;
+        if (right) return is_wrong ? end : journal_.size();
+        is_wrong = true;
+        end = at;
+    }
+    if (!is_wrong) return journal_.size();
+    refuse(
+        fmt::format("'{}' is not the file that the journal '{}' tells of: the last outcomes in it are others. Name the "
+                    "right one, or move both away",
+                    place_.path, place_.journal));
 }
 
 void JournaledFile::check_head() const {
@@ -156,8 +207,8 @@ void JournaledFile::check_head() const {
 
 /// Up to where the journal tells of what the output has. What follows has been torn, or stands in
 /// an output that is shorter.
-std::uint64_t JournaledFile::read_journal() {
-    const std::uint64_t size = journal_.size(), of_output = output_.size();
+std::uint64_t JournaledFile::read_journal(std::uint64_t size) {
+    const std::uint64_t of_output = output_.size();
     std::uint64_t at = kJournalHead;
     std::string part;
     std::uint64_t part_at = at;
@@ -169,8 +220,7 @@ std::uint64_t JournaledFile::read_journal() {
             break;
         }
         if (record->end > of_output) break;
-        if (record->size > 0 || record->kind == JournalRecord::Kind::epoch) last_ = *record;
-        last_.end = record->end;
+        last_ = *record;
         if (record->kind == JournalRecord::Kind::epoch) {
             epoch_ = record->number;
             has_.clear();
@@ -187,23 +237,17 @@ std::uint64_t JournaledFile::read_journal() {
 /// done, and its outcomes would go.
 void JournaledFile::refuse_damage_in_between(std::uint64_t at, std::uint64_t size) const {
     std::uint64_t sound = 0;
-    for (std::uint64_t next = at + kJournalRecord; next + kJournalRecord <= size; next += kJournalRecord)
-        sound += sound_record(journal_.read(next, kJournalRecord), next).has_value();
+    std::string part;
+    std::uint64_t part_at = 0;
+    for (std::uint64_t next = at + kJournalRecord; next + kJournalRecord <= size; next += kJournalRecord) {
+        if (next + kJournalRecord > part_at + part.size()) part = journal_.read(part_at = next, kPiece);
+        sound += sound_record(std::string_view(part).substr(next - part_at), next).has_value();
+    }
     if (sound == 0) return;
     refuse(
         fmt::format("the journal '{}' is damaged at byte {}, and {} sound records follow. Restore it; or cut it there "
                     "(truncate -s {}), and what they tell of is done again",
                     place_.journal, at, sound, at));
-}
-
-/// Another file may stand in the output's place.
-void JournaledFile::check_last_outcome() const {
-    if (last_.size == 0 || last_.end < last_.size) return;
-    if (crc32_of(output_.read(last_.end - last_.size, last_.size)) == last_.of_bytes) return;
-    refuse(fmt::format(
-        "'{}' is not the file that the journal '{}' tells of: what stands before byte {} is another outcome. "
-        "Name the right one, or move both away",
-        place_.path, place_.journal, last_.end));
 }
 
 // ---- writing -----------------------------------------------------------------------------------
@@ -233,7 +277,7 @@ void JournaledFile::put(const OutcomeRecord& outcome) {
 
 void JournaledFile::flush(Instant now, Written& written) {
     space_.tries();
-    const bool all = write_all(now);
+    write_all(now);
     if (syncer_ != nullptr && place_.sync == SyncMode::always) {
         syncer_->ask(journaled_);
         say_up_to(syncer_->done(), written);
@@ -241,15 +285,15 @@ void JournaledFile::flush(Instant now, Written& written) {
     }
     say_up_to(journaled_, written);
     if (syncer_ == nullptr) return;
-    (void)syncer_->done();
+    synced_ = syncer_->done();
     if (journaled_ != syncer_->asked() && sync_at_ == kNever) sync_at_ = now + 1s;
-    if (now < sync_at_ || !all) return;
+    if (now < sync_at_) return;
     syncer_->ask(journaled_);
     sync_at_ = kNever;
 }
 
-/// First the output, then the journal. False: something is left.
-bool JournaledFile::write_all(Instant now) {
+/// First the output, then the journal.
+void JournaledFile::write_all(Instant now) {
     const auto takes = [&](WrittenFile& file, const std::string& name) {
         const std::uint64_t before = file.written();
         const int error = file.write_some(kTurn);
@@ -257,14 +301,12 @@ bool JournaledFile::write_all(Instant now) {
         if (error != 0 && !space_.is_full(error, now)) cannot_write(name, error);
         return file.written() == file.end();
     };
-    const bool output = takes(output_, place_.path);
+    (void)takes(output_, place_.path);
     for (; recorded_ < pending_.size() && pending_[recorded_].record.end <= output_.written(); ++recorded_) {
         const Pending& next = pending_[recorded_];
         if (next.is_recorded) append_record(journal_.buffer(), journal_.end(), next.record);
     }
-    const bool journal = takes(journal_, place_.journal);
-    if (journal) journaled_ = said_ + recorded_;
-    return journal && output;
+    if (takes(journal_, place_.journal)) journaled_ = said_ + recorded_;
 }
 
 /// The first so many, ever.
@@ -288,8 +330,9 @@ void JournaledFile::wait_for(Poller& poller) {
 /// With Sync::always nothing waits when it is closed. Else the last second is synced.
 bool JournaledFile::close(Instant, Instant) {
     if (syncer_ == nullptr) return true;
+    sync_at_ = kNever;
     syncer_->ask(journaled_);
-    return syncer_->done() == journaled_;
+    return (synced_ = syncer_->done()) == journaled_;
 }
 
 }  // namespace curfew

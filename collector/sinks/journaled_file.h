@@ -5,8 +5,8 @@
 //                                                                                (Sync::always)
 //
 // At its start it is cut to what output and journal agree on: what one of them has and the other
-// has not is done again. It has an outcome of a number once: a second one of the same epoch is not
-// written, and counts as what is there.
+// has not is done again (what is cut off the output is kept in PATH.cut). It has an outcome of a
+// number once: a second one of the same epoch is not written, and counts as what is there.
 //
 // Memory: what waits, and the set of numbers that it has.
 #pragma once
@@ -78,8 +78,6 @@ public:
     /// std::system_error.
     JournaledFile(const Place& place, Format format);
 
-    [[nodiscard]] int descriptor() const { return output_.descriptor(); }
-
     std::optional<Settled::Memory> take_memory() override { return std::exchange(memory_, std::nullopt); }
     void put(const OutcomeRecord& outcome) override;
     void flush(Instant now, Written& written) override;
@@ -91,6 +89,9 @@ public:
     [[nodiscard]] std::size_t waiting() const override { return pending_.size(); }
     [[nodiscard]] std::size_t waiting_bytes() const override { return output_.end() - output_.written(); }
     [[nodiscard]] std::uint64_t bytes() const override { return output_.written() - began_at_; }
+    [[nodiscard]] std::uint64_t uncertain() const override {
+        return place_.sync == SyncMode::each_second ? journaled_ - synced_ : 0;
+    }
     [[nodiscard]] std::string_view waits_for() const override { return space_.waits() ? "space" : ""; }
 
 private:
@@ -102,11 +103,12 @@ private:
     };
     void begin();
     void check_head() const;
-    [[nodiscard]] std::uint64_t read_journal();
+    [[nodiscard]] std::uint64_t set_aside(const WrittenFile& file, std::uint64_t from) const;
+    [[nodiscard]] std::uint64_t sound_end() const;
+    [[nodiscard]] std::uint64_t read_journal(std::uint64_t size);
     void refuse_damage_in_between(std::uint64_t at, std::uint64_t size) const;
-    void check_last_outcome() const;
     void begin_epoch(Epoch epoch);
-    [[nodiscard]] bool write_all(Instant now);
+    void write_all(Instant now);
     void say_up_to(std::uint64_t count, Written& written);
 
     const Place place_;
@@ -115,13 +117,14 @@ private:
     DiskSpace space_;
     std::unique_ptr<Syncer> syncer_;  // null: Sync::never
     std::optional<Settled::Memory> memory_;
-    JournalRecord last_;  // of the journal, with bytes
+    JournalRecord last_;  // of the journal
     Epoch epoch_ = 0;
     IntervalSet has_;              // of that epoch, or waits
     std::deque<Pending> pending_;  // in their order
     std::size_t recorded_ = 0;     // so many of them, from the first on, are given to the journal
     std::uint64_t journaled_ = 0;  // entries that it has, ever
     std::uint64_t said_ = 0;       // entries that are gone, ever
+    std::uint64_t synced_ = 0;     // of the journaled ones, with SyncMode::each_second
     std::uint64_t began_at_ = 0;
     Instant sync_at_ = kNever;
 };

@@ -1,5 +1,6 @@
 #include "collector/sinks/table.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,11 +48,16 @@ std::unique_ptr<Sink> open_stdout(Daemon& daemon, const SinkFlags& flags, const 
 std::unique_ptr<Sink> open_file(Daemon& daemon, const SinkFlags& flags, const std::string& path) {
     using enum SinkMark::WithoutWord;
     if (flags.journal) {
-        auto file = std::make_unique<JournaledFile>(
+        if (const int there = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); there >= 0)
+            close(not_a_source(daemon, there, path));
+        return std::make_unique<JournaledFile>(
             JournaledFile::Place{.path = path, .journal = path + ".journal", .sync = *flags.journal}, flags.format);
-        (void)not_a_source(daemon, file->descriptor(), path);
-        return file;
     }
+    if (access((path + ".journal").c_str(), F_OK) == 0)
+        throw Unusable(kExitUsage,
+                       fmt::format("beside the sink '{0}' lies '{0}.journal': it is gone on with (--journal; "
+                                   "launch --resume), or move both away",
+                                   path));
     return std::make_unique<DescriptorSink>(
         DescriptorSink::Place{.descriptor = not_a_source(daemon, open_sink_file(path), path),
                               .name = path,

@@ -42,7 +42,8 @@ struct Sync {
     std::uint64_t round = 0;  ///< counts the syncs of this broker; a later one begins the pair anew
     /// 1: what the collector has of this epoch stays; 2: and this life has taken no message yet.
     std::uint64_t exchange = 0;
-    auto fields() { return std::tie(epoch, settled, winners, sessions, round, exchange); }
+    Seq last = 0;  ///< no number above it has been given to a message in this life
+    auto fields() { return std::tie(epoch, settled, winners, sessions, round, exchange, last); }
 };
 
 /// Shows the collector which broker there is. Not in the stream.

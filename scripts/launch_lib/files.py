@@ -75,6 +75,9 @@ def make_anew(options):
         return
     for flag in MADE_ANEW:
         if flag in options.given:
+            _refuse_what_can_be_gone_on_with(flag, options.given[flag])
+    for flag in MADE_ANEW:
+        if flag in options.given:
             _make_anew(flag, options.given[flag])
 
 
@@ -90,6 +93,11 @@ def is_open_already(name):
         except OSError:
             return False
     return False
+
+
+def _refuse_what_can_be_gone_on_with(flag, name):
+    if not is_open_already(name) and os.path.exists(f"{name}.journal"):
+        raise usage(f"--{flag}: {name} is of a run that can be gone on with ({name}.journal): say --resume, or move both away")
 
 
 def _make_anew(flag, name):

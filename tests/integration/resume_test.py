@@ -159,6 +159,8 @@ class Launch(ResumeTest):
     def test_what_it_cannot_go_on_with_is_refused(self):
         os.mkfifo(self.path("fifo"))
         self.write("full", "somebody's\n")
+        self.write("done", "what is done\n")
+        self.write("done.journal", "")
         for words, text in (
                 (("--resume", "--output", self.out), "--resume needs --input FILE"),
                 (("--resume", "--input", self.path("in")), "and --output FILE"),
@@ -167,13 +169,15 @@ class Launch(ResumeTest):
                 (("--resume", "--input", self.path("in"), "--output", "/dev/stdout"), "is no file of its own"),
                 (("--resume", "--input", self.path("in"), "--output", self.path("full")), "and no journal of them"),
                 (("--sync", "1s", "--output", self.out), "--sync has no meaning without --resume"),
+                (("--output", self.path("done")), "say --resume, or move both away"),
                 (("--resume", "--sync", "2s", "--input", self.path("in"), "--output", self.out), "--sync")):
             with self.subTest(words=words):
                 launch = self.launch(*words, "--handler", "echo")
                 self.assertEqual(launch.code(), 64, launch.err[-2000:])
                 self.assertIn(text, launch.err)
-        with open(self.path("full")) as file:
-            self.assertEqual(file.read(), "somebody's\n")
+        for name, text in (("full", "somebody's\n"), ("done", "what is done\n")):
+            with open(self.path(name)) as file:
+                self.assertEqual(file.read(), text)
 
 
 class Refused(ResumeTest):
@@ -206,6 +210,7 @@ class Refused(ResumeTest):
     def test_what_cannot_hand_over_again(self):
         for program, words, text in (
                 ("broker", ("--checkpoint", self.path("at")), "only --source file:PATH can hand its messages over again"),
+                ("collector", ("--sync", "always"), "has no meaning without --journal"),
                 ("collector", ("--journal",), "only --sink file:PATH can be gone on with")):
             with self.subTest(program):
                 running = self.run_words(os.path.join(os.environ["CURFEW_BIN_DIR"], f"curfew-{program}"), "--check", *words)

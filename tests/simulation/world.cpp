@@ -131,7 +131,7 @@ void World::start_collector() {
     collector_process_.up = true;
     collector_process_.incarnation = new_incarnation();
     judge_ = std::make_unique<Judge>(Judge::Config{collector_process_.incarnation, scenario_.keep_order, 250ms, 1s});
-    if (scenario_.sink_remembers) judge_->remember(sink_memory());
+    if (scenario_.sink_remembers) judge_->remember({sink_memory()});
     last_written_ = 0;
     tell(kCollector, "starts");
     wake(kCollector, now_);

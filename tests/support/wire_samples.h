@@ -46,8 +46,8 @@ void each_sample_of_workers(Check&& check) {
 template <typename Check>
 void each_sample_of_the_pair(Check&& check) {
     using namespace wire;
-    check(Sync{4, kTwo, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}, 8, 1},
-          "97140494010209099193050607919406c4016ec401709201030801");
+    check(Sync{4, kTwo, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}, 8, 1, 9},
+          "98140494010209099193050607919406c4016ec40170920103080109");
     check(BrokerPing{4, 5, 6}, "9415040506");
     check(Admit{1, "n", "p"}, "941601c4016ec40170");
     check(SessionGone{1}, "921701");

@@ -160,6 +160,25 @@ TEST_F(JournaledFileTest, AnOutputThatIsLongerIsCut) {
     open();
     EXPECT_EQ(memory.settled, (Intervals{{1, 4}}));
     EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\n");
+    EXPECT_EQ(dir.read("out.cut"), "torn by a cra") << "it may be somebody's";
+}
+
+TEST_F(JournaledFileTest, BytesThatAPowerLossHasTakenAreDoneAgain) {
+    write_four();
+    dir.write("out", std::string("one\ntwo\n") + std::string(5, '\0'));
+    open();
+    EXPECT_EQ(memory.settled, (Intervals{{1, 3}})) << "the file had its size, and not its bytes";
+    EXPECT_EQ(dir.read("out"), "one\ntwo\n");
+}
+
+TEST_F(JournaledFileTest, WhatStandsWhereNothingWasWrittenIsKept) {
+    open();
+    (void)flush(*sink);
+    close();
+    dir.write("out", "somebody's\n");
+    open();
+    EXPECT_EQ(dir.read("out"), "");
+    EXPECT_EQ(dir.read("out.cut"), "somebody's\n");
 }
 
 TEST_F(JournaledFileTest, AFlippedBitInTheLastRecordIsATornOneAndElsewhereIsRefused) {

@@ -13,8 +13,10 @@ using support::report;
 class JudgeMemory : public support::JudgeTest {
 protected:
     /// The sync of a broker that has not met this collector; returns what is said to have.
-    wire::Synced meet(Incarnation incarnation, std::uint64_t exchange = 2, const Intervals& settled = {}) {
+    wire::Synced meet(Incarnation incarnation, std::uint64_t exchange = 2, const Intervals& settled = {},
+                      Seq last = 100) {
         wire::Sync all;
+        all.last = last;
         all.exchange = exchange;
         all.settled = settled;
         all.round = ++round_;
@@ -22,11 +24,11 @@ protected:
         return news.only<wire::Synced>();
     }
     /// The same of the broker that it has, which does not count what the collector knows.
-    wire::Synced begin_anew(const Intervals& settled = {}) {
+    wire::Synced begin_anew(const Intervals& settled = {}, Seq last = 100) {
         wire::Sync unasked;
         unasked.round = ++round_;
         sync(unasked);  // it asks for it then
-        return meet(1, 0, settled);
+        return meet(1, 0, settled, last);
     }
 
 private:
@@ -106,7 +108,7 @@ TEST_F(JudgeMemory, AnotherEpochBeginsAnew) {
 }
 
 TEST_F(JudgeMemory, TheSinksWordIsTheTruthForABrokerThatHasTakenNothing) {
-    judge.remember({.epoch = 1, .settled = {{1, 7}, {9, 9}}, .not_completed = {{3, Outcome::expired}}});
+    judge.remember({{.epoch = 1, .settled = {{1, 7}, {9, 9}}, .not_completed = {{3, Outcome::expired}}}});
     const wire::Synced synced = meet(1, 2, {{1, 8}});
     EXPECT_EQ(synced.remembers, 1U);
     EXPECT_EQ(synced.settled, (Intervals{{1, 7}, {9, 9}})) << "8 was lost with the power";
@@ -116,7 +118,7 @@ TEST_F(JudgeMemory, TheSinksWordIsTheTruthForABrokerThatHasTakenNothing) {
 }
 
 TEST_F(JudgeMemory, TheSinksMemorySaysHowTheyEndedWhereTheBrokerMayNotKnow) {
-    judge.remember({.epoch = 1, .settled = {{1, 9}}, .not_completed = {{3, Outcome::expired}, {5, Outcome::failed}}});
+    judge.remember({{.epoch = 1, .settled = {{1, 9}}, .not_completed = {{3, Outcome::expired}, {5, Outcome::failed}}}});
     const wire::Synced synced = meet(1, 1, {{1, 4}});
     ASSERT_EQ(synced.decided.size(), 1U);
     EXPECT_EQ(synced.decided[0].seq, 5U);
@@ -124,7 +126,7 @@ TEST_F(JudgeMemory, TheSinksMemorySaysHowTheyEndedWhereTheBrokerMayNotKnow) {
 }
 
 TEST_F(JudgeMemory, WhatTheSinkRemembersSurvivesDamage) {
-    judge.remember({.epoch = 1, .settled = {{1, 3}}, .not_completed = {}});
+    judge.remember({{.epoch = 1, .settled = {{1, 3}}, .not_completed = {}}});
     (void)meet(1);
     hear(1, report(1, 4, ReportKind::rejected));
     (void)write_all();
@@ -132,6 +134,22 @@ TEST_F(JudgeMemory, WhatTheSinkRemembersSurvivesDamage) {
     EXPECT_EQ(synced.settled, (Intervals{{1, 4}}));
     ASSERT_EQ(synced.decided.size(), 1U);
     EXPECT_EQ(synced.decided[0].outcome, Outcome::failed);
+}
+
+TEST_F(JudgeMemory, WhatWasReportedOfAMessageThatIsYetToComeIsForgottenWithTheDamage) {
+    judge.remember({{.epoch = 1, .settled = {{1, 3}}, .not_completed = {}}});
+    (void)meet(1);
+    hear(1, report(1, 50));
+    (void)write_all();
+    EXPECT_EQ(begin_anew({{1, 3}}, 3).settled, (Intervals{{1, 3}}));
+    hear(1, report(2, UINT64_MAX));
+    EXPECT_EQ(judge.counts().malformed, 1U) << "the last number there is, which no set can go beyond";
+}
+
+TEST_F(JudgeMemory, OfTwoSinksCountsWhatTheyHaveOfTheBrokersEpoch) {
+    judge.remember({{.epoch = 8, .settled = {{1, 9}}, .not_completed = {}},
+                    {.epoch = 1, .settled = {{2, 2}}, .not_completed = {{2, Outcome::failed}}}});
+    EXPECT_EQ(meet(1).settled, (Intervals{{2, 2}}));
 }
 
 }  // namespace
