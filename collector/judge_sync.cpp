@@ -23,7 +23,8 @@ void Judge::take_over(const wire::Sync& sync) {
     } else {
         // What only we had decided is open again, as after a crash
         begin_anew(same_epoch);
-        if (same_epoch) settled_.forget_above(sync.last);  // it was reported by who was not given it
+        // Who was not given it may have reported it
+        if (same_epoch) settled_.forget_above(sync.last);
     }
     epoch_ = sync.epoch;
     // A broker that has taken nothing yet may know of more than the sink has kept
