@@ -208,7 +208,8 @@ public:
     [[nodiscard]] std::size_t attempts_in_flight() const { return attempts_in_flight_; }
     /// Nothing was taken from the source yet.
     [[nodiscard]] bool is_new() const { return is_new_; }
-    /// From now on numbers are what they are. Returns after how many of them the source is to begin.
+    /// From now on numbers are what they are. Returns after how many of them the source is to
+    /// begin.
     Seq take_first() {
         is_new_ = false;
         return last_seq_;
