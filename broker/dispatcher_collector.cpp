@@ -93,7 +93,7 @@ void Dispatcher::forget_old_collector(Instant now) {
         lose_all(now, worker);
         close_if_empty(worker);
     }
-    ledger_.forget_decided_before();
+    ledger_.earlier().forget_decided();
     for (const auto& [session, worker] : roster_.sessions()) recalls_.forget(now, *worker);
     ledger_.sessions().for_each([](Session, const std::unique_ptr<SessionBooks>& books) {
         books->open.for_each([](AttemptNumber, Attempt& attempt) {
@@ -149,7 +149,7 @@ void Dispatcher::learn_what_it_has(Instant now, const wire::Synced& synced) {
             (void)settle(seq, ledger_.task(seq)->outcome);
         });
     }
-    ledger_.settled_before(synced.settled);
+    ledger_.earlier().settled(synced.settled, ledger_.last_seq());
 }
 
 /// Who had decided it is gone, and has not settled it.
@@ -166,7 +166,7 @@ void Dispatcher::go_on_after_hearsay(Instant now, Seq seq, Task& task) {
 void Dispatcher::adopt(Instant now, const wire::KnownEnd& known) {
     Task* task = ledger_.task(known.seq);
     if (task == nullptr) {
-        if (known.seq > ledger_.last_seq()) ledger_.decided_before(known.seq, known.outcome);
+        if (known.seq > ledger_.last_seq()) ledger_.earlier().decided(known.seq, known.outcome);
         return;
     }
     if (task->state == TaskState::decided) {
@@ -216,7 +216,7 @@ void Dispatcher::on_record(Instant, const wire::Settled& settled) {
         ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
             if (settle(seq, settled.outcome)) ++settled_now;
         });
-        settled_now += ledger_.settle_before_acceptance(range);
+        settled_now += ledger_.earlier().settle_decided(range);
         if (settled_now <= range.last - range.first) ++counts_.surprises;
     }
 }

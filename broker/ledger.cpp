@@ -25,8 +25,8 @@ void Ledger::begin(Seq last, const Intervals& settled) {
     assert(is_new());
     last_seq_ = last;
     first_ = last + 1;
-    settled_before_.clear();
-    settled_before(settled);
+    earlier_.forget();
+    earlier_.settled(settled, last);
 }
 
 void Ledger::begin_as(const Intervals& settled) {
@@ -35,30 +35,11 @@ void Ledger::begin_as(const Intervals& settled) {
     begin(set.next_missing(1) - 1, settled);
 }
 
-void Ledger::settled_before(const Intervals& settled) {
-    for (const Interval& range : settled) {
-        if (range.last <= last_seq_ || range.first > range.last) continue;
-        settled_before_.insert({std::max(range.first, last_seq_ + 1), range.last});
-        decided_before_.erase(decided_before_.lower_bound(range.first), decided_before_.upper_bound(range.last));
-    }
-}
-
-std::uint64_t Ledger::settle_before_acceptance(Interval range) {
-    std::uint64_t count = 0;
-    for (auto at = decided_before_.lower_bound(range.first); at != decided_before_.end() && at->first <= range.last;) {
-        settled_before_.insert(at->first);
-        at = decided_before_.erase(at);
-        ++count;
-    }
-    return count;
-}
-
 bool Ledger::pass_over() {
     is_new_ = false;
-    if (settled_before_.empty() || !settled_before_.contains(last_seq_ + 1)) return false;
+    if (!earlier_.has_settled(last_seq_ + 1)) return false;
     if (first_ == ++last_seq_) ++first_;
-    // Once the source has reached what is new there is nothing to ask any more
-    if (settled_before_.intervals().back().last == last_seq_) settled_before_.clear();
+    earlier_.reached(last_seq_);
     return true;
 }
 
@@ -74,10 +55,7 @@ Seq Ledger::accept(Instant now, const Incoming& message, Instant deadline_at) {
     task.deadline_at = deadline_at;
     ++accepted_;
     is_new_ = false;
-    if (const auto known = decided_before_.find(last_seq_); known != decided_before_.end()) {
-        decide_by_hearsay(task, known->second);
-        decided_before_.erase(known);
-    }
+    if (const auto outcome = earlier_.take_decided(last_seq_)) decide_by_hearsay(task, *outcome);
     return last_seq_;
 }
 
@@ -225,9 +203,7 @@ Intervals Ledger::settled() const {
         from = seq + 1;
     }
     if (from <= last_seq_) settled.push_back({from, last_seq_});
-    for (const Interval& range : settled_before_.intervals()) {
-        if (range.last > last_seq_) settled.push_back({std::max(range.first, last_seq_ + 1), range.last});
-    }
+    earlier_.each_settled(last_seq_, [&](Interval range) { settled.push_back(range); });
     return settled;
 }
 

@@ -28,7 +28,6 @@
 #include <array>
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +36,7 @@
 #include <vector>
 
 #include "broker/attempt.h"
+#include "broker/earlier_life.h"
 #include "broker/end_log.h"
 #include "broker/incoming.h"
 #include "broker/refused_message.h"
@@ -149,13 +149,8 @@ public:
     /// The sink's word, before the first task: what has settled is this, and no more. Numbers go on
     /// above the last below which all has.
     void begin_as(const Intervals& settled);
-    /// The same collector has these, too. What is in flight is not asked for here.
-    void settled_before(const Intervals& settled);
-    /// This one is decided, and with the collector.
-    void decided_before(Seq seq, Outcome outcome) { decided_before_[seq] = outcome; }
-    /// Those settle, or the collector has gone.
-    std::uint64_t settle_before_acceptance(Interval range);
-    void forget_decided_before() { decided_before_.clear(); }
+    /// Of messages that are yet to come.
+    [[nodiscard]] EarlierLife& earlier() { return earlier_; }
     /// The next message has settled: it takes its number, and that is all.
     bool pass_over();
 
@@ -234,8 +229,7 @@ private:
     DenseTable<std::unique_ptr<SessionBooks>> sessions_;
     std::vector<std::uint64_t> settled_tags_;
     // Numbers above the last: their messages are yet to come
-    IntervalSet settled_before_;
-    std::map<Seq, Outcome> decided_before_;  // the same
+    EarlierLife earlier_;
     std::uint64_t accepted_ = 0;
     bool is_new_ = true;
     Seq last_seq_ = 0;

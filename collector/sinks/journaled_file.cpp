@@ -285,7 +285,7 @@ void JournaledFile::flush(Instant now, Written& written) {
     }
     say_up_to(journaled_, written);
     if (syncer_ == nullptr) return;
-    synced_ = syncer_->done();
+    (void)syncer_->done();
     if (journaled_ != syncer_->asked() && sync_at_ == kNever) sync_at_ = now + 1s;
     if (now < sync_at_) return;
     syncer_->ask(journaled_);
@@ -332,7 +332,7 @@ bool JournaledFile::close(Instant, Instant) {
     if (syncer_ == nullptr) return true;
     sync_at_ = kNever;
     syncer_->ask(journaled_);
-    return (synced_ = syncer_->done()) == journaled_;
+    return syncer_->done() == journaled_;
 }
 
 }  // namespace curfew

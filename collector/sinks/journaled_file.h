@@ -90,7 +90,7 @@ public:
     [[nodiscard]] std::size_t waiting_bytes() const override { return output_.end() - output_.written(); }
     [[nodiscard]] std::uint64_t bytes() const override { return output_.written() - began_at_; }
     [[nodiscard]] std::uint64_t uncertain() const override {
-        return place_.sync == SyncMode::each_second ? journaled_ - synced_ : 0;
+        return place_.sync == SyncMode::each_second ? journaled_ - syncer_->known() : 0;
     }
     [[nodiscard]] std::string_view waits_for() const override { return space_.waits() ? "space" : ""; }
 
@@ -124,7 +124,6 @@ private:
     std::size_t recorded_ = 0;     // so many of them, from the first on, are given to the journal
     std::uint64_t journaled_ = 0;  // entries that it has, ever
     std::uint64_t said_ = 0;       // entries that are gone, ever
-    std::uint64_t synced_ = 0;     // of the journaled ones, with SyncMode::each_second
     std::uint64_t began_at_ = 0;
     Instant sync_at_ = kNever;
 };

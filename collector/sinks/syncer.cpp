@@ -46,7 +46,7 @@ std::uint64_t Syncer::done() {
     if (shared_.error != 0)
         throw std::system_error(shared_.error, std::generic_category(),
                                 "cannot put outcomes on the disk (fdatasync), and what is there now is not known");
-    return shared_.done;
+    return known_ = shared_.done;
 }
 
 void Syncer::work() {

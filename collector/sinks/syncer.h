@@ -31,6 +31,8 @@ public:
     /// Up to where it is. Throws std::system_error, from a failure on each time.
     [[nodiscard]] std::uint64_t done();
     [[nodiscard]] std::uint64_t asked() const { return asked_; }
+    /// The last answer of done().
+    [[nodiscard]] std::uint64_t known() const { return known_; }
     /// Wakes the loop when done() has changed.
     void wait_for(Poller& poller) const { poller.add(event_); }
 
@@ -40,6 +42,7 @@ private:
 
     const std::vector<int> descriptors_;
     int event_ = -1;
+    std::uint64_t known_ = 0;
     std::uint64_t asked_ = 0;  // the owner's copy of what is in `shared_`
     struct Shared {
         std::uint64_t asked = 0, done = 0;

@@ -158,6 +158,19 @@ void World::start_worker(Node node) {
     wake(node, now_);
 }
 
+void World::forget_broker() {
+    ++broker_crashes_;
+    broker_.reset();
+    at_large_.clear();
+    // A durable source: what has no outcome is handed over again.
+    cancelled_.clear();
+    if (!scenario_.remembers) {
+        for (const auto& [seq, message] : handed_over_) to_hand_over_.push_back(message);
+        handed_over_.clear();
+        deaths_.clear();
+    }
+}
+
 /// What it held is gone. What was under way to it is lost or meets the next incarnation.
 void World::crash(Node node) {
     Process& dying = process(node);
@@ -170,16 +183,7 @@ void World::crash(Node node) {
     std::erase_if(dying.inbox, [&](const Frame&) { return chance(0.5); });
     const Instant again = now_ + exponential(500ms);
     if (node == kBroker) {
-        ++broker_crashes_;
-        broker_.reset();
-        at_large_.clear();
-        // A durable source: what has no outcome is handed over again.
-        cancelled_.clear();
-        if (!scenario_.remembers) {
-            for (const auto& [seq, message] : handed_over_) to_hand_over_.push_back(message);
-            handed_over_.clear();
-            deaths_.clear();
-        }
+        forget_broker();
         at(again, [this] { start_broker(); });
     } else if (node == kCollector) {
         ++collector_crashes_;

@@ -98,6 +98,7 @@ private:
     void start_collector();
     void start_worker(Node node);
     void crash(Node node);
+    void forget_broker();
     Incarnation new_incarnation();
     void note_death(const WorkerProcess& worker);
     void wake(Node node, Instant when);

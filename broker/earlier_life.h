@@ -1,0 +1,66 @@
+// What of the messages that are yet to come is known from an earlier life of the broker: they have
+// settled, or the collector there is has decided them. Pure. Memory: an interval for each run of
+// those, an entry for each that is decided and not settled.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "common/tables/interval_set.h"
+#include "common/words/vocabulary.h"
+
+namespace curfew {
+
+class EarlierLife {
+public:
+    /// Of the numbers above `last`, these have settled.
+    void settled(const Intervals& numbers, Seq last) {
+        for (const Interval& range : numbers) {
+            if (range.last <= last || range.first > range.last) continue;
+            settled_.insert({std::max(range.first, last + 1), range.last});
+            decided_.erase(decided_.lower_bound(range.first), decided_.upper_bound(range.last));
+        }
+    }
+    void decided(Seq seq, Outcome outcome) { decided_[seq] = outcome; }
+    /// Those that are decided settle. Returns how many that were.
+    std::uint64_t settle_decided(Interval range) {
+        std::uint64_t count = 0;
+        for (auto at = decided_.lower_bound(range.first); at != decided_.end() && at->first <= range.last; ++count) {
+            settled_.insert(at->first);
+            at = decided_.erase(at);
+        }
+        return count;
+    }
+    void forget_decided() { decided_.clear(); }
+    void forget() { *this = {}; }
+
+    [[nodiscard]] bool has_settled(Seq seq) const { return !settled_.empty() && settled_.contains(seq); }
+    /// Its message has come. None: it is open.
+    [[nodiscard]] std::optional<Outcome> take_decided(Seq seq) {
+        const auto known = decided_.find(seq);
+        if (known == decided_.end()) return std::nullopt;
+        const Outcome outcome = known->second;
+        decided_.erase(known);
+        return outcome;
+    }
+    /// The messages up to here have come: once they have reached what is new, there is nothing to
+    /// ask any more.
+    void reached(Seq last) {
+        if (!settled_.empty() && settled_.intervals().back().last <= last) settled_.clear();
+    }
+    /// Calls with each range above `last`.
+    template <typename Visit>
+    void each_settled(Seq last, Visit&& visit) const {
+        for (const Interval& range : settled_.intervals()) {
+            if (range.last > last) visit(Interval{std::max(range.first, last + 1), range.last});
+        }
+    }
+
+private:
+    IntervalSet settled_;
+    std::map<Seq, Outcome> decided_;
+};
+
+}  // namespace curfew
