@@ -175,24 +175,27 @@ std::uint64_t JournaledFile::set_aside(const WrittenFile& file, std::uint64_t fr
 
 /// Where the journal ends, as far as the output has what its last records tell: after a power loss
 /// it may have the size and not the bytes. The last ones are compared, as much as may wait for a
-/// sync; where none of them is right, it is another file.
+/// sync, until so many in a row are right that this is no chance; else it is another file.
 std::uint64_t JournaledFile::sound_end() const {
-    constexpr std::uint64_t kCompared = 64 << 20;
+    constexpr std::uint64_t kCompared = 64 << 20, kNoChance = 16;
     const std::uint64_t of_output = output_.size();
     std::uint64_t end = kJournalHead + (journal_.size() - kJournalHead) / kJournalRecord * kJournalRecord;
-    std::uint64_t compared = 0;
-    bool is_wrong = false;
-    for (std::uint64_t at = end; at > kJournalHead && compared < kCompared;) {
+    std::uint64_t compared = 0, wrong = 0, right = 0;
+    for (std::uint64_t at = end; at > kJournalHead && compared < kCompared && right < kNoChance;) {
         at -= kJournalRecord;
         const auto record = sound_record(journal_.read(at, kJournalRecord), at);
         if (!record || record->end > of_output || record->size == 0) continue;
         compared += record->size;
-        const bool right = crc32_of(output_.read(record->end - record->size, record->size)) == record->of_bytes;
-        if (right) return is_wrong ? end : journal_.size();
-        is_wrong = true;
-        end = at;
+        if (crc32_of(output_.read(record->end - record->size, record->size)) == record->of_bytes) {
+            ++right;
+        } else {
+            wrong += right + 1;
+            right = 0;
+            end = at;
+        }
     }
-    if (!is_wrong) return journal_.size();
+    if (wrong == 0) return journal_.size();
+    if (right >= std::min(wrong, kNoChance)) return end;
     refuse(
         fmt::format("'{}' is not the file that the journal '{}' tells of: the last outcomes in it are others. Name the "
                     "right one, or move both away",

@@ -230,6 +230,20 @@ TEST_F(JournaledFileTest, AnotherFileInItsPlaceIsRefused) {
     EXPECT_EQ(dir.read("out"), "eins\nzwei\nvier\n");
 }
 
+TEST_F(JournaledFileTest, AFewLinesThatAreAlikeDoNotMakeItTheSameFile) {
+    open();
+    std::string other;
+    for (Seq seq = 1; seq <= 100; ++seq) {
+        sink->put(outcome_of(seq, std::to_string(seq % 10)));
+        other += std::to_string(seq % 7) + "\n";
+    }
+    (void)flush(*sink);
+    close();
+    dir.write("out", other);
+    EXPECT_NE(refusal().find("is not the file that the journal"), std::string::npos);
+    EXPECT_EQ(dir.read("out"), other);
+}
+
 TEST_F(JournaledFileTest, WhatIsNoFileIsRefused) {
     ASSERT_EQ(mkfifo(dir.file("out").c_str(), 0600), 0);
     EXPECT_NE(refusal().find("is no file"), std::string::npos);
