@@ -15,9 +15,7 @@
 #include <system_error>
 #include <thread>
 #include <utility>
-#include <vector>
 
-#include "common/look/json_object.h"
 #include "common/process/clock.h"
 #include "common/process/options.h"
 #include "common/words/exit_code.h"
@@ -30,7 +28,7 @@ using namespace std::chrono_literals;
 constexpr Duration kEvery = 2s;
 /// The one before may be on its way out.
 constexpr Duration kLockPatience = 2s;
-/// In a turn; a quarter of a millisecond.
+/// In a turn.
 constexpr std::size_t kPiece = 512 << 10;
 
 std::uint32_t crc32_of(std::string_view bytes, std::uint32_t before = 0) {

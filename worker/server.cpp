@@ -18,8 +18,9 @@ namespace {
 /// socket.
 constexpr int kResultsMark = 8;
 constexpr int kLifeMark = 100;
-/// Between two frames of reports. A frame costs the group some 40 us, whatever is in it; what ends
-/// sooner than this after the last waits for the rest of it, and goes with what ends meanwhile.
+/// Between two frames of reports. A frame wakes threads of three processes, whatever is in it; what
+/// ends sooner than this after the last waits for the rest of it, and goes with what ends
+/// meanwhile.
 constexpr Duration kBetweenReports = std::chrono::microseconds(100);
 
 }  // namespace
