@@ -1,5 +1,5 @@
 // The books as a page of memory that outlives the broker, however it dies: the file `books` in the
-// run directory, 32 numbers of 64 bits, little-endian, written once a turn. Launch reads it for its
+// run directory, 33 numbers of 64 bits, little-endian, written once a turn. Launch reads it for its
 // progress line and for the last account.
 #pragma once
 
@@ -46,7 +46,11 @@ struct BooksPage {
         cut_short,      ///< tasks, of those cancelled, for which a drain had no more time
         /// The number of the oldest message whose task is in flight, from 1; 0: none is.
         first_in_flight,
-        fields = 32
+        /// In earlier lives of the broker, in the same epoch; and of those, as far as it is known,
+        /// what did not complete.
+        settled_before,
+        failures_before,
+        fields = 33
     };
     enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };
     static constexpr std::uint64_t kUnknown = UINT64_MAX;

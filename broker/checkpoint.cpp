@@ -2,10 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,11 +11,12 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "common/process/clock.h"
+#include "common/process/log.h"
 #include "common/process/options.h"
+#include "common/tables/crc32.h"
 #include "common/words/exit_code.h"
 
 namespace curfew {
@@ -26,40 +25,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kEvery = 2s;
-/// The one before may be on its way out.
-constexpr Duration kLockPatience = 2s;
 /// In a turn.
 constexpr std::size_t kPiece = 512 << 10;
-
-std::uint32_t crc32_of(std::string_view bytes, std::uint32_t before = 0) {
-    return static_cast<std::uint32_t>(
-        ::crc32_z(before, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
-}
 
 [[noreturn]] void refuse(const std::string& text) {
     throw Unusable(kExitUsage, text);
 }
-[[noreturn]] void cannot_write(const std::string& path, int error) {
-    throw std::system_error(error, std::generic_category(), fmt::format("cannot write the checkpoint '{}'", path));
-}
-
-void write_all(int descriptor, std::string_view bytes, const std::string& path) {
-    while (!bytes.empty()) {
-        const ssize_t size = ::write(descriptor, bytes.data(), bytes.size());
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) cannot_write(path, errno);
-        bytes.remove_prefix(static_cast<std::size_t>(size));
-    }
-}
-
-std::string read_all(int descriptor) {
-    std::string text;
-    char part[64 << 10];
-    for (ssize_t size = 0; (size = ::pread(descriptor, part, sizeof part, static_cast<off_t>(text.size()))) > 0;)
-        text.append(part, static_cast<std::size_t>(size));
-    return text;
-}
-
 std::uint64_t natural(const nlohmann::json& object, const char* name) {
     const auto found = object.find(name);
     if (found == object.end() || !found->is_number_unsigned())
@@ -67,18 +38,37 @@ std::uint64_t natural(const nlohmann::json& object, const char* name) {
     return found->get<std::uint64_t>();
 }
 
+nlohmann::json json_of(const Intervals& ranges) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const Interval& range : ranges) list.push_back({range.first, range.last});
+    return list;
+}
+
+Intervals ranges_of(const nlohmann::json& object, const char* name) {
+    Intervals ranges;
+    for (const auto& range : object.value(name, nlohmann::json::array())) {
+        const bool is_range = range.is_array() && range.size() == 2 && range[0].is_number_unsigned() &&
+                              range[1].is_number_unsigned() && range[0] <= range[1];
+        if (!is_range) throw std::invalid_argument(fmt::format("its '{}' is no list of ranges", name));
+        ranges.push_back({range[0].get<std::uint64_t>(), range[1].get<std::uint64_t>()});
+    }
+    return ranges;
+}
+
 }  // namespace
 
 // ---- the text ----------------------------------------------------------------------------------
 
 std::string text_of(const CheckpointState& state) {
-    nlohmann::json settled = nlohmann::json::array();
-    for (const Interval& range : state.settled) settled.push_back({range.first, range.last});
     const nlohmann::json object{{"version", kCheckpointVersion},
                                 {"epoch", state.epoch},
                                 {"input", {{"bytes", state.read}, {"crc32", state.checksum}, {"null", state.null}}},
-                                {"settled", settled}};
-    const std::string line = object.dump() + "\n";
+                                {"settled", json_of(state.settled)},
+                                {"passed", json_of(state.passed)},
+                                {"failures", state.failures},
+                                {"command", state.command}};
+    // Of a command that is no UTF-8 the rest has to do
+    const std::string line = object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     return line + fmt::format("{:08x}\n", crc32_of(line));
 }
 
@@ -99,83 +89,81 @@ CheckpointState checkpoint_of(std::string_view text) {
     state.read = natural(input, "bytes");
     state.checksum = static_cast<std::uint32_t>(natural(input, "crc32"));
     state.null = input.value("null", nlohmann::json(false)) == true;
-    for (const auto& range : object.value("settled", nlohmann::json::array())) {
-        const bool is_range = range.is_array() && range.size() == 2 && range[0].is_number_unsigned() &&
-                              range[1].is_number_unsigned() && range[0] <= range[1];
-        if (!is_range) throw std::invalid_argument("its 'settled' is no list of ranges");
-        state.settled.push_back({range[0].get<std::uint64_t>(), range[1].get<std::uint64_t>()});
-    }
+    state.settled = ranges_of(object, "settled");
+    state.passed = ranges_of(object, "passed");
+    state.failures = object.contains("failures") ? natural(object, "failures") : 0;
+    if (const auto found = object.find("command"); found != object.end() && found->is_string())
+        state.command = found->get<std::string>();
     return state;
 }
 
 // ---- its start ---------------------------------------------------------------------------------
 
-Checkpoint::Checkpoint(std::string path, std::string input) : path_(std::move(path)), input_path_(std::move(input)) {}
-
-Checkpoint::Checkpoint(std::string path, std::string input, bool null) : Checkpoint(std::move(path), std::move(input)) {
-    state_.null = null;
-    input_ = ::open(input_path_.c_str(), O_RDONLY | O_CLOEXEC);
-    struct stat found {};
-    if (input_ < 0 || ::fstat(input_, &found) != 0 || !S_ISREG(found.st_mode))
-        refuse(fmt::format("--checkpoint: '{}' is no file: only a file can hand its messages over again", input_path_));
-    open_and_lock();
+Checkpoint::Checkpoint(Place place) : Checkpoint(Unopened{}, std::move(place)) {
+    state_.null = place_.null;
+    state_.command = place_.command;
+    open_input();
+    try {
+        file_ = std::make_unique<ReplacedFile>(place_.path);
+    } catch (const std::system_error& error) {
+        if (error.code().value() == EWOULDBLOCK)
+            refuse(fmt::format("--checkpoint: another broker goes on from '{}': is the run before still there?",
+                               place_.path));
+        throw Unusable(exit_code_of(error.code().value()), fmt::format("--checkpoint: {}", error.what()));
+    }
     load();
 }
 
 Checkpoint::~Checkpoint() {
-    if (file_ >= 0) ::close(file_);
     if (input_ >= 0) ::close(input_);
 }
 
-/// Who has written it last holds the lock of what he has put in its place.
-void Checkpoint::open_and_lock() {
-    for (const Instant until = Clock::now() + kLockPatience;;) {
-        file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (file_ < 0)
-            throw Unusable(exit_code_of(errno),
-                           fmt::format("--checkpoint: cannot write '{}': {}", path_, std::strerror(errno)));
-        struct stat opened {
-        }, there{};
-        const bool locked = ::flock(file_, LOCK_EX | LOCK_NB) == 0;
-        if (locked && ::fstat(file_, &opened) == 0 && ::stat(path_.c_str(), &there) == 0 &&
-            opened.st_ino == there.st_ino && opened.st_dev == there.st_dev)
-            return;
-        ::close(std::exchange(file_, -1));
-        if (Clock::now() >= until)
-            refuse(
-                fmt::format("--checkpoint: another broker goes on from '{}': is the run before still there?", path_));
-        std::this_thread::sleep_for(20ms);  // nobody tells when a lock is let go
-    }
+void Checkpoint::open_input() {
+    input_ = ::open(place_.input.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat found {};
+    if (input_ < 0 || ::fstat(input_, &found) != 0 || !S_ISREG(found.st_mode))
+        refuse(
+            fmt::format("--checkpoint: '{}' is no file: only a file can hand its messages over again", place_.input));
 }
 
 void Checkpoint::load() {
-    const std::string text = read_all(file_);
+    const std::string text = file_->found();
     if (text.empty()) return;
     try {
         found_ = checkpoint_of(text);
     } catch (const std::invalid_argument& error) {
         refuse(fmt::format(
-            "--checkpoint '{}': {}. Restore it; or begin anew: move it away, and the output with its journal", path_,
-            error.what()));
+            "--checkpoint '{}': {}. Restore it; or begin anew: move it away, and the output with its journal",
+            place_.path, error.what()));
     }
     if (found_->null != state_.null)
-        refuse(fmt::format("--checkpoint '{}': that run was {} --null, so its messages had other numbers", path_,
+        refuse(fmt::format("--checkpoint '{}': that run was {} --null, so its messages had other numbers", place_.path,
                            found_->null ? "with" : "without"));
-    while (state_.read < found_->read && add_some(found_->read) > 0) {
+    compare_input(*found_);
+    if (found_->command != state_.command)
+        log::warn("another_command before={} now={} note=\"what is done stays as it is\"", log::quoted(found_->command),
+                  log::quoted(state_.command));
+}
+
+void Checkpoint::compare_input(const CheckpointState& found) {
+    while (state_.read < found.read && add_some(found.read) > 0) {
     }
-    if (state_.read == found_->read && state_.checksum == found_->checksum) return;
-    const bool is_short = state_.read < found_->read;
+    if (state_.read == found.read && state_.checksum == found.checksum) return;
+    const bool is_short = state_.read < found.read;
     refuse(fmt::format(
         "--checkpoint '{}' is of another input: '{}' {}. Give the one that was read; or begin anew: move the "
         "checkpoint away, and the output with its journal",
-        path_, input_path_,
-        is_short ? fmt::format("has {} bytes, and {} had been read", state_.read, found_->read)
-                 : fmt::format("was changed within the {} bytes that had been read", found_->read)));
+        place_.path, place_.input,
+        is_short ? fmt::format("has {} bytes, and {} had been read", state_.read, found.read)
+                 : fmt::format("was changed within the {} bytes that had been read", found.read)));
 }
 
-void Checkpoint::begin(Epoch epoch) {
+void Checkpoint::begin(Epoch epoch, const Intervals& passed) {
     state_.epoch = epoch;
-    save(Clock::now(), found_ ? found_->settled : Intervals());
+    state_.passed = passed;
+    const bool goes_on = found_ && found_->epoch == epoch;
+    goes_on ? save(Clock::now(), found_->settled, found_->failures) : save(Clock::now(), {}, 0);
+    file_->wait();
 }
 
 // ---- while it is read --------------------------------------------------------------------------
@@ -195,23 +183,13 @@ void Checkpoint::follow(std::uint64_t read) {
     if (read > state_.read) (void)add_some(read);
 }
 
-void Checkpoint::save(Instant now, const Intervals& settled) {
+void Checkpoint::save(Instant now, const Intervals& settled, std::uint64_t failures) {
     due_at_ = now + kEvery;
     state_.settled = settled;
+    state_.failures = failures;
     if (saved_ == state_) return;
-    replace();
+    file_->replace(text_of(state_));
     saved_ = state_;
-}
-
-void Checkpoint::replace() {
-    const std::string next = path_ + ".new";
-    const int file = ::open(next.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (file < 0) cannot_write(next, errno);
-    (void)::flock(file, LOCK_EX | LOCK_NB);
-    write_all(file, text_of(state_), next);
-    if (::fdatasync(file) != 0) cannot_write(next, errno);
-    if (::rename(next.c_str(), path_.c_str()) != 0) cannot_write(path_, errno);
-    ::close(std::exchange(file_, file));
 }
 
 }  // namespace curfew

@@ -6,16 +6,23 @@
 //               was changed before that place, is refused
 //     settled   numbers of messages that have settled. A hint: a sink that remembers knows better, and
 //               what is not in it is done again
+//     failures  how many of those did not complete
+//     passed    numbers that an earlier epoch has settled: they are none of this one
+//     command   what the work was, in words of who started it: that it is another one now is said
 //
 // Numbers are places in the file, so nothing else has to be kept. The file holds one line of JSON
-// and one with the CRC-32 of that line; it is replaced as a whole, and locked by its writer.
+// and one with the CRC-32 of that line; it is replaced as a whole, and locked by its writer
+// (common/process/replaced_file.h).
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "common/process/replaced_file.h"
 #include "common/tables/interval_set.h"
 #include "common/words/vocabulary.h"
 
@@ -29,6 +36,9 @@ struct CheckpointState {
     std::uint32_t checksum = 0;  ///< CRC-32 of those
     bool null = false;           ///< its messages end with NUL
     Intervals settled;
+    std::uint64_t failures = 0;
+    Intervals passed;
+    std::string command;
 
     bool operator==(const CheckpointState&) const = default;
 };
@@ -40,35 +50,42 @@ struct CheckpointState {
 /// Owned by the broker's server, on its thread.
 class Checkpoint {
 public:
-    /// `input`: the file of messages. Throws Unusable: of another broker, damaged, newer, of
-    /// another input; std::system_error.
-    Checkpoint(std::string path, std::string input, bool null);
+    struct Place {
+        std::string path;
+        std::string input;    ///< the file of messages
+        bool null = false;    ///< they end with NUL
+        std::string command;  ///< as in CheckpointState
+    };
+    /// Throws Unusable: of another broker, damaged, newer, of another input; std::system_error.
+    explicit Checkpoint(Place place);
     ~Checkpoint();
     Checkpoint(const Checkpoint&) = delete;
     Checkpoint& operator=(const Checkpoint&) = delete;
 
     /// What the life before has left; none: this is the first.
     [[nodiscard]] const std::optional<CheckpointState>& found() const { return found_; }
-    /// Of this life: said once, before the first message is taken.
-    void begin(Epoch epoch);
+    /// Of this life: said once, before the first message is taken. It is on the disk when this
+    /// returns: no number of that epoch is given out before. Throws std::system_error.
+    void begin(Epoch epoch, const Intervals& passed = {});
+    [[nodiscard]] Epoch epoch() const { return state_.epoch; }
 
     /// Sums up a bounded part of the input, up to where it has been read.
     void follow(std::uint64_t read);
     [[nodiscard]] bool is_due(Instant now) const { return now >= due_at_; }
-    /// Where there is something new.
-    void save(Instant now, const Intervals& settled);
+    /// Where there is something new. Throws std::system_error where an earlier one has failed.
+    void save(Instant now, const Intervals& settled, std::uint64_t failures);
 
 private:
-    /// Opens nothing yet: what a constructor throws behind this one leaves nothing open.
-    Checkpoint(std::string path, std::string input);
-    void open_and_lock();
+    struct Unopened {};  // what a constructor throws behind this one leaves nothing open
+    Checkpoint(Unopened, Place place) : place_(std::move(place)) {}
+    void open_input();
     void load();
-    void replace();
+    void compare_input(const CheckpointState& found);
     [[nodiscard]] std::size_t add_some(std::uint64_t until);
 
-    const std::string path_, input_path_;
-    int file_ = -1;  // locked
+    const Place place_;
     int input_ = -1;
+    std::unique_ptr<ReplacedFile> file_;
     std::optional<CheckpointState> found_;
     CheckpointState state_;
     std::optional<CheckpointState> saved_;

@@ -30,7 +30,7 @@ Dispatcher::Dispatcher(const Config& config)
       recalls_(ledger_, roster_, mail_, hedges_),
       admissions_(ledger_, roster_, config.heartbeat),
       beats_(config.heartbeat) {
-    ledger_.begin(config.earlier.last, config.earlier.settled);
+    ledger_.begin(config.earlier.last, config.earlier.settled, config.earlier.failures);
 }
 
 void Dispatcher::receive(Instant now, std::string_view frame) {

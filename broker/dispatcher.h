@@ -56,6 +56,11 @@ public:
         struct Earlier {
             Seq last = 0;
             Intervals settled;
+            std::uint64_t failures = 0;  ///< of all of them: what did not complete
+            /// of those: not of this epoch, an earlier one has settled them
+            Intervals passed = {};
+            /// What did not complete is tried again, in this epoch; where the sink knows what did.
+            std::optional<Epoch> again_in = std::nullopt;
         };
         Earlier earlier;
         std::uint64_t first_sync = 1;  ///< syncs are counted from here: where nobody guesses it
@@ -230,6 +235,7 @@ private:
     void begin_sync(Instant now, bool exchange);
     void forget_old_collector(Instant now);
     [[nodiscard]] wire::Sync make_sync();
+    [[nodiscard]] bool begins_again(const wire::Synced& synced);
     void learn_what_it_has(Instant now, const wire::Synced& synced);
     void adopt(Instant now, const wire::KnownEnd& known);
     void go_on_after_hearsay(Instant now, Seq seq, Task& task);

@@ -18,12 +18,14 @@ void Dispatcher::receive_from_collector(Instant now, const wire::Envelope& envel
 }
 
 void Dispatcher::read_batch(Instant now, const wire::Envelope& envelope) {
+    const Epoch epoch = config_.epoch;
     const std::string_view records = reader_.records();
     const auto visit = [&](const auto& record) { on_record(now, record); };
     const wire::Error error = reader_.each<wire::road::ToBroker>(visit);
     counts_.malformed += reader_.strayed();
     if (!link_.read(envelope.number, records, error, reader_.bad_place())) begin_sync(now, false);
     if (const Session session = link_.take_suspect()) disown(now, session);
+    if (config_.epoch != epoch) begin_sync(now, true);
 }
 
 /// The collector has judged what this session was never given: its worker is wrong, or somebody
@@ -60,7 +62,9 @@ void Dispatcher::begin_sync(Instant now, bool exchange) {
     forget_old_collector(now);
     wire::Sync sync = make_sync();
     sync.last = ledger_.last_seq();
-    sync.exchange = !exchange ? 0 : ledger_.is_new() ? 2 : 1;
+    const bool asks_for_failed = config_.earlier.again_in.has_value();
+    sync.exchange = !exchange ? 0 : !ledger_.is_new() ? 1 : asks_for_failed ? 3 : 2;
+    sync.passed = config_.earlier.passed;
     link_.offer(sync);
     for (const Seq seq : ledger_.tasks().sorted_keys()) {
         Task& task = *ledger_.task(seq);
@@ -124,6 +128,7 @@ wire::Sync Dispatcher::make_sync() {
 
 void Dispatcher::on_record(Instant now, const wire::Synced& synced) {
     if (!link_.synced(now)) return;
+    if (begins_again(synced)) return;
     learn_what_it_has(now, synced);
     for (const auto& [session, worker] : roster_.sessions()) {
         if (Roster::admitted(*worker)) {
@@ -136,11 +141,27 @@ void Dispatcher::on_record(Instant now, const wire::Synced& synced) {
     beats_.token_now(now);
 }
 
+/// What did not complete is tried once more: in a new epoch, as no number has two outcomes. All
+/// else is passed there.
+/// The sync of that epoch begins when the batch in hand has been read.
+bool Dispatcher::begins_again(const wire::Synced& synced) {
+    if (!config_.earlier.again_in || !ledger_.is_new() || synced.failed.empty()) return false;
+    IntervalSet settled, failed;
+    settled.insert(synced.settled);
+    failed.insert(synced.failed);
+    config_.epoch = *std::exchange(config_.earlier.again_in, std::nullopt);
+    config_.earlier.passed = without(settled, failed).intervals();
+    mail_.begin_epoch(config_.epoch);
+    ledger_.begin_as(config_.earlier.passed, 0);
+    return true;
+}
+
 /// Before a message is taken, and before work is given out.
 void Dispatcher::learn_what_it_has(Instant now, const wire::Synced& synced) {
     if (mutated(Mutant::hearsay_ignored)) return;
     const bool is_truth = synced.remembers != 0 && !mutated(Mutant::memory_not_truth);
-    if (ledger_.is_new() && is_truth) ledger_.begin_as(synced.settled);
+    if (ledger_.is_new() && is_truth) ledger_.begin_as(synced.settled, synced.not_completed);
+    if (ledger_.is_new()) ledger_.know_failures(synced.not_completed);
     for (const wire::KnownEnd& known : synced.decided) adopt(now, known);
     for (const Interval& range : synced.settled) {
         ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
@@ -216,7 +237,7 @@ void Dispatcher::on_record(Instant, const wire::Settled& settled) {
         ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
             if (settle(seq, settled.outcome)) ++settled_now;
         });
-        settled_now += ledger_.earlier().settle_decided(range);
+        settled_now += ledger_.settle_ahead(range, settled.outcome);
         if (settled_now <= range.last - range.first) ++counts_.surprises;
     }
 }

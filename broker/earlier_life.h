@@ -36,6 +36,8 @@ public:
     void forget_decided() { decided_.clear(); }
     void forget() { *this = {}; }
 
+    /// Numbers whose messages are yet to come.
+    [[nodiscard]] std::uint64_t settled_count() const { return settled_.size(); }
     [[nodiscard]] bool has_settled(Seq seq) const { return !settled_.empty() && settled_.contains(seq); }
     /// Its message has come. None: it is open.
     [[nodiscard]] std::optional<Outcome> take_decided(Seq seq) {

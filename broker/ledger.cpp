@@ -21,18 +21,30 @@ bool Books::balanced() const {
 
 // ---- an earlier life ---------------------------------------------------------------------------
 
-void Ledger::begin(Seq last, const Intervals& settled) {
+void Ledger::begin(Seq last, const Intervals& settled, std::uint64_t failures) {
     assert(is_new());
     last_seq_ = last;
     first_ = last + 1;
     earlier_.forget();
     earlier_.settled(settled, last);
+    failures_before_ = failures;
 }
 
-void Ledger::begin_as(const Intervals& settled) {
+void Ledger::begin_as(const Intervals& settled, std::uint64_t failures) {
     IntervalSet set;
     set.insert(settled);
-    begin(set.next_missing(1) - 1, settled);
+    begin(set.next_missing(1) - 1, settled, failures);
+}
+
+std::uint64_t Ledger::failures() const {
+    return failures_before_ + sum(outcomes_) - outcomes_[static_cast<std::size_t>(Outcome::completed)];
+}
+
+std::uint64_t Ledger::settle_ahead(Interval range, Outcome outcome) {
+    const std::uint64_t count = earlier_.settle_decided(range);
+    if (!is_new_) settled_before_ += count;
+    if (outcome != Outcome::completed) failures_before_ += count;
+    return count;
 }
 
 bool Ledger::pass_over() {

@@ -26,6 +26,9 @@ public:
         bool drained = false;       ///< nothing is left: confirmations do not wait
     };
 
+    /// Before anybody was welcomed.
+    void begin_epoch(Epoch epoch) { epoch_ = epoch; }
+
     Mail(Incarnation broker, Epoch epoch, const Ledger& ledger, Roster& roster)
         : broker_(broker), epoch_(epoch), ledger_(ledger), roster_(roster), shared_(broker) {}
 

@@ -58,6 +58,12 @@ BrokerOptions::BrokerOptions(Options& options) {
     options.text("--checkpoint", checkpoint_,
                  "With --source file:PATH: a file in which the broker keeps where it is. One that starts again goes on "
                  "there: in the same epoch, each message with the number that it had");
+    options.text("--command", command_,
+                 "With --checkpoint: what the work is, in words of yours. Where it was another before, that is said");
+    options.flag(
+        "--retry-failed", config_.tries_again,
+        "With --checkpoint: what did not complete in the run before is tried once more, under new names (an epoch "
+        "of its own), where the sink knows what did");
     options.flag("--null", null_, "Messages of stdin and file: end with NUL, not with a newline");
     options.size("--max-message", config_.max_message, 1, wire::kPayloadBytes,
                  "Longer messages are refused and counted");
@@ -133,9 +139,8 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     d.epoch = new_epoch();
     d.first_sync = std::random_device{}();
     d.attempts = static_cast<std::uint32_t>(attempts_.value_or(d.fanout));
-    config.checkpoint = checkpoint_;
-    config.null = null_;
-    if (!checkpoint_.empty()) config.input = source_.substr(std::string_view("file:").size());
+    if (!checkpoint_.empty())
+        config.checkpoint = {checkpoint_, source_.substr(std::string_view("file:").size()), null_, command_};
     d.past_deadline = deadline_text_.empty()
                           ? fmt::format("deadline exceeded: {}, the default (--deadline)", kDefaultDeadline)
                           : fmt::format("deadline exceeded: {}", deadline_text_);
@@ -160,6 +165,10 @@ void BrokerOptions::check(const Daemon& daemon) const {
     chosen.kind->check(daemon, chosen.rest);
     if (!checkpoint_.empty() && !source_.starts_with("file:"))
         throw std::invalid_argument("--checkpoint: only --source file:PATH can hand its messages over again");
+    if (config_.tries_again && checkpoint_.empty())
+        throw std::invalid_argument("--retry-failed has no meaning without --checkpoint");
+    if (!command_.empty() && checkpoint_.empty())
+        throw std::invalid_argument("--command has no meaning without --checkpoint");
 }
 
 }  // namespace curfew

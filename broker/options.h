@@ -26,7 +26,7 @@ private:
     void add_failures(Options& options);
     void add_limits(Options& options);
 
-    std::string source_ = "stdin", checkpoint_;
+    std::string source_ = "stdin", checkpoint_, command_;
     bool null_ = false;
     std::optional<std::uint64_t> attempts_;  // none: as many as the fanout
     std::string deadline_text_;              // as it was said; empty: the default

@@ -25,9 +25,7 @@ Dispatcher::Config with_eyes(Daemon& daemon, Dispatcher::Config config) {
 
 BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source)
     : daemon_(daemon),
-      checkpoint_(config.checkpoint.empty()
-                      ? nullptr
-                      : std::make_unique<Checkpoint>(config.checkpoint, config.input, config.null)),
+      checkpoint_(config.checkpoint.path.empty() ? nullptr : std::make_unique<Checkpoint>(config.checkpoint)),
       books_(daemon.run_dir().path() + "/books"),
       dispatcher_(begin(config)),
       intake_(dispatcher_, std::move(source), config.max_message),
@@ -43,21 +41,37 @@ Dispatcher::Config BrokerServer::begin(const Config& config) {
     Dispatcher::Config all = with_eyes(daemon_, config.dispatcher);
     if (checkpoint_ == nullptr) return all;
     if (const auto& found = checkpoint_->found()) {
-        all.epoch = found->epoch;
-        all.earlier.settled = found->settled;
+        all.earlier.passed = found->passed;
+        if (config.tries_again) all.earlier.again_in = all.epoch;
         IntervalSet settled;
         settled.insert(found->settled);
+        settled.insert(found->passed);
+        all.earlier.settled = settled.intervals();
         all.earlier.last = settled.next_missing(1) - 1;
+        all.earlier.failures = found->failures;
+        all.epoch = found->epoch;
         log::info("broker_goes_on epoch={} settled={} read_bytes={}", found->epoch, settled.size(), found->read);
     }
-    checkpoint_->begin(all.epoch);
+    checkpoint_->begin(all.epoch, all.earlier.passed);
     return all;
+}
+
+/// What did not complete is tried again in an epoch of its own: nobody hears of it before it is on
+/// the disk.
+void BrokerServer::keep_epoch() {
+    const Dispatcher::Config& config = dispatcher_.config();
+    if (checkpoint_ == nullptr || checkpoint_->epoch() == config.epoch) return;
+    checkpoint_->begin(config.epoch, config.earlier.passed);
+    log::info("tries_again epoch={} reason=\"what did not complete has new names\"", config.epoch);
 }
 
 void BrokerServer::keep_checkpoint(Instant now) {
     if (checkpoint_ == nullptr) return;
     checkpoint_->follow(intake_.position().byte);
-    if (checkpoint_->is_due(now) || dispatcher_.drained()) checkpoint_->save(now, dispatcher_.ledger().settled());
+    if (checkpoint_->is_due(now) || dispatcher_.drained()) {
+        const Ledger& ledger = dispatcher_.ledger();
+        checkpoint_->save(now, ledger.settled(), ledger.failures());
+    }
 }
 
 void BrokerServer::wait_for(Poller& poller) {
@@ -71,6 +85,7 @@ void BrokerServer::wait_for(Poller& poller) {
 Instant BrokerServer::turn(Instant now) {
     dispatcher_.end_log().turn(now);
     read_for_a_turn(events_, [&](std::string_view frame) { dispatcher_.receive(now, frame); });
+    keep_epoch();
     links_.flush();
     dispatcher_.flush_cancels(now, frames_);
     links_.send(now, frames_);
@@ -137,6 +152,8 @@ void BrokerServer::write_books() {
     books_[BooksPage::attempts_in_flight] = books.attempts_in_flight;
     intake_.write(books_);
     books_[BooksPage::first_in_flight] = dispatcher_.ledger().first_in_flight();
+    books_[BooksPage::settled_before] = dispatcher_.ledger().settled_before();
+    books_[BooksPage::failures_before] = dispatcher_.ledger().failures_before();
     books_[BooksPage::intake_ended] = dispatcher_.intake_ended() ? 1 : 0;
     books_[BooksPage::workers_ready] = dispatcher_.roster().ready();
     books_[BooksPage::collector_synced] = dispatcher_.collector_synced() ? 1 : 0;

@@ -29,9 +29,9 @@ public:
         std::uint64_t max_message = 1 << 20;
         /// none: a drain has all the time that its work takes.
         std::optional<Duration> drain_timeout;
-        /// The file in which the broker keeps where it is; empty: none. And its input.
-        std::string checkpoint, input;
-        bool null = false;                     ///< the messages of the input end with NUL
+        /// Where the broker keeps where it is; an empty path: nowhere.
+        Checkpoint::Place checkpoint;
+        bool tries_again = false;              ///< with it: what did not complete, once more
         std::string events, collector, admin;  ///< endpoints; empty: in the run directory
     };
     BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source);
@@ -52,6 +52,7 @@ public:
 
 private:
     void write_books();
+    void keep_epoch();
     void keep_checkpoint(Instant now);
     [[nodiscard]] Dispatcher::Config begin(const Config& config);
     void answer_admin(Instant now);

@@ -128,15 +128,16 @@ void BrokerLink::want_sync(const wire::Reader::BadPlace& why, std::string compla
 }
 
 /// One that comes unasked may be a forgery: it is not taken, but asked for. The broker knows
-/// whether it means another.
+/// whether it means another. Behind one that asks what did not complete the next may come.
 BrokerLink::Asks BrokerLink::take_sync(Instant now, const wire::Sync& sync) {
     if (is_synced_ && sync.round == sync_round_) return Asks::nothing;
-    if (is_synced_) {
+    if (is_synced_ && !next_may_come_) {
         want_sync({.record = 1}, "broker: a sync that was not asked for");
         return Asks::nothing;
     }
     hearing_.synced(now);
     sync_round_ = sync.round;
+    next_may_come_ = sync.exchange == 3;
     unread_ = {};
     batches_.reset(sync.round);
     receiver_.reset(stream_base(sync.round));

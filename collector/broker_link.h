@@ -108,6 +108,7 @@ private:
 
     // The sync.
     bool is_synced_ = false;
+    bool next_may_come_ = false;     // another sync, though nobody has asked for it
     std::uint64_t sync_round_ = 0;   // the broker's, of the last one
     wire::Reader::BadPlace unread_;  // what made a sync necessary: said in the hello
     HelloPace hello_;

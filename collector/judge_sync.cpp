@@ -28,8 +28,9 @@ void Judge::take_over(const wire::Sync& sync) {
     }
     epoch_ = sync.epoch;
     // A broker that has taken nothing yet may know of more than the sink has kept
-    const bool sink_is_truth = settled_.is_remembered() && sync.exchange == 2 && !mutated(Mutant::memory_not_truth);
+    const bool sink_is_truth = settled_.is_remembered() && sync.exchange >= 2 && !mutated(Mutant::memory_not_truth);
     if (!sink_is_truth) settled_.insert(sync.settled);
+    settled_.insert(sync.passed);
     queue_.go_on(settled_.all());
     for (const wire::Admission& admission : sync.sessions) {
         open_session(admission.session, admission.name, admission.pool).judged.insert(admission.ended);
@@ -70,6 +71,10 @@ wire::Synced Judge::what_we_have(const wire::Sync& sync) {
     wire::Synced have;
     have.settled = settled_.all().intervals();
     have.remembers = settled_.is_remembered() ? 1 : 0;
+    have.not_completed = settled_.failures();
+    if (sync.exchange == 3) have.failed = settled_.failed();
+    // Who has taken nothing has no task that could end, and may ask how they ended
+    const bool has_tasks = sync.exchange < 2;
     IntervalSet known_there;
     known_there.insert(sync.settled);
     const auto say = [&](const wire::KnownEnd& end) {
@@ -77,7 +82,9 @@ wire::Synced Judge::what_we_have(const wire::Sync& sync) {
         // Its report comes again, and is no other
         if (SessionBook* session = sessions_.find(end.winner.session)) session->judged.insert(end.winner.number);
     };
-    settled_.say_again(known_there, say);
+    settled_.say_again(has_tasks ? known_there : IntervalSet(), [&](const wire::KnownEnd& end) {
+        if (has_tasks) say(end);
+    });
     for (const Seq seq : decided_.sorted_keys()) {
         const DecidedTask& task = *decided_.find(seq);
         if (!task.awaited && !known_there.contains(seq)) say({seq, task.outcome, task.winner});

@@ -16,6 +16,7 @@ bool Settled::recall(Epoch epoch) {
         if (memory.epoch != epoch) continue;
         found = true;
         all_.insert(memory.settled);
+        failures_ += memory.not_completed.size();
         not_completed_.merge(memory.not_completed);
     }
     return found;
@@ -27,7 +28,18 @@ void Settled::forget_above(Seq last) {
     for (const Interval& range : before) {
         if (range.first <= last) all_.insert({range.first, std::min(range.last, last)});
     }
+    const std::size_t known = not_completed_.size();
     not_completed_.erase(not_completed_.upper_bound(last), not_completed_.end());
+    failures_ -= known - not_completed_.size();
+}
+
+Intervals Settled::failed() const {
+    IntervalSet found;
+    for (const auto& [seq, outcome] : not_completed_) found.insert(seq);
+    for (const Unheard& unheard : unheard_) {
+        if (unheard.end.outcome != Outcome::completed) found.insert(unheard.end.seq);
+    }
+    return found.intervals();
 }
 
 void Settled::said(std::uint64_t batch, std::uint64_t acknowledged) {
@@ -43,6 +55,7 @@ void Settled::begin_anew(bool same_epoch) {
         }
     } else {
         all_.clear();
+        failures_ = 0;
         not_completed_.clear();
     }
     unheard_.clear();

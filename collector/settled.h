@@ -33,8 +33,11 @@ public:
 
     [[nodiscard]] bool contains(Seq seq) const { return all_.contains(seq); }
     [[nodiscard]] const IntervalSet& all() const { return all_; }
+    /// Of those, as far as it is known here: what did not complete.
+    [[nodiscard]] std::uint64_t failures() const { return failures_; }
     void settle(const wire::KnownEnd& end) {
         all_.insert(end.seq);
+        if (end.outcome != Outcome::completed) ++failures_;
         unheard_.push_back({end, kUnsaid});
     }
     /// The broker says so.
@@ -54,6 +57,9 @@ public:
             if (!known_there.contains(unheard.end.seq)) say(unheard.end);
         }
     }
+    /// What did not complete, as far as it is known here and was not said to a broker that knows
+    /// it.
+    [[nodiscard]] Intervals failed() const;
     /// Their sessions were those of another broker.
     void forget_winners() {
         for (Unheard& unheard : unheard_) unheard.end.winner = {};
@@ -72,6 +78,7 @@ private:
     };
 
     IntervalSet all_;
+    std::uint64_t failures_ = 0;
     std::deque<Unheard> unheard_;  // in the order in which they settled
     std::map<Seq, Outcome> not_completed_;
     std::vector<Memory> memories_;  // until there is a broker

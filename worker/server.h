@@ -31,6 +31,7 @@ public:
     void stood_still(Instant now, Duration) override { core_.stood_still(now); }
     Instant turn(Instant now) override;
     void stop(Instant now) override;
+    void alone(Instant now) override { core_.broker_died(now); }
     void over() override;
     std::optional<int> finished() const override;
     int unfinished() const override;

@@ -30,6 +30,10 @@ void WorkerCore::end_session(Instant now) {
     lease_.end(now);
 }
 
+void WorkerCore::broker_died(Instant now) {
+    if (session() != 0 && !leaving()) end_session(now);
+}
+
 void WorkerCore::leave(Instant now) {
     if (leaving()) return;
     stay_ = Stay::leaves;

@@ -72,6 +72,8 @@ public:
     /// have given the session up: until it says otherwise nothing is started, what runs goes on,
     /// and what is to be reported is kept. First thing in a turn, before anything is read.
     void stood_still(Instant now) { lease_.stood_still(now); }
+    /// Somebody saw it, sooner than the lease would have told: the session is over.
+    void broker_died(Instant now);
     void receive_tasks(Instant now, std::string_view frame);
     void receive_control(Instant now, std::string_view frame);
     /// Takes the ends of work, fires timers, starts what is queued. After everything was read.

@@ -1,7 +1,5 @@
 #include "collector/sinks/journal.h"
 
-#include <zlib.h>
-
 #include <array>
 #include <cstring>
 
@@ -23,11 +21,6 @@ Number get(std::string_view bytes, std::size_t at) {
     return value;
 }
 
-std::uint32_t crc32_of(std::string_view bytes, std::uint32_t before) {
-    return static_cast<std::uint32_t>(
-        ::crc32_z(before, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
-}
-
 /// Of a whole record, its own four bytes left out.
 std::uint32_t check_of(std::string_view record, std::uint64_t at) {
     std::string place;
@@ -37,10 +30,6 @@ std::uint32_t check_of(std::string_view record, std::uint64_t at) {
 }
 
 }  // namespace
-
-std::uint32_t crc32_of(std::string_view bytes) {
-    return crc32_of(bytes, 0);
-}
 
 std::string journal_head() {
     std::string head(kMagic);

@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/tables/crc32.h"
 #include "common/words/vocabulary.h"
 
 namespace curfew {
@@ -40,7 +41,6 @@ struct JournalRecord {
 [[nodiscard]] std::string journal_head();
 /// `at`: its place in the journal, in bytes.
 void append_record(std::string& out, std::uint64_t at, const JournalRecord& record);
-[[nodiscard]] std::uint32_t crc32_of(std::string_view bytes);
 
 /// What is wrong with a journal that begins so; empty: nothing.
 [[nodiscard]] std::string wrong_with_journal_head(std::string_view head);

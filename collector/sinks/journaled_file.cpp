@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,9 +9,8 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
-#include <thread>
 
-#include "common/process/clock.h"
+#include "common/process/locked_file.h"
 #include "common/process/log.h"
 #include "common/process/options.h"
 #include "common/words/exit_code.h"
@@ -22,13 +20,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The one before may be on its way out.
-constexpr Duration kLockPatience = 2s;
 constexpr std::size_t kPiece = 1 << 20;
 constexpr std::size_t kTurn = 16 << 20;
 
 [[noreturn]] void refuse(const std::string& text) {
     throw Unusable(kExitUsage, text);
+}
+
+/// A place that the file has and that was never written: after a power loss, as the system had
+/// written what follows first. Whatever follows there was not synced.
+bool is_hole(std::string_view record) {
+    return std::ranges::all_of(record, [](char byte) { return byte == 0; });
 }
 
 /// A file that is new is found after a power loss when its folder was synced, too.
@@ -46,18 +48,14 @@ void sync_folder_of(const std::string& path) {
 // ---- a file that is written --------------------------------------------------------------------
 
 WrittenFile::WrittenFile(const std::string& path) : WrittenFile(Unopened{}, path) {
-    descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    struct stat found {};
+    if (::stat(path.c_str(), &found) == 0 && !S_ISREG(found.st_mode))
+        refuse(fmt::format("'{}' is no file: only a file can be gone on with", path));
+    descriptor_ = open_locked(path);
+    if (descriptor_ < 0 && errno == EWOULDBLOCK)
+        refuse(fmt::format("'{}' is being written by another collector: is the run before still there?", path));
     if (descriptor_ < 0)
         throw Unusable(exit_code_of(errno), fmt::format("cannot write to '{}': {}", path, std::strerror(errno)));
-    struct stat found {};
-    if (::fstat(descriptor_, &found) != 0 || !S_ISREG(found.st_mode))
-        refuse(fmt::format("'{}' is no file: only a file can be gone on with", path));
-    const Instant until = Clock::now() + kLockPatience;
-    while (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-        if (Clock::now() >= until)
-            refuse(fmt::format("'{}' is being written by another collector: is the run before still there?", path));
-        std::this_thread::sleep_for(20ms);  // nobody tells when a lock is let go
-    }
     at_ = size();
 }
 
@@ -219,7 +217,8 @@ std::uint64_t JournaledFile::read_journal(std::uint64_t size) {
         if (at + kJournalRecord > part_at + part.size()) part = journal_.read(part_at = at, kPiece);
         const auto record = sound_record(std::string_view(part).substr(at - part_at), at);
         if (!record) {
-            refuse_damage_in_between(at, size);
+            const std::string_view found = std::string_view(part).substr(at - part_at, kJournalRecord);
+            if (!is_hole(found)) refuse_damage_in_between(at, size);
             break;
         }
         if (record->end > of_output) break;
@@ -236,8 +235,8 @@ std::uint64_t JournaledFile::read_journal(std::uint64_t size) {
     return at;
 }
 
-/// A crash tears the last record alone. Where sound ones follow, to cut would do work again that is
-/// done, and its outcomes would go.
+/// A crash of a process tears the last record alone. Where sound ones follow, to cut would do work
+/// again that is done, and its outcomes would go.
 void JournaledFile::refuse_damage_in_between(std::uint64_t at, std::uint64_t size) const {
     std::uint64_t sound = 0;
     std::string part;
@@ -281,18 +280,14 @@ void JournaledFile::put(const OutcomeRecord& outcome) {
 void JournaledFile::flush(Instant now, Written& written) {
     space_.tries();
     write_all(now);
-    if (syncer_ != nullptr && place_.sync == SyncMode::always) {
+    if (syncer_ == nullptr) return say_up_to(journaled_, written);
+    const std::uint64_t synced = syncer_->done();
+    if (place_.sync == SyncMode::always) {
         syncer_->ask(journaled_);
-        say_up_to(syncer_->done(), written);
-        return;
+        return say_up_to(synced, written);
     }
-    say_up_to(journaled_, written);
-    if (syncer_ == nullptr) return;
-    (void)syncer_->done();
-    if (journaled_ != syncer_->asked() && sync_at_ == kNever) sync_at_ = now + 1s;
-    if (now < sync_at_) return;
-    syncer_->ask(journaled_);
-    sync_at_ = kNever;
+    if (pace_.take_ask(now, synced == syncer_->asked(), journaled_ != syncer_->asked())) syncer_->ask(journaled_);
+    say_up_to(pace_.holds(now, synced == syncer_->asked()) ? synced : journaled_, written);
 }
 
 /// First the output, then the journal.
@@ -323,7 +318,8 @@ void JournaledFile::say_up_to(std::uint64_t count, Written& written) {
 Instant JournaledFile::next_deadline() const {
     const bool unwritten = output_.written() != output_.end() || journal_.written() != journal_.end();
     const Instant rest = unwritten && !space_.waits() ? Instant::min() : space_.retry_at();
-    return std::min(rest, sync_at_);
+    if (syncer_ == nullptr) return rest;
+    return std::min(rest, pace_.next_deadline(syncer_->known() == syncer_->asked()));
 }
 
 void JournaledFile::wait_for(Poller& poller) {
@@ -333,7 +329,6 @@ void JournaledFile::wait_for(Poller& poller) {
 /// With Sync::always nothing waits when it is closed. Else the last second is synced.
 bool JournaledFile::close(Instant, Instant) {
     if (syncer_ == nullptr) return true;
-    sync_at_ = kNever;
     syncer_->ask(journaled_);
     return syncer_->done() == journaled_;
 }

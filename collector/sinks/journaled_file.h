@@ -20,6 +20,7 @@
 #include "collector/sinks/disk_space.h"
 #include "collector/sinks/journal.h"
 #include "collector/sinks/sink.h"
+#include "collector/sinks/sync_pace.h"
 #include "collector/sinks/syncer.h"
 #include "common/tables/interval_set.h"
 
@@ -125,7 +126,7 @@ private:
     std::uint64_t journaled_ = 0;  // entries that it has, ever
     std::uint64_t said_ = 0;       // entries that are gone, ever
     std::uint64_t began_at_ = 0;
-    Instant sync_at_ = kNever;
+    SyncPace pace_;
 };
 
 }  // namespace curfew

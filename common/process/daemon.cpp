@@ -202,6 +202,7 @@ void Daemon::obey(Shell& shell, Instant now, const Order& order) {
     switch (order.what) {
         case Order::What::stop: return begin_stop(shell, now);
         case Order::What::drain: return shell.drain(now);
+        case Order::What::alone: return shell.alone(now);
         case Order::What::over: return shell.over();
         case Order::What::process_ended: return shell.process_ended(now, order.end);
     }

@@ -49,6 +49,8 @@ public:
     [[nodiscard]] virtual bool drains() const { return false; }
     /// Launch saw a process end.
     virtual void process_ended(Instant now, const ProcessEnd& end) { (void)now, (void)end; }
+    /// Launch saw the broker die, and starts it again.
+    virtual void alone(Instant now) { (void)now; }
     /// Launch saw the broker end well: nobody is left to hear what this process still has to say. A
     /// stop follows.
     virtual void over() {}

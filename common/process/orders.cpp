@@ -57,6 +57,8 @@ void Orders::read_line(const std::string& line, const Obey& obey) {
     } else if (line == "stop") {
         log::info("stopping reason=\"launch says so\"");
         stop(obey);
+    } else if (line == "alone") {
+        obey({.what = Order::What::alone});
     } else if (line == "over") {
         obey({.what = Order::What::over});
     } else if (std::sscanf(line.c_str(), "died %64s %u %llu", name, &pid, &number) >= 2) {

@@ -1,14 +1,15 @@
 // What a process is told from outside, by signals and by launch, and what each of it means.
 //
 // TERM and INT stop the process; USR1 drains the broker, and stops any other. The lifeline is a
-// socket to launch: lines `drain`, `stop`, `left NAME PID LIFELINE` (it ended with code 0),
-// `died NAME PID LIFELINE` and `over` (the broker ended well: everything is in the books, nobody is
-// left to hear this process) come over it, and when it closes, launch is gone: stop. While launch
-// holds it, INT and HUP mean nothing here, and TERM is a wish for a drain of the group, which is
-// told to launch: whoever sends TERM to all of the group at once must not end the work that launch
-// lets finish. NAME is what launch calls a process and PID what launch has started, which may be a
-// shell with the process behind it, and the process may go by a name of its own; so LIFELINE, the
-// number of the socket that the process got, is what names it.
+// socket to launch: lines `drain`, `stop`, `left NAME PID LIFELINE` (it ended with code 0), `died
+// NAME PID LIFELINE`, `alone` (the broker died, and is started again) and `over` (the broker ended
+// well: everything is in the books, nobody is left to hear this process) come over it, and when it
+// closes, launch is gone: stop. While launch holds it, INT and HUP mean nothing here, and TERM is a
+// wish for a drain of the group, which is told to launch: whoever sends TERM to all of the group at
+// once must not end the work that launch lets finish. NAME is what launch calls a process and PID
+// what launch has started, which may be a shell with the process behind it, and the process may go
+// by a name of its own; so LIFELINE, the number of the socket that the process got, is what names
+// it.
 //
 // What launch says comes before a signal of the same turn: its TERM comes behind its word. One
 // thread, which owns the signals of the process.
@@ -34,7 +35,7 @@ struct ProcessEnd {
 };
 
 struct Order {
-    enum class What { stop, drain, over, process_ended };
+    enum class What { stop, drain, alone, over, process_ended };
     What what = What::stop;
     ProcessEnd end{};  ///< of process_ended
 };

@@ -30,6 +30,7 @@ Intervals IntervalSet::missing(Interval range) const {
     std::uint64_t from = range.first;
     for (std::size_t i = lower_bound(range.first); i < intervals_.size() && intervals_[i].first <= range.last; ++i) {
         if (intervals_[i].first > from) holes.push_back({from, intervals_[i].first - 1});
+        if (intervals_[i].last == UINT64_MAX) return holes;
         from = intervals_[i].last + 1;
     }
     if (from <= range.last && (from > range.first || !contains(range.first))) holes.push_back({from, range.last});
@@ -120,6 +121,12 @@ std::uint64_t count_numbers(const Intervals& list) {
         count += length + 1;
     }
     return count;
+}
+
+IntervalSet without(const IntervalSet& all, const IntervalSet& some) {
+    IntervalSet left;
+    for (const Interval& range : all.intervals()) left.insert(some.missing(range));
+    return left;
 }
 
 }  // namespace curfew

@@ -74,6 +74,9 @@ private:
 /// What is in both sets.
 [[nodiscard]] Intervals common_to(const IntervalSet& a, const IntervalSet& b);
 
+/// The numbers of `all` that are not in `some`.
+[[nodiscard]] IntervalSet without(const IntervalSet& all, const IntervalSet& some);
+
 /// Puts one more number behind a list that is being built for the wire: joins it to the last range
 /// where it fits.
 void append_number(Intervals& list, std::uint64_t n);

@@ -40,10 +40,12 @@ struct Sync {
     std::vector<Winner> winners;
     std::vector<Admission> sessions;
     std::uint64_t round = 0;  ///< counts the syncs of this broker; a later one begins the pair anew
-    /// 1: what the collector has of this epoch stays; 2: and this life has taken no message yet.
+    /// 1: what the collector has of this epoch stays; 2: and this life has taken no message yet;
+    /// 3: and it is to hear which of them did not complete.
     std::uint64_t exchange = 0;
-    Seq last = 0;  ///< no number above it has been given to a message in this life
-    auto fields() { return std::tie(epoch, settled, winners, sessions, round, exchange, last); }
+    Seq last = 0;           ///< no number above it has been given to a message in this life
+    Intervals passed = {};  ///< not of this epoch: an earlier one has settled them
+    auto fields() { return std::tie(epoch, settled, winners, sessions, round, exchange, last, passed); }
 };
 
 /// Shows the collector which broker there is. Not in the stream.
@@ -141,10 +143,13 @@ struct Synced {
     static constexpr std::uint8_t kType = 31;
     static constexpr std::size_t kRequired = 0;
     Intervals settled;
-    /// Decided and not settled yet; and settled, where the broker may not know how.
+    /// Decided and not settled yet; and, for a broker that has tasks, settled, where it may not
+    /// know how.
     std::vector<KnownEnd> decided;
-    std::uint64_t remembers = 0;  ///< 1: the sink knows over a restart what it has
-    auto fields() { return std::tie(settled, decided, remembers); }
+    std::uint64_t remembers = 0;      ///< 1: the sink knows over a restart what it has
+    std::uint64_t not_completed = 0;  ///< of what has settled: so many, as far as it is known there
+    Intervals failed = {};            ///< those, where the sync asked for them
+    auto fields() { return std::tie(settled, decided, remembers, not_completed, failed); }
 };
 
 /// Tasks are decided: `seq` by this attempt, or, if its session is 0, by a verdict; `count - 1`

@@ -16,8 +16,9 @@ MAGIC = b"CURFEWB1"
 FIELDS = ("magic", "accepted", "completed", "failed", "expired", "cancelled", "tasks_in_flight", "started", "won", "late",
           "attempts_cancelled", "attempts_failed", "attempts_expired", "lost", "attempts_in_flight", "state",
           "input_total", "input_read", "refused", "pid", "left", "intake_ended", "workers_ready", "collector_synced",
-          "rest", "rest_message", "rest_byte", "rest_messages", "rest_bytes", "cut_short", "first_in_flight")
-_PAGE = struct.Struct("<8s31Q")
+          "rest", "rest_message", "rest_byte", "rest_messages", "rest_bytes", "cut_short", "first_in_flight",
+          "settled_before", "failures_before")
+_PAGE = struct.Struct("<8s32Q")
 
 DRAINED, STOPPED_EARLY = 2, 3  # 1 is running
 STATES_OF_AN_END = (DRAINED, STOPPED_EARLY)
@@ -51,6 +52,8 @@ class Books:
     rest_bytes: Optional[int] = None
     cut_short: int = 0  # tasks, of those cancelled, for which a drain had no more time
     first_in_flight: int = 0  # the number of the oldest message in flight, from 1; 0: none is
+    settled_before: int = 0  # in earlier lives of the broker, which it goes on from: not in the books above
+    failures_before: int = 0  # of those: what did not complete
 
     @property
     def settled(self):
@@ -63,8 +66,8 @@ class Books:
 
     @property
     def complete(self):
-        """Every message that came has completed."""
-        return self.accepted == self.tasks[0] and self.refused == 0
+        """Every message that came has completed, in this life of the broker or before."""
+        return self.accepted == self.tasks[0] and self.refused == 0 and self.failures_before == 0
 
     @property
     def input_is_left(self):
@@ -75,6 +78,9 @@ class Books:
     def lines(self):
         lines = [_line("tasks", self.accepted, TASK_ENDS, self.tasks, self.tasks_in_flight),
                  _line("attempts", self.started, ATTEMPT_ENDS, self.attempts, self.attempts_in_flight)]
+        if self.settled_before:
+            failed = f", {self.failures_before} of them did not complete" if self.failures_before else ""
+            lines.append(f"{'before':<10}{messages(self.settled_before)} had an outcome already{failed}")
         if self.refused:
             lines.append(f"{'refused':<10}{messages(self.refused)} over --max-message, of the failed")
         return lines
@@ -109,7 +115,8 @@ def decode(page) -> Optional[Books]:
                  collector_synced=page["collector_synced"] == 1, rest=page["rest"],
                  rest_message=page["rest_message"], rest_byte=page["rest_byte"], rest_messages=known("rest_messages"),
                  rest_bytes=known("rest_bytes"), cut_short=page["cut_short"],
-                 first_in_flight=page["first_in_flight"])
+                 first_in_flight=page["first_in_flight"], settled_before=page["settled_before"],
+                 failures_before=page["failures_before"])
 
 
 class Page:
@@ -138,7 +145,7 @@ class Page:
 
 
 # A broker makes its page before it takes a message; launch removes that of an earlier run first.
-UNTOUCHED = decode(_PAGE.pack(MAGIC, *[0] * 31))
+UNTOUCHED = decode(_PAGE.pack(MAGIC, *[0] * 32))
 
 
 @dataclass

@@ -27,6 +27,9 @@ def absolute(what, name):
         raise usage(f"{what}: {name}: the working folder is gone: give a path from /") from None
 
 
+_JOURNAL_HEAD = 16  # bytes: one that holds no more tells of nothing (collector/sinks/journal.h)
+
+
 def check(options):
     """Refuses what would read what it writes, or would empty what it is to read."""
     for flag in ("input", *MADE_ANEW):
@@ -66,6 +69,11 @@ def _check_files_to_go_on_with(options):
         found = _look(name)
         if is_open_already(name) or found is not None and not stat.S_ISREG(found.st_mode):
             raise usage(f"--resume: --{flag} {name} is no file of its own: only a file can be gone on with")
+    output = options.given["output"]
+    journal = _look(f"{output}.journal")
+    if journal is not None and journal.st_size > _JOURNAL_HEAD and _look(f"{output}.checkpoint") is None:
+        raise usage(f"--resume: {output}.journal tells of a run, and {output}.checkpoint is gone: which message is which is"
+                    " not known, and all would be done again. Restore it; or move output and journal away")
 
 
 def make_anew(options):

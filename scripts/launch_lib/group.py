@@ -44,6 +44,7 @@ _ADVICE = {0: "; it is to run until it is told to stop: look at its command",
            **dict.fromkeys(_NO_COMMAND, "; a shell says so of a command that is not there, or cannot be run")}
 _OBEDIENT = (0, -signal.SIGTERM, 128 + signal.SIGTERM)  # the last: of a shell whose command got it
 _CODES_OF_THE_GROUP = (Exit.USAGE, Exit.IO)
+_CODES_OF_NO_DEATH = (Exit.NO_OUTCOME, Exit.INTERNAL)  # of a broker: the next life would end as this one
 
 
 class State(enum.Enum):
@@ -190,7 +191,7 @@ class Group:
         elif not self._supervises:
             return
         elif is_broker:
-            self._on_broker_end(pid, code, now)
+            self._on_broker_end(member, pid, code, now)
         elif code == 0 and role is Role.OTHER:
             self._on_good_end(member, pid, now)
         elif obeyed:
@@ -222,11 +223,16 @@ class Group:
         """Who ends in a drain as one ends that was told to has not died."""
         return self._state is State.DRAINING and code in _OBEDIENT
 
-    def _on_broker_end(self, pid, code, now):
+    def _on_broker_end(self, member, pid, code, now):
         books = self.books()
         drained = books is not None and books.state == page.DRAINED
         if code == 0 or code == Exit.NO_OUTCOME and drained:  # the books say what was left of the input
             self._finish(now)
+            return
+        if member.process.goes_on and self._state is State.RUNNING and code not in _CODES_OF_NO_DEATH:
+            for other in self._members:
+                other.say("alone")  # sooner than they would notice, so that they are free for the next life
+            self._on_death(member, now, f"died ({describe(code)})", f"broker (pid {pid})", code)
             return
         self._console.error(f"broker (pid {pid}) died ({describe(code)}): stopping the group")
         self._ending.broker_died = True
@@ -251,10 +257,12 @@ class Group:
         lived = now - member.started_at
         wait = member.deaths.count(lived, forgiven)
         no_command = code in _NO_COMMAND and lived < QUICK_DEATH  # it will not be there the next time
-        if member.process.role is Role.BROKER or wait is None or no_command:
+        is_broker = member.process.role is Role.BROKER
+        if is_broker and not member.process.goes_on or wait is None or no_command:
             many = "" if wait is not None else f", {QUICK_DEATHS} times in a row within a second of its start"
             self._console.error(f"{who} {what}{many}: stopping the group{_ADVICE.get(code, '')}")
-            self._ending.cannot_run = True
+            self._ending.broker_died = is_broker and member.process.goes_on
+            self._ending.cannot_run = not self._ending.broker_died
             self._stop(now, STOP_MARGIN)
             return
         member.restart_at = now + wait

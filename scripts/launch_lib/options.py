@@ -54,6 +54,7 @@ FLAGS = (
     Flag("output", "FILE", values.path, "launch", "write outcomes to FILE (emptied first), not to stdout"),
     Flag("dead-letters", "FILE", values.path, "launch", "tasks that did not complete, as JSON lines (emptied first)"),
     Flag("resume", "", None, "launch", "go on where the same command was, however that ended; needs --input and --output"),
+    Flag("resume-failed", "", None, "launch", "the same, and what did not complete then is tried once more"),
     Flag("json", "", None, "launch", "a JSON line for each outcome, whatever it was; else the bare results"),
     Flag("keep-order", "", None, "collector", "outcomes in the order of the messages"),
     Flag("null", "", None, "broker", "messages end with a NUL byte, not with a line's end"),
@@ -324,6 +325,8 @@ def _check_form(options, positional):
         other = next((name for name in flag.not_with if name in options.given), None)
         if other and flag.name in options.given:
             raise usage(f"--{flag.name} has no meaning with --{other}: it is for a COMMAND that is run for each message")
+    if "resume-failed" in options.given:
+        options.given["resume"] = True
     if "resume" in options.given and not ("input" in options.given and "output" in options.given):
         raise usage("--resume needs --input FILE, to read it again, and --output FILE, to go on with it")
     options.asked_fanout = asked_fanout(options.given.get("fanout") or os.environ.get("CURFEW_FANOUT", ""))

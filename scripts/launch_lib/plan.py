@@ -21,7 +21,7 @@ _OF_LAUNCH = ("CURFEW_BIN_DIR",)  # no process judges it
 
 
 class Role(enum.Enum):
-    BROKER = "curfew-broker"  # its end is the group's end; never started again
+    BROKER = "curfew-broker"  # its end is the group's end; started again only where it goes on from a checkpoint
     WORKER = "curfew-worker"  # started again whenever it ends; its exit codes 64 and 74 end the group
     COLLECTOR = "curfew-collector"  # as a worker
     OTHER = None  # a Procfile's own: started again unless it exits with 0
@@ -37,6 +37,8 @@ class Process:
     gets_stdout: bool = False
     stdin_descriptor: Optional[int] = None  # of launch, in place of its stdin; launch lets go of it
     descriptors: tuple = ()  # of launch, which the process has under the same numbers
+    goes_on: bool = False  # a broker that knows where it was: started again when it dies
+    once: tuple = ()  # arguments of its first life alone
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,15 @@ def quick_plan(options, bin_dir):
     broker = [binary(Role.BROKER), "--source", f"file:{absolute('--input', source)}" if from_file else "stdin",
               "--await-workers", os.environ.get("CURFEW_AWAIT_WORKERS") or str(len(workers)), *options.passed_on("broker")]
     if "resume" in options.given:
-        broker += ["--checkpoint", f"{absolute('--output', sink)}.checkpoint"]
+        broker += ["--checkpoint", f"{absolute('--output', sink)}.checkpoint", f"--command={work.words_of(options)}"]
     named = lambda path: descriptors.named_in([path or ""])
     for_sinks = named(sink) + named(options.given.get("dead-letters"))
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True, descriptors=for_sinks)]
     processes += [Process(f"w{number}", Role.WORKER, (binary(Role.WORKER), *words), descriptors=needed)
                   for number, (words, needed) in enumerate(workers, start=1)]
     processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True, stdin_descriptor=piped,
-                          descriptors=named(source) if piped is None else ())]
+                          descriptors=named(source) if piped is None else (), goes_on="resume" in options.given,
+                          once=("--retry-failed",) if "resume-failed" in options.given else ())]
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
                 remark=work.remark(options) or ("" if "url" in options.given else _on_fanout(options.asked_fanout, len(workers))),
                 asked=_asked(options, processes))
@@ -123,6 +126,7 @@ def procfile_plan(options, commands, bin_dir):
         line = _shell_line(command, environment["PATH"])
         processes.append(Process(name, role, ("/bin/sh", "-c", line), {**environment, **own},
                                  gets_stdin=role is Role.BROKER, gets_stdout=True,
+                                 goes_on=role is Role.BROKER and "--checkpoint" in command,
                                  descriptors=descriptors.named_in([command])))
     brokers = sum(_role_of(command) is Role.BROKER for _, command in commands)
     workers = sum(process.role in (Role.WORKER, Role.OTHER) for process in processes)  # OTHER may be one

@@ -34,6 +34,18 @@ def _of_pool(options, passed_on, name, command):
             descriptors.named_in(command))
 
 
+def words_of(options):
+    """The work, as a person would write it: by this a later run says that it was another one."""
+    words = [word for name in ("handler", "url", "pool") for value in _as_list(options.given.get(name))
+             for word in (f"--{name}", value)]
+    words += ["--coprocess"] if options.is_coprocess else []
+    return shlex.join([*words, *(("--", *options.command) if options.command else ())])
+
+
+def _as_list(value):
+    return value if isinstance(value, list) else [value] if value else []
+
+
 def split_pool(text):
     """`NAME=COMMAND ARG...`, split into words as a shell does it, and nothing else."""
     name, equals, command = text.partition("=")

@@ -6,13 +6,14 @@ A broker with a checkpoint and a collector with a journal, in a Procfile; whoeve
 import json
 import os
 import random
+import re
 import signal
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import LAUNCH, PYTHON, GroupTest, eventually, is_over, numbers, processes_with  # noqa: E402
+from group import LAUNCH, PYTHON, GroupTest, eventually, is_over, numbers, processes_with, program_of  # noqa: E402
 
 COUNT = 1200
 
@@ -23,10 +24,10 @@ class ResumeTest(GroupTest):
         self.write("in", numbers(COUNT))
         self.out = self.path("out")
 
-    def group(self, source="in", sync="1s", form="raw", broker=""):
+    def group(self, source="in", sync="1s", form="raw", broker="", work="sleep:exp:3ms"):
         procfile = self.write("Procfile", "\n".join((
             f"broker: curfew-broker --source file:{self.path(source)} --checkpoint {self.path('at')} --window 64 {broker}",
-            "w1: curfew-worker --handler sleep:exp:3ms --slots 4", "w2: curfew-worker --handler sleep:exp:3ms --slots 4",
+            f"w1: curfew-worker --handler {work} --slots 4", f"w2: curfew-worker --handler {work} --slots 4",
             f"collector: curfew-collector --sink file:{self.out} --journal --sync {sync} --format {form}")) + "\n")
         return self.run_words(PYTHON, "-E", LAUNCH, "--run-dir", self.run_dir, procfile)
 
@@ -49,18 +50,38 @@ class ResumeTest(GroupTest):
 
 
 class Killed(ResumeTest):
-    def test_a_broker_that_dies_is_gone_on_from(self):
-        epochs = set()
+    def test_a_broker_that_dies_is_started_again_and_goes_on(self):
+        launch = self.group()
+        epochs, others = set(), set()
         for done in (200, 500, 800):
-            launch = self.group()
             self.written(done)
             with open(self.path("at")) as file:
                 epochs.add(json.loads(file.readline())["epoch"])
+            others.add(tuple(self.pid_of(name) for name in ("w1", "w2", "collector")))
             os.kill(self.pid_of("broker"), signal.SIGKILL)
-            self.assertEqual(launch.code(), 75, launch.err[-2000:])
-        self.ends_with_all()
+        self.assertEqual(launch.code(), 0, launch.err[-2000:])
         self.each_is_there_once(self.lines())
-        self.assertEqual(len(epochs), 1)
+        self.assertEqual((len(epochs), len(others)), (1, 1), "one epoch; workers and collector outlive their broker")
+        self.assertEqual(launch.err.count("died (SIGKILL), starting it again"), 3)
+        before, now = (re.search(text, launch.err) for text in (r"before +(\d+) messages had", r"tasks +(\d+) = "))
+        self.assertEqual(int(before[1]) + int(now[1]), COUNT, "each stands in the books or before them")
+
+    def test_a_broker_that_dies_in_a_drain_ends_the_group(self):
+        launch = self.group(work="sleep:1000s")
+        self.broker_until(lambda broker: broker["attempts"]["in_flight"] > 0, "work in flight")
+        launch.process.send_signal(signal.SIGINT)
+        launch.says("draining")
+        os.kill(self.pid_of("broker"), signal.SIGKILL)
+        self.assertEqual(launch.code(), 75, launch.err[-2000:])
+
+    def test_a_broker_that_cannot_live_is_given_up(self):
+        launch = self.group(work="sleep:1000s")
+        while launch.process.poll() is None:
+            for pid in processes_with(self.home):
+                if program_of(pid) == "curfew-broker":
+                    os.kill(pid, signal.SIGKILL)
+        self.assertEqual(launch.code(), 75, launch.err[-2000:])
+        self.assertIn("5 times in a row within a second of its start", launch.err)
 
     def test_a_group_that_is_killed_as_a_whole_is_gone_on_from(self):
         for form, sync in (("raw", "always"), ("json", "none")):
@@ -150,11 +171,49 @@ class Launch(ResumeTest):
         launch.process.send_signal(signal.SIGINT)
         self.assertEqual(launch.code(), 75, launch.err[-2000:])
         launch = self.resume(*words)
-        self.assertEqual(launch.code(), 0, launch.err[-2000:])
+        self.assertEqual(launch.code(), 1, launch.err[-2000:])
+        self.assertRegex(launch.err, r"before +\d+ messages had an outcome already, \d+ of them did not complete")
+        self.assertIn("another_command before=\"-- sh -c", launch.err)
         with open(letters) as file:
             failed = [json.loads(line)["message"] for line in file]
         self.assertGreater(len(failed), 0)
         self.each_is_there_once([*self.lines(), *failed])
+
+    def test_what_did_not_complete_is_tried_once_more_where_that_is_asked_for(self):
+        letters, mark = self.path("letters"), self.path("mark")
+        work = f"read n; [ $((n % 3)) != 0 ] || [ -e {mark} ] && echo $n"
+
+        def run(*words):
+            launch = self.launch(*words, "--input", self.path("few"), "--output", self.out, "--dead-letters", letters,
+                                 "--workers", "2", "--attempts", "1", "--fanout", "1", "--", "sh", "-c", work)
+            return launch, launch.code()
+
+        self.write("few", numbers(30))
+        self.assertEqual(run("--resume")[1], 1)
+        launch, code = run("--resume")
+        self.assertEqual(code, 1, "what did not complete has its outcome")
+        self.assertIn("before    30 messages had an outcome already, 10 of them did not complete", launch.err)
+        launch, code = run("--resume-failed")
+        self.assertEqual(code, 1, "it fails again")
+        self.assertIn("tasks     10 = 0 completed + 10 failed", launch.err)
+        self.write("mark", "")
+        launch, code = run("--resume-failed")
+        self.assertEqual(code, 0, launch.err[-2000:])
+        self.assertIn("tasks     10 = 10 completed", launch.err)
+        self.assertEqual(sorted(map(int, self.lines())), list(range(1, 31)))
+        launch, code = run("--resume")
+        self.assertEqual(code, 0, "all have completed")
+        self.assertIn("before    30 messages had an outcome already\n", launch.err)
+        with open(letters) as file:
+            self.assertEqual(sum(1 for _ in file), 20, "each failure is there")
+
+    def test_a_checkpoint_that_is_gone_is_not_begun_anew(self):
+        self.assertEqual(self.resume().code(), 0)
+        os.remove(self.out + ".checkpoint")
+        launch = self.resume()
+        self.assertEqual(launch.code(), 64)
+        self.assertIn("out.checkpoint is gone", launch.err)
+        self.each_is_there_once(self.lines())
 
     def test_what_it_cannot_go_on_with_is_refused(self):
         os.mkfifo(self.path("fifo"))

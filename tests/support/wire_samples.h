@@ -46,8 +46,8 @@ void each_sample_of_workers(Check&& check) {
 template <typename Check>
 void each_sample_of_the_pair(Check&& check) {
     using namespace wire;
-    check(Sync{4, kTwo, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}, 8, 1, 9},
-          "98140494010209099193050607919406c4016ec40170920103080109");
+    check(Sync{4, kTwo, {{5, {6, 7}}}, {{6, "n", "p", {{1, 3}}}}, 8, 1, 9, kTwo},
+          "99140494010209099193050607919406c4016ec401709201030801099401020909");
     check(BrokerPing{4, 5, 6}, "9415040506");
     check(Admit{1, "n", "p"}, "941601c4016ec40170");
     check(SessionGone{1}, "921701");
@@ -55,7 +55,8 @@ void each_sample_of_the_pair(Check&& check) {
     check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}, "m", 4, 5, 6},
           "9c190103c4026964c4037768790203919401c4017706c40165c4016d040506");
     check(CollectorHello{1, kTwo, 2, 25, 9}, "961e019401020909021909");
-    check(Synced{kTwo, {{5, Outcome::failed, {6, 7}}}, 1}, "941f940102090991940502060701");
+    check(Synced{kTwo, {{5, Outcome::failed, {6, 7}}}, 1, 3, kTwo}, "961f94010209099194050206070103"
+                                                                           "9401020909");
     check(Decided{1, 2, 3, 4, 5}, "96200102030405");
     check(Settled{Outcome::cancelled, kTwo}, "9321049401020909");
     check(Ended{1, End::expired, kTwo, "e", 1}, "962201059401020909c4016501");

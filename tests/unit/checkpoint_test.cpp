@@ -15,8 +15,14 @@ namespace {
 
 using support::TempDir;
 
-const CheckpointState kState{
-    .epoch = 9, .read = 100, .checksum = 0xfedcba98, .null = true, .settled = {{1, 4}, {6, 6}}};
+const CheckpointState kState{.epoch = 9,
+                             .read = 100,
+                             .checksum = 0xfedcba98,
+                             .null = true,
+                             .settled = {{1, 4}, {6, 6}},
+                             .failures = 2,
+                             .passed = {{8, 9}},
+                             .command = "-- solve \xc3\xa4"};
 
 class CheckpointTest : public testing::Test {
 protected:
@@ -25,7 +31,7 @@ protected:
     /// Why it is not opened; empty: it is.
     [[nodiscard]] std::string refusal(bool null = false) const {
         try {
-            const Checkpoint checkpoint(at(), dir.file("in"), null);
+            const Checkpoint checkpoint({at(), dir.file("in"), null, {}});
             return {};
         } catch (const Unusable& error) {
             EXPECT_EQ(error.code, 64);
@@ -34,10 +40,10 @@ protected:
     }
     /// A life that has read so much.
     void live(std::uint64_t read) const {
-        Checkpoint checkpoint(at(), dir.file("in"), false);
+        Checkpoint checkpoint({at(), dir.file("in"), false, {}});
         checkpoint.begin(9);
         checkpoint.follow(read);
-        checkpoint.save(Instant{}, {{1, 1}});
+        checkpoint.save(Instant{}, {{1, 1}}, 1);
     }
 
     TempDir dir;
@@ -60,13 +66,14 @@ TEST(CheckpointText, IsRefusedWhereverItIsCutOrFlipped) {
 }
 
 TEST_F(CheckpointTest, TellsTheNextLifeWhereItWas) {
-    EXPECT_FALSE(Checkpoint(at(), dir.file("in"), false).found()) << "there was none";
+    EXPECT_FALSE(Checkpoint({at(), dir.file("in"), false, {}}).found()) << "there was none";
     live(4);
-    const Checkpoint next(at(), dir.file("in"), false);
+    const Checkpoint next({at(), dir.file("in"), false, {}});
     ASSERT_TRUE(next.found());
     EXPECT_EQ(next.found()->epoch, 9U);
     EXPECT_EQ(next.found()->read, 4U);
     EXPECT_EQ(next.found()->settled, (Intervals{{1, 1}}));
+    EXPECT_EQ(next.found()->failures, 1U);
 }
 
 TEST_F(CheckpointTest, AnInputThatHasGrownIsTheSame) {
@@ -99,7 +106,7 @@ TEST_F(CheckpointTest, WhatIsNoneIsRefusedWithWhatToDo) {
 }
 
 TEST_F(CheckpointTest, HasOneWriter) {
-    Checkpoint first(at(), dir.file("in"), false);
+    Checkpoint first({at(), dir.file("in"), false, {}});
     first.begin(9);
     EXPECT_NE(refusal().find("another broker goes on from"), std::string::npos);
 }

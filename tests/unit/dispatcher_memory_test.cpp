@@ -12,7 +12,9 @@ using support::BrokerBench;
 BrokerBench::Config config_of(Seq last, const Intervals& settled) {
     BrokerBench::Config config;
     config.fanout = 1;
-    config.earlier = {last, settled};
+    config.earlier.last = last;
+    config.earlier.settled = settled;
+    config.earlier.failures = 1;
     return config;
 }
 
@@ -67,6 +69,58 @@ TEST_F(DispatcherMemory, ASinkThatRemembersIsTheTruth) {
     meet({.settled = {{1, 2}, {4, 4}}, .decided = {}, .remembers = 1});
     bench.add_worker("w");
     EXPECT_EQ(take(6), (std::vector<Seq>{3, 5, 6, 7, 8})) << "what it lost is done again";
+}
+
+TEST_F(DispatcherMemory, WhatWasBeforeIsCountedOutsideOfTheBooks) {
+    meet({.settled = {{1, 7}}, .decided = {{9, Outcome::failed, {}}}, .remembers = 0, .not_completed = 2});
+    bench.add_worker("w");
+    (void)bench.broker.take_first();
+    const Ledger& ledger = bench.broker.ledger();
+    EXPECT_EQ(ledger.settled_before(), 8U);
+    EXPECT_EQ(ledger.failures_before(), 2U) << "whoever knows of more";
+    bench.say_settled(9, Outcome::failed);
+    EXPECT_EQ(ledger.settled_before(), 9U);
+    EXPECT_EQ(ledger.failures_before(), 3U);
+    EXPECT_EQ(bench.books().accepted, 0U);
+}
+
+TEST(DispatcherAgain, WhatDidNotCompleteIsTriedInAnEpochOfItsOwnAndAllElseIsPassed) {
+    BrokerBench::Config config = config_of(6, {});
+    config.earlier.again_in = 99;
+    BrokerBench bench(config);
+    bench.collector = BrokerBench::kCollector;
+    bench.hear_collector_hellos();
+    bench.turn();
+    bench.syncs = bench.control.all<wire::Sync>();
+    ASSERT_EQ(bench.syncs.size(), 1U);
+    EXPECT_EQ(bench.syncs.front().exchange, 3U);
+    bench.restart_stream();
+    bench.say(
+        wire::Synced{
+            .settled = {{1, 6}}, .decided = {}, .remembers = 1, .not_completed = 2, .failed = {{2, 2}, {5, 5}}},
+        wire::Backlog{0});
+    bench.turn();
+    bench.syncs = bench.control.all<wire::Sync>();
+    ASSERT_EQ(bench.syncs.size(), 1U);
+    const wire::Sync sync = bench.syncs.front();
+    EXPECT_EQ(sync.epoch, 99U);
+    EXPECT_EQ(sync.exchange, 2U);
+    EXPECT_EQ(sync.passed, (Intervals{{1, 1}, {3, 4}, {6, 6}}));
+    EXPECT_EQ(sync.settled, sync.passed);
+    EXPECT_EQ(bench.broker.config().epoch, 99U) << "to be kept before anybody hears of it";
+    bench.restart_stream();
+    bench.say(wire::Synced{.settled = sync.passed, .decided = {}, .remembers = 1}, wire::Backlog{0});
+    bench.turn();
+    EXPECT_TRUE(bench.broker.collector_synced());
+    EXPECT_EQ(bench.broker.take_first(), 1U);
+    EXPECT_FALSE(bench.broker.pass_over()) << "2 is tried again";
+}
+
+TEST_F(DispatcherMemory, TheSinksWordIsTheTruthOnFailuresToo) {
+    meet({.settled = {{1, 2}}, .decided = {}, .remembers = 1});
+    (void)bench.broker.take_first();
+    EXPECT_EQ(bench.broker.ledger().settled_before(), 2U);
+    EXPECT_EQ(bench.broker.ledger().failures_before(), 0U);
 }
 
 TEST_F(DispatcherMemory, WhatIsDecidedThereIsNotRunAndSettlesThere) {

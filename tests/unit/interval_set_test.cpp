@@ -182,6 +182,29 @@ TEST(IntervalSet, WhatIsMissingInARangeIsItsHoles) {
     EXPECT_EQ(IntervalSet().missing({7, 7}), (Intervals{{7, 7}}));
 }
 
+TEST(IntervalSet, WithoutLeavesWhatIsInTheFirstAlone) {
+    std::mt19937 random(7);
+    for (int round = 0; round < 200; ++round) {
+        IntervalSet all, some;
+        std::set<std::uint64_t> left;
+        for (std::uint64_t n = 1; n <= 40; ++n) {
+            const bool in_all = random() % 3 != 0, in_some = random() % 2 != 0;
+            if (in_all) all.insert(n);
+            if (in_some) some.insert(n);
+            if (in_all && !in_some) left.insert(n);
+        }
+        std::set<std::uint64_t> found;
+        const IntervalSet rest = without(all, some);
+        for (const Interval& range : rest.intervals())
+            for (std::uint64_t n = range.first; n <= range.last; ++n) found.insert(n);
+        EXPECT_EQ(found, left);
+    }
+    IntervalSet all, last;
+    all.insert({5, UINT64_MAX});
+    last.insert({7, UINT64_MAX});
+    EXPECT_EQ(without(all, last).intervals(), (Intervals{{5, 6}}));
+}
+
 TEST(IntervalSet, WhatIsInBothIsFoundWhateverTheirOrder) {
     IntervalSet a, b;
     a.insert(Intervals{{20, 30}, {1, 5}, {8, 10}});  // in any order

@@ -40,6 +40,14 @@ OutcomeRecord failed(Seq seq) {
     return outcome;
 }
 
+/// What stands at a place that was never written.
+void make_hole(const std::string& path, std::uint64_t at, std::size_t size) {
+    const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    const std::string zeros(size, '\0');
+    EXPECT_EQ(::pwrite(file, zeros.data(), size, static_cast<off_t>(at)), static_cast<ssize_t>(size));
+    ::close(file);
+}
+
 class JournaledFileTest : public SinkTest {
 protected:
     JournaledFile& open(SyncMode sync = SyncMode::never) {
@@ -203,6 +211,15 @@ TEST_F(JournaledFileTest, AFlippedBitInTheLastRecordIsATornOneAndElsewhereIsRefu
     }
 }
 
+TEST_F(JournaledFileTest, WhatThePowerTookInBetweenIsDoneAgainWithWhatFollows) {
+    write_four();
+    make_hole(dir.file("out.journal"), kJournalHead + 2 * kJournalRecord, kJournalRecord);
+    open();
+    EXPECT_EQ(memory.settled, (Intervals{{1, 1}})) << "the epoch, 1, a hole";
+    EXPECT_EQ(dir.read("out"), "one\n");
+    EXPECT_EQ(dir.read("out.cut"), "two\nfour\n");
+}
+
 TEST_F(JournaledFileTest, AHeadThatIsNoneIsRefused) {
     write_four();
     const std::string journal = dir.read("out.journal");
@@ -276,8 +293,8 @@ TEST_F(JournaledFileTest, WithASyncEachSecondItIsSaidAtOnceAndSyncedLater) {
     open(SyncMode::each_second);
     sink->put(outcome_of(1, "one"));
     EXPECT_EQ(flush(*sink, kStart), std::vector<Seq>{1});
-    EXPECT_EQ(sink->next_deadline(), kStart + 1s);
-    EXPECT_TRUE(flush(*sink, kStart + 1s).empty());
+    EXPECT_EQ(sink->next_deadline(), kStart + SyncPace::kSyncEvery);
+    EXPECT_TRUE(flush(*sink, kStart + SyncPace::kSyncEvery).empty());
     EXPECT_EQ(sink->next_deadline(), kNever) << "nothing more to sync";
 }
 

@@ -46,11 +46,59 @@ TEST_F(JudgeMemory, ABrokerThatStartsAgainIsToldWhatHasSettledAndWhatIsDecided) 
     const wire::Synced synced = meet(2);
     EXPECT_EQ(synced.settled, (Intervals{{10, 10}}));
     EXPECT_EQ(synced.remembers, 0U);
-    ASSERT_EQ(synced.decided.size(), 3U) << "the old broker had not acknowledged how the first ended";
-    EXPECT_EQ(synced.decided[0].seq, 10U);
-    EXPECT_EQ(synced.decided[1].seq, 11U);
-    EXPECT_EQ(synced.decided[1].winner.session, 0U) << "sessions are numbered from 1 again";
-    EXPECT_EQ(synced.decided[2].outcome, Outcome::failed);
+    ASSERT_EQ(synced.decided.size(), 2U);
+    EXPECT_EQ(synced.decided[0].seq, 11U);
+    EXPECT_EQ(synced.decided[0].winner.session, 0U) << "sessions are numbered from 1 again";
+    EXPECT_EQ(synced.decided[1].outcome, Outcome::failed);
+}
+
+TEST_F(JudgeMemory, OfWhatHasSettledANewBrokerIsToldHowManyDidNotComplete) {
+    judge.remember({{.epoch = 1, .settled = {{1, 9}}, .not_completed = {{3, Outcome::expired}, {5, Outcome::failed}}}});
+    EXPECT_EQ(meet(1).not_completed, 2U);
+    hear(1, report(1, 10));
+    hear(1, report(2, 11, ReportKind::rejected));
+    (void)write_all();
+    (void)flush();
+    const wire::Synced synced = meet(2);
+    EXPECT_EQ(synced.not_completed, 3U);
+    EXPECT_TRUE(synced.decided.empty()) << "it has no task that they could end";
+    EXPECT_EQ(meet(3, 1, {{1, 4}}).decided.size(), 3U) << "one that has tasks may not know how they ended";
+}
+
+TEST_F(JudgeMemory, ABrokerThatAsksIsToldWhichDidNotComplete) {
+    judge.remember({{.epoch = 1, .settled = {{1, 9}}, .not_completed = {{3, Outcome::expired}, {5, Outcome::failed}}}});
+    EXPECT_TRUE(meet(1, 2, {{1, 9}}).failed.empty());
+    EXPECT_EQ(meet(2, 3, {{1, 9}}).failed, (Intervals{{3, 3}, {5, 5}}));
+}
+
+TEST_F(JudgeMemory, BehindThatAnswerTheSyncOfTheNextEpochIsTakenThoughNobodyAsked) {
+    judge.remember({{.epoch = 1, .settled = {{1, 9}}, .not_completed = {{3, Outcome::failed}}}});
+    (void)meet(1, 3, {{1, 9}});
+    wire::Sync next;
+    next.epoch = 5;
+    next.exchange = 2;
+    next.passed = {{1, 2}, {4, 9}};
+    next.round = 2;
+    sync(next, 1);
+    EXPECT_EQ(news.only<wire::Synced>().settled, (Intervals{{1, 2}, {4, 9}}));
+    EXPECT_EQ(judge.epoch(), 5U);
+    next.round = 3;
+    sync(next, 1);
+    EXPECT_FALSE(judge.synced()) << "one, and no more";
+}
+
+TEST_F(JudgeMemory, WhatAnEarlierEpochHasSettledStaysSo) {
+    judge.remember({{.epoch = 7, .settled = {{1, 9}}, .not_completed = {}}});
+    wire::Sync all;
+    all.exchange = 2;
+    all.last = 100;
+    all.passed = {{1, 4}, {6, 9}};
+    all.round = 50;
+    sync(all, 1);
+    EXPECT_EQ(news.only<wire::Synced>().settled, (Intervals{{1, 4}, {6, 9}})) << "the sink has nothing of this epoch";
+    hear(1, report(1, 6));
+    hear(1, report(2, 5));
+    EXPECT_EQ(written_seqs(), (std::vector<Seq>{5}));
 }
 
 TEST_F(JudgeMemory, WhatIsDecidedIsWrittenOnceWhateverTheNextBrokerDoes) {

@@ -1,0 +1,40 @@
+#include "common/process/locked_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <thread>
+
+#include "common/process/clock.h"
+
+namespace curfew {
+namespace {
+
+bool is_at(const std::string& path, int descriptor) {
+    struct stat opened {
+    }, there{};
+    return ::fstat(descriptor, &opened) == 0 && ::stat(path.c_str(), &there) == 0 && opened.st_ino == there.st_ino &&
+           opened.st_dev == there.st_dev;
+}
+
+}  // namespace
+
+int open_locked(const std::string& path, unsigned mode) {
+    for (const Instant until = Clock::now() + kLockPatience;;) {
+        const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, mode);
+        if (descriptor < 0) return -1;
+        if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && is_at(path, descriptor)) return descriptor;
+        ::close(descriptor);
+        if (Clock::now() >= until) {
+            errno = EWOULDBLOCK;
+            return -1;
+        }
+        // nobody tells when a lock is let go
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
+}  // namespace curfew

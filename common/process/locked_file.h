@@ -1,0 +1,19 @@
+// A file that one process at a time has: opened, and locked (flock) as long as it is open.
+#pragma once
+
+#include <string>
+
+#include "common/words/vocabulary.h"
+
+namespace curfew {
+
+/// The one before may be on its way out.
+inline constexpr Duration kLockPatience = std::chrono::seconds(2);
+
+/// Makes it if it is not there, with this mode. Waits for the lock, and opens again what was
+/// replaced meanwhile. Returns the descriptor (read and write, close-on-exec), or -1 with errno:
+/// EWOULDBLOCK where another process has it for longer than kLockPatience. Blocks: for the start of
+/// a process.
+[[nodiscard]] int open_locked(const std::string& path, unsigned mode = 0666);
+
+}  // namespace curfew
