@@ -1,10 +1,12 @@
 #include "monitor/terminal_text.h"
 
 #include <fmt/format.h>
+#include <langinfo.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <clocale>
 #include <cmath>
 #include <numeric>
 
@@ -118,12 +120,30 @@ int columns_of(std::string_view text) {
     return columns;
 }
 
+bool locale_is_utf8() {
+    std::setlocale(LC_CTYPE, "");
+    return std::string_view(nl_langinfo(CODESET)) == "UTF-8";
+}
+
 std::string clean(std::string_view text, bool utf8) {
     std::string out;
     while (!text.empty()) {
         const auto [code, bytes] = decode(text);
         const bool fine = !is_unsafe(code) && (utf8 || code < 0x80);
         out += fine ? text.substr(0, bytes) : "?";
+        text.remove_prefix(bytes);
+    }
+    return out;
+}
+
+std::string escaped(std::string_view text, bool utf8) {
+    std::string out;
+    while (!text.empty()) {
+        const auto [code, bytes] = decode(text);
+        const bool fine = code != '\\' && code != 0 && !is_unsafe(code) && (utf8 || code < 0x80);
+        if (fine) out += text.substr(0, bytes);
+        for (std::size_t i = 0; !fine && i < bytes; ++i)
+            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
         text.remove_prefix(bytes);
     }
     return out;

@@ -2,7 +2,6 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <langinfo.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,7 +10,6 @@
 
 #include <array>
 #include <cerrno>
-#include <clocale>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -38,11 +36,6 @@ constexpr std::size_t kMostCancels = 16;
 
 std::string time_of_day() {
     return fmt::format("{:%H:%M:%S}", fmt::localtime(std::time(nullptr)));
-}
-
-bool locale_is_utf8() {
-    std::setlocale(LC_CTYPE, "");
-    return std::string_view(nl_langinfo(CODESET)) == "UTF-8";
 }
 
 // ---- signals -----------------------------------------------------------------------------------
