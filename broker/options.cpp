@@ -100,6 +100,8 @@ void BrokerOptions::add_times(Options& options) {
                       deadline_text_ = text;
                       return take_time(text, Duration(1), config_.dispatcher.deadline);
                   });
+    options.duration("--delay", config_.delay, Duration::zero(), std::chrono::hours(24 * 365),
+                     "Least time between the starts of two tasks; further attempts of a task keep none");
     options.value("--drain-timeout", "none",
                   "Time for a drain; what is then in flight ends as cancelled, and the exit code is 75",
                   [this](const std::string& text) { return take_time(text, Duration::zero(), config_.drain_timeout); });

@@ -30,7 +30,7 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
                       : std::make_unique<Checkpoint>(config.checkpoint, config.input, config.null)),
       books_(daemon.run_dir().path() + "/books"),
       dispatcher_(begin(config)),
-      intake_(dispatcher_, std::move(source), config.max_message),
+      intake_(dispatcher_, std::move(source), config.max_message, config.delay),
       events_(daemon.sockets().bind(zmq::socket_type::pull, config.events, "events", {})),
       admin_(daemon.sockets().bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
       links_(daemon, dispatcher_, config.collector),
@@ -88,7 +88,7 @@ Instant BrokerServer::turn(Instant now) {
     rates_.sample(now, counts());
     alarms_.say(now, dispatcher_);
     if (intake_.has_more()) return Instant::min();
-    return std::min({dispatcher_.next_deadline(), links_.next_deadline(now), ending_at});
+    return std::min({dispatcher_.next_deadline(), links_.next_deadline(now), ending_at, intake_.next_deadline()});
 }
 
 // ---- life --------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ public:
         std::uint64_t max_message = 1 << 20;
         /// none: a drain has all the time that its work takes.
         std::optional<Duration> drain_timeout;
+        Duration delay{};  ///< between the starts of two tasks
         /// The file in which the broker keeps where it is; empty: none. And its input.
         std::string checkpoint, input;
         bool null = false;                     ///< the messages of the input end with NUL

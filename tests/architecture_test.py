@@ -21,7 +21,7 @@ from launch_lib.exits import Exit  # noqa: E402
 # The cores: what decides does no I/O, reads no clock, writes no log. Beside them the floors of common/ that are pure.
 PURE_FLOORS = ("words", "tables", "wire")
 PURE = {
-    "broker": ("admissions", "attempt", "beats", "collector_link", "counts", "dispatcher", "dispatcher_collector",
+    "broker": ("admissions", "attempt", "beats", "collector_link", "counts", "delay", "dispatcher", "dispatcher_collector",
                "dispatcher_tasks", "dispatcher_token", "dispatcher_workers", "earlier_life", "end_log", "expiry", "hearsay", "hedges",
                "hedging", "ledger", "losers", "mail", "mailbox", "offered_sync", "out_frame", "owed_ack", "recalls",
                "roster", "shared_batches", "waiting"),
