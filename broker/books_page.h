@@ -46,6 +46,7 @@ struct BooksPage {
         cut_short,      ///< tasks, of those cancelled, for which a drain had no more time
         /// The number of the oldest message whose task is in flight, from 1; 0: none is.
         first_in_flight,
+        halted,  ///< tasks that had not completed when --halt ended the intake; 0: it has not
         fields = 32
     };
     enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };

@@ -22,7 +22,7 @@ from launch_lib.exits import Exit  # noqa: E402
 PURE_FLOORS = ("words", "tables", "wire")
 PURE = {
     "broker": ("admissions", "attempt", "beats", "collector_link", "counts", "delay", "dispatcher", "dispatcher_collector",
-               "dispatcher_tasks", "dispatcher_token", "dispatcher_workers", "earlier_life", "end_log", "expiry", "hearsay", "hedges",
+               "dispatcher_tasks", "dispatcher_token", "dispatcher_workers", "earlier_life", "end_log", "expiry", "halt", "hearsay", "hedges",
                "hedging", "ledger", "losers", "mail", "mailbox", "offered_sync", "out_frame", "owed_ack", "recalls",
                "roster", "shared_batches", "waiting"),
     "broker/sources": ("line_buffer", "overlong_message"),

@@ -16,7 +16,8 @@ MAGIC = b"CURFEWB1"
 FIELDS = ("magic", "accepted", "completed", "failed", "expired", "cancelled", "tasks_in_flight", "started", "won", "late",
           "attempts_cancelled", "attempts_failed", "attempts_expired", "lost", "attempts_in_flight", "state",
           "input_total", "input_read", "refused", "pid", "left", "intake_ended", "workers_ready", "collector_synced",
-          "rest", "rest_message", "rest_byte", "rest_messages", "rest_bytes", "cut_short", "first_in_flight")
+          "rest", "rest_message", "rest_byte", "rest_messages", "rest_bytes", "cut_short", "first_in_flight",
+          "halted")
 _PAGE = struct.Struct("<8s31Q")
 
 DRAINED, STOPPED_EARLY = 2, 3  # 1 is running
@@ -51,6 +52,7 @@ class Books:
     rest_bytes: Optional[int] = None
     cut_short: int = 0  # tasks, of those cancelled, for which a drain had no more time
     first_in_flight: int = 0  # the number of the oldest message in flight, from 1; 0: none is
+    halted: int = 0  # tasks that had not completed when --halt ended the intake; 0: it has not
 
     @property
     def settled(self):
@@ -109,7 +111,7 @@ def decode(page) -> Optional[Books]:
                  collector_synced=page["collector_synced"] == 1, rest=page["rest"],
                  rest_message=page["rest_message"], rest_byte=page["rest_byte"], rest_messages=known("rest_messages"),
                  rest_bytes=known("rest_bytes"), cut_short=page["cut_short"],
-                 first_in_flight=page["first_in_flight"])
+                 first_in_flight=page["first_in_flight"], halted=page["halted"])
 
 
 class Page:
@@ -179,6 +181,8 @@ def last_books(ending, books, books_expected):
 def closing_words(ending, books, books_expected):
     """What has to be said at the end, before the books themselves."""
     words = []
+    if books is not None and books.halted:
+        words.append(f"{counted(books.halted, 'task')} did not complete: --halt")
     if books is None:
         if ending.broker_died:
             words.append("the broker left no books: how many messages have no outcome is not known")

@@ -47,6 +47,7 @@ FLAGS = (
     Flag("drain-timeout", "DUR|none", None, "broker",
          "how long a drain may take; what is then in flight is cancelled (none)"),
     Flag("delay", "DUR", None, "broker", "at least so long between the starts of two tasks"),
+    Flag("halt", "WHEN,fail=N|N%", None, "broker", "end when N (or N%) tasks did not complete; soon: drain; now: stop at once"),
     Flag("grace", "DUR", None, "worker", "how long a cancelled attempt may take until it is killed (1s)"),
     Flag("attempts", "N", None, "broker", "how many attempts may fail before the task fails (fanout)"),
     Flag("window", "N", None, "broker", "the most tasks in flight"),
