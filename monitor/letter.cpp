@@ -143,7 +143,7 @@ private:
                                            {"message", &letter_.message}}});
         }
         if (depth_ != 3 || inside_ != Inside::past) return nullptr;
-        Letter::Past& past = letter_.history.back();
+        LetterPast& past = letter_.history.back();
         return among<std::string, 3>({{{"worker", &past.worker}, {"end", &past.end}, {"error", &past.error}}});
     }
     [[nodiscard]] bool goes_on() const { return depth_ > 0 && depth_ <= kMostDepth; }

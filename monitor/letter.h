@@ -12,19 +12,20 @@
 
 namespace curfew {
 
-struct Letter {
-    /// An attempt that did not decide its task.
-    struct Past {
-        std::uint64_t attempt = 0;  ///< ordinal
-        std::string worker, end, error;
-    };
-    /// Where a message stood that was refused for its size, in its source.
-    struct Refused {
-        std::uint64_t number = 0;  ///< of the message, from 1
-        std::optional<std::uint64_t> byte;
-        std::uint64_t size = 0;  ///< bytes
-    };
+/// An attempt that did not decide its task.
+struct LetterPast {
+    std::uint64_t attempt = 0;  ///< ordinal
+    std::string worker, end, error;
+};
 
+/// Where a message stood that was refused for its size, in its source.
+struct LetterRefusal {
+    std::uint64_t number = 0;  ///< of the message, from 1
+    std::optional<std::uint64_t> byte;
+    std::uint64_t size = 0;  ///< bytes
+};
+
+struct Letter {
     Seq seq = 0;
     Outcome outcome = Outcome::failed;
     Epoch epoch = 0;  ///< 0: the line does not say it
@@ -33,9 +34,9 @@ struct Letter {
     std::string worker, pool;   ///< of the attempt that rejected it; empty: none did
     std::uint64_t attempt = 0;  ///< its ordinal
     std::uint64_t attempts = 0, latency_us = 0;
-    std::vector<Past> history;
+    std::vector<LetterPast> history;
     std::string message;
-    std::optional<Refused> refused;
+    std::optional<LetterRefusal> refused;
 
     /// The letter has only the beginning of its message.
     [[nodiscard]] bool is_cut() const { return refused && refused->size > message.size(); }

@@ -69,7 +69,7 @@ Table::Row letter_row(const Letter& letter, bool utf8) {
     return row;
 }
 
-std::string place_of(const Letter::Refused& refused) {
+std::string place_of(const LetterRefusal& refused) {
     if (!refused.byte) return fmt::format("frame {} of the source", refused.number);
     return fmt::format("message {} of the input, byte offset {}", refused.number, *refused.byte);
 }
@@ -86,7 +86,7 @@ std::string letter_text(const Letter& letter, bool utf8) {
         out += fmt::format("rejected  attempt {} at {} ({})\n", letter.attempt, beginning(letter.worker, utf8),
                            beginning(letter.pool, utf8));
     out += "reason\n" + indented(std::string_view(letter.error).substr(0, kMostOfMessage), utf8);
-    for (const Letter::Past& past : letter.history) {
+    for (const LetterPast& past : letter.history) {
         out += fmt::format("attempt   {} at {}: {}\n", past.attempt, beginning(past.worker, utf8),
                            beginning(past.end, utf8));
         if (!past.error.empty()) out += indented(std::string_view(past.error).substr(0, kMostOfMessage), utf8);

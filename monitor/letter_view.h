@@ -23,7 +23,7 @@ namespace curfew {
 [[nodiscard]] std::string letter_text(const Letter& letter, bool utf8);
 
 /// Where a message stood that was refused for its size: `line 3 of the input, byte offset 17`.
-[[nodiscard]] std::string place_of(const Letter::Refused& refused);
+[[nodiscard]] std::string place_of(const LetterRefusal& refused);
 
 /// Counts letters by outcome and by reason. Of reasons only so many are told apart.
 class LetterCounts {
