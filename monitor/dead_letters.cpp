@@ -1,12 +1,9 @@
 #include "monitor/dead_letters.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <string_view>
@@ -19,6 +16,7 @@
 #include "common/words/exit_code.h"
 #include "monitor/letter_file.h"
 #include "monitor/letter_view.h"
+#include "monitor/terminal.h"
 #include "monitor/terminal_text.h"
 
 namespace curfew {
@@ -41,14 +39,6 @@ void say(const std::string& text) {
 
 std::string shown_name(const std::string& file) {
     return file == "-" ? "stdin" : clean(file, locale_is_utf8());
-}
-
-int width_of_terminal() {
-    const char* columns = std::getenv("COLUMNS");
-    int width = columns != nullptr ? std::atoi(columns) : 0;
-    winsize size{};
-    if (width == 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) width = size.ws_col;
-    return width >= 40 && width <= 1000 ? width : 80;
 }
 
 /// True if each line was an outcome.
@@ -79,7 +69,7 @@ int list(const MonitorOptions& options, const std::string& file) {
             rows.push_back(letter_row(letters.letter(), utf8));
         }
     }
-    const int width = width_of_terminal();
+    const int width = columns_of_terminal();
     if (!rows.empty()) {
         Table table(letter_columns(), 0);
         const int shown = static_cast<int>(rows.size());

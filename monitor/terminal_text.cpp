@@ -1,12 +1,10 @@
 #include "monitor/terminal_text.h"
 
 #include <fmt/format.h>
-#include <langinfo.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <clocale>
 #include <cmath>
 #include <numeric>
 
@@ -118,11 +116,6 @@ int columns_of(std::string_view text) {
         text.remove_prefix(bytes);
     }
     return columns;
-}
-
-bool locale_is_utf8() {
-    std::setlocale(LC_CTYPE, "");
-    return std::string_view(nl_langinfo(CODESET)) == "UTF-8";
 }
 
 std::string clean(std::string_view text, bool utf8) {

@@ -27,8 +27,6 @@ using Line = std::vector<Span>;
 [[nodiscard]] int columns_of(std::string_view text);
 [[nodiscard]] int columns_of(const Line& line);
 
-/// Whether the locale of the process says so.
-[[nodiscard]] bool locale_is_utf8();
 /// What may go to a terminal; the rest is a question mark each.
 [[nodiscard]] std::string clean(std::string_view text, bool utf8);
 /// The same, but what may not go, and a backslash, as the bytes that it is: \x1b.

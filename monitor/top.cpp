@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "common/process/clock.h"
+#include "monitor/terminal.h"
 
 namespace curfew {
 namespace {
@@ -297,9 +298,7 @@ private:
 int once(const std::function<Look()>& look, bool utf8) {
     TopScreen screen(utf8, 1s);
     screen.add(look(), Clock::now(), time_of_day());
-    const char* columns = std::getenv("COLUMNS");
-    const int width = columns != nullptr ? std::atoi(columns) : 0;
-    for (const Line& line : screen.draw_once(width >= 40 && width <= 1000 ? width : 80)) {
+    for (const Line& line : screen.draw_once(columns_of_terminal())) {
         std::string text = plain_text(line);
         text.erase(text.find_last_not_of(' ') + 1);
         fmt::print("{}\n", text);
