@@ -2,8 +2,9 @@
 
 A message that is printed as it would be run stands on its line with nothing in it that a terminal obeys: what is not
 printable is written as bash's $'...' or, on stdin, as the format of a printf, which any shell understands. A message
-that would fail before anything of it is run is named on stderr. Reads its input as the broker does; one message at a
-time is held, and none that is over --max-message.
+that would fail before anything of it is run is named on stderr; what only a process can judge, such as a URL or a
+duration, is not judged. Reads its input as the broker does; one message at a time is held, and none that is over
+--max-message.
 """
 
 import json
