@@ -1,5 +1,5 @@
 // The books as a page of memory that outlives the broker, however it dies: the file `books` in the
-// run directory, 33 numbers of 64 bits, little-endian, written once a turn. Launch reads it for its
+// run directory, 34 numbers of 64 bits, little-endian, written once a turn. Launch reads it for its
 // progress line and for the last account.
 #pragma once
 
@@ -50,7 +50,8 @@ struct BooksPage {
         /// what did not complete.
         settled_before,
         failures_before,
-        fields = 33
+        halted,  ///< tasks that had not completed when --halt ended the intake; 0: it has not
+        fields = 34
     };
     enum State : std::uint64_t { running = 1, drained = 2, stopped = 3 };
     static constexpr std::uint64_t kUnknown = UINT64_MAX;

@@ -7,29 +7,38 @@
 
 namespace curfew {
 
-Intake::Intake(Dispatcher& dispatcher, std::unique_ptr<Source> source, std::uint64_t max_message)
-    : dispatcher_(dispatcher), source_(std::move(source)), max_message_(max_message) {}
+Intake::Intake(Dispatcher& dispatcher, std::unique_ptr<Source> source, std::uint64_t max_message, Duration delay)
+    : dispatcher_(dispatcher), source_(std::move(source)), max_message_(max_message), delay_(delay) {}
 
 void Intake::wait_for(Poller& poller) {
-    if (dispatcher_.wants_message()) source_->wait_for(poller);
+    if (held_ ? waits_for_end_ : dispatcher_.wants_message()) source_->wait_for(poller);
 }
 
 void Intake::take(Instant now) {
     if (const auto tags = dispatcher_.take_settled_tags(); !tags.empty()) source_->settled(tags);
     Incoming message;
-    while (dispatcher_.wants_message()) {
+    while (!delay_.holds(now) && dispatcher_.wants_message()) {
         if (source_->next(message)) {
-            if (!passes_over()) dispatcher_.accept(now, message);
+            if (passes_over()) continue;
+            dispatcher_.accept(now, message);
+            delay_.started(now);
         } else if (auto refusal = source_->take_refusal()) {
             if (!passes_over()) refuse(now, std::move(*refusal));
         } else {
             break;
         }
     }
+    held_ = delay_.holds(now);
+    if (held_) look_for_the_end();
     if (source_->ended()) dispatcher_.end_intake();
     if (const std::uint64_t count = refused_log_.grown(now, source_->refused()))
         log::warn("message_refused count={} reason=\"over --max-message\"", count);
     say_who_does_not_write(now);
+}
+
+/// Nobody waits for a delay behind which there is no message.
+void Intake::look_for_the_end() {
+    waits_for_end_ = !dispatcher_.intake_ended() && !source_->knows_what_follows();
 }
 
 /// The message in hand has settled in an earlier life of the broker. How many have, from the first
@@ -52,7 +61,7 @@ void Intake::refuse(Instant now, RefusedMessage message) {
 
 /// Once: it may be meant so.
 void Intake::say_who_does_not_write(Instant now) {
-    const std::string what = dispatcher_.wants_message() ? source_->waits_for() : std::string();
+    const std::string what = !held_ && dispatcher_.wants_message() ? source_->waits_for() : std::string();
     if (what.empty()) {
         unwritten_since_ = kNever;
         return;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "broker/books_page.h"
+#include "broker/delay.h"
 #include "broker/dispatcher.h"
 #include "broker/sources/source.h"
 #include "common/look/json_object.h"
@@ -17,14 +18,20 @@ namespace curfew {
 
 class Intake {
 public:
-    /// `max_message`: of the source, for what is said of a message that is longer.
-    Intake(Dispatcher& dispatcher, std::unique_ptr<Source> source, std::uint64_t max_message);
+    /// `max_message`: of the source, for what is said of a message that is longer. `delay`: between
+    /// the starts of two tasks.
+    Intake(Dispatcher& dispatcher, std::unique_ptr<Source> source, std::uint64_t max_message,
+           Duration delay = Duration::zero());
 
     void wait_for(Poller& poller);
     /// Takes what is there and wanted; a bounded share of it. Also says what has settled.
     void take(Instant now);
     /// There may be more to take without a wait.
-    [[nodiscard]] bool has_more() const { return dispatcher_.wants_message() && source_->has_buffered(); }
+    [[nodiscard]] bool has_more() const { return !held_ && dispatcher_.wants_message() && source_->has_buffered(); }
+    /// When the next message may be taken, if nothing but the delay is in its way.
+    [[nodiscard]] Instant next_deadline() const {
+        return held_ && !dispatcher_.intake_ended() ? delay_.next_at() : kNever;
+    }
 
     /// A drain begins: no more is taken, but for what the producers of a source without an end have
     /// sent already, and could not give to anybody else.
@@ -47,11 +54,15 @@ public:
 private:
     void refuse(Instant now, RefusedMessage message);
     [[nodiscard]] bool passes_over();
+    void look_for_the_end();
     void say_who_does_not_write(Instant now);
 
     Dispatcher& dispatcher_;
     const std::unique_ptr<Source> source_;
     const std::uint64_t max_message_;
+    Delay delay_;
+    bool held_ = false;                  // the delay, as of the last take()
+    bool waits_for_end_ = false;         // held, and the source may have come to its end
     std::optional<std::uint64_t> skip_;  // first messages, which have settled in an earlier life
     std::uint64_t refused_ = 0;          // messages, each with its outcome
     std::optional<Rest> rest_;           // once it is closed

@@ -42,6 +42,29 @@ Take take_time(const std::string& text, Duration least, std::optional<Duration>&
     return std::nullopt;
 }
 
+/// `now,fail=3`, `soon,fail=10%`, or never.
+Take take_halt(const std::string& text, std::optional<Halt>& halt) {
+    if (text == "never") return halt.reset(), std::nullopt;
+    const std::size_t comma = text.find(',');
+    const std::string when = text.substr(0, comma), what = comma == std::string::npos ? "" : text.substr(comma + 1);
+    constexpr std::string_view kFail = "fail=";
+    const std::string wrong = fmt::format("'{}' is not never, or now or soon with ,fail=3 or ,fail=10%", text);
+    if ((when != "now" && when != "soon") || !what.starts_with(kFail)) return wrong;
+    Halt said{.now = when == "now"};
+    const std::string count = what.substr(kFail.size());
+    if (count.ends_with('%')) {
+        const auto share = parse_share(count);
+        if (!share || *share <= 0 || *share > 1) return wrong + ": a share is above 0% and at most 100%";
+        said.share = *share;
+    } else {
+        const auto tasks = parse_count(count);
+        if (!tasks || *tasks == 0) return wrong + ": a number is at least 1";
+        said.tasks = *tasks;
+    }
+    halt = said;
+    return std::nullopt;
+}
+
 /// People key side effects by `epoch-seq`, across runs and hosts: nothing but chance makes that
 /// unique. 63 bits, so that it is a positive number in any language.
 Epoch new_epoch() {
@@ -106,9 +129,12 @@ void BrokerOptions::add_times(Options& options) {
                       deadline_text_ = text;
                       return take_time(text, Duration(1), config_.dispatcher.deadline);
                   });
-    options.value("--drain-timeout", "none",
-                  "Time for a drain; what is then in flight ends as cancelled, and the exit code is 75",
-                  [this](const std::string& text) { return take_time(text, Duration::zero(), config_.drain_timeout); });
+    options.duration("--delay", config_.delay, Duration::zero(), std::chrono::hours(24 * 365),
+                     "Least time between the starts of two tasks; further attempts of a task keep none");
+    options.value(
+        "--drain-timeout", "none",
+        "Time for a drain; what is then in flight ends as cancelled, and the exit code is 75",
+        [this](const std::string& text) { return take_time(text, Duration::zero(), config_.ending.drain_timeout); });
 }
 
 void BrokerOptions::add_failures(Options& options) {
@@ -119,6 +145,11 @@ void BrokerOptions::add_failures(Options& options) {
                           return fmt::format("'{}' is not a whole number from 1 to 1000000", text);
                       return std::nullopt;
                   });
+    options.value(
+        "--halt", "never",
+        "End early: when 3 tasks failed or expired (fail=3), or 10% of those that have their outcome and three "
+        "at least (fail=10%). soon,fail=3 drains; now,fail=3 leaves what is in flight",
+        [this](const std::string& text) { return take_halt(text, config_.ending.halt); });
     options.count("--poison", config_.dispatcher.poison, 0, 1'000'000,
                   "Workers that may die of a task before it is given up; 0: any number");
 }

@@ -28,11 +28,11 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
       checkpoint_(config.checkpoint.path.empty() ? nullptr : std::make_unique<Checkpoint>(config.checkpoint)),
       books_(daemon.run_dir().path() + "/books"),
       dispatcher_(begin(config)),
-      intake_(dispatcher_, std::move(source), config.max_message),
+      intake_(dispatcher_, std::move(source), config.max_message, config.delay),
       events_(daemon.sockets().bind(zmq::socket_type::pull, config.events, "events", {})),
       admin_(daemon.sockets().bind(zmq::socket_type::rep, config.admin, "admin", {.send = 100, .receive = 100})),
       links_(daemon, dispatcher_, config.collector),
-      ending_(daemon, dispatcher_, intake_, config.drain_timeout) {
+      ending_(daemon, dispatcher_, intake_, config.ending) {
     intake_.write(books_);
 }
 
@@ -103,7 +103,7 @@ Instant BrokerServer::turn(Instant now) {
     rates_.sample(now, counts());
     alarms_.say(now, dispatcher_);
     if (intake_.has_more()) return Instant::min();
-    return std::min({dispatcher_.next_deadline(), links_.next_deadline(now), ending_at});
+    return std::min({dispatcher_.next_deadline(), links_.next_deadline(now), ending_at, intake_.next_deadline()});
 }
 
 // ---- life --------------------------------------------------------------------------------------
@@ -119,6 +119,8 @@ std::optional<int> BrokerServer::finished() const {
                    log::quoted(dispatcher_.broken()));
         return kExitImbalance;
     }
+    if (ending_.left_at_once() && (dispatcher_.ledger().tasks_in_flight() > 0 || intake_.left_behind()))
+        return unfinished();
     if (!dispatcher_.drained()) return std::nullopt;
     if (!dispatcher_.ledger().books().balanced()) return kExitImbalance;
     return ending_.cut_short() > 0 || intake_.left_behind() ? kExitLeftBehind : kExitOk;
@@ -208,6 +210,7 @@ JsonObject BrokerServer::stats(Instant now) const {
                           .add("settled_per_s", rounded(rates[1]))
                           .add("started_per_s", rounded(rates[2])))
         .add("draining", ending_.draining())
+        .add("halted", ending_.halted())
         .add("paused", dispatcher_.paused())
         .add("settled_for_s", ending_.settled_for(now));
     return out;

@@ -27,8 +27,8 @@ public:
         Dispatcher::Config dispatcher;
         /// Of the source, for what is said of a message that is longer.
         std::uint64_t max_message = 1 << 20;
-        /// none: a drain has all the time that its work takes.
-        std::optional<Duration> drain_timeout;
+        Ending::Config ending;
+        Duration delay{};  ///< between the starts of two tasks
         /// Where the broker keeps where it is; an empty path: nowhere.
         Checkpoint::Place checkpoint;
         bool tries_again = false;              ///< with it: what did not complete, once more

@@ -14,6 +14,7 @@
 #include "common/words/exit_code.h"
 #include "monitor/check.h"
 #include "monitor/client.h"
+#include "monitor/dead_letters.h"
 #include "monitor/events.h"
 #include "monitor/fields.h"
 #include "monitor/group.h"
@@ -155,6 +156,7 @@ int command_admin(Client& client, const MonitorOptions& options, const std::stri
 
 int run_command(const MonitorOptions& options) {
     const std::string& verb = options.words.front();
+    if (verb == "dead-letters") return dead_letters(options);
     Client client;
     const auto targets = [&] {
         return options.connect.empty() ? targets_in(options.run_dir)

@@ -1,5 +1,5 @@
 // curfew-monitor: looks at a group (stats, dump, events, top, check, serve) and, by the admin
-// socket, touches it (drain, pause, resume, cancel).
+// socket, touches it (drain, pause, resume, cancel). Reads dead letters, too, without a group.
 #include <exception>
 
 #include "common/process/options.h"
@@ -23,6 +23,8 @@ int main(int argc, char** argv) {
     if (options.only_checks()) return options.say_checked();
     try {
         return run_command(said);
+    } catch (const Unusable& error) {
+        return options.fail(error.code, error.what());
     } catch (const std::exception& error) {
         return options.fail(kExitUsage, error.what());
     }

@@ -14,6 +14,16 @@
 #include "common/words/exit_code.h"
 
 namespace curfew {
+namespace {
+
+void check_numbers(const std::vector<std::string>& words, std::size_t from, const std::string& verb, const char* noun) {
+    for (std::size_t i = from; i < words.size(); ++i) {
+        if (!parse_count(words[i]))
+            throw std::invalid_argument(fmt::format("{}: '{}' is not the number of a {}", verb, words[i], noun));
+    }
+}
+
+}  // namespace
 
 MonitorOptions::MonitorOptions(Options& options) {
     if (const char* dir = std::getenv("CURFEW_RUN_DIR")) run_dir = dir;
@@ -23,7 +33,8 @@ MonitorOptions::MonitorOptions(Options& options) {
     options.flag("--json", as_json, "One JSON object a process, as it was answered");
     options.duration("--watch", watch, Duration::zero(), std::chrono::hours(24 * 7),
                      "stats: a line each time; top: look so often");
-    options.count("--limit", limit, 1, 1'000'000, "dump: most attempts to list for a process");
+    options.count("--limit", limit, 1, 1'000'000,
+                  "dump: most attempts to list for a process; dead-letters ls: most letters");
     options.flag("--group", group, "dump: count what is in the same place, for the whole group");
     options.duration("--older-than", older_than, Duration::zero(), std::chrono::hours(24 * 365),
                      "dump: only attempts at least as old");
@@ -40,9 +51,12 @@ MonitorOptions::MonitorOptions(Options& options) {
                      "check: watch for so long whether what is in flight only rises (0: do not)");
     options.flag("--drained", drained, "check: nothing may be alive");
     options.flag("--once", once, "top: print one screen, and end");
+    options.flag("--null", null, "dead-letters retry: messages end with a NUL byte, not with a newline");
     options.text("--http", http, "serve: ADDRESS:PORT to listen at");
     options.text("--token-file", token_file, "serve: who asks has to say what is in this file; needed beyond loopback");
-    options.rest(words, "stats | dump | events | top | check | serve | drain | pause | resume | cancel SEQ...");
+    options.rest(words,
+                 "stats | dump | events | top | check | serve | drain | pause | resume | cancel SEQ... | "
+                 "dead-letters ls FILE | dead-letters show FILE SEQ | dead-letters retry FILE [SEQ...]");
 }
 
 ServeOptions MonitorOptions::serve_options() const {
@@ -71,23 +85,41 @@ ServeOptions MonitorOptions::serve_options() const {
 }
 
 void MonitorOptions::check() const {
-    const std::vector<std::string> verbs = {"stats", "dump",  "events", "top",    "check",
-                                            "serve", "drain", "pause",  "resume", "cancel"};
+    const std::vector<std::string> verbs = {"stats", "dump",  "events", "top",    "check",       "serve",
+                                            "drain", "pause", "resume", "cancel", "dead-letters"};
     const std::string verb = words.empty() ? "" : words.front();
-    const std::string all = fmt::format("say one of: {} SEQ...", fmt::join(verbs, ", "));
+    const std::string all =
+        fmt::format("say one of: {} SEQ..., {}", fmt::join(verbs.begin(), verbs.end() - 1, ", "), verbs.back());
     if (verb.empty()) throw std::invalid_argument(all);
     if (std::ranges::find(verbs, verb) == verbs.end())
         throw std::invalid_argument(fmt::format("unknown command '{}'{}; {}", verb, did_you_mean(verb, verbs), all));
     if (verb == "cancel" && words.size() == 1)
         throw std::invalid_argument("cancel: the number of a task is missing; " + all);
-    if (verb != "cancel" && words.size() > 1)
+    if (verb == "cancel") check_numbers(words, 1, verb, "task");
+    if (verb == "dead-letters") check_dead_letters();
+    if (verb != "cancel" && verb != "dead-letters" && words.size() > 1)
         throw std::invalid_argument(fmt::format("{}: '{}' is one word too many; {}", verb, words[1], all));
-    for (std::size_t i = 1; i < words.size(); ++i) {
-        if (!parse_count(words[i]))
-            throw std::invalid_argument(fmt::format("cancel: '{}' is not the number of a task", words[i]));
-    }
     if (!connect.empty()) check_endpoint(connect, false, Reach::anybody);
     if (verb == "serve") (void)serve_options();
+}
+
+void MonitorOptions::check_dead_letters() const {
+    const std::vector<std::string> verbs = {"ls", "show", "retry"};
+    constexpr const char* kAll = "say dead-letters ls FILE, show FILE SEQ or retry FILE [SEQ...]";
+    if (words.size() < 2)
+        throw std::invalid_argument(fmt::format("dead-letters: what is to be done is missing; {}", kAll));
+    const std::string& verb = words[1];
+    if (std::ranges::find(verbs, verb) == verbs.end())
+        throw std::invalid_argument(
+            fmt::format("dead-letters: unknown command '{}'{}; {}", verb, did_you_mean(verb, verbs), kAll));
+    if (words.size() < 3)
+        throw std::invalid_argument(fmt::format("dead-letters {}: FILE is missing (- is stdin); {}", verb, kAll));
+    if ((verb == "ls" && words.size() > 3) || (verb == "show" && words.size() > 4))
+        throw std::invalid_argument(
+            fmt::format("dead-letters {}: '{}' is one word too many; {}", verb, words.back(), kAll));
+    if (verb == "show" && words.size() < 4)
+        throw std::invalid_argument("dead-letters show: the number of a message is missing; ls says which there are");
+    check_numbers(words, 3, "dead-letters " + verb, "message");
 }
 
 }  // namespace curfew

@@ -18,7 +18,7 @@ struct MonitorOptions {
     Duration watch{}, older_than{}, max_age{}, growth{};
     std::uint64_t limit = 1000;
     std::optional<std::uint64_t> max_in_flight;
-    bool group = false, drained = false, once = false;
+    bool group = false, drained = false, once = false, null = false;
     std::string worker, state, http = "127.0.0.1:9464", token_file;
     std::vector<std::string> words;
 
@@ -28,6 +28,9 @@ struct MonitorOptions {
     void check() const;
     /// What --http and --token-file say. Throws the same.
     [[nodiscard]] ServeOptions serve_options() const;
+
+private:
+    void check_dead_letters() const;
 };
 
 }  // namespace curfew

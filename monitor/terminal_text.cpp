@@ -129,6 +129,19 @@ std::string clean(std::string_view text, bool utf8) {
     return out;
 }
 
+std::string escaped(std::string_view text, bool utf8) {
+    std::string out;
+    while (!text.empty()) {
+        const auto [code, bytes] = decode(text);
+        const bool fine = code != '\\' && code != 0 && !is_unsafe(code) && (utf8 || code < 0x80);
+        if (fine) out += text.substr(0, bytes);
+        for (std::size_t i = 0; !fine && i < bytes; ++i)
+            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
+        text.remove_prefix(bytes);
+    }
+    return out;
+}
+
 std::string cut(std::string_view text, int width) {
     std::size_t end = 0;
     int used = 0;

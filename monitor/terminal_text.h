@@ -29,6 +29,8 @@ using Line = std::vector<Span>;
 
 /// What may go to a terminal; the rest is a question mark each.
 [[nodiscard]] std::string clean(std::string_view text, bool utf8);
+/// The same, but what may not go, and a backslash, as the bytes that it is: \x1b.
+[[nodiscard]] std::string escaped(std::string_view text, bool utf8);
 /// A field as such a text; a dash where there is none.
 [[nodiscard]] std::string word(const nlohmann::json& object, const char* key, bool utf8);
 /// Exactly so many columns.

@@ -2,7 +2,6 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <langinfo.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,7 +10,6 @@
 
 #include <array>
 #include <cerrno>
-#include <clocale>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +23,7 @@
 #include <utility>
 
 #include "common/process/clock.h"
+#include "monitor/terminal.h"
 
 namespace curfew {
 namespace {
@@ -38,11 +37,6 @@ constexpr std::size_t kMostCancels = 16;
 
 std::string time_of_day() {
     return fmt::format("{:%H:%M:%S}", fmt::localtime(std::time(nullptr)));
-}
-
-bool locale_is_utf8() {
-    std::setlocale(LC_CTYPE, "");
-    return std::string_view(nl_langinfo(CODESET)) == "UTF-8";
 }
 
 // ---- signals -----------------------------------------------------------------------------------
@@ -304,9 +298,7 @@ private:
 int once(const std::function<Look()>& look, bool utf8) {
     TopScreen screen(utf8, 1s);
     screen.add(look(), Clock::now(), time_of_day());
-    const char* columns = std::getenv("COLUMNS");
-    const int width = columns != nullptr ? std::atoi(columns) : 0;
-    for (const Line& line : screen.draw_once(width >= 40 && width <= 1000 ? width : 80)) {
+    for (const Line& line : screen.draw_once(columns_of_terminal())) {
         std::string text = plain_text(line);
         text.erase(text.find_last_not_of(' ') + 1);
         fmt::print("{}\n", text);

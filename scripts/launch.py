@@ -58,6 +58,10 @@ def main(arguments):
 
 def _run(options, console):
     options.check_files()
+    if "dry-run" in options.given:
+        from launch_lib import dry_run
+
+        return dry_run.run(options, console)
     plan = _plan(options)
     signals = Signals()  # before there is anything that a signal could leave behind
     _check_descriptors(len(plan.processes))

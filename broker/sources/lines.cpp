@@ -129,6 +129,11 @@ bool LineSource::fill() {
     return got > 0;
 }
 
+bool LineSource::knows_what_follows() {
+    const auto known = [this] { return at_end_ || !lines_.empty() || overlong_.has_begun(); };
+    return known() || (fill(), known());
+}
+
 std::string LineSource::waits_for() const {
     return unopened_ ? "somebody who writes to the FIFO " + path_ : std::string();
 }

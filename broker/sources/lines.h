@@ -23,6 +23,7 @@ public:
     bool next(Incoming& message) override;
     bool ended() const override { return at_end_ && lines_.empty(); }
     bool has_buffered() const override { return lines_.whole() > 0 || regular_ || share_.stopped() || refusal_; }
+    bool knows_what_follows() override;
     void wait_for(Poller& poller) override;
     std::uint64_t refused() const override { return overlong_.count(); }
     std::uint64_t bytes_total() const override { return total_; }

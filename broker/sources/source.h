@@ -78,6 +78,9 @@ public:
     /// may forget them. Only for those that were handed over with a tag; in the order in which they
     /// settled.
     virtual void settled(std::span<const std::uint64_t> tags) { (void)tags; }
+    /// While no message is wanted: whether it is known that there is another, or that there is
+    /// none. Where it is not, reads on as far as it can without a wait; nothing is handed over.
+    [[nodiscard]] virtual bool knows_what_follows() { return true; }
     /// What wakes the loop when there may be a message.
     virtual void wait_for(Poller& poller) = 0;
     /// Messages over the limit.

@@ -52,7 +52,10 @@ void append_json(std::string& out, const OutcomeRecord& outcome) {
         out += ']';
     }
     if (outcome.refused_number != 0) out += place_of(outcome);
-    if (outcome.outcome != Outcome::completed) out += ',' + member("message", outcome.message);
+    if (outcome.outcome != Outcome::completed) {
+        fmt::format_to(std::back_inserter(out), R"(,"task":"{}-{}",)", outcome.epoch, outcome.seq);
+        out += member("message", outcome.message);
+    }
     out += "}\n";
 }
 

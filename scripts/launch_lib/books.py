@@ -17,8 +17,8 @@ FIELDS = ("magic", "accepted", "completed", "failed", "expired", "cancelled", "t
           "attempts_cancelled", "attempts_failed", "attempts_expired", "lost", "attempts_in_flight", "state",
           "input_total", "input_read", "refused", "pid", "left", "intake_ended", "workers_ready", "collector_synced",
           "rest", "rest_message", "rest_byte", "rest_messages", "rest_bytes", "cut_short", "first_in_flight",
-          "settled_before", "failures_before")
-_PAGE = struct.Struct("<8s32Q")
+          "settled_before", "failures_before", "halted")
+_PAGE = struct.Struct("<8s33Q")
 
 DRAINED, STOPPED_EARLY = 2, 3  # 1 is running
 STATES_OF_AN_END = (DRAINED, STOPPED_EARLY)
@@ -54,6 +54,7 @@ class Books:
     first_in_flight: int = 0  # the number of the oldest message in flight, from 1; 0: none is
     settled_before: int = 0  # in earlier lives of the broker, which it goes on from: not in the books above
     failures_before: int = 0  # of those: what did not complete
+    halted: int = 0  # tasks that had not completed when --halt ended the intake; 0: it has not
 
     @property
     def settled(self):
@@ -116,7 +117,7 @@ def decode(page) -> Optional[Books]:
                  rest_message=page["rest_message"], rest_byte=page["rest_byte"], rest_messages=known("rest_messages"),
                  rest_bytes=known("rest_bytes"), cut_short=page["cut_short"],
                  first_in_flight=page["first_in_flight"], settled_before=page["settled_before"],
-                 failures_before=page["failures_before"])
+                 failures_before=page["failures_before"], halted=page["halted"])
 
 
 class Page:
@@ -145,7 +146,7 @@ class Page:
 
 
 # A broker makes its page before it takes a message; launch removes that of an earlier run first.
-UNTOUCHED = decode(_PAGE.pack(MAGIC, *[0] * 32))
+UNTOUCHED = decode(_PAGE.pack(MAGIC, *[0] * 33))
 
 
 @dataclass
@@ -186,6 +187,8 @@ def last_books(ending, books, books_expected):
 def closing_words(ending, books, books_expected):
     """What has to be said at the end, before the books themselves."""
     words = []
+    if books is not None and books.halted:
+        words.append(f"{counted(books.halted, 'task')} did not complete: --halt")
     if books is None:
         if ending.broker_died:
             words.append("the broker left no books: how many messages have no outcome is not known")

@@ -225,8 +225,8 @@ class Group:
 
     def _on_broker_end(self, member, pid, code, now):
         books = self.books()
-        drained = books is not None and books.state == page.DRAINED
-        if code == 0 or code == Exit.NO_OUTCOME and drained:  # the books say what was left of the input
+        meant = books is not None and (books.state == page.DRAINED or books.halted)
+        if code == 0 or code == Exit.NO_OUTCOME and meant:  # the books say what was left of the input
             self._finish(now)
             return
         if member.process.goes_on and self._state is State.RUNNING and code not in _CODES_OF_NO_DEATH:

@@ -46,6 +46,8 @@ FLAGS = (
     Flag("deadline", "DUR|none", None, "broker", "how long a task may take (30s)"),
     Flag("drain-timeout", "DUR|none", None, "broker",
          "how long a drain may take; what is then in flight is cancelled (none)"),
+    Flag("delay", "DUR", None, "broker", "at least so long between the starts of two tasks"),
+    Flag("halt", "WHEN,fail=N|N%", None, "broker", "end when N (or N%) tasks did not complete; soon: drain; now: stop at once"),
     Flag("grace", "DUR", None, "worker", "how long a cancelled attempt may take until it is killed (1s)"),
     Flag("attempts", "N", None, "broker", "how many attempts may fail before the task fails (fanout)"),
     Flag("window", "N", None, "broker", "the most tasks in flight"),
@@ -73,6 +75,7 @@ FLAGS = (
     Flag("coprocess", "", None, "launch", "COMMAND stays, answers one message after the other, a line each, and flushes"),
     Flag("accept", "REGEX", None, "worker", "regular expression of RE2; a result in which it finds no match is a failure ((?m) for lines)"),
     Flag("handler", "NAME", None, "launch", "in place of a COMMAND: echo, sleep:DIST, spin:DUR, fail"),
+    Flag("dry-run", "", None, "launch", "print the command of each message, a line for a shell each; run nothing"),
     Flag("run-dir", "DIR", values.path, "launch", "where the sockets are (a private one, removed at the end)",
          procfile=True),
     Flag("quiet", "", None, "launch", "no progress, no notices, no books on stderr: errors, and what the processes warn of",
@@ -133,8 +136,10 @@ _TAIL = """
 --output and --dead-letters empty the file they name, or make it. With --resume they are gone on with: beside OUTPUT lie
 OUTPUT.journal and OUTPUT.checkpoint, which say what is done; a first run begins with none of the three. What is open
 already is never emptied, but written on from where it is: stdout, /dev/stdout, /dev/stderr, /dev/fd/N. A FIFO is
-written when somebody reads it; if the reader
-goes away, that is an I/O error. The processes of a PROCFILE empty nothing: their file: sinks append.
+written when somebody reads it; if the reader goes away, that is an I/O error. The processes of a PROCFILE empty
+nothing: their file: sinks append.
+
+--dry-run shows the message on stdin where no argument has {} (else it is there too); what is not printable is $'...'.
 
 The environment of COMMAND says what it works on: CURFEW_TASK, CURFEW_SEQ, CURFEW_ATTEMPT, CURFEW_DEADLINE_MS,
 CURFEW_WORKER, CURFEW_POOL. Its limits (ulimit) are those of launch. FILE may be /dev/fd/N, which is what <(...) and
@@ -256,8 +261,11 @@ class Options:
         """What the workers are told of the separator, which the broker has taken off: a line is read as a line."""
         if self.is_coprocess or "stdin" in self.given or os.environ.get("CURFEW_STDIN"):
             return []
-        null = "null" in self.given or os.environ.get("CURFEW_NULL", "").lower() not in _FALSE
-        return ["--stdin", "exact" if null else "line"]
+        return ["--stdin", "exact" if self.is_null else "line"]
+
+    @property
+    def is_null(self):
+        return "null" in self.given or os.environ.get("CURFEW_NULL", "").lower() not in _FALSE
 
     def check_files(self):
         """What no process can know: it sees one of the two, and other descriptors."""
@@ -348,7 +356,8 @@ def _check_procfile_form(options, positional):
         raise usage(f"'{positional[1]}' is one too many: a PROCFILE stands alone, a COMMAND goes after '--'")
     for name in options.given:
         if not _BY_NAME[name].procfile:
-            raise usage(f"--{name} has no meaning with a PROCFILE: say it to the processes in it")
+            why = "its commands stand in it" if name == "dry-run" else "say it to the processes in it"
+            raise usage(f"--{name} has no meaning with a PROCFILE: {why}")
     options.procfile = positional[0]
 
 

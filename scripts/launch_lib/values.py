@@ -1,4 +1,4 @@
-"""Values of the flags that are launch's own, and lengths of time that it has to know besides. Pure.
+"""Values of the flags that are launch's own, and lengths of time and sizes that it has to know besides. Pure.
 
 What a value of a process may be, the process knows alone (checks.py). A check here takes the text that was given and
 returns it; it raises ValueError with what would have been right.
@@ -8,6 +8,9 @@ import re
 
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(us|ms|s|m|h)")
+
+_SIZE = re.compile(r"(0|[1-9][0-9]{0,15})([kKmMgG]?)")
+_SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30}
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -20,6 +23,12 @@ def seconds(text):
         return 0.0
     match = _DURATION.fullmatch(text)
     return float(match[1]) * _SECONDS[match[2]] if match else None
+
+
+def size(text):
+    """The bytes of a size that a process takes, or None where it would not."""
+    match = _SIZE.fullmatch(text)
+    return int(match[1]) << _SHIFTS[match[2].lower()] if match else None
 
 
 def whole(least, most):

@@ -70,7 +70,7 @@ def wait():
         listen(None)
 
 def keep_books(words):
-    page = [0] * 32
+    page = [0] * 33
     for number, value in words.items():
         page[int(number) - 1] = value
     page[18] = os.getpid()
@@ -118,14 +118,14 @@ def page(tasks=(0, 0, 0, 0), in_flight=0, attempts=None, attempts_in_flight=0, *
     full = [sum(tasks) + in_flight, *tasks, in_flight, sum(attempts) + attempts_in_flight, *attempts, attempts_in_flight, 2]
     names = {"accepted": 1, "started": 7, "state": 15, "input_size": 16, "input_read": 17, "refused": 18, "left": 20, "intake_ended": 21,
              "workers_ready": 22, "collector_synced": 23, "rest": 24, "rest_message": 25, "rest_byte": 26, "rest_messages": 27,
-             "rest_bytes": 28, "first_in_flight": 30, "settled_before": 31, "failures_before": 32}
+             "rest_bytes": 28, "first_in_flight": 30, "settled_before": 31, "failures_before": 32, "halted": 33}
     return {**{number: value for number, value in enumerate(full, start=1)},
             **{names[name]: value for name, value in words.items()}}
 
 
 def page_bytes(words):
     """The page itself."""
-    return books.MAGIC + b"".join(words.get(number, 0).to_bytes(8, "little") for number in range(1, 33))
+    return books.MAGIC + b"".join(words.get(number, 0).to_bytes(8, "little") for number in range(1, 34))
 
 
 def eventually(condition, what, patience=PATIENCE):

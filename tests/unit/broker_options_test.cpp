@@ -33,9 +33,21 @@ TEST(BrokerOptions, AnEpochIsAnotherForTheSameIncarnationAndAPositiveNumberAnywh
 }
 
 TEST(BrokerOptions, ADrainHasAllItsTimeUnlessItIsSaid) {
-    EXPECT_EQ(config_of({}).drain_timeout, std::nullopt);
-    EXPECT_EQ(config_of({"--drain-timeout", "0s"}).drain_timeout, Duration::zero());
-    EXPECT_EQ(config_of({"--drain-timeout", "none"}).drain_timeout, std::nullopt);
+    EXPECT_EQ(config_of({}).ending.drain_timeout, std::nullopt);
+    EXPECT_EQ(config_of({"--drain-timeout", "0s"}).ending.drain_timeout, Duration::zero());
+    EXPECT_EQ(config_of({"--drain-timeout", "none"}).ending.drain_timeout, std::nullopt);
+}
+
+TEST(BrokerOptions, AHaltIsANumberOfTasksOrAShareOfThem) {
+    const auto halt_of = [](const char* text) { return config_of({"--halt", text}).ending.halt; };
+    EXPECT_EQ(config_of({}).ending.halt, std::nullopt);
+    EXPECT_EQ(halt_of("never"), std::nullopt);
+    EXPECT_TRUE(halt_of("now,fail=3")->now);
+    EXPECT_EQ(halt_of("now,fail=3")->tasks, 3U);
+    EXPECT_FALSE(halt_of("soon,fail=10%")->now);
+    EXPECT_EQ(halt_of("soon,fail=10%")->tasks, 0U);
+    EXPECT_DOUBLE_EQ(halt_of("soon,fail=10%")->share, 0.1);
+    EXPECT_DOUBLE_EQ(halt_of("soon,fail=100%")->share, 1);
 }
 
 }  // namespace

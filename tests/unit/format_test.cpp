@@ -39,6 +39,7 @@ OutcomeRecord completed(std::string_view result) {
 
 OutcomeRecord by_verdict(Outcome outcome) {
     OutcomeRecord record;
+    record.epoch = 9;
     record.seq = 7;
     record.outcome = outcome;
     record.error = "why";
@@ -112,6 +113,7 @@ TEST(FormatJson, ADeadLetterHasItsErrorAndItsHistory) {
     EXPECT_EQ(parsed["error"], "why");
     EXPECT_FALSE(parsed.contains("result"));
     EXPECT_FALSE(parsed.contains("worker")) << "a verdict has none";
+    EXPECT_EQ(parsed["task"], "9-7") << "as the work has it in CURFEW_TASK: it says which run a number is of";
     ASSERT_EQ(parsed["history"].size(), 2U);
     EXPECT_EQ(parsed["history"][0]["attempt"], 1);
     EXPECT_EQ(parsed["history"][0]["worker"], "w1");
