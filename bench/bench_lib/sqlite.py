@@ -13,6 +13,7 @@ from . import beside, echo, messages
 from .group import Failure, Group
 
 RUNS = 3
+SYNC = {"always": "FULL", "1s": "NORMAL", "none": "OFF"}  # of SQLite
 
 
 def add_options(parser):
@@ -20,7 +21,7 @@ def add_options(parser):
     parser.add_argument("--size", type=int, default=128, help="bytes of a message (%(default)s)")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--fanout", type=int, default=1)
-    parser.add_argument("--sync", default="1s", help="as launch's (%(default)s)")
+    parser.add_argument("--sync", default="1s", choices=SYNC, help="as launch's (%(default)s)")
 
 
 def measure(place, options):
@@ -37,7 +38,7 @@ def measure(place, options):
     if wrong := messages.check_file(out, options.messages, options.size):
         raise Failure(wrong)
     rows = options.messages / transactions
-    bare = _bare(place, source, database, options.messages, max(1, round(rows)))
+    bare = _bare(place, options, source, database, max(1, round(rows)))
     rate = options.messages / ending.flow_s
     return {
         "messages, first accepted to last settled": (rate, "1/s"),
@@ -66,12 +67,13 @@ def _check(database, options):
         raise Failure(f"{database} has not each message once: {found}")
 
 
-def _bare(place, source, database, count, batch):
+def _bare(place, options, source, database, batch):
     """Seconds."""
     beside_it = place.file("bare.db")
     _remove(beside_it)
-    said = beside.run(place, "bare_rows", "--input", source, "--output", beside_it, "--like", database, "--batch", batch)
-    if said["messages"] != count:
+    said = beside.run(place, "bare_rows", "--input", source, "--output", beside_it, "--like", database, "--batch", batch,
+                      "--sync", SYNC[options.sync])
+    if said["messages"] != options.messages:
         raise Failure(f"bare_rows lost messages: {said}")
     return said["seconds"]
 

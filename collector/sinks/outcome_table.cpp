@@ -66,6 +66,14 @@ int note_pages(void* pages, sqlite3*, const char*, int count) {
     return SQLITE_OK;
 }
 
+/// Eight bytes of ASCII, none of them a NUL.
+bool are_plain(const unsigned char* bytes) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101, kHigh = kOnes << 7;
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes, sizeof word);
+    return ((word | (word - kOnes)) & kHigh) == 0;
+}
+
 std::int64_t stored(std::uint64_t number) {
     return std::bit_cast<std::int64_t>(number);
 }
@@ -120,6 +128,10 @@ bool is_text(std::string_view bytes) {
         return true;
     };
     while (at != end) {
+        if (end - at >= 8 && are_plain(at)) {
+            at += 8;
+            continue;
+        }
         const unsigned first = *at++;
         if (first - 1 < 0x7f) continue;
         const unsigned second = at == end ? 0 : *at;

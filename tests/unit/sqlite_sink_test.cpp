@@ -243,16 +243,26 @@ TEST_F(SqliteSinkTest, HasAColumnForAllThatIsKnown) {
 
 TEST_F(SqliteSinkTest, WhatIsTextStandsAsTextAndTheRestAsBytes) {
     open();
-    const std::vector<std::string> texts{"", "42", "gr\xc3\xbc\xc3\x9f", "\xf0\x9f\x98\x80", "a\nb", "\x7f\x01"};
-    const std::vector<std::string> bytes{std::string("a\0b", 3), "\xff",      "\xc3", "\xc0\xaf", "\xed\xa0\x80",
-                                         "\xf4\x90\x80\x80",     "a\xe2\x82", "\x80"};
+    const std::vector<std::string> texts{"",     "42",       "gr\xc3\xbc\xc3\x9f", "\xf0\x9f\x98\x80",
+                                         "a\nb", "\x7f\x01", "longer than a word", "longer than a w\xc3\xb6rd"};
+    const std::vector<std::string> bytes{std::string("a\0b", 3),
+                                         "\xff",
+                                         "\xc3",
+                                         "\xc0\xaf",
+                                         "\xed\xa0\x80",
+                                         "\xf4\x90\x80\x80",
+                                         "a\xe2\x82",
+                                         "\x80",
+                                         "longer than a word\xff",
+                                         std::string("12345\0long", 10)};
     Seq seq = 0;
     for (const auto* some : {&texts, &bytes}) {
         for (const std::string& one : *some) sink->put(outcome_of(++seq, one));
     }
     (void)said(seq);
-    EXPECT_EQ(ask("SELECT group_concat(typeof(result)) FROM outcomes WHERE seq <= 6"), "text,text,text,text,text,text");
-    EXPECT_EQ(ask("SELECT group_concat(DISTINCT typeof(result)) FROM outcomes WHERE seq > 6"), "blob");
+    EXPECT_EQ(ask("SELECT group_concat(typeof(result)) FROM outcomes WHERE seq <= 8"),
+              "text,text,text,text,text,text,text,text");
+    EXPECT_EQ(ask("SELECT group_concat(DISTINCT typeof(result)) FROM outcomes WHERE seq > 8"), "blob");
     EXPECT_EQ(ask("SELECT seq FROM outcomes WHERE result = '42'"), "2");
     seq = 0;
     for (const auto* some : {&texts, &bytes}) {
