@@ -1,6 +1,7 @@
 """A database as the sink: each outcome is in it once, whatever is killed, locked or full; and what it is not, is refused."""
 
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import resource
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import unittest
@@ -95,6 +97,54 @@ class Killed(SqliteTest):
         self.ends(self.group(procfile))
         self.each_is_there_once()
         self.assertEqual(self.ask("SELECT count(DISTINCT epoch) FROM outcomes"), [(1,)])
+
+
+@unittest.skipUnless(os.geteuid() == 0 and shutil.which("mkfs.ext4") and shutil.which("mount"), "needs root, mkfs.ext4 and mount")
+class PowerLoss(SqliteTest):
+    """An ext4 of our own that is shut down under load: what was not on the disk is gone."""
+
+    SHUTDOWN, WITHOUT_A_FLUSH = 0x8004587D, struct.pack("I", 2)  # EXT4_IOC_SHUTDOWN
+
+    def setUp(self):
+        super().setUp()
+        self.disk = self.path("disk")
+        os.mkdir(self.disk)
+        self.image = self.write("image", b"")
+        os.truncate(self.image, 64 << 20)
+        subprocess.run(["mkfs.ext4", "-q", self.image], check=True)
+        if self.mount():
+            self.skipTest("may not mount")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=True)
+        self.database = os.path.join(self.disk, "out.db")
+
+    def mount(self):
+        return subprocess.run(["mount", "-o", "loop", self.image, self.disk], stderr=subprocess.DEVNULL).returncode
+
+    def power_fails(self):
+        folder = os.open(self.disk, os.O_RDONLY)
+        fcntl.ioctl(folder, self.SHUTDOWN, self.WITHOUT_A_FLUSH)
+        os.close(folder)
+
+    def start(self, sync):
+        return self.group("--workers", "2", "--slots", "4", "--window", "64", "--resume", "--input", self.path("in"), "--output",
+                          f"sqlite:{self.database}", "--sync", sync, "--handler", "sleep:exp:3ms")
+
+    def test_with_sync_always_it_takes_nothing_and_else_what_is_done_again(self):
+        for sync in ("always", "1s"):
+            with self.subTest(sync):
+                launch = self.start(sync)
+                self.broker_until(lambda broker: broker["tasks"]["completed"] > 200, "some outcomes")
+                acknowledged = self.answer()["tasks"]["completed"]
+                self.power_fails()
+                self.ends(launch, 74)
+                subprocess.run(["umount", self.disk], check=True)
+                self.assertEqual(self.mount(), 0)
+                if sync == "always":
+                    self.assertGreaterEqual(self.count(), acknowledged)
+                self.ends(self.start(sync))
+                self.each_is_there_once()
+                for name in ("out.db", "out.db.checkpoint"):
+                    os.remove(os.path.join(self.disk, name))
 
 
 class Launch(SqliteTest):
