@@ -92,6 +92,7 @@ bool TableWriter::finish(std::unique_lock<std::mutex>& lock) {
         lock.unlock();
         Trouble trouble = attempt([&] { table_->write(rows); });
         lock.lock();
+        const bool is_news = trouble.waits_for != shared_.trouble.waits_for;
         shared_.trouble = std::move(trouble);
         if (shared_.trouble.error != 0) break;
         if (shared_.trouble.waits_for == WaitsFor::nothing) {
@@ -104,7 +105,7 @@ bool TableWriter::finish(std::unique_lock<std::mutex>& lock) {
             shared_.trouble = std::move(trouble);
             break;
         }
-        say();
+        if (is_news) say();
         const auto pause = shared_.trouble.waits_for == WaitsFor::space ? kRoomAgain : kLockAgain;
         if (asks_.wait_for(lock, pause, [this] { return shared_.ends; })) return false;
     }
@@ -121,12 +122,15 @@ TableWriter::Trouble TableWriter::attempt(Step&& step) const {
     } catch (const DatabaseError& error) {
         if (error.is_lock()) return {.waits_for = WaitsFor::lock};
         if (error.is_full()) return {.waits_for = WaitsFor::space};
-        const char* advice = error.kind() == SQLITE_TOOBIG ? ": a row has at most 1,000,000,000 bytes (--max-output, "
-                                                             "--max-message), or use file:PATH"
-                             : error.error == EFBIG        ? ": as large as a file may be here (ulimit -f, or the most "
-                                                             "of its file system)"
-                                                           : "";
-        return {.error = error.error != 0 ? error.error : EIO,
+        const bool too_big = error.kind() == SQLITE_TOOBIG;
+        const char* advice = too_big                ? ": a row has at most 1,000,000,000 bytes (--max-output, "
+                                                      "--max-message), or use file:PATH"
+                             : error.error == EFBIG ? ": as large as a file may be here (ulimit -f, or the most "
+                                                      "of its file system)"
+                                                    : "";
+        return {.error = error.error != 0 ? error.error
+                         : too_big        ? EFBIG
+                                          : EIO,
                 .text = fmt::format("cannot write to the sink sqlite:{}: {}{}", path_, error.what(), advice)};
     }
 }
