@@ -325,7 +325,8 @@ def _check_form(options, positional):
     for flag in FLAGS:
         alone = flag.goes_with and flag.goes_with not in options.given and flag.name in options.given
         if alone and not (flag.name == "sync" and files.has_database(options)):
-            raise usage(f"--{flag.name} has no meaning without --{flag.goes_with}")
+            or_else = " or a sqlite:FILE" if flag.name == "sync" else ""
+            raise usage(f"--{flag.name} has no meaning without --{flag.goes_with}{or_else}")
         other = next((name for name in flag.not_with if name in options.given), None)
         if other and flag.name in options.given:
             raise usage(f"--{flag.name} has no meaning with --{other}: it is for a COMMAND that is run for each message")

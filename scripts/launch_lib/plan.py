@@ -55,10 +55,9 @@ def quick_plan(options, bin_dir):
     binary = lambda role: os.path.join(bin_dir, role.value)
     source, sink = options.given.get("input"), options.given.get("output")
     letters = options.given.get("dead-letters")
-    collector = [binary(Role.COLLECTOR), "--sink", files.sink_of("output", sink) if sink else "stdout",
+    form = () if files.is_database(sink) else ("--format", "json" if "json" in options.given else "raw")
+    collector = [binary(Role.COLLECTOR), "--sink", files.sink_of("output", sink) if sink else "stdout", *form,
                  *options.passed_on("collector")]
-    if not files.is_database(sink):
-        collector += ["--format", "json" if "json" in options.given else "raw"]
     if letters:
         collector += ["--dead-letters", files.sink_of("dead-letters", letters)]
     if "resume" in options.given and not all(map(files.is_database, filter(None, (sink, letters)))):
