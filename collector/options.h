@@ -23,8 +23,8 @@ public:
     [[nodiscard]] std::unique_ptr<Sink> open_dead_letters(Daemon& daemon) const;
 
 private:
+    void check_what_is_kept() const;
     [[nodiscard]] bool shares_a_pipe() const;
-
     [[nodiscard]] SinkFlags sink_flags() const;
 
     std::string sink_ = "stdout", format_ = "raw", dead_letters_, sync_;

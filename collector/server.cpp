@@ -34,9 +34,11 @@ CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::uniq
     std::vector<Settled::Memory> memories;
     for (Sink* each : {sink_.get(), dead_letters_.get()}) {
         if (each == nullptr) continue;
-        if (std::optional<Settled::Memory> memory = each->take_memory()) memories.push_back(std::move(*memory));
+        std::optional<Settled::Memory> memory = each->take_memory();
+        if (!memory) return;  // what one of them may have had, nobody knows
+        memories.push_back(std::move(*memory));
     }
-    if (!memories.empty()) judge_.remember(std::move(memories));
+    judge_.remember(std::move(memories));
 }
 
 void CollectorServer::wait_for(Poller& poller) {

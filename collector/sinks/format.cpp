@@ -15,16 +15,24 @@ std::string member(const char* name, std::string_view bytes) {
     return JsonObject().add_bytes(name, bytes).members();
 }
 
-/// Where a message stood that was refused: of lines (or records) with its offset, of frames their
-/// number alone.
-std::string place_of(const OutcomeRecord& outcome) {
+}  // namespace
+
+std::string place_of_refused(const OutcomeRecord& outcome) {
     const bool has_offset = outcome.refused_byte != wire::kNoOffset;
     const std::string offset = has_offset ? fmt::format(R"("byte":{},)", outcome.refused_byte) : "";
-    return fmt::format(R"(,"refused":{{"{}":{},{}"size":{}}})", has_offset ? "line" : "frame", outcome.refused_number,
-                       offset, outcome.refused_size);
+    return fmt::format(R"({{"{}":{},{}"size":{}}})", has_offset ? "line" : "frame", outcome.refused_number, offset,
+                       outcome.refused_size);
 }
 
-}  // namespace
+void append_history(std::string& out, const OutcomeRecord& outcome) {
+    out += '[';
+    const char* comma = "";
+    for (const PastAttemptText& past : outcome.history) {
+        fmt::format_to(std::back_inserter(out), R"({}{{"attempt":{},{},"end":"{}",{}}})", std::exchange(comma, ","),
+                       past.ordinal, member("worker", past.worker), name_of(past.end), member("error", past.error));
+    }
+    out += ']';
+}
 
 void append_raw(std::string& out, const OutcomeRecord& outcome) {
     if (outcome.outcome != Outcome::completed) return;
@@ -43,15 +51,10 @@ void append_json(std::string& out, const OutcomeRecord& outcome) {
     }
     fmt::format_to(std::back_inserter(out), R"(,"attempts":{},"latency_us":{})", outcome.attempts, outcome.latency_us);
     if (outcome.outcome != Outcome::completed && outcome.attempt == 0) {
-        out += R"(,"history":[)";
-        const char* comma = "";
-        for (const PastAttemptText& past : outcome.history) {
-            fmt::format_to(std::back_inserter(out), R"({}{{"attempt":{},{},"end":"{}",{}}})", std::exchange(comma, ","),
-                           past.ordinal, member("worker", past.worker), name_of(past.end), member("error", past.error));
-        }
-        out += ']';
+        out += R"(,"history":)";
+        append_history(out, outcome);
     }
-    if (outcome.refused_number != 0) out += place_of(outcome);
+    if (outcome.refused_number != 0) out += R"(,"refused":)" + place_of_refused(outcome);
     if (outcome.outcome != Outcome::completed) {
         fmt::format_to(std::back_inserter(out), R"(,"task":"{}-{}",)", outcome.epoch, outcome.seq);
         out += member("message", outcome.message);

@@ -33,39 +33,13 @@ bool is_hole(std::string_view record) {
     return std::ranges::all_of(record, [](char byte) { return byte == 0; });
 }
 
-/// A file that is new is found after a power loss when its folder was synced, too.
-void sync_folder_of(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return;
-    (void)::fsync(descriptor);
-    ::close(descriptor);
-}
-
 }  // namespace
 
 // ---- a file that is written --------------------------------------------------------------------
 
-WrittenFile::WrittenFile(const std::string& path) : WrittenFile(Unopened{}, path) {
-    struct stat found {};
-    if (::stat(path.c_str(), &found) == 0 && !S_ISREG(found.st_mode))
-        refuse(fmt::format("'{}' is no file: only a file can be gone on with", path));
-    descriptor_ = open_locked(path);
-    if (descriptor_ < 0 && errno == EWOULDBLOCK)
-        refuse(fmt::format("'{}' is being written by another collector: is the run before still there?", path));
-    if (descriptor_ < 0)
-        throw Unusable(exit_code_of(errno), fmt::format("cannot write to '{}': {}", path, std::strerror(errno)));
-    at_ = size();
-}
-
-WrittenFile::~WrittenFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-}
-
 std::uint64_t WrittenFile::size() const {
     struct stat found {};
-    if (::fstat(descriptor_, &found) != 0) cannot_write(path_, errno);
+    if (::fstat(descriptor(), &found) != 0) cannot_write(path_, errno);
     return static_cast<std::uint64_t>(found.st_size);
 }
 
@@ -73,7 +47,7 @@ std::string WrittenFile::read(std::uint64_t at, std::size_t most) const {
     std::string bytes(most, '\0');
     std::size_t got = 0;
     while (got < most) {
-        const ssize_t size = ::pread(descriptor_, bytes.data() + got, most - got, static_cast<off_t>(at + got));
+        const ssize_t size = ::pread(descriptor(), bytes.data() + got, most - got, static_cast<off_t>(at + got));
         if (size < 0 && errno == EINTR) continue;
         if (size < 0) throw std::system_error(errno, std::generic_category(), fmt::format("cannot read '{}'", path_));
         if (size == 0) break;
@@ -84,7 +58,7 @@ std::string WrittenFile::read(std::uint64_t at, std::size_t most) const {
 }
 
 void WrittenFile::cut(std::uint64_t at) {
-    if (size() > at && ::ftruncate(descriptor_, static_cast<off_t>(at)) != 0) cannot_write(path_, errno);
+    if (size() > at && ::ftruncate(descriptor(), static_cast<off_t>(at)) != 0) cannot_write(path_, errno);
     at_ = at;
 }
 
@@ -92,7 +66,7 @@ int WrittenFile::write_some(std::size_t most) {
     const std::uint64_t stop = at_ + std::min<std::uint64_t>(most, out_.size() - sent_);
     while (at_ < stop) {
         const std::size_t piece = std::min<std::size_t>(kPiece, stop - at_);
-        const ssize_t size = ::pwrite(descriptor_, out_.data() + sent_, piece, static_cast<off_t>(at_));
+        const ssize_t size = ::pwrite(descriptor(), out_.data() + sent_, piece, static_cast<off_t>(at_));
         if (size < 0 && errno == EINTR) continue;
         if (size < 0) return errno;
         sent_ += static_cast<std::size_t>(size);

@@ -19,6 +19,7 @@
 
 #include "collector/sinks/disk_space.h"
 #include "collector/sinks/journal.h"
+#include "collector/sinks/locked_file.h"
 #include "collector/sinks/sink.h"
 #include "collector/sinks/sync_pace.h"
 #include "collector/sinks/syncer.h"
@@ -26,23 +27,13 @@
 
 namespace curfew {
 
-/// What a power loss may take of the outcomes that were said to be written.
-enum class SyncMode : std::uint8_t {
-    always,       ///< nothing: an outcome counts when the disk has it
-    each_second,  ///< at most those of the last second
-    never,        ///< what the system had not written yet
-};
-
 /// A file that is written from some place on. Owned by the sink.
 class WrittenFile {
 public:
     /// Opens or makes it, and locks it, for which it waits a moment. Throws Unusable.
-    explicit WrittenFile(const std::string& path);
-    ~WrittenFile();
-    WrittenFile(const WrittenFile&) = delete;
-    WrittenFile& operator=(const WrittenFile&) = delete;
+    explicit WrittenFile(const std::string& path) : path_(path), file_(path), at_(size()) {}
 
-    [[nodiscard]] int descriptor() const { return descriptor_; }
+    [[nodiscard]] int descriptor() const { return file_.descriptor(); }
     [[nodiscard]] std::uint64_t size() const;
     [[nodiscard]] std::string read(std::uint64_t at, std::size_t most) const;
     /// What comes behind this place goes, and writing goes on there.
@@ -58,12 +49,9 @@ public:
     [[nodiscard]] int write_some(std::size_t most);
 
 private:
-    struct Unopened {};  // what a constructor throws behind this one leaves nothing open
-    WrittenFile(Unopened, std::string path) : path_(std::move(path)) {}
-
     std::string path_;
-    int descriptor_ = -1;
-    std::uint64_t at_ = 0;  // in the file, of the first byte that is not written
+    LockedFile file_;
+    std::uint64_t at_;  // in the file, of the first byte that is not written
     std::string out_;
     std::size_t sent_ = 0;  // of out_
 };

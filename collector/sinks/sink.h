@@ -26,6 +26,11 @@ namespace curfew {
 using Format = void (*)(std::string& out, const OutcomeRecord& outcome);
 void append_raw(std::string& out, const OutcomeRecord& outcome);   ///< the result and a newline
 void append_json(std::string& out, const OutcomeRecord& outcome);  ///< one line, docs/protocol.md
+/// Of a task that did not complete, as a JSON list: its attempts, and how each has ended.
+void append_history(std::string& out, const OutcomeRecord& outcome);
+/// Where a message stood that was refused, as a JSON object: of lines (or records) with its offset,
+/// of frames their number alone.
+[[nodiscard]] std::string place_of_refused(const OutcomeRecord& outcome);
 
 class Sink {
 public:

@@ -17,6 +17,13 @@
 
 namespace curfew {
 
+/// What a power loss may take of the outcomes that were said to be written.
+enum class SyncMode : std::uint8_t {
+    always,       ///< nothing: an outcome counts when the disk has it
+    each_second,  ///< at most those of the last second
+    never,        ///< what the system had not written yet
+};
+
 class Syncer {
 public:
     /// Each time in this order. The descriptors must outlive it. Throws std::system_error.

@@ -9,6 +9,7 @@
 #include <array>
 
 #include "collector/sinks/descriptor.h"
+#include "collector/sinks/sqlite.h"
 #include "collector/sinks/zmq.h"
 #include "common/process/log.h"
 #include "common/process/open_files.h"
@@ -37,6 +38,12 @@ int not_a_source(Daemon& daemon, int descriptor, const std::string& name) {
         fmt::format("the sink {} is the file that the broker of this group reads, so it would never end", name));
 }
 
+/// The same of one that is opened later, and may not be there.
+void check_no_source(Daemon& daemon, const std::string& path) {
+    if (const int there = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); there >= 0)
+        close(not_a_source(daemon, there, path));
+}
+
 std::unique_ptr<Sink> open_stdout(Daemon& daemon, const SinkFlags& flags, const std::string&) {
     return std::make_unique<DescriptorSink>(
         DescriptorSink::Place{.descriptor = not_a_source(daemon, dup(STDOUT_FILENO), "stdout"),
@@ -48,10 +55,9 @@ std::unique_ptr<Sink> open_stdout(Daemon& daemon, const SinkFlags& flags, const 
 std::unique_ptr<Sink> open_file(Daemon& daemon, const SinkFlags& flags, const std::string& path) {
     using enum SinkMark::WithoutWord;
     if (flags.journal) {
-        if (const int there = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); there >= 0)
-            close(not_a_source(daemon, there, path));
+        check_no_source(daemon, path);
         return std::make_unique<JournaledFile>(
-            JournaledFile::Place{.path = path, .journal = path + ".journal", .sync = *flags.journal}, flags.format);
+            JournaledFile::Place{.path = path, .journal = path + ".journal", .sync = flags.sync}, flags.format);
     }
     if (access((path + ".journal").c_str(), F_OK) == 0)
         throw Unusable(kExitUsage,
@@ -66,6 +72,13 @@ std::unique_ptr<Sink> open_file(Daemon& daemon, const SinkFlags& flags, const st
                                               : daemon.run_dir().crashed_before() ? cut
                                                                                   : newline},
         flags.format);
+}
+
+// ---- sqlite ------------------------------------------------------------------------------------
+
+std::unique_ptr<Sink> open_sqlite(Daemon& daemon, const SinkFlags& flags, const std::string& path) {
+    check_no_source(daemon, path);
+    return std::make_unique<SqliteSink>(path, flags.sync);
 }
 
 // ---- zmq ---------------------------------------------------------------------------------------
@@ -91,16 +104,21 @@ std::unique_ptr<Sink> open_zmq(Daemon& daemon, const SinkFlags& flags, const std
 
 constexpr SinkKind kFile{"file:PATH", "never emptied, appended to; a FIFO is written when somebody reads it",
                          check_nothing, open_file};
-constexpr std::array<SinkKind, 3> kKinds{{
+constexpr SinkKind kSqlite{"sqlite:PATH",
+                           "a database, with each outcome once in its table 'outcomes', by epoch and seq; it goes on "
+                           "where a collector before has ended, and can be read meanwhile",
+                           check_nothing, open_sqlite};
+constexpr std::array<SinkKind, 4> kKinds{{
     {"stdout", "", check_nothing, open_stdout},
     kFile,
+    kSqlite,
     {"zmq:ENDPOINT",
      "a PUSH that connects to the PULL of a reader who binds; one a frame. It promises that an outcome was handed over "
      "while a reader was connected, no more: if the reader goes, or has not taken all at the end, it is said how many "
      "may not have arrived, exit 74",
      check_zmq, open_zmq},
 }};
-constexpr std::array<SinkKind, 1> kDeadLetterKinds{{kFile}};
+constexpr std::array<SinkKind, 2> kDeadLetterKinds{{kFile, kSqlite}};
 
 }  // namespace
 

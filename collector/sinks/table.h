@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,8 +16,10 @@ namespace curfew {
 /// What was said of the sink, besides its kind.
 struct SinkFlags {
     Format format = append_raw;
-    /// A file keeps a journal beside it (journaled_file.h), synced in this way; none: it does not.
-    std::optional<SyncMode> journal;
+    /// A file keeps a journal beside it (journaled_file.h).
+    bool journal = false;
+    /// What knows over a restart what it has is synced in this way.
+    SyncMode sync = SyncMode::each_second;
     /// Which of the collector's sinks it is: each has its own word to the next life.
     const char* which = "sink";
 };

@@ -16,4 +16,8 @@ inline constexpr Duration kLockPatience = std::chrono::seconds(2);
 /// a process.
 [[nodiscard]] int open_locked(const std::string& path, unsigned mode = 0666);
 
+/// A name that is new, or means another file, is found after a power loss when its folder was
+/// synced. Blocks; what fails is passed over.
+void sync_folder_of(const std::string& path);
+
 }  // namespace curfew

@@ -29,17 +29,6 @@ void write_all(int descriptor, std::string_view bytes) {
     }
 }
 
-/// A name that is new, or means another file, is found after a power loss when its folder was
-/// synced.
-void sync_folder_of(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return;
-    (void)::fsync(descriptor);
-    ::close(descriptor);
-}
-
 }  // namespace
 
 ReplacedFile::ReplacedFile(std::string path) : path_(std::move(path)), file_(open_locked(path_, kMode)) {

@@ -53,8 +53,9 @@ FLAGS = (
     Flag("window", "N", None, "broker", "the most tasks in flight"),
     Flag("slots", "N", None, "worker", "places where work runs, in each worker"),
     Flag("input", "FILE", values.path, "launch", "read messages from FILE, not from stdin"),
-    Flag("output", "FILE", values.path, "launch", "write outcomes to FILE (emptied first), not to stdout"),
-    Flag("dead-letters", "FILE", values.path, "launch", "tasks that did not complete, as JSON lines (emptied first)"),
+    Flag("output", "FILE", values.output, "launch", "write outcomes to FILE (emptied first), or sqlite:FILE, not to stdout"),
+    Flag("dead-letters", "FILE", values.output, "launch",
+         "tasks that did not complete, as JSON lines (emptied first), or sqlite:FILE"),
     Flag("resume", "", None, "launch", "go on where the same command was, however that ended; needs --input and --output"),
     Flag("resume-failed", "", None, "launch", "the same, and what did not complete then is tried once more"),
     Flag("json", "", None, "launch", "a JSON line for each outcome, whatever it was; else the bare results"),
@@ -89,7 +90,7 @@ FLAGS = (
          goes_with="coprocess"),
     Flag("recycle", "N", None, "worker", "answers after which COMMAND is started anew (0: never)", goes_with="coprocess"),
     Flag("sync", "MODE", None, "collector", "what a power loss may take: always: nothing; 1s: the last second; none: more (1s)",
-         goes_with="resume"),
+         goes_with="resume"),  # or with a database
     Flag("method", "M", None, "worker", "GET where the URL has {}, else POST with the message as its body", goes_with="url"),
     Flag("header", "'NAME: VALUE'", None, "worker", "or @FILE with such lines (secrets); may be repeated", repeats=True,
          goes_with="url"),
@@ -140,6 +141,8 @@ written when somebody reads it; if the reader goes away, that is an I/O error. T
 nothing: their file: sinks append.
 
 --dry-run shows the message on stdin where no argument has {} (else it is there too); what is not printable is $'...'.
+sqlite:FILE is a database with a table 'outcomes', a row for each task, which can be read meanwhile, as by
+sqlite3 FILE "select seq, result from outcomes". One that has outcomes is gone on with (--resume), or refused.
 
 The environment of COMMAND says what it works on: CURFEW_TASK, CURFEW_SEQ, CURFEW_ATTEMPT, CURFEW_DEADLINE_MS,
 CURFEW_WORKER, CURFEW_POOL. Its limits (ulimit) are those of launch. FILE may be /dev/fd/N, which is what <(...) and
@@ -328,13 +331,17 @@ def _check_form(options, positional):
         return
     check_work(options)
     for flag in FLAGS:
-        if flag.goes_with and flag.name in options.given and flag.goes_with not in options.given:
-            raise usage(f"--{flag.name} has no meaning without --{flag.goes_with}")
+        alone = flag.goes_with and flag.goes_with not in options.given and flag.name in options.given
+        if alone and not (flag.name == "sync" and files.has_database(options)):
+            or_else = " or a sqlite:FILE" if flag.name == "sync" else ""
+            raise usage(f"--{flag.name} has no meaning without --{flag.goes_with}{or_else}")
         other = next((name for name in flag.not_with if name in options.given), None)
         if other and flag.name in options.given:
             raise usage(f"--{flag.name} has no meaning with --{other}: it is for a COMMAND that is run for each message")
     if "resume-failed" in options.given:
         options.given["resume"] = True
+    if "json" in options.given and files.is_database(options.given.get("output")):
+        raise usage("--json has no meaning with --output sqlite:FILE: its table has all of it, in columns")
     if "resume" in options.given and not ("input" in options.given and "output" in options.given):
         raise usage("--resume needs --input FILE, to read it again, and --output FILE, to go on with it")
     options.asked_fanout = asked_fanout(options.given.get("fanout") or os.environ.get("CURFEW_FANOUT", ""))

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Optional
 
-from . import descriptors, values, work
+from . import descriptors, files, values, work
 from .books import counted
 from .options import absolute, asked_fanout, default_grace
 from .work import worker_arguments
@@ -56,11 +56,13 @@ def quick_plan(options, bin_dir):
     """Collector, workers, broker: the broker last, so that what it reads finds somebody at home."""
     binary = lambda role: os.path.join(bin_dir, role.value)
     source, sink = options.given.get("input"), options.given.get("output")
-    collector = [binary(Role.COLLECTOR), "--sink", f"file:{absolute('--output', sink)}" if sink else "stdout",
-                 "--format", "json" if "json" in options.given else "raw", *options.passed_on("collector")]
-    if "dead-letters" in options.given:
-        collector += ["--dead-letters", f"file:{absolute('--dead-letters', options.given['dead-letters'])}"]
-    if "resume" in options.given:
+    letters = options.given.get("dead-letters")
+    form = () if files.is_database(sink) else ("--format", "json" if "json" in options.given else "raw")
+    collector = [binary(Role.COLLECTOR), "--sink", files.sink_of("output", sink) if sink else "stdout", *form,
+                 *options.passed_on("collector")]
+    if letters:
+        collector += ["--dead-letters", files.sink_of("dead-letters", letters)]
+    if "resume" in options.given and not all(map(files.is_database, filter(None, (sink, letters)))):
         collector.append("--journal")
     workers = worker_arguments(options)
     piped = _piped(source)
@@ -68,9 +70,10 @@ def quick_plan(options, bin_dir):
     broker = [binary(Role.BROKER), "--source", f"file:{absolute('--input', source)}" if from_file else "stdin",
               "--await-workers", os.environ.get("CURFEW_AWAIT_WORKERS") or str(len(workers)), *options.passed_on("broker")]
     if "resume" in options.given:
-        broker += ["--checkpoint", f"{absolute('--output', sink)}.checkpoint", f"--command={work.words_of(options)}"]
+        checkpoint = f"{absolute('--output', files.path_of(options, 'output'))}.checkpoint"
+        broker += ["--checkpoint", checkpoint, f"--command={work.words_of(options)}"]
     named = lambda path: descriptors.named_in([path or ""])
-    for_sinks = named(sink) + named(options.given.get("dead-letters"))
+    for_sinks = named(sink) + named(letters)
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True, descriptors=for_sinks)]
     processes += [Process(f"w{number}", Role.WORKER, (binary(Role.WORKER), *words), descriptors=needed)
                   for number, (words, needed) in enumerate(workers, start=1)]

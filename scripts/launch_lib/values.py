@@ -47,6 +47,12 @@ def token(text):
     return text
 
 
+def output(text):
+    """A path, also that of a database."""
+    path(text.removeprefix("sqlite:"))
+    return text
+
+
 def path(text):
     if not text or text.startswith("--"):
         raise ValueError("a path (write ./--name for a file of such a name)")

@@ -212,7 +212,7 @@ class Launch(ResumeTest):
         os.remove(self.out + ".checkpoint")
         launch = self.resume()
         self.assertEqual(launch.code(), 64)
-        self.assertIn("out.checkpoint is gone", launch.err)
+        self.assertIn("out has outcomes, and", launch.err)
         self.each_is_there_once(self.lines())
 
     def test_what_it_cannot_go_on_with_is_refused(self):

@@ -1,0 +1,91 @@
+#include "collector/sinks/sqlite.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "common/process/log.h"
+
+namespace curfew {
+
+using namespace std::chrono_literals;
+
+SqliteSink::SqliteSink(const std::string& path, SyncMode sync)
+    : name_("sqlite:" + path), file_(path), space_(name_), lock_(name_), writer_(path, sync) {
+    OutcomeTable& table = writer_.table();
+    memory_ = table.memory();
+    if (sync == SyncMode::each_second) syncer_ = std::make_unique<Syncer>(std::vector<int>{table.wal()});
+    log::info("sink_knows_what_it_has sink={} epoch={} intervals={} not_completed={}", log::quoted(name_),
+              memory_->epoch, memory_->settled.size(), memory_->not_completed.size());
+}
+
+void SqliteSink::flush(Instant now, Written& written) {
+    const TableWriter::Said said = writer_.look();
+    if (said.idle) {
+        say_committed(written);
+        if (!rows_.empty()) {
+            std::swap(rows_, given_);
+            writer_.write(given_);
+            ++transactions_;
+        }
+    }
+    say_wait(now, said.waits_for);
+    if (syncer_ != nullptr) sync_each_second(now);
+}
+
+void SqliteSink::say_committed(Written& written) {
+    for (const OutcomeRows::Row& row : given_.rows()) written.emplace_back(row.sync, row.seq);
+    committed_ += given_.rows().size();
+    bytes_ += given_.bytes();
+    given_.clear();
+}
+
+void SqliteSink::say_wait(Instant now, TableWriter::WaitsFor what) {
+    if (what == TableWriter::WaitsFor::space) {
+        (void)space_.is_full(ENOSPC, now);
+    } else {
+        space_.has_taken();
+    }
+    if (what == TableWriter::WaitsFor::lock) {
+        lock_.waits(now, "a lock", "another program has the database locked (fuser names it)");
+    } else {
+        lock_.over(now);
+    }
+}
+
+void SqliteSink::sync_each_second(Instant now) {
+    (void)syncer_->done();
+    if (committed_ != syncer_->asked() && sync_at_ == kNever) sync_at_ = now + 1s;
+    if (now < sync_at_) return;
+    syncer_->ask(committed_);
+    sync_at_ = kNever;
+}
+
+std::string_view SqliteSink::waits_for() const {
+    return space_.waits() ? std::string_view("space") : lock_.what();
+}
+
+Instant SqliteSink::next_deadline() const {
+    return std::min(lock_.next_deadline(), sync_at_);
+}
+
+void SqliteSink::wait_for(Poller& poller) {
+    writer_.wait_for(poller);
+    if (syncer_ != nullptr) syncer_->wait_for(poller);
+}
+
+/// The last second is synced first: whether SQLite moves all of it into the file when it is closed
+/// depends on who reads.
+bool SqliteSink::close(Instant, Instant) {
+    if (closed_) return true;
+    if (syncer_ != nullptr) {
+        sync_at_ = kNever;
+        syncer_->ask(committed_);
+        if (syncer_->done() != committed_) return false;
+    }
+    if (!writer_.close()) return false;
+    log::info("sink_ends sink={} outcomes={} transactions={}", log::quoted(name_), committed_, transactions_);
+    return closed_ = true;
+}
+
+}  // namespace curfew
