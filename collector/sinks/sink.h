@@ -26,6 +26,10 @@ namespace curfew {
 using Format = void (*)(std::string& out, const OutcomeRecord& outcome);
 void append_raw(std::string& out, const OutcomeRecord& outcome);   ///< the result and a newline
 void append_json(std::string& out, const OutcomeRecord& outcome);  ///< one line, docs/protocol.md
+/// The same, with what was told of the work.
+void append_json_full(std::string& out, const OutcomeRecord& outcome);
+/// That without the result.
+void append_json_meta(std::string& out, const OutcomeRecord& outcome);
 
 class Sink {
 public:

@@ -51,7 +51,9 @@ std::unique_ptr<Sink> open_file(Daemon& daemon, const SinkFlags& flags, const st
         if (const int there = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); there >= 0)
             close(not_a_source(daemon, there, path));
         return std::make_unique<JournaledFile>(
-            JournaledFile::Place{.path = path, .journal = path + ".journal", .sync = *flags.journal}, flags.format);
+            JournaledFile::Place{
+                .path = path, .journal = path + ".journal", .sync = *flags.journal, .header = flags.header},
+            flags.format);
     }
     if (access((path + ".journal").c_str(), F_OK) == 0)
         throw Unusable(kExitUsage,
@@ -64,7 +66,8 @@ std::unique_ptr<Sink> open_file(Daemon& daemon, const SinkFlags& flags, const st
                               .mark = mark_of(daemon, flags.which),
                               .without_word = is_open_already(path)               ? leave
                                               : daemon.run_dir().crashed_before() ? cut
-                                                                                  : newline},
+                                                                                  : newline,
+                              .header = flags.header},
         flags.format);
 }
 
@@ -106,6 +109,10 @@ constexpr std::array<SinkKind, 1> kDeadLetterKinds{{kFile}};
 
 std::span<const SinkKind> sink_kinds() {
     return kKinds;
+}
+
+std::unique_ptr<Sink> open_file_sink(Daemon& daemon, const SinkFlags& flags, const std::string& path) {
+    return open_file(daemon, flags, path);
 }
 
 std::span<const SinkKind> dead_letter_kinds() {
