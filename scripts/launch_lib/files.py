@@ -3,7 +3,9 @@
 Looked at by device and inode, so that a link, /dev/fd/N and a redirection count as what they lead to. Nothing is opened
 for writing before all were compared.
 
-    --output, --dead-letters     empty the file they name (O_TRUNC), or make it
+    --output, --dead-letters,
+    --joblog                     empty the file they name (O_TRUNC), or make it
+    --results                    what a run before has made in that folder goes, and nothing else
     what is open already         stdout, stderr, and the names of launch's descriptors (/dev/stdout, /dev/stderr,
                                  /dev/fd/N): never emptied; written on from where whoever opened them has put them
 """
@@ -12,10 +14,10 @@ import os
 import re
 import stat
 
-from . import descriptors
+from . import descriptors, results
 from .exits import Exit, Refusal, usage
 
-MADE_ANEW = ("output", "dead-letters")  # flags of files that are emptied
+MADE_ANEW = ("output", "dead-letters", "joblog")  # flags of files that are emptied
 _DESCRIPTORS = re.compile(r"/proc/(?:self|thread-self|\d+(?:/task/\d+)?)/fd/\d+")
 
 
@@ -29,6 +31,8 @@ def absolute(what, name):
 
 def check(options):
     """Refuses what would read what it writes, or would empty what it is to read."""
+    if "results" in options.given:
+        results.check(absolute("--results", options.given["results"]))
     for flag in ("input", *MADE_ANEW):
         if flag in options.given:
             absolute(f"--{flag}", options.given[flag])
@@ -38,6 +42,7 @@ def check(options):
         raise Refusal(Exit.IO, f"--input: {options.given['input']}: nothing can be read there: it was closed")
     if "resume" in options.given:
         _check_files_to_go_on_with(options)
+    _check_joblog(options.given)
     inputs = [_named("input", options)] if "input" in options.given else [("stdin", _look(0))]
     outputs = [_named(flag, options) for flag in MADE_ANEW if flag in options.given]
     if "output" not in options.given:
@@ -68,6 +73,15 @@ def _check_files_to_go_on_with(options):
             raise usage(f"--resume: --{flag} {name} is no file of its own: only a file can be gone on with")
 
 
+def _check_joblog(given):
+    """Its lines are its own."""
+    for flag in ("output", "dead-letters"):
+        if flag in given and "joblog" in given:
+            log, other = given["joblog"], given[flag]
+            if os.path.realpath(log) == os.path.realpath(other) or _are_one(_look(log), _look(other)):
+                raise usage(f"--joblog: {log} is the file of --{flag} too: name another one")
+
+
 def make_anew(options):
     """Empties the files of these flags: the collector appends to them, also when it is started again. A run that is
     resumed goes on with them."""
@@ -79,6 +93,8 @@ def make_anew(options):
     for flag in MADE_ANEW:
         if flag in options.given:
             _make_anew(flag, options.given[flag])
+    if "results" in options.given:
+        results.empty(options.given["results"])
 
 
 def is_open_already(name):

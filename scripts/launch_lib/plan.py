@@ -17,6 +17,7 @@ from .options import absolute, asked_fanout, default_grace
 from .work import worker_arguments
 
 
+_FORMATS = {None: "raw", True: "json", "full": "json-full"}  # by what was said of --json
 _OF_LAUNCH = ("CURFEW_BIN_DIR",)  # no process judges it
 
 
@@ -55,9 +56,12 @@ def quick_plan(options, bin_dir):
     binary = lambda role: os.path.join(bin_dir, role.value)
     source, sink = options.given.get("input"), options.given.get("output")
     collector = [binary(Role.COLLECTOR), "--sink", f"file:{absolute('--output', sink)}" if sink else "stdout",
-                 "--format", "json" if "json" in options.given else "raw", *options.passed_on("collector")]
+                 "--format", _FORMATS[options.given.get("json")], *options.passed_on("collector")]
     if "dead-letters" in options.given:
         collector += ["--dead-letters", f"file:{absolute('--dead-letters', options.given['dead-letters'])}"]
+    for flag, theirs in (("joblog", "--joblog"), ("results", "--results-dir")):
+        if flag in options.given:
+            collector += [theirs, absolute(f"--{flag}", options.given[flag])]
     if "resume" in options.given:
         collector.append("--journal")
     workers = worker_arguments(options)
@@ -68,7 +72,7 @@ def quick_plan(options, bin_dir):
     if "resume" in options.given:
         broker += ["--checkpoint", f"{absolute('--output', sink)}.checkpoint"]
     named = lambda path: descriptors.named_in([path or ""])
-    for_sinks = named(sink) + named(options.given.get("dead-letters"))
+    for_sinks = named(sink) + named(options.given.get("dead-letters")) + named(options.given.get("joblog"))
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True, descriptors=for_sinks)]
     processes += [Process(f"w{number}", Role.WORKER, (binary(Role.WORKER), *words), descriptors=needed)
                   for number, (words, needed) in enumerate(workers, start=1)]
@@ -93,7 +97,7 @@ def _asked(options, processes):
     doubted = {Role.BROKER: options.says_to("broker") or "input" in options.given,
                Role.WORKER: options.says_to("worker") or any(name in options.given for name in ("handler", "url"))
                             or not options.finds_command(),
-               Role.COLLECTOR: options.says_to("collector")}
+               Role.COLLECTOR: options.says_to("collector") or any(name in options.given for name in ("joblog", "results"))}
     return tuple(process for role, those in kinds.items() if doubted[role] for process in those)
 
 
