@@ -50,10 +50,14 @@ void Attempts::call_home(Instant now, HeldAttempt& attempt, CancelReason reason)
     }
 }
 
+std::size_t HeldText::details_bytes() const {
+    return details ? details->message.size() + details->traces.errors.size() : 0;
+}
+
 /// Of what was called home nobody wants to know more.
 void Attempts::end_details(Instant now, HeldAttempt& attempt, ReportKind kind, bool is_echo) {
     HeldDetails* details = attempt.details();
-    if (details == nullptr) return;
+    if (details == nullptr) return;  // it had not begun
     const bool is_told = kind == ReportKind::ok || kind == ReportKind::failed || kind == ReportKind::rejected ||
                          kind == ReportKind::expired;
     if (!is_told) return attempt.text->details.reset();
@@ -65,7 +69,7 @@ void Attempts::end_details(Instant now, HeldAttempt& attempt, ReportKind kind, b
 
 void Attempts::report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, Bytes&& result,
                       std::string&& error) {
-    end_details(now, attempt, kind, &result == &attempt.payload);
+    if (attempt.text != nullptr) end_details(now, attempt, kind, &result == &attempt.payload);
     attempt.state = AttemptState::reported;
     attempt.since = now;
     attempt.kind = kind;

@@ -44,6 +44,7 @@ struct HeldText {
     std::optional<std::string> id;
     std::string error;
     std::optional<HeldDetails> details;
+    [[nodiscard]] std::size_t details_bytes() const;
 };
 
 /// An attempt that this worker holds.
@@ -77,8 +78,7 @@ struct HeldAttempt {
     [[nodiscard]] HeldDetails* details() const { return text != nullptr && text->details ? &*text->details : nullptr; }
     /// Bytes of its report that wait for the confirmation.
     [[nodiscard]] std::size_t kept_bytes() const {
-        const HeldDetails* told = details();
-        return payload.size() + (told == nullptr ? 0 : told->message.size() + told->traces.errors.size());
+        return text == nullptr ? payload.size() : payload.size() + text->details_bytes();
     }
     [[nodiscard]] HeldText& make_text() {
         if (text == nullptr) text = std::make_unique<HeldText>();

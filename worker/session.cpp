@@ -234,29 +234,30 @@ wire::WorkDetails told(const HeldAttempt& attempt, const HeldDetails& details) {
                                          : details.message.view()};
 }
 
-wire::Report report_of(AttemptNumber number, const HeldAttempt& attempt) {
-    wire::Report report;
-    report.number = number;
-    report.seq = attempt.seq;
-    report.kind = attempt.kind;
-    report.ordinal = attempt.ordinal;
-    report.attempts = attempt.attempts;
-    report.latency_us = attempt.latency_us();
-    if (attempt.text != nullptr) {
-        if (attempt.text->id) report.id = *attempt.text->id;
-        report.error = attempt.text->error;
-        if (attempt.text->details) report.details = told(attempt, *attempt.text->details);
-    }
-    report.payload = attempt.payload;
-    return report;
+/// What few attempts have.
+void add_text(wire::Report& report, const HeldAttempt& attempt) {
+    const HeldText& text = *attempt.text;
+    if (text.id) report.id = *text.id;
+    report.error = text.error;
+    if (text.details) report.details = told(attempt, *text.details);
 }
 
 }  // namespace
 
 void WorkerCore::write_reports(std::vector<Frame>& frames) {
     const wire::Envelope envelope{wire::Kind::reports, broker(), session(), 0, 0};
+    wire::Report report;  // used again: a new one each time is filled with zeros
     attempts_.write_reports([&](AttemptNumber number, const HeldAttempt& attempt) {
-        writer_.add(report_of(number, attempt));
+        report.number = number;
+        report.seq = attempt.seq;
+        report.kind = attempt.kind;
+        report.ordinal = attempt.ordinal;
+        report.attempts = attempt.attempts;
+        report.latency_us = attempt.latency_us();
+        if (attempt.text != nullptr) add_text(report, attempt);
+        report.payload = attempt.payload;
+        writer_.add(report);
+        if (attempt.text != nullptr) report = {};
         if (mutated(Mutant::report_not_kept)) attempts_.forget(number);
         if (writer_.size() >= wire::kFrameBytes) frames.push_back(writer_.finish(envelope));
     });

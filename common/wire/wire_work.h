@@ -196,7 +196,7 @@ struct Report {
     std::string_view error;  ///< why it failed
     /// The result; of a rejected attempt the message, for the dead letter.
     std::string_view payload;
-    std::optional<WorkDetails> details{};  ///< none: the field is not written
+    std::optional<WorkDetails> details = std::nullopt;  ///< none: the field is not written
     auto plain_fields() { return std::tie(number, seq, kind, ordinal, attempts, latency_us, id, error, payload); }
     auto fields() { return std::tuple_cat(plain_fields(), std::tie(details)); }
 };
