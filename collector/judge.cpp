@@ -42,9 +42,8 @@ std::size_t index(Outcome outcome) {
 
 constexpr std::uint32_t kLastExitCode = 255, kLastSignal = 127;
 
-/// As its worker tells it; null where it does not.
+/// As its worker tells it.
 std::unique_ptr<ToldWork> told_work(const wire::Report& report, const std::string& worker) {
-    if (!report.details) return nullptr;
     const wire::WorkDetails& details = *report.details;
     auto work = std::make_unique<ToldWork>();
     work->worker = worker;
@@ -313,7 +312,7 @@ OutcomeRecord& Judge::new_outcome(const wire::Report& report, Outcome kind, cons
     outcome.attempt = report.ordinal;
     outcome.attempts = report.attempts;
     outcome.latency_us = report.latency_us;
-    outcome.work = told_work(report, session.name);
+    if (report.details) outcome.work = told_work(report, session.name);
     return outcome;
 }
 

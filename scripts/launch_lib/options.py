@@ -332,6 +332,9 @@ def _take_flag(options, argument, rest):
 
 def _check_form(options, positional):
     """Exactly one of COMMAND, --handler and PROCFILE, and only the flags that go with it."""
+    for flag in FLAGS:
+        if flag.words and options.given.get(flag.name) is True and positional and positional[0] in flag.words:
+            raise usage(f"'{positional[0]}' is one too many: say --{flag.name}={positional[0]}")
     if positional:
         _check_procfile_form(options, positional)
         return

@@ -291,6 +291,7 @@ class BadInput(BatchTest):
     def test_flags_that_say_nothing(self):
         self.refused("--json=x: say --json or --json=full", "--json=x")
         self.refused("--json=: say --json or --json=full", "--json=")
+        self.refused("say --json=full", "--json", "full")
         self.refused("--json is given twice", "--json", "--json=full")
         self.refused("--tag has no meaning with --json", "--tag", "--json")
         self.refused("--tag has no meaning with --json", "--tag", "--json=full")
