@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/words/limits.h"
 #include "common/words/mutant.h"
 
 namespace curfew {
@@ -37,6 +38,24 @@ std::size_t index(End end) {
 }
 std::size_t index(Outcome outcome) {
     return static_cast<std::size_t>(outcome);
+}
+
+constexpr std::uint32_t kLastExitCode = 255, kLastSignal = 127;
+
+/// As its worker tells it.
+std::unique_ptr<ToldWork> told_work(const wire::Report& report, const std::string& worker) {
+    const wire::WorkDetails& details = *report.details;
+    auto work = std::make_unique<ToldWork>();
+    work->worker = worker;
+    work->attempt = report.ordinal;
+    work->began_us = details.began_us;
+    work->run_us = details.run_us;
+    // What a system can say; a peer may say any number
+    if (details.exited - 1 <= kLastExitCode) work->exit_code = static_cast<int>(details.exited - 1);
+    if (details.signal - 1 < kLastSignal) work->signal = static_cast<int>(details.signal);
+    work->errors = details.errors.substr(details.errors.size() - std::min(details.errors.size(), limits::kStderrBytes));
+    work->stderr_bytes = std::max<std::uint64_t>(details.stderr_bytes, details.errors.size());
+    return work;
 }
 
 std::optional<std::string> owned(const std::optional<std::string_view>& id) {
@@ -147,6 +166,8 @@ void Judge::on_end(Session id, SessionBook& session, const wire::Report& report)
         end(id, session, report.number, kind, report.kind == ReportKind::returned);
     }
     const bool open = report.seq != 0 && !settled_.contains(report.seq) && !decided_.contains(report.seq);
+    const bool by_itself = report.kind == ReportKind::failed || report.kind == ReportKind::expired;
+    if (open && by_itself && report.details) last_work_.keep(report.seq, told_work(report, session.name));
     if (report.kind == ReportKind::rejected && open) {
         new_outcome(report, Outcome::failed, session).message = report.payload;
         decide(report.seq, Outcome::failed, {});
@@ -162,7 +183,9 @@ void Judge::on_ok(Session id, SessionBook& session, const wire::Report& report) 
         end(id, session, report.number, End::late);
         return;
     }
-    new_outcome(report, Outcome::completed, session).result = queue_.keep(report.payload);
+    OutcomeRecord& outcome = new_outcome(report, Outcome::completed, session);
+    outcome.result = queue_.keep(report.payload);
+    if (report.details) outcome.message = report.details->message;
     if (awaited) {
         decided->awaited = false;
         --awaited_;
@@ -257,6 +280,7 @@ void Judge::on_record(const wire::Verdict& verdict) {
     outcome.attempts = verdict.attempts;
     outcome.latency_us = verdict.latency_us;
     outcome.message = verdict.message;
+    outcome.work = last_work_.take(verdict.seq);
     outcome.refused_number = verdict.refused_number;
     outcome.refused_byte = verdict.refused_byte;
     outcome.refused_size = verdict.refused_size;
@@ -288,11 +312,13 @@ OutcomeRecord& Judge::new_outcome(const wire::Report& report, Outcome kind, cons
     outcome.attempt = report.ordinal;
     outcome.attempts = report.attempts;
     outcome.latency_us = report.latency_us;
+    if (report.details) outcome.work = told_work(report, session.name);
     return outcome;
 }
 
 void Judge::decide(Seq seq, Outcome outcome, AttemptId winner) {
     decided_.insert(seq, {winner, outcome, false});
+    last_work_.forget(seq);
     news_.decided(seq, winner);
     queue_.put_in(seq, settled_.all());
     if (mutated(Mutant::settled_before_sink)) written(syncs_, seq);

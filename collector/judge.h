@@ -9,7 +9,8 @@
 //         +--Sync names its winner--> awaited --its report-+  |
 //                 ^          \--winner's session gone, its report has no result any more--> (nothing)
 //
-// Nothing is kept of an undecided task. Memory: one entry for each decided task (the broker's
+// Nothing is kept of an undecided task, except what workers that are asked for it have told of its
+// last attempt (LastWork). Memory: one entry for each decided task (the broker's
 // window bounds them), a hole in an interval set for each attempt or task in flight, and what the
 // broker has not acknowledged.
 //
@@ -27,6 +28,7 @@
 
 #include "collector/broker_link.h"
 #include "collector/counts.h"
+#include "collector/last_work.h"
 #include "collector/news.h"
 #include "collector/outcome_record.h"
 #include "collector/settled.h"
@@ -152,6 +154,7 @@ private:
     BrokerLink link_;
     SinkQueue queue_;
     News news_;
+    LastWork last_work_;
     wire::Reader reader_;
     std::string complaint_;
     std::uint64_t syncs_ = 0;

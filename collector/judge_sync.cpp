@@ -18,6 +18,7 @@ void Judge::take_over(const wire::Sync& sync) {
     const bool another_broker = std::exchange(synced_with_, link_.broker()) != link_.broker();
     sessions_.clear();
     news_.clear();
+    last_work_.clear();
     if (same_epoch && sync.exchange != 0 && !mutated(Mutant::exchange_forgotten)) {
         keep_what_is_decided(another_broker);
     } else {

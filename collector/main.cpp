@@ -10,7 +10,6 @@ int main(int argc, char** argv) {
     curfew::CollectorOptions options(daemon.options());
     const auto check = [&] { options.check(daemon); };
     return daemon.run(argc, argv, check, [&] {
-        return std::make_unique<curfew::CollectorServer>(daemon, options.config(daemon), options.open_sink(daemon),
-                                                         options.open_dead_letters(daemon));
+        return std::make_unique<curfew::CollectorServer>(daemon, options.config(daemon), options.open_sinks(daemon));
     });
 }

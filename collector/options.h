@@ -18,17 +18,19 @@ public:
     /// Throws std::invalid_argument (no such kind of sink), EndpointError.
     void check(const Daemon& daemon) const;
     /// Throws Unusable, EndpointError, std::system_error.
-    [[nodiscard]] std::unique_ptr<Sink> open_sink(Daemon& daemon) const;
-    /// The same; null where there is none.
-    [[nodiscard]] std::unique_ptr<Sink> open_dead_letters(Daemon& daemon) const;
+    [[nodiscard]] Sinks::Parts open_sinks(Daemon& daemon) const;
 
 private:
+    /// Throw std::invalid_argument, Unusable.
     void check_what_is_kept() const;
-    [[nodiscard]] bool shares_a_pipe() const;
+    void check_beside() const;
+    [[nodiscard]] std::unique_ptr<Sink> open_sink(Daemon& daemon) const;
+    /// Null where there is none.
+    [[nodiscard]] std::unique_ptr<Sink> open_dead_letters(Daemon& daemon) const;
     [[nodiscard]] SinkFlags sink_flags() const;
 
-    std::string sink_ = "stdout", format_ = "raw", dead_letters_, sync_;
-    bool journal_ = false;
+    std::string sink_ = "stdout", format_ = "raw", dead_letters_, sync_, joblog_, results_dir_;
+    bool journal_ = false, tag_ = false;
     CollectorServer::Config config_;
 };
 

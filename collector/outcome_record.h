@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,19 @@ struct PastAttemptText {
     std::string error;
 };
 
+/// How the work of an attempt went, as far as its worker tells (wire::WorkDetails).
+struct ToldWork {
+    std::string worker;
+    std::uint32_t attempt = 0;  ///< its ordinal
+    std::uint64_t began_us = 0;
+    std::uint64_t run_us = 0;
+    std::optional<int> exit_code;
+    std::optional<int> signal;
+    std::uint64_t stderr_bytes = 0;
+    std::string errors;  ///< the last of those bytes
+    [[nodiscard]] bool is_cut() const { return stderr_bytes > errors.size(); }
+};
+
 struct OutcomeRecord {
     Epoch epoch = 0;
     std::uint64_t sync = 0;  ///< the judge's, for Judge::written()
@@ -34,7 +48,10 @@ struct OutcomeRecord {
     std::uint32_t attempts = 0;
     std::uint64_t latency_us = 0;
     std::vector<PastAttemptText> history;
-    std::string message;  ///< the others: what was asked
+    std::string message;  ///< what was asked; of what has completed where `work` is there
+    /// Of the attempt that decided; of a verdict that of the last attempt that has ended by itself.
+    /// Null: it was not told.
+    std::unique_ptr<ToldWork> work;
     /// Not 0: a message that was refused. This and the next two as in wire::Verdict.
     std::uint64_t refused_number = 0;
     std::uint64_t refused_byte = 0;

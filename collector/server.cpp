@@ -21,30 +21,21 @@ Socket bind_results(Daemon& daemon, const std::string& endpoint) {
 
 }  // namespace
 
-CollectorServer::CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink,
-                                 std::unique_ptr<Sink> dead_letters)
+CollectorServer::CollectorServer(Daemon& daemon, const Config& config, Sinks::Parts sinks)
     : config_(config),
       judge_({daemon.run_dir().incarnation(), config.keep_order, config.heartbeat / 4, config.heartbeat}),
-      sink_(std::move(sink)),
-      dead_letters_(std::move(dead_letters)),
+      sinks_(std::move(sinks)),
       results_(bind_results(daemon, config.results)),
       broker_(daemon.sockets().connect(zmq::socket_type::push, config.broker, "events",
                                        {.send = kSendMark, .linger = Duration::zero()}),
               Outbox::kRepeated) {
-    std::vector<Settled::Memory> memories;
-    for (Sink* each : {sink_.get(), dead_letters_.get()}) {
-        if (each == nullptr) continue;
-        std::optional<Settled::Memory> memory = each->take_memory();
-        if (!memory) return;  // what one of them may have had, nobody knows
-        memories.push_back(std::move(*memory));
-    }
-    judge_.remember(std::move(memories));
+    std::vector<Settled::Memory> memories = sinks_.take_memories();
+    if (!memories.empty()) judge_.remember(std::move(memories));
 }
 
 void CollectorServer::wait_for(Poller& poller) {
     if (!closing_) poller.add(results_);
-    sink_->wait_for(poller);
-    if (dead_letters_) dead_letters_->wait_for(poller);
+    sinks_.wait_for(poller);
 }
 
 Instant CollectorServer::turn(Instant now) {
@@ -52,12 +43,8 @@ Instant CollectorServer::turn(Instant now) {
     // What has been decided is still written, and the broker, if there is one, is told, within
     // grace.
     closing_ = closing_ || (stopping_ && has_said_all(now));
-    if (closing_) {
-        const bool dead_closed = !dead_letters_ || dead_letters_->close(now, stop_by_);
-        closed_ = sink_->close(now, stop_by_) && dead_closed;
-    }
-    Instant next = sink_->next_deadline();
-    if (dead_letters_) next = std::min(next, dead_letters_->next_deadline());
+    if (closing_) closed_ = sinks_.close(now, stop_by_);
+    const Instant next = sinks_.next_deadline();
     return closing_ ? next : std::min({next, judge_.next_deadline(), broker_.next_deadline(now)});
 }
 
@@ -70,7 +57,7 @@ void CollectorServer::judge(Instant now) {
                   before, judge_.incarnation());
     }
     log::malformed(malformed_log_, now, judge_.counts().malformed);
-    if (std::exchange(syncs_, judge_.syncs()) != judge_.syncs()) forget_waiting();
+    if (std::exchange(syncs_, judge_.syncs()) != judge_.syncs()) sinks_.forget_waiting();
     write_outcomes(now);
     if (const std::string complaint = judge_.take_complaint(); !complaint.empty() && complaint_log_.now(now))
         log::error("peer_wrong what={}", log::quoted(complaint));
@@ -80,22 +67,15 @@ void CollectorServer::judge(Instant now) {
     frames_.clear();
 }
 
-void CollectorServer::forget_waiting() {
-    sink_->forget_waiting();
-    if (dead_letters_) dead_letters_->forget_waiting();
-}
-
 void CollectorServer::write_outcomes(Instant now) {
-    while (const OutcomeRecord* outcome = judge_.next_outcome()) {
-        const bool dead = outcome->outcome != Outcome::completed;
-        if (dead && config_.says_failures) say_failure(*outcome);
-        (dead && dead_letters_ ? dead_letters_ : sink_)->put(*outcome);
+    while (OutcomeRecord* outcome = judge_.next_outcome()) {
+        if (outcome->outcome != Outcome::completed && config_.says_failures) say_failure(*outcome);
+        sinks_.put(std::move(*outcome));
     }
-    sink_->flush(now, written_);
-    if (dead_letters_) dead_letters_->flush(now, written_);
+    sinks_.flush(now, written_);
     for (const auto& [sync, seq] : written_) judge_.written(sync, seq);
     written_.clear();
-    judge_.set_sink_bytes(sink_->waiting_bytes() + (dead_letters_ ? dead_letters_->waiting_bytes() : 0));
+    judge_.set_sink_bytes(sinks_.waiting_bytes());
 }
 
 void CollectorServer::say_failure(const OutcomeRecord& outcome) const {
@@ -108,12 +88,8 @@ void CollectorServer::stop(Instant now) {
     stop_by_ = now + config_.grace;
 }
 
-std::size_t CollectorServer::waiting() const {
-    return sink_->waiting() + (dead_letters_ ? dead_letters_->waiting() : 0);
-}
-
 bool CollectorServer::has_said_all(Instant now) const {
-    return waiting() == 0 && (over_ || !judge_.waits_for_broker(now));
+    return sinks_.waiting() == 0 && (over_ || !judge_.waits_for_broker(now));
 }
 
 std::optional<int> CollectorServer::finished() const {
@@ -122,16 +98,11 @@ std::optional<int> CollectorServer::finished() const {
 
 /// What still waits has not settled, and stands in the books; what a sink was given has.
 int CollectorServer::unfinished() const {
-    const std::uint64_t count = sink_->uncertain() + (dead_letters_ ? dead_letters_->uncertain() : 0);
+    const std::uint64_t count = sinks_.uncertain();
     if (count == 0) return kExitOk;
     log::error("sink_unfinished reason=\"the end came before all was read: up to {} outcomes may not have arrived\"",
                count);
     return kExitIo;
-}
-
-std::string_view CollectorServer::sinks_wait_for() const {
-    const std::string_view what = sink_->waits_for();
-    return what.empty() && dead_letters_ ? dead_letters_->waits_for() : what;
 }
 
 JsonObject CollectorServer::stats(Instant) const {
@@ -144,7 +115,7 @@ JsonObject CollectorServer::stats(Instant) const {
         .add("refused_frames", counts.refused)
         .add("malformed_frames", counts.malformed)
         .add("decided", judge_.decided())
-        .add("sink_waiting", waiting())
+        .add("sink_waiting", sinks_.waiting())
         .add("sessions", judge_.sessions())
         .add("complaints", counts.complaints)
         .add("unacknowledged", judge_.unacknowledged())
@@ -152,10 +123,10 @@ JsonObject CollectorServer::stats(Instant) const {
         .add("outboxes", JsonObject().add("parked", broker_.parked()).add("marks_reached", broker_.marks_reached()))
         .add("settled_intervals", judge_.settled().intervals().size())
         .add("sink", JsonObject()
-                         .add("waiting", sink_->waiting())
+                         .add("waiting", sinks_.waiting())
                          .add("waiting_bytes", judge_.waiting_bytes())
-                         .add("bytes", sink_->bytes())
-                         .add("waits_for", if_any(sinks_wait_for())))
+                         .add("bytes", sinks_.bytes())
+                         .add("waits_for", if_any(sinks_.waits_for())))
         .add("broker", JsonObject().add("synced", judge_.synced()).add("incarnation", judge_.broker()));
     return out;
 }

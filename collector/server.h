@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "collector/judge.h"
-#include "collector/sinks/sink.h"
+#include "collector/sinks/sinks.h"
 #include "common/process/daemon.h"
 #include "common/process/log.h"
 #include "common/process/outbox.h"
@@ -24,10 +24,7 @@ public:
         Duration grace = std::chrono::seconds(1);
         std::string results, broker;  ///< endpoints; empty: in the run directory
     };
-    /// `dead_letters`, if there is one, gets the tasks that did not complete; else they go to
-    /// `sink`, too.
-    CollectorServer(Daemon& daemon, const Config& config, std::unique_ptr<Sink> sink,
-                    std::unique_ptr<Sink> dead_letters);
+    CollectorServer(Daemon& daemon, const Config& config, Sinks::Parts sinks);
 
     void wait_for(Poller& poller) override;
     Duration heartbeat() const override { return config_.heartbeat; }
@@ -42,16 +39,13 @@ public:
 
 private:
     void judge(Instant now);
-    void forget_waiting();
     void write_outcomes(Instant now);
     void say_failure(const OutcomeRecord& outcome) const;
-    [[nodiscard]] std::size_t waiting() const;
     [[nodiscard]] bool has_said_all(Instant now) const;
-    [[nodiscard]] std::string_view sinks_wait_for() const;
 
     Config config_;
     Judge judge_;
-    std::unique_ptr<Sink> sink_, dead_letters_;
+    Sinks sinks_;
     Socket results_;
     Outbox broker_;
     std::vector<Frame> frames_;

@@ -8,7 +8,7 @@ namespace {
 
 /// What an outcome keeps while it waits.
 std::uint64_t bytes_of(const OutcomeRecord& outcome) {
-    return outcome.result.size() + outcome.message.size();
+    return outcome.result.size() + outcome.message.size() + (outcome.work ? outcome.work->errors.size() : 0);
 }
 
 }  // namespace

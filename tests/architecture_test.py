@@ -15,7 +15,7 @@ from house import FLOORS, PROGRAMS, ROOT, floor_of, includes, sources, text_of  
 
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
 
-from launch_lib import books, run_dir  # noqa: E402
+from launch_lib import books, results, run_dir  # noqa: E402
 from launch_lib.exits import Exit  # noqa: E402
 
 # The cores: what decides does no I/O, reads no clock, writes no log. Beside them the floors of common/ that are pure.
@@ -28,7 +28,7 @@ PURE = {
     "broker/sources": ("line_buffer", "overlong_message"),
     "worker": ("attempts", "counts", "credit", "lease", "owed_rounds", "session", "session_work", "slots"),
     "worker/handlers": ("breaker", "standstill"),
-    "collector": ("broker_link", "counts", "hello_pace", "judge", "judge_sync", "news", "outcome_record", "own_number", "settled",
+    "collector": ("broker_link", "counts", "hello_pace", "judge", "last_work", "judge_sync", "news", "outcome_record", "own_number", "settled",
                   "sink_queue"),
 }
 IMPURE_HEADERS = re.compile(
@@ -103,6 +103,11 @@ class OneTruth(unittest.TestCase):
     def test_launch_and_the_processes_clear_up_the_same_files(self):
         endings = re.search(r"kEndings\[\] = \{(.*?)\}", text_of("common/process/run_dir.cpp"), re.S)[1]
         self.assertEqual(tuple(re.findall(r'"([^"]+)"', endings)), run_dir._ENDINGS)
+
+    def test_launch_and_the_collector_know_the_same_folder_of_results(self):
+        text = text_of("collector/sinks/results.cpp")
+        self.assertEqual(re.search(r'kMarker = "(.*)";', text)[1], results.MARKER)
+        self.assertEqual(tuple(re.findall(r'"([^"]+)"', re.search(r"kNames\{(.*)\};", text)[1])), results.FILES)
 
 
 class Documents(unittest.TestCase):

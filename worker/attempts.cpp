@@ -50,8 +50,26 @@ void Attempts::call_home(Instant now, HeldAttempt& attempt, CancelReason reason)
     }
 }
 
+std::size_t HeldText::details_bytes() const {
+    return details ? details->message.size() + details->traces.errors.size() : 0;
+}
+
+/// Of what was called home nobody wants to know more.
+void Attempts::end_details(Instant now, HeldAttempt& attempt, ReportKind kind, bool is_echo) {
+    HeldDetails* details = attempt.details();
+    if (details == nullptr) return;  // it had not begun
+    const bool is_told = kind == ReportKind::ok || kind == ReportKind::failed || kind == ReportKind::rejected ||
+                         kind == ReportKind::expired;
+    if (!is_told) return attempt.text->details.reset();
+    const auto ran = std::chrono::duration_cast<std::chrono::microseconds>(now - details->began_at);
+    details->run_us = static_cast<std::uint64_t>(ran.count());
+    details->is_echo = is_echo;
+    if (kind == ReportKind::ok && !is_echo) details->message = std::move(attempt.payload);
+}
+
 void Attempts::report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, Bytes&& result,
                       std::string&& error) {
+    if (attempt.text != nullptr) end_details(now, attempt, kind, &result == &attempt.payload);
     attempt.state = AttemptState::reported;
     attempt.since = now;
     attempt.kind = kind;
@@ -59,7 +77,7 @@ void Attempts::report(Instant now, AttemptNumber number, HeldAttempt& attempt, R
     wire::cut_error(error);
     if (!error.empty()) attempt.make_text().error = std::move(error);
     attempt.unsent = true;
-    kept_bytes_ += attempt.payload.size();
+    kept_bytes_ += attempt.kept_bytes();
     ++counts_.reports[static_cast<std::size_t>(kind)];
     to_send_.push_back(number);
 }
@@ -75,8 +93,9 @@ void Attempts::drop_result(HeldAttempt& attempt) {
     --counts_.reports[static_cast<std::size_t>(ReportKind::ok)];
     ++counts_.reports[static_cast<std::size_t>(ReportKind::late)];
     attempt.kind = ReportKind::late;
-    kept_bytes_ -= attempt.payload.size();
+    kept_bytes_ -= attempt.kept_bytes();
     attempt.payload = {};
+    if (attempt.text != nullptr) attempt.text->details.reset();
 }
 
 /// What it costs follows the shorter of the list and what is held: a list may claim any range.
@@ -98,7 +117,7 @@ void Attempts::confirm(const Intervals& numbers) {
 
 void Attempts::forget(AttemptNumber number) {
     const HeldAttempt& attempt = *held_.find(number);
-    if (attempt.state == AttemptState::reported) kept_bytes_ -= attempt.payload.size();
+    if (attempt.state == AttemptState::reported) kept_bytes_ -= attempt.kept_bytes();
     held_.erase(number);
 }
 

@@ -29,10 +29,22 @@
 
 namespace curfew {
 
+/// How its work went: of every attempt that began, where reports are to tell it.
+struct HeldDetails {
+    std::uint64_t began_us = 0;  ///< by the wall clock, since 1970
+    Instant began_at{};
+    std::uint64_t run_us = 0;  ///< once reported
+    Traces traces;
+    Bytes message;         ///< once reported `ok`, unless it is the result
+    bool is_echo = false;  ///< the result is the message
+};
+
 /// What few attempts have.
 struct HeldText {
     std::optional<std::string> id;
     std::string error;
+    std::optional<HeldDetails> details;
+    [[nodiscard]] std::size_t details_bytes() const;
 };
 
 /// An attempt that this worker holds.
@@ -63,6 +75,11 @@ struct HeldAttempt {
         return age_us + static_cast<std::uint64_t>(
                             std::chrono::duration_cast<std::chrono::microseconds>(since - received_at).count());
     }
+    [[nodiscard]] HeldDetails* details() const { return text != nullptr && text->details ? &*text->details : nullptr; }
+    /// Bytes of its report that wait for the confirmation.
+    [[nodiscard]] std::size_t kept_bytes() const {
+        return text == nullptr ? payload.size() : payload.size() + text->details_bytes();
+    }
     [[nodiscard]] HeldText& make_text() {
         if (text == nullptr) text = std::make_unique<HeldText>();
         return *text;
@@ -89,7 +106,14 @@ public:
     /// Its task has come, of which nobody had spoken before.
     void arrive(Instant now, const wire::Task& task);
     void start(Instant now, const Queued& queued, Slot slot);
+    /// Its work begins now, and its report is to tell how it went.
+    static void begin_details(Instant now, HeldAttempt& attempt, std::uint64_t began_us) {
+        HeldDetails& details = attempt.make_text().details.emplace();
+        details.began_us = began_us;
+        details.began_at = now;
+    }
     void call_home(Instant now, HeldAttempt& attempt, CancelReason reason);
+    /// `result` may be the message itself: the attempt's own payload.
     void report(Instant now, AttemptNumber number, HeldAttempt& attempt, ReportKind kind, Bytes&& result = {},
                 std::string&& error = {});
     /// The end of one whose task has not come: receive() has just said so.
@@ -170,6 +194,7 @@ private:
     }
     void sweep();
     void send_again(AttemptNumber number, HeldAttempt& attempt);
+    static void end_details(Instant now, HeldAttempt& attempt, ReportKind kind, bool is_echo);
 
     WorkerCounts& counts_;
     ByteStore payloads_;

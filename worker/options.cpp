@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 
+#include "common/process/clock.h"
 #include "common/words/limits.h"
 #include "worker/handlers/threads.h"
 
@@ -46,6 +48,12 @@ constexpr std::array<FlagOfHandlers, 23> kFlagsOfHandlers{{
     {"--http-result", "http"},
 }};
 
+std::uint64_t wall_us(Instant at) {
+    const auto then = std::chrono::system_clock::now() - (Clock::now() - at);
+    const auto since = std::chrono::duration_cast<std::chrono::microseconds>(then.time_since_epoch());
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, since.count()));
+}
+
 /// A whole number from 1 on.
 Take take_number(const std::string& text, std::uint64_t most, std::uint64_t& number) {
     number = parse_count(text).value_or(0);
@@ -74,6 +82,11 @@ WorkerOptions::WorkerOptions(Options& options, std::span<const HandlerKind> kind
                       (kinds_.empty() ? "" : "; " + fixed_credits(kinds_)),
                   "Most attempts in flight here",
                   [this](const std::string& text) { return take_number(text, limits::kCredit, credit_); });
+    options.choice(
+        "--report", report_, {"plain", "full"},
+        "full: a report tells too when its work began, how long it ran, how its process ended, the last 4 "
+        "KiB of its stderr, and the message. A collector's --joblog, --results-dir, --tag and --format json-full "
+        "need it");
     options.duration("--heartbeat", heartbeat_, std::chrono::milliseconds(50), std::chrono::minutes(1),
                      "As the broker's");
     if (!kinds_.empty()) add_work(options);
@@ -132,6 +145,7 @@ WorkerServer::Config WorkerOptions::config() const {
     config.core.pool = pool();
     config.core.heartbeat = heartbeat_;
     config.core.slots = slots();
+    if (report_ == "full") config.core.wall_us = wall_us;
     const std::uint32_t fixed = kinds_.empty() ? 0 : chosen().kind->credit;
     const std::uint64_t credit = credit_ != 0 ? credit_ : fixed != 0 ? fixed : slots();
     config.core.credit = static_cast<std::uint32_t>(credit);

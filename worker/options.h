@@ -38,6 +38,7 @@ private:
     std::string handler_ = "exec";
     std::uint64_t slots_ = 0;   // 0: not said
     std::uint64_t credit_ = 0;  // 0: not said
+    std::string report_ = "plain";
     Duration heartbeat_ = std::chrono::seconds(1);
     HandlerFlags flags_;
     WorkerServer::Config endpoints_;

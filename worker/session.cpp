@@ -222,22 +222,46 @@ void WorkerCore::flush(Instant now, std::vector<Frame>& for_collector, std::vect
     if (!results_blocked_) write_reports(for_collector);
 }
 
+namespace {
+
+wire::WorkDetails told(const HeldAttempt& attempt, const HeldDetails& details) {
+    const Traces& traces = details.traces;
+    const bool has_message = attempt.kind == ReportKind::ok;
+    return {.began_us = details.began_us,
+            .run_us = details.run_us,
+            .exited = traces.exit_code ? static_cast<std::uint32_t>(*traces.exit_code) + 1 : 0,
+            .signal = static_cast<std::uint32_t>(traces.signal),
+            .stderr_bytes = traces.stderr_bytes,
+            .errors = traces.errors,
+            .message = !has_message      ? std::string_view()
+                       : details.is_echo ? attempt.payload.view()
+                                         : details.message.view()};
+}
+
+/// What few attempts have.
+void add_text(wire::Report& report, const HeldAttempt& attempt) {
+    const HeldText& text = *attempt.text;
+    if (text.id) report.id = *text.id;
+    report.error = text.error;
+    if (text.details) report.details = told(attempt, *text.details);
+}
+
+}  // namespace
+
 void WorkerCore::write_reports(std::vector<Frame>& frames) {
     const wire::Envelope envelope{wire::Kind::reports, broker(), session(), 0, 0};
+    wire::Report report;  // used again: a new one each time is filled with zeros
     attempts_.write_reports([&](AttemptNumber number, const HeldAttempt& attempt) {
-        wire::Report report;
         report.number = number;
         report.seq = attempt.seq;
         report.kind = attempt.kind;
         report.ordinal = attempt.ordinal;
         report.attempts = attempt.attempts;
         report.latency_us = attempt.latency_us();
-        if (attempt.text != nullptr) {
-            if (attempt.text->id) report.id = *attempt.text->id;
-            report.error = attempt.text->error;
-        }
+        if (attempt.text != nullptr) add_text(report, attempt);
         report.payload = attempt.payload;
         writer_.add(report);
+        if (attempt.text != nullptr) report = {};
         if (mutated(Mutant::report_not_kept)) attempts_.forget(number);
         if (writer_.size() >= wire::kFrameBytes) frames.push_back(writer_.finish(envelope));
     });

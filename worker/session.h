@@ -57,6 +57,9 @@ public:
         std::size_t kept_bytes =
             /// Results that wait for confirmation; above it one piece of work is started at a time.
             64U << 20;
+        /// What the wall clock shows at an instant, in microseconds since 1970; null: reports do
+        /// not tell how the work went.
+        std::uint64_t (*wall_us)(Instant) = nullptr;
     };
     using Counts = WorkerCounts;
 

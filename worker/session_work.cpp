@@ -30,6 +30,7 @@ void WorkerCore::start_queued(Instant now) {
         }
         const Work work{{session(), queued->number}, epoch(),        attempt.seq, attempt.ordinal,
                         attempt.deadline_at,         attempt.payload};
+        if (config_.wall_us != nullptr) Attempts::begin_details(now, attempt, config_.wall_us(now));
         if (handler_.immediate()) {
             run_at_once(now, *queued, work);
             continue;
@@ -72,6 +73,8 @@ void WorkerCore::finish(Instant now, AttemptNumber number, HeldAttempt& attempt,
     const bool cancelling = attempt.state == AttemptState::cancelling;
     const bool decided = cancelling && (attempt.reason == CancelReason::decided || attempt.decided);
     const bool lost = cancelling && attempt.reason == CancelReason::lost;
+    if (HeldDetails* details = attempt.details(); details != nullptr && end.traces)
+        details->traces = std::move(*end.traces);
     if (lost || end.finish == Finish::stopped) {
         end_stopped(now, number, attempt, decided ? std::string() : std::move(end.error));
     } else if (end.finish == Finish::returned && !cancelling) {
@@ -88,9 +91,10 @@ void WorkerCore::finish(Instant now, AttemptNumber number, HeldAttempt& attempt,
         attempts_.report(now, number, attempt, ReportKind::failed, {},
                          "its result has " + std::to_string(end.result.size()) + " bytes, at most " +
                              std::to_string(wire::kPayloadBytes) + " can be carried");
+    } else if (end.echo) {
+        attempts_.report(now, number, attempt, ReportKind::ok, std::move(attempt.payload));
     } else {
-        attempts_.report(now, number, attempt, ReportKind::ok,
-                         end.echo ? std::move(attempt.payload) : attempts_.keep(std::move(end.result)));
+        attempts_.report(now, number, attempt, ReportKind::ok, attempts_.keep(std::move(end.result)));
     }
 }
 

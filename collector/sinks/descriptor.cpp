@@ -70,13 +70,20 @@ DescriptorSink::~DescriptorSink() {
     if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-/// Nothing was put yet: the newline that ends a torn line of the life before comes first.
+/// The newline that ends a torn line of the life before comes first, or the header.
 void DescriptorSink::begin_life() {
-    if (!mark_.begin(descriptor_, place_.name, place_.without_word)) return;
-    chunks_.emplace_front(1, '\n');
-    ++formatted_;
-    for (Pending& next : pending_) ++next.end;
-    pending_.push_front({.end = 1, .sync = 0, .seq = 0});
+    if (mark_.begin(descriptor_, place_.name, place_.without_word)) return write_first("\n");
+    struct stat found {};
+    const bool has_begun = mark_.is_file() && fstat(descriptor_, &found) == 0 && found.st_size > 0;
+    if (!place_.header.empty() && !has_begun) write_first(place_.header);
+}
+
+/// Nothing was written yet.
+void DescriptorSink::write_first(std::string_view text) {
+    chunks_.emplace_front(text);
+    formatted_ += text.size();
+    for (Pending& next : pending_) next.end += text.size();
+    pending_.push_front({.end = text.size(), .sync = 0, .seq = 0});
 }
 
 /// For writing only, so that its reader is the only one, and his end is the end. Nobody tells when
@@ -177,7 +184,7 @@ void DescriptorSink::taken(std::size_t size, Written& written) {
 
 void DescriptorSink::forget_waiting() {
     if (pending_.empty()) return;
-    // Or the newline of an earlier life
+    // Or what comes before all outcomes
     const bool begun = whole_ != written_ || pending_.front().seq == 0;
     pending_.resize(begun ? 1 : 0);
     chunks_.resize(begun ? 1 : 0);

@@ -23,6 +23,7 @@ public:
         std::string name{};  ///< for the log
         std::string mark{};  ///< path of the page with the word to the next life; empty: none
         SinkMark::WithoutWord without_word = SinkMark::WithoutWord::leave;
+        std::string_view header{};  ///< a line that it begins with: a file where it is empty
     };
     DescriptorSink(const Place& place, Format format);
     ~DescriptorSink() override;
@@ -41,13 +42,14 @@ private:
     struct Pending {
         std::uint64_t end;  // of its bytes, counted from the sink's start
         std::uint64_t sync;
-        Seq seq;  // 0: no outcome, the newline that ends a torn line
+        Seq seq;  // 0: no outcome, but the header, or the newline that ends a torn line
     };
     struct Piece {
         std::size_t size;
         bool whole;  // it begins and ends with an outcome
     };
     void begin_life();
+    void write_first(std::string_view text);
     [[nodiscard]] bool open_fifo(Instant now);
     [[nodiscard]] Piece next_piece() const;
     void taken(std::size_t size, Written& written);

@@ -98,24 +98,34 @@ JournaledFile::JournaledFile(const Place& place, Format format)
     syncer_ = std::make_unique<Syncer>(std::vector<int>{output_.descriptor(), journal_.descriptor()});
 }
 
+/// How much of the header the output has: it may have been killed within it.
+std::uint64_t JournaledFile::begun() const {
+    const std::string found = output_.read(0, place_.header.size());
+    return place_.header.starts_with(found) ? found.size() : 0;
+}
+
 void JournaledFile::begin() {
     if (journal_.size() < kJournalHead) {
         // Also one that was torn before its first record
-        if (output_.size() > 0)
+        if (output_.size() > begun())
             refuse(
                 fmt::format("'{}' has {} bytes, and no journal of them at '{}': what of it is done is not known. "
                             "Move it away, or name another output",
                             place_.path, output_.size(), place_.journal));
         journal_.cut(0);
         journal_.append(journal_head());
+        output_.cut(0);
+        output_.append(place_.header);
         return;
     }
     check_head();
     const std::uint64_t whole = read_journal(sound_end());
+    if (last_.end == 0) last_.end = begun();
     const std::uint64_t cut_journal = journal_.size() - whole;
     const std::uint64_t cut_output = set_aside(output_, last_.end);
     journal_.cut(whole);
     output_.cut(last_.end);
+    if (last_.end < place_.header.size()) output_.append(place_.header.substr(last_.end));
     memory_->epoch = epoch_;
     memory_->settled = has_.intervals();
     log::info("sink_goes_on_where_it_was sink={} epoch={} outcomes={} cut_bytes={} cut_journal_bytes={}",

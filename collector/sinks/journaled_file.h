@@ -62,6 +62,7 @@ public:
         std::string path;
         std::string journal;
         SyncMode sync = SyncMode::each_second;
+        std::string_view header{};  ///< what the output begins with
     };
     /// Throws Unusable where the two are not of one run, are damaged, or somebody else has them;
     /// std::system_error.
@@ -91,6 +92,7 @@ private:
         bool is_recorded = true;  ///< it has a record of its own; else its number was there
     };
     void begin();
+    [[nodiscard]] std::uint64_t begun() const;
     void check_head() const;
     [[nodiscard]] std::uint64_t set_aside(const WrittenFile& file, std::uint64_t from) const;
     [[nodiscard]] std::uint64_t sound_end() const;

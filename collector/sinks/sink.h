@@ -31,6 +31,10 @@ void append_history(std::string& out, const OutcomeRecord& outcome);
 /// Where a message stood that was refused, as a JSON object: of lines (or records) with its offset,
 /// of frames their number alone.
 [[nodiscard]] std::string place_of_refused(const OutcomeRecord& outcome);
+/// The same, with what was told of the work.
+void append_json_full(std::string& out, const OutcomeRecord& outcome);
+/// That without the result.
+void append_json_meta(std::string& out, const OutcomeRecord& outcome);
 
 class Sink {
 public:

@@ -57,7 +57,9 @@ std::unique_ptr<Sink> open_file(Daemon& daemon, const SinkFlags& flags, const st
     if (flags.journal) {
         check_no_source(daemon, path);
         return std::make_unique<JournaledFile>(
-            JournaledFile::Place{.path = path, .journal = path + ".journal", .sync = flags.sync}, flags.format);
+            JournaledFile::Place{
+                .path = path, .journal = path + ".journal", .sync = flags.sync, .header = flags.header},
+            flags.format);
     }
     if (access((path + ".journal").c_str(), F_OK) == 0)
         throw Unusable(kExitUsage,
@@ -70,7 +72,8 @@ std::unique_ptr<Sink> open_file(Daemon& daemon, const SinkFlags& flags, const st
                               .mark = mark_of(daemon, flags.which),
                               .without_word = is_open_already(path)               ? leave
                                               : daemon.run_dir().crashed_before() ? cut
-                                                                                  : newline},
+                                                                                  : newline,
+                              .header = flags.header},
         flags.format);
 }
 
@@ -124,6 +127,10 @@ constexpr std::array<SinkKind, 2> kDeadLetterKinds{{kFile, kSqlite}};
 
 std::span<const SinkKind> sink_kinds() {
     return kKinds;
+}
+
+std::unique_ptr<Sink> open_file_sink(Daemon& daemon, const SinkFlags& flags, const std::string& path) {
+    return open_file(daemon, flags, path);
 }
 
 std::span<const SinkKind> dead_letter_kinds() {

@@ -22,6 +22,7 @@ struct SinkFlags {
     SyncMode sync = SyncMode::each_second;
     /// Which of the collector's sinks it is: each has its own word to the next life.
     const char* which = "sink";
+    std::string_view header{};  ///< what a file begins with
 };
 
 struct SinkKind {
@@ -36,5 +37,7 @@ struct SinkKind {
 [[nodiscard]] std::span<const SinkKind> sink_kinds();
 /// Those that dead letters can go to.
 [[nodiscard]] std::span<const SinkKind> dead_letter_kinds();
+/// As the kind file:PATH does.
+[[nodiscard]] std::unique_ptr<Sink> open_file_sink(Daemon& daemon, const SinkFlags& flags, const std::string& path);
 
 }  // namespace curfew

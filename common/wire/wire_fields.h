@@ -117,12 +117,13 @@ public:
         const Part part = take(Part::Type::bytes);
         bytes = {part.data, part.number};
     }
-    void get(std::optional<std::string_view>& bytes) {
+    template <typename Value>
+    void get(std::optional<Value>& value) {
         if (next_is(Part::Type::nil)) {
             ++next_;
-            bytes.reset();
+            value.reset();
         } else {
-            get(bytes.emplace());
+            get(value.emplace());
         }
     }
     template <typename E>
@@ -143,6 +144,17 @@ public:
         get(known.winner.session);
         get(known.winner.number);
         pass_over(count - 4);
+    }
+    void get(WorkDetails& details) {
+        const std::uint64_t count = array(7);
+        get(details.began_us);
+        get(details.run_us);
+        get(details.exited);
+        get(details.signal);
+        get(details.stderr_bytes);
+        get(details.errors);
+        get(details.message);
+        pass_over(count - 7);
     }
     void get(Addressee& addressee) {
         const std::uint64_t count = array(3);

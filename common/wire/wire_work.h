@@ -170,6 +170,19 @@ struct Heartbeat {
 
 // ---- worker to collector, results --------------------------------------------------------------
 
+/// How the work of an attempt went: of a worker that was told to say so (--report full).
+struct WorkDetails {
+    std::uint64_t began_us = 0;  ///< by the worker's wall clock, since 1970; 0: not known
+    std::uint64_t run_us = 0;    ///< how long its work ran
+    /// Its process ended with this code, and one; 0: a signal ended it, or there was no process.
+    std::uint32_t exited = 0;
+    std::uint32_t signal = 0;        ///< that ended its process; 0: none did
+    std::uint64_t stderr_bytes = 0;  ///< that it wrote there
+    std::string_view errors;         ///< the last of them, at most limits::kStderrBytes
+    std::string_view message;        ///< of an ok attempt
+    bool operator==(const WorkDetails&) const = default;
+};
+
 struct Report {
     static constexpr std::uint8_t kType = 12;
     static constexpr std::size_t kRequired = 9;
@@ -183,7 +196,9 @@ struct Report {
     std::string_view error;  ///< why it failed
     /// The result; of a rejected attempt the message, for the dead letter.
     std::string_view payload;
-    auto fields() { return std::tie(number, seq, kind, ordinal, attempts, latency_us, id, error, payload); }
+    std::optional<WorkDetails> details = std::nullopt;  ///< none: the field is not written
+    auto plain_fields() { return std::tie(number, seq, kind, ordinal, attempts, latency_us, id, error, payload); }
+    auto fields() { return std::tuple_cat(plain_fields(), std::tie(details)); }
 };
 
 /// The token on its way round: the worker adds what it has received and what it holds, the

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <msgpack.hpp>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -35,9 +36,20 @@ void put(Packer& packer, std::string_view bytes) {
     packer.pack_bin(static_cast<std::uint32_t>(bytes.size()));
     packer.pack_bin_body(bytes.data(), static_cast<std::uint32_t>(bytes.size()));
 }
-void put(Packer& packer, const std::optional<std::string_view>& bytes) {
-    if (bytes) {
-        put(packer, *bytes);
+void put(Packer& packer, const WorkDetails& details) {
+    packer.pack_array(7);
+    packer.pack_uint64(details.began_us);
+    packer.pack_uint64(details.run_us);
+    packer.pack_uint32(details.exited);
+    packer.pack_uint32(details.signal);
+    packer.pack_uint64(details.stderr_bytes);
+    put(packer, details.errors);
+    put(packer, details.message);
+}
+template <typename Value>
+void put(Packer& packer, const std::optional<Value>& value) {
+    if (value) {
+        put(packer, *value);
     } else {
         packer.pack_nil();
     }
@@ -91,6 +103,13 @@ template <typename T>
 void put(Packer& packer, const std::vector<T>& list) {
     packer.pack_array(static_cast<std::uint32_t>(list.size()));
     for (const T& item : list) put(packer, item);
+}
+
+template <typename... Values>
+void put_record(Packer& packer, std::uint8_t type, const std::tuple<Values...>& fields) {
+    packer.pack_array(1 + static_cast<std::uint32_t>(sizeof...(Values)));
+    packer.pack_uint8(type);
+    std::apply([&](const auto&... field) { (put(packer, field), ...); }, fields);
 }
 
 }  // namespace
@@ -171,10 +190,19 @@ void Writer::add(const Task& task) {
 }
 
 void Writer::add(const Report& report) {
-    if (report.id || !report.error.empty() || !fits_run(report.number, report.seq)) return add<Report>(report);
+    if (report.details) return add<Report>(report);
+    if (report.id || !report.error.empty() || !fits_run(report.number, report.seq)) return add_plain(report);
     const auto kind = static_cast<std::uint64_t>(report.kind);
     add_to_run(kReportRun, report.number, report.seq, {kind, report.ordinal, report.attempts, report.latency_us},
                report.payload);
+}
+
+/// In the form that has no details.
+void Writer::add_plain(const Report& report) {
+    close_run();
+    leave_room_for_envelope();
+    Packer packer(buffer_);
+    put_record(packer, Report::kType, const_cast<Report&>(report).plain_fields());
 }
 
 void Writer::leave_room_for_envelope() {
@@ -190,10 +218,7 @@ void Writer::add(const R& record) {
     leave_room_for_envelope();
     Packer packer(buffer_);
     // fields() is one list for both directions; writing does not change what it refers to.
-    auto fields = const_cast<R&>(record).fields();
-    packer.pack_array(1 + static_cast<std::uint32_t>(std::tuple_size_v<decltype(fields)>));
-    packer.pack_uint8(R::kType);
-    std::apply([&](const auto&... field) { (put(packer, field), ...); }, fields);
+    put_record(packer, R::kType, const_cast<R&>(record).fields());
 }
 
 void Writer::append(Writer& other) {

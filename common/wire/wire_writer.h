@@ -45,6 +45,7 @@ private:
         std::uint64_t seq = 0;         // of the last item
         std::uint64_t shared[5] = {};  // what all items have in common
     };
+    void add_plain(const Report& report);
     void leave_room_for_envelope();
     void close_run();
     void open_items(std::uint8_t type);

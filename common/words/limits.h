@@ -16,6 +16,8 @@ inline constexpr std::size_t kNameBytes = 64;       // of a process, of a pool
 inline constexpr std::size_t kEndpointBytes = 256;  // the path of an ipc socket has at most 107
 inline constexpr std::uint32_t kSlots = 16384;
 inline constexpr std::uint32_t kCredit = 1'000'000;
+/// Of what the work of an attempt has written to stderr, the last so much is told.
+inline constexpr std::size_t kStderrBytes = 4096;
 // A hello with all its names, or a heartbeat, is far smaller
 inline constexpr std::size_t kLifeFrameBytes = 4096;
 

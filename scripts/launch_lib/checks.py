@@ -13,7 +13,7 @@ from .exits import Exit, Refusal
 
 _PATIENCE = 20.0  # seconds; a check takes some milliseconds, unless it reads a --config that does not end
 _CODES = (Exit.USAGE, Exit.IO)
-_OURS = {"--source": "--input", "--sink": "--output"}  # what a process calls our flag
+_OURS = {"--source": "--input", "--sink": "--output", "--results-dir": "--results"}  # what a process calls our flag
 
 
 class Checks:

@@ -3,8 +3,10 @@
 Looked at by device and inode, so that a link, /dev/fd/N and a redirection count as what they lead to. Nothing is opened
 for writing before all were compared.
 
-    --output, --dead-letters     empty the file they name (O_TRUNC), or make it; a database (sqlite:PATH) that has
+    --output, --dead-letters,
+    --joblog                     empty the file they name (O_TRUNC), or make it; a database (sqlite:PATH) that has
                                  outcomes is not emptied but refused
+    --results                    what a run before has made in that folder goes, and nothing else
     what is open already         stdout, stderr, and the names of launch's descriptors (/dev/stdout, /dev/stderr,
                                  /dev/fd/N): never emptied; written on from where whoever opened them has put them
 """
@@ -15,10 +17,10 @@ import re
 import stat
 from urllib.parse import quote
 
-from . import descriptors
+from . import descriptors, results
 from .exits import Exit, Refusal, usage
 
-MADE_ANEW = ("output", "dead-letters")  # flags of files that are emptied
+MADE_ANEW = ("output", "dead-letters", "joblog")  # flags of files that are emptied
 DATABASE = "sqlite:"  # what the name of one begins with
 _DESCRIPTORS = re.compile(r"/proc/(?:self|thread-self|\d+(?:/task/\d+)?)/fd/\d+")
 
@@ -57,6 +59,8 @@ def sink_of(flag, name):
 
 def check(options):
     """Refuses what would read what it writes, or would empty what it is to read."""
+    if "results" in options.given:
+        results.check(absolute("--results", options.given["results"]))
     for flag in ("input", *MADE_ANEW):
         if (name := path_of(options, flag)) is not None:
             absolute(f"--{flag}", name)
@@ -65,6 +69,7 @@ def check(options):
     if "input" in options.given and descriptors.is_stdin_without_input(options.given["input"]):
         raise Refusal(Exit.IO, f"--input: {options.given['input']}: nothing can be read there: it was closed")
     _check_files_of_their_own(options)
+    _check_joblog(options)
     inputs = [_named("input", options)] if "input" in options.given else [("stdin", _look(0))]
     outputs = [_named(flag, options) for flag in MADE_ANEW if flag in options.given]
     if "output" not in options.given:
@@ -96,10 +101,19 @@ def _check_files_of_their_own(options):
             if flag in databases:
                 raise usage(f"--{flag}: {name} is no file of its own: a database is one")
             raise usage(f"--resume: --{flag} {name} is no file of its own: only a file can be gone on with")
-    if databases and len({os.path.realpath(path_of(options, flag)) for flag in MADE_ANEW if flag in options.given}) == 1:
-        if all(flag in options.given for flag in MADE_ANEW):
+    if databases and len({os.path.realpath(path_of(options, flag)) for flag in ("output", "dead-letters") if flag in options.given}) == 1:
+        if all(flag in options.given for flag in ("output", "dead-letters")):
             raise usage("--dead-letters: this is the file of --output, and a database is its alone: name another, or"
                         " leave it out: a database as --output has all outcomes")
+
+
+def _check_joblog(options):
+    """Its lines are its own."""
+    for flag in ("output", "dead-letters"):
+        if flag in options.given and "joblog" in options.given:
+            log, other = options.given["joblog"], path_of(options, flag)
+            if os.path.realpath(log) == os.path.realpath(other) or _are_one(_look(log), _look(other)):
+                raise usage(f"--joblog: {log} is the file of --{flag} too: name another one")
 
 
 def make_anew(options):
@@ -114,6 +128,8 @@ def make_anew(options):
     for flag in MADE_ANEW:
         if flag in options.given and not is_database(options.given[flag]):
             _make_anew(flag, options.given[flag])
+    if "results" in options.given:
+        results.empty(options.given["results"])
 
 
 def _refuse_outcomes_without_a_checkpoint(options):

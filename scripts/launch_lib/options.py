@@ -32,6 +32,7 @@ class Flag:
     repeats: bool = False  # it may be said several times
     goes_with: str = ""  # without which other flag it has no meaning
     not_with: tuple = ()  # with which other flags it has no meaning
+    words: tuple = ()  # of a switch: what may stand behind it, as in --json=full
 
 
 _NO_RUN = ("coprocess", "url")  # with which no COMMAND is run for each message
@@ -58,7 +59,13 @@ FLAGS = (
          "tasks that did not complete, as JSON lines (emptied first), or sqlite:FILE"),
     Flag("resume", "", None, "launch", "go on where the same command was, however that ended; needs --input and --output"),
     Flag("resume-failed", "", None, "launch", "the same, and what did not complete then is tried once more"),
-    Flag("json", "", None, "launch", "a JSON line for each outcome, whatever it was; else the bare results"),
+    Flag("json", "", None, "launch",
+         "a JSON line for each outcome; full: with its message, when, how long, exit code, stderr", words=("full",)),
+    Flag("tag", "", None, "collector", "the message and a tab before each line of a result"),
+    Flag("joblog", "FILE", values.path, "launch",
+         "a line for each outcome: number, start, seconds, worker, exit, .. (emptied first)"),
+    Flag("results", "DIR", values.path, "launch",
+         "a folder for each message: stdout, stderr, meta.json (made, or emptied of those before)"),
     Flag("keep-order", "", None, "collector", "outcomes in the order of the messages"),
     Flag("null", "", None, "broker", "messages end with a NUL byte, not with a line's end"),
     Flag("max-message", "SIZE", None, "broker", "larger messages are refused, and counted (1m)"),
@@ -134,11 +141,11 @@ shell: write -- sh -c '...' for one.
 options (defaults in parentheses; DUR needs its unit: 100us, 5ms, 1.5s, 2m, 1h; SIZE is in bytes, or 64k, 1m):
 """
 _TAIL = """
---output and --dead-letters empty the file they name, or make it. With --resume they are gone on with: beside OUTPUT lie
-OUTPUT.journal and OUTPUT.checkpoint, which say what is done; a first run begins with none of the three. What is open
-already is never emptied, but written on from where it is: stdout, /dev/stdout, /dev/stderr, /dev/fd/N. A FIFO is
-written when somebody reads it; if the reader goes away, that is an I/O error. The processes of a PROCFILE empty
-nothing: their file: sinks append.
+--output, --dead-letters and --joblog empty the file they name, or make it; --results takes away the folders of a run
+before. With --resume they are gone on with: beside OUTPUT lie OUTPUT.journal and OUTPUT.checkpoint, which say what is
+done; a first run begins with none of the three. What is open already is never emptied, but written on from where it is:
+stdout, /dev/stdout, /dev/stderr, /dev/fd/N. A FIFO is written when somebody reads it; if the reader goes away, that is
+an I/O error. The processes of a PROCFILE empty nothing: their file: sinks append.
 
 --dry-run shows the message on stdin where no argument has {} (else it is there too); what is not printable is $'...'.
 sqlite:FILE is a database with a table 'outcomes', a row for each task, which can be read meanwhile, as by
@@ -201,7 +208,8 @@ def help_text():
 
 
 def _help_line(flag):
-    name = f"{f'-{flag.letter}, ' if flag.letter else ''}--{flag.name} {flag.metavar}".rstrip()
+    words = f"[={'|'.join(flag.words)}]" if flag.words else ""
+    name = f"{f'-{flag.letter}, ' if flag.letter else ''}--{flag.name}{words} {flag.metavar}".rstrip()
     return f"  {name:<26}{flag.help}" if len(name) < 26 else f"  {name}\n{' ' * 28}{flag.help}"
 
 
@@ -232,6 +240,11 @@ class Options:
     def fanout(self):
         """As far as we can tell: what was asked for, or the default."""
         return self.asked_fanout or asked_fanout(self.given.get("fanout", ""))
+
+    @property
+    def wants_details(self):
+        """Whether the workers are to tell how their work went."""
+        return self.given.get("json") == "full" or any(name in self.given for name in ("joblog", "results", "tag"))
 
     @property
     def is_coprocess(self):
@@ -307,6 +320,11 @@ def _take_flag(options, argument, rest):
     if flag.name in options.given and not flag.repeats:
         raise usage(f"--{flag.name} is given twice")
     if not flag.metavar:
+        if equals and flag.words:
+            if value not in flag.words:
+                raise usage(f"--{flag.name}={value}: say --{flag.name} or --{flag.name}={'|'.join(flag.words)}")
+            options.given[flag.name] = value
+            return flag.name
         if equals:
             raise usage(f"--{flag.name} takes no value" if text.startswith("--") else
                         f"unknown option {argument} (--help lists them)")
@@ -326,6 +344,9 @@ def _take_flag(options, argument, rest):
 
 def _check_form(options, positional):
     """Exactly one of COMMAND, --handler and PROCFILE, and only the flags that go with it."""
+    for flag in FLAGS:
+        if flag.words and options.given.get(flag.name) is True and positional and positional[0] in flag.words:
+            raise usage(f"'{positional[0]}' is one too many: say --{flag.name}={positional[0]}")
     if positional:
         _check_procfile_form(options, positional)
         return
@@ -342,6 +363,8 @@ def _check_form(options, positional):
         options.given["resume"] = True
     if "json" in options.given and files.is_database(options.given.get("output")):
         raise usage("--json has no meaning with --output sqlite:FILE: its table has all of it, in columns")
+    if "tag" in options.given and "json" in options.given:
+        raise usage("--tag has no meaning with --json: an outcome of --json=full has its message")
     if "resume" in options.given and not ("input" in options.given and "output" in options.given):
         raise usage("--resume needs --input FILE, to read it again, and --output FILE, to go on with it")
     options.asked_fanout = asked_fanout(options.given.get("fanout") or os.environ.get("CURFEW_FANOUT", ""))

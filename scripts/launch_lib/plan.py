@@ -17,6 +17,7 @@ from .options import absolute, asked_fanout, default_grace
 from .work import worker_arguments
 
 
+_FORMATS = {None: "raw", True: "json", "full": "json-full"}  # by what was said of --json
 _OF_LAUNCH = ("CURFEW_BIN_DIR",)  # no process judges it
 
 
@@ -56,13 +57,16 @@ def quick_plan(options, bin_dir):
     """Collector, workers, broker: the broker last, so that what it reads finds somebody at home."""
     binary = lambda role: os.path.join(bin_dir, role.value)
     source, sink = options.given.get("input"), options.given.get("output")
-    letters = options.given.get("dead-letters")
-    form = () if files.is_database(sink) else ("--format", "json" if "json" in options.given else "raw")
+    letters, log = options.given.get("dead-letters"), options.given.get("joblog")
+    form = () if files.is_database(sink) else ("--format", _FORMATS[options.given.get("json")])
     collector = [binary(Role.COLLECTOR), "--sink", files.sink_of("output", sink) if sink else "stdout", *form,
                  *options.passed_on("collector")]
     if letters:
         collector += ["--dead-letters", files.sink_of("dead-letters", letters)]
-    if "resume" in options.given and not all(map(files.is_database, filter(None, (sink, letters)))):
+    for flag, theirs in (("joblog", "--joblog"), ("results", "--results-dir")):
+        if flag in options.given:
+            collector += [theirs, absolute(f"--{flag}", options.given[flag])]
+    if "resume" in options.given and not all(map(files.is_database, filter(None, (sink, letters, log)))):
         collector.append("--journal")
     workers = worker_arguments(options)
     piped = _piped(source)
@@ -73,7 +77,7 @@ def quick_plan(options, bin_dir):
         checkpoint = f"{absolute('--output', files.path_of(options, 'output'))}.checkpoint"
         broker += ["--checkpoint", checkpoint, f"--command={work.words_of(options)}"]
     named = lambda path: descriptors.named_in([path or ""])
-    for_sinks = named(sink) + named(letters)
+    for_sinks = named(sink) + named(letters) + named(log)
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True, descriptors=for_sinks)]
     processes += [Process(f"w{number}", Role.WORKER, (binary(Role.WORKER), *words), descriptors=needed)
                   for number, (words, needed) in enumerate(workers, start=1)]
@@ -99,7 +103,7 @@ def _asked(options, processes):
     doubted = {Role.BROKER: options.says_to("broker") or "input" in options.given,
                Role.WORKER: options.says_to("worker") or any(name in options.given for name in ("handler", "url"))
                             or not options.finds_command(),
-               Role.COLLECTOR: options.says_to("collector")}
+               Role.COLLECTOR: options.says_to("collector") or any(name in options.given for name in ("joblog", "results"))}
     return tuple(process for role, those in kinds.items() if doubted[role] for process in those)
 
 

@@ -20,7 +20,8 @@ LONGEST_SOCKET_NAME = 40  # with the slash before it
 _LONGEST = LONGEST_SOCKET_PATH - LONGEST_SOCKET_NAME
 _PREFIX = "curfew-"
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-_ENDINGS = (".sock", ".lock", ".running", ".running.before", ".sink.mark", ".dead-letters.mark")  # of what curfew makes
+_ENDINGS = (".sock", ".lock", ".running", ".running.before", ".sink.mark", ".dead-letters.mark",
+            ".joblog.mark")  # of what curfew makes
 _TICK = 0.02  # seconds: the time of a file may lag behind the clock by a tick of the kernel
 _PRIVATE_NAME = len("/" + _PREFIX) + 8  # mkdtemp adds eight characters
 

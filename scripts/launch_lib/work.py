@@ -17,7 +17,7 @@ def worker_count(options):
 
 def worker_arguments(options):
     """For each worker what stands behind its program's name, and the descriptors of launch that it needs."""
-    passed_on = options.passed_on("worker")
+    passed_on = options.passed_on("worker") + (["--report", "full"] if options.wants_details else [])
     if urls := options.given.get("url"):
         return [([*passed_on, "--handler", "http", "--url", url], ()) for url in urls]
     if pools := options.given.get("pool"):

@@ -371,7 +371,7 @@ class WhatIsOpenAlready(GroupTest):
         launch = self.launch("--help")
         self.assertEqual(launch.code(), 0)
         said = re.sub(r"\s+", " ", launch.out.decode())
-        for words in ("--output and --dead-letters empty the file", "What is open already is never emptied"):
+        for words in ("--output, --dead-letters and --joblog empty the file", "What is open already is never emptied"):
             self.assertIn(words, said)
 
 

@@ -53,6 +53,21 @@ class WhatProcessesGet(LaunchTest):
         self.assertEqual(self.started("collector")["argv"], [
             "--sink", f"file:{self.path('out')}", "--format", "json", "--keep-order", "--log-level", "debug"])
 
+    def test_what_a_batch_leaves_is_asked_of_the_workers(self):
+        for words, collector in ((("--json=full",), ["--sink", "stdout", "--format", "json-full"]),
+                                 (("--tag",), ["--sink", "stdout", "--format", "raw", "--tag"]),
+                                 (("--joblog", "log", "--results", "dir"),
+                                  ["--sink", "stdout", "--format", "raw", "--joblog", self.path("log"),
+                                   "--results-dir", self.path("dir")])):
+            with self.subTest(words=words):
+                self.script("broker", [["file", "start.w1.0"], ["file", "start.collector.0"], ["books", page()], ["exit", 0]])
+                self.assertEqual(self.code(self.start("--workers", "1", *words, "--", "cat")), 0)
+                self.assertEqual(self.started("w1")["argv"],
+                                 ["--report", "full", "--handler", "exec", "--stdin", "line", "--", "cat"])
+                self.assertEqual(self.started("collector")["argv"], collector)
+                for name in ("w1", "collector", "broker"):
+                    os.remove(self.path(f"start.{name}.0"))
+
     def test_environment_streams_signals_and_descriptors(self):
         self.script("broker", [["stdin"], ["file", "start.w1.0"], ["file", "start.w2.0"], ["file", "start.collector.0"],
                                ["books", page()], ["exit", 0]])
@@ -327,7 +342,7 @@ class CommandLine(LaunchTest):
     def test_forms_do_not_mix(self):
         for line, text in (("P -- cat", "both a PROCFILE"), ("--handler echo P", "both a PROCFILE"), ("P Q", "one too many"),
                            ("--", "no command"),
-                           ("--json --json -- cat", "given twice"), ("--json=yes -- cat", "takes no value"),
+                           ("--json --json -- cat", "given twice"), ("--json=yes -- cat", "say --json or --json=full"),
                            ("--workers", "needs a value"), ("--work 2 -- cat", "unknown option --work"), ("-x -- cat", "unknown option -x")):
             with self.subTest(line=line), self.assertRaisesRegex(Refusal, text):
                 options.parse(line.split())

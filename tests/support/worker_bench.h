@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,13 +35,17 @@ public:
     [[nodiscard]] bool can_kill() const override { return kills; }
     [[nodiscard]] Slot open_slots(Instant) const override { return open; }
 
-    void end(Slot slot, Finish finish, std::string text = {}) {
+    void end(Slot slot, Finish finish, std::string text = {}, std::optional<Traces> traces = {}) {
         EXPECT_EQ(running.erase(slot), 1U);
         WorkEnd& end = ends_.emplace_back();
         end.slot = slot;
         end.finish = finish;
+        end.traces = std::move(traces);
         (finish == Finish::ok ? end.result : end.error) = std::move(text);
     }
+
+    /// What was ended last has the message for its result.
+    void echo() { ends_.back().echo = true; }
 
     std::vector<Started> started;
     std::vector<Slot> stopped;

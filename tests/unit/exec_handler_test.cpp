@@ -131,6 +131,38 @@ TEST_F(ExecHandlerTest, AFailingExitSaysItsCodeAndItsLastWords) {
     EXPECT_EQ(run_shell("exit 4").error, "exit code 4");
 }
 
+TEST_F(ExecHandlerTest, AnEndHasTheTracesOfItsProcess) {
+    const WorkEnd failed = run_shell("echo one >&2; echo two >&2; exit 3");
+    ASSERT_TRUE(failed.traces);
+    EXPECT_EQ(failed.traces->exit_code, 3);
+    EXPECT_EQ(failed.traces->signal, 0);
+    EXPECT_EQ(failed.traces->errors, "one\ntwo\n");
+    EXPECT_EQ(failed.traces->stderr_bytes, 8U);
+    const WorkEnd killed = run_shell("ulimit -c 0; kill -SEGV $$");
+    ASSERT_TRUE(killed.traces);
+    EXPECT_FALSE(killed.traces->exit_code);
+    EXPECT_EQ(killed.traces->signal, SIGSEGV);
+    const WorkEnd quiet = run_shell("echo out");
+    ASSERT_TRUE(quiet.traces);
+    EXPECT_EQ(quiet.traces->exit_code, 0);
+    EXPECT_EQ(quiet.traces->errors, "");
+}
+
+TEST_F(ExecHandlerTest, OfMuchStderrTheLastIsKept) {
+    const WorkEnd end = run_shell("seq 100000 >&2");
+    ASSERT_TRUE(end.traces);
+    EXPECT_EQ(end.traces->stderr_bytes, 588895U);
+    EXPECT_EQ(end.traces->errors.size(), 4096U);
+    EXPECT_TRUE(end.traces->errors.ends_with("\n99999\n100000\n"));
+}
+
+TEST_F(ExecHandlerTest, WhatCannotBeStartedHasNoExitCode) {
+    const WorkEnd end = run(options({"no-such-command-here"}));
+    ASSERT_TRUE(end.traces);
+    EXPECT_FALSE(end.traces->exit_code);
+    EXPECT_EQ(end.traces->signal, 0);
+}
+
 TEST_F(ExecHandlerTest, ASignalIsNamed) {
     const WorkEnd end = run_shell("ulimit -c 0; kill -SEGV $$");
     EXPECT_EQ(end.finish, Finish::failed);

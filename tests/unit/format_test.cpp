@@ -105,6 +105,75 @@ TEST(FormatJson, BytesThatAreNotUtf8AreBase64) {
     EXPECT_EQ(json::parse(format_json(outcome))["id_base64"], "wA==");
 }
 
+std::string format_full(const OutcomeRecord& outcome) {
+    std::string line;
+    append_json_full(line, outcome);
+    return line;
+}
+
+std::unique_ptr<ToldWork> told() {
+    auto work = std::make_unique<ToldWork>();
+    work->worker = "w2";
+    work->attempt = 2;
+    work->began_us = 1'700'000'000'012'999;
+    work->run_us = 812;
+    work->exit_code = 0;
+    work->stderr_bytes = 3;
+    work->errors = "err";
+    return work;
+}
+
+TEST(FormatJsonFull, HasWhatTheWorkerTold) {
+    OutcomeRecord outcome = completed("answer");
+    outcome.message = "question";
+    outcome.work = told();
+    EXPECT_EQ(
+        format_full(outcome),
+        R"({"seq":1,"id":null,"outcome":"completed","result":"answer","worker":"w2","pool":"cadical","attempt":2,)"
+        R"("attempts":4,"latency_us":812,"message":"question","started":"2023-11-14T22:13:20.012Z","run_us":812,)"
+        R"("exit_code":0,"signal":null,"stderr":"err"})"
+        "\n");
+    std::string meta;
+    append_json_meta(meta, outcome);
+    json without_result = json::parse(format_full(outcome));
+    without_result.erase("result");
+    EXPECT_EQ(json::parse(meta), without_result);
+}
+
+TEST(FormatJsonFull, NamesAnEndOfStderrAsWhatItIs) {
+    OutcomeRecord outcome = completed("answer");
+    outcome.work = told();
+    outcome.work->stderr_bytes = 4;
+    EXPECT_EQ(json::parse(format_full(outcome))["stderr_end"], "err");
+    EXPECT_FALSE(json::parse(format_full(outcome)).contains("stderr"));
+    outcome.work->errors = "\xff";
+    EXPECT_EQ(json::parse(format_full(outcome))["stderr_end_base64"], "/w==");
+}
+
+TEST(FormatJsonFull, WhatWasNotToldIsNull) {
+    const json plain = json::parse(format_full(completed("answer")));
+    for (const char* name : {"message", "started", "run_us", "exit_code", "signal", "stderr"})
+        EXPECT_TRUE(plain.at(name).is_null()) << name;
+    EXPECT_EQ(json::parse(format_full(by_verdict(Outcome::expired)))["message"], "");
+    OutcomeRecord outcome = completed("answer");
+    outcome.work = told();
+    outcome.work->began_us = UINT64_MAX;
+    EXPECT_TRUE(json::parse(format_full(outcome))["started"].get<std::string>().starts_with("9999-12-31T23:59:59"));
+}
+
+TEST(FormatJsonFull, OfAVerdictItNamesTheAttemptItTellsOf) {
+    OutcomeRecord record = by_verdict(Outcome::failed);
+    record.history = {{1, "w1", End::failed, "no"}, {2, "w2", End::failed, "exit code 3"}};
+    record.work = told();
+    record.work->exit_code.reset();
+    record.work->signal = 9;
+    const json parsed = json::parse(format_full(record));
+    EXPECT_EQ(parsed["worker"], "w2");
+    EXPECT_EQ(parsed["attempt"], 2);
+    EXPECT_EQ(parsed["signal"], 9);
+    EXPECT_EQ(parsed["history"].size(), 2U);
+}
+
 TEST(FormatJson, ADeadLetterHasItsErrorAndItsHistory) {
     OutcomeRecord record = by_verdict(Outcome::failed);
     record.history = {{1, "w1", End::failed, "no"}, {2, "w2", End::lost, "\xff"}};

@@ -52,7 +52,8 @@ class JournaledFileTest : public SinkTest {
 protected:
     JournaledFile& open(SyncMode sync = SyncMode::never) {
         sink = std::make_unique<JournaledFile>(
-            JournaledFile::Place{.path = dir.file("out"), .journal = dir.file("out.journal"), .sync = sync},
+            JournaledFile::Place{
+                .path = dir.file("out"), .journal = dir.file("out.journal"), .sync = sync, .header = header},
             append_raw);
         const std::optional<Settled::Memory> said = sink->take_memory();
         EXPECT_TRUE(said.has_value());
@@ -86,7 +87,32 @@ protected:
     TempDir dir;
     std::unique_ptr<JournaledFile> sink;
     Settled::Memory memory;
+    std::string_view header;
 };
+
+TEST_F(JournaledFileTest, BeginsWithItsHeaderOnceWhereverItWasKilled) {
+    header = "head\n";
+    open();
+    EXPECT_TRUE(flush(*sink).empty());
+    EXPECT_EQ(dir.read("out"), "head\n") << "before there is any outcome";
+    close();
+    for (const std::size_t size : {0U, 3U, 5U}) {
+        SCOPED_TRACE(size);
+        for (const bool has_journal : {true, false}) {
+            cut("out", size);
+            if (!has_journal) std::filesystem::remove(dir.file("out.journal"));
+            open();
+            EXPECT_TRUE(flush(*sink).empty());
+            close();
+            EXPECT_EQ(dir.read("out"), "head\n");
+        }
+    }
+    write_four();
+    EXPECT_EQ(dir.read("out"), "head\none\ntwo\nfour\n");
+    write_four();
+    EXPECT_EQ(dir.read("out"), "head\none\ntwo\nfour\n");
+    EXPECT_FALSE(std::filesystem::exists(dir.file("out.cut")));
+}
 
 TEST_F(JournaledFileTest, RemembersWhatItHasAndHowItEnded) {
     open();

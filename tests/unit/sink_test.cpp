@@ -55,6 +55,16 @@ TEST_F(DescriptorSinkTest, AnOutcomeThatTheFormHasNothingForIsWrittenAtOnceBehin
     EXPECT_EQ(flush(sink), std::vector<Seq>{2});
 }
 
+TEST_F(DescriptorSinkTest, AFileBeginsWithItsHeaderWhereItIsEmpty) {
+    const TempDir dir;
+    for (const char* expected : {"head\none\n", "head\none\none\n"}) {
+        DescriptorSink sink({.descriptor = open_sink_file(dir.file("log")), .header = "head\n"}, append_raw);
+        sink.put(completed(1, "one"));
+        EXPECT_EQ(flush(sink), std::vector<Seq>{1});
+        EXPECT_EQ(dir.read("log"), expected);
+    }
+}
+
 TEST_F(DescriptorSinkTest, AFullPipeDoesNotBlockAndOnlyWhatIsWrittenIsSaid) {
     Pipe pipe;
     DescriptorSink sink({.descriptor = pipe.give_writer()}, append_raw);

@@ -8,6 +8,7 @@
 
 #include <fstream>
 #include <random>
+#include <set>
 
 #include "tests/support/frames.h"
 #include "tests/support/wire_samples.h"
@@ -73,12 +74,12 @@ TEST(Wire, TheEnvelopeHasItsGoldenBytes) {
 }
 
 TEST(Wire, EveryRecordHasItsGoldenBytes) {
-    std::size_t checked = 0;
+    std::set<int> checked;
     support::each_sample([&](const auto& record, std::string_view golden) {
         EXPECT_EQ(hex(body_of(record)), golden) << "type " << int{record.kType};
-        ++checked;
+        checked.insert(record.kType);
     });
-    EXPECT_EQ(checked, std::variant_size_v<Record>) << "a record type without golden bytes";
+    EXPECT_EQ(checked.size(), std::variant_size_v<Record>) << "a record type without golden bytes";
 }
 
 TEST(Wire, EveryRecordComesBackAsItWas) {

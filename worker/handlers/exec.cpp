@@ -225,12 +225,21 @@ bool ExecHandler::take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>
         entry.standstill.work_runs();
         return started.has_value();
     }
+    return record.kind == LinkRecordKind::done && take_done(slot, body, ends);
+}
+
+bool ExecHandler::take_done(Slot slot, std::string_view body, std::vector<WorkEnd>& ends) {
+    SlotEntry& entry = slots_[slot];
     const auto done = take_front<DoneBody>(body);
-    if (record.kind != LinkRecordKind::done || !done || done->note_size > body.size()) return false;
+    if (!done || done->note_size > body.size() || done->stderr_size > body.size() - done->note_size) return false;
+    const std::string_view note = body.substr(0, done->note_size);
+    const std::string_view errors = body.substr(done->note_size, done->stderr_size);
     entry.running = false;
     entry.deaths = 0;
     entry.standstill.idle();
-    ends.push_back(end_of(slot, *done, body.substr(0, done->note_size), body.substr(done->note_size)));
+    WorkEnd end = end_of(slot, *done, note, body.substr(done->note_size + done->stderr_size));
+    end.traces = traces_of(*done, errors);
+    ends.push_back(std::move(end));
     return true;
 }
 

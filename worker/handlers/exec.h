@@ -139,6 +139,7 @@ private:
     void read_link(Slot slot, std::vector<WorkEnd>& ends);
     [[nodiscard]] bool take(Slot slot, const LinkRecord& record, std::vector<WorkEnd>& ends);
     [[nodiscard]] bool takes_messages() const { return options_.framing != Framing::none; }
+    [[nodiscard]] bool take_done(Slot slot, std::string_view body, std::vector<WorkEnd>& ends);
     [[nodiscard]] WorkEnd end_of(Slot slot, const DoneBody& done, std::string_view note, std::string_view result);
     void on_ended(SlotEntry& entry, const DoneBody& done, std::string_view note);
     void take_spare(Slot slot);

@@ -21,6 +21,13 @@ std::string name_of_signal(int signal) {
 
 }  // namespace
 
+Traces traces_of(const DoneBody& done, std::string_view errors) {
+    Traces traces{.exit_code = {}, .stderr_bytes = done.stderr_bytes, .errors = std::string(errors)};
+    if (done.has_ended != 0) traces.signal = done.signal;
+    if (done.has_ended != 0 && done.signal == 0) traces.exit_code = done.exit_code;
+    return traces;
+}
+
 WorkEnd failed(Slot slot, std::string error) {
     return {.slot = slot, .finish = Finish::failed, .result = {}, .error = std::move(error)};
 }

@@ -10,6 +10,7 @@
 
 namespace curfew {
 
+[[nodiscard]] Traces traces_of(const DoneBody& done, std::string_view errors);
 [[nodiscard]] WorkEnd failed(Slot slot, std::string error);
 
 /// `note`: what the supervisor has to say of it; `result`: its stdout.

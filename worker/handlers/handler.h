@@ -45,6 +45,14 @@ enum class Finish : std::uint8_t {
     returned,
 };
 
+/// What a process leaves that did a piece of work.
+struct Traces {
+    std::optional<int> exit_code;  ///< none: a signal ended it, or it lives on
+    int signal = 0;                ///< that ended it; 0: none
+    std::uint64_t stderr_bytes = 0;
+    std::string errors;  ///< the last of those bytes, at most limits::kStderrBytes
+};
+
 struct WorkEnd {
     Slot slot = 0;
     Finish finish = Finish::ok;
@@ -52,6 +60,7 @@ struct WorkEnd {
     bool echo = false;
     std::string result;
     std::string error;
+    std::optional<Traces> traces{};  ///< none: no process of ours did it
 };
 
 class Handler {

@@ -161,7 +161,10 @@ void Coprocess::finish(Instant now) {
     const bool wanted = cause_ == Cause::stopped;
     if (answers_ == 0 && !wanted) ++fruitless_;
     start_at_ = now + (wanted ? Duration::zero() : pause_after(fruitless_));
-    const DoneBody done{.cause = cause_, .exit_code = loop_.child().exit_code(), .signal = loop_.child().signal()};
+    const DoneBody done{.cause = cause_,
+                        .has_ended = cause_ != Cause::not_started ? 1U : 0U,
+                        .exit_code = loop_.child().exit_code(),
+                        .signal = loop_.child().signal()};
     const std::string note = this->note();
     if (cause_ != Cause::not_started && !wanted) loop_.say_ended(done, note);
     if (question_ && question_->asked) say_done(done, note, {});
@@ -175,7 +178,8 @@ std::string Coprocess::note() const {
 }
 
 void Coprocess::say_done(const DoneBody& done, std::string_view note, std::string_view result) {
-    loop_.say_done(done, note, result);
+    loop_.say_done(done, note, talk_.digest(), result);
+    talk_.digest().forget_said();
     question_.reset();
 }
 

@@ -71,11 +71,12 @@ void OwnedDescriptor::reset(int fd) {
     fd_ = fd;
 }
 
-void Link::queue(LinkRecordKind kind, std::uint32_t run, std::string_view a, std::string_view b, std::string_view c) {
-    const std::size_t size = a.size() + b.size() + c.size();
+void Link::queue(LinkRecordKind kind, std::uint32_t run, std::string_view a, std::string_view b, std::string_view c,
+                 std::string_view d) {
+    const std::size_t size = a.size() + b.size() + c.size() + d.size();
     const Head head{.size = static_cast<std::uint32_t>(size), .kind = kind, .run = run};
     out_.reserve(out_.size() + sizeof(head) + size);
-    out_.append(reinterpret_cast<const char*>(&head), sizeof(head)).append(a).append(b).append(c);
+    out_.append(reinterpret_cast<const char*>(&head), sizeof(head)).append(a).append(b).append(c).append(d);
 }
 
 bool Link::flush() {

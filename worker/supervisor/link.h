@@ -33,7 +33,7 @@
 
 namespace curfew {
 
-inline constexpr std::uint32_t kLinkVersion = 3;
+inline constexpr std::uint32_t kLinkVersion = 4;
 /// The descriptor on which a supervisor finds its end of the link.
 inline constexpr int kLinkDescriptor = 3;
 
@@ -95,15 +95,21 @@ enum class Cause : std::uint32_t {
     closed = 7,    ///< it has closed its stdout
 };
 
-/// Body of `done`, and of `ended`, which has no result; a note of `note_size` bytes follows (the
-/// last line of stderr), then the result.
+/// Body of `done`, and of `ended`, which has no more than a note. There follow a note of
+/// `note_size` bytes (the last line of stderr), the end of stderr (`stderr_size` bytes), and the
+/// result.
 struct DoneBody {
     Cause cause = Cause::finished;
+    /// 1: its process has ended, and the next two say how.
+    std::uint32_t has_ended = 0;
     std::int32_t exit_code = 0;
     /// Not 0: it was killed by this signal, and `exit_code` means nothing.
     std::int32_t signal = 0;
     std::int32_t error = 0;
     std::uint32_t note_size = 0;
+    std::uint32_t stderr_size = 0;
+    std::uint32_t reserved = 0;
+    std::uint64_t stderr_bytes = 0;  ///< that were written there, of which those are the last
 };
 
 /// A record as it came. The body is a view into the link, valid until its next fill().
@@ -129,12 +135,12 @@ public:
     explicit Link(OwnedDescriptor socket) : socket_(std::move(socket)) {}
 
     void queue(LinkRecordKind kind, std::uint32_t run, std::string_view a = {}, std::string_view b = {},
-               std::string_view c = {});
+               std::string_view c = {}, std::string_view d = {});
     template <typename Body>
     void queue(LinkRecordKind kind, std::uint32_t run, const Body& body, std::string_view a = {},
-               std::string_view b = {}) {
+               std::string_view b = {}, std::string_view c = {}) {
         static_assert(std::is_trivially_copyable_v<Body> && !std::is_pointer_v<Body>);
-        queue(kind, run, std::string_view(reinterpret_cast<const char*>(&body), sizeof(Body)), a, b);
+        queue(kind, run, std::string_view(reinterpret_cast<const char*>(&body), sizeof(Body)), a, b, c);
     }
 
     /// Sends what fits. False: the peer is gone.

@@ -149,9 +149,12 @@ void Loop::tell_later(Instant now) {
     if (in_hand_) in_hand_->tell_at = now + kTellAfter;
 }
 
-void Loop::say_done(DoneBody done, std::string_view note, std::string_view result) {
+void Loop::say_done(DoneBody done, std::string_view note, const StderrDigest& said, std::string_view result) {
+    const std::string_view end = said.end();
     done.note_size = static_cast<std::uint32_t>(note.size());
-    if (link_) link_->queue(LinkRecordKind::done, run_, done, note, result);
+    done.stderr_size = static_cast<std::uint32_t>(end.size());
+    done.stderr_bytes = said.said();
+    if (link_) link_->queue(LinkRecordKind::done, run_, done, note, end, result);
     in_hand_.reset();
 }
 

@@ -75,7 +75,8 @@ public:
     void reap(Instant now);
     /// The message in hand is in the child's program: says its pid, if that lasts.
     void tell_later(Instant now);
-    void say_done(DoneBody done, std::string_view note, std::string_view result);
+    /// `said`: what its program has said on stderr.
+    void say_done(DoneBody done, std::string_view note, const StderrDigest& said, std::string_view result);
     void say_ended(DoneBody ended, std::string_view note);
     /// For lines of stderr.
     [[nodiscard]] const StderrDigest::Emit& emit() const { return emit_; }

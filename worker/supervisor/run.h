@@ -41,6 +41,7 @@ public:
     void forget_output() { output_ = std::string(); }
     [[nodiscard]] const std::string& output() const { return output_; }
     [[nodiscard]] const std::string& last_error() const { return digest_.last_line(); }
+    [[nodiscard]] const StderrDigest& digest() const { return digest_; }
 
     /// For the loop.
     [[nodiscard]] PipeEnds waits_for() const { return {in_.write_end.get(), out_.read_end.get(), err_.read_end.get()}; }

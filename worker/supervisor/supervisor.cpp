@@ -27,7 +27,7 @@ void Supervisor::begin(const StartBody& body, std::string_view message, Instant 
 }
 
 void Supervisor::not_started(int error, std::string_view step) {
-    loop_.say_done({.cause = Cause::not_started, .error = error}, step, {});
+    loop_.say_done({.cause = Cause::not_started, .error = error}, step, run_.digest(), {});
     run_ = Run();
 }
 
@@ -41,13 +41,14 @@ void Supervisor::stop(Instant now) {
 void Supervisor::finish(Instant now) {
     done_.exit_code = loop_.child().exit_code();
     done_.signal = loop_.child().signal();
+    done_.has_ended = done_.cause != Cause::not_started ? 1 : 0;
     loop_.child().gone();  // whatever the output says now, nothing is left to be killed
     while (done_.cause == Cause::finished && take_output(now)) {
     }
     run_.take_last_errors(loop_.emit());
     const bool has_result = done_.cause == Cause::finished && done_.signal == 0;
     const bool has_run = done_.cause != Cause::not_started;
-    loop_.say_done(done_, has_run ? run_.last_error() : command_.why_not_started(done_.error),
+    loop_.say_done(done_, has_run ? run_.last_error() : command_.why_not_started(done_.error), run_.digest(),
                    has_result ? run_.output() : std::string_view());
     run_ = Run();
 }

@@ -52,6 +52,7 @@ public:
     /// The same when no process is left.
     void take_last_errors(const StderrDigest::Emit& emit);
     [[nodiscard]] const std::string& last_error() const { return digest_.last_line(); }
+    [[nodiscard]] StderrDigest& digest() { return digest_; }
 
     /// For the loop.
     [[nodiscard]] PipeEnds waits_for() const {

@@ -1,0 +1,112 @@
+#include "collector/sinks/sinks.h"
+
+#include <utility>
+
+namespace curfew {
+
+template <typename Visit>
+void Sinks::each(Visit&& visit) const {
+    visit(*parts_.output);
+    if (parts_.dead_letters) visit(*parts_.dead_letters);
+    for (const auto& sink : parts_.beside) visit(*sink);
+}
+
+std::size_t Sinks::bytes_of(const OutcomeRecord& outcome) {
+    return outcome.result.size() + outcome.message.size() + (outcome.work ? outcome.work->errors.size() : 0);
+}
+
+/// What those beside have does not count: one that is new would make all of it be done again. Where
+/// one of the others does not know what it has had, nobody does.
+std::vector<Settled::Memory> Sinks::take_memories() {
+    for (const auto& sink : parts_.beside) (void)sink->take_memory();
+    std::vector<Settled::Memory> memories;
+    for (Sink* sink : {parts_.output.get(), parts_.dead_letters.get()}) {
+        if (sink == nullptr) continue;
+        std::optional<Settled::Memory> memory = sink->take_memory();
+        if (!memory) return {};
+        memories.push_back(std::move(*memory));
+    }
+    return memories;
+}
+
+void Sinks::put(OutcomeRecord&& outcome) {
+    if (parts_.beside.empty()) return hand_on(std::move(outcome));
+    for (const auto& sink : parts_.beside) sink->put(outcome);
+    held_bytes_ += bytes_of(outcome);
+    held_.push_back({std::move(outcome), parts_.beside.size()});
+    by_seq_[held_.back().outcome.seq] = &held_.back();
+}
+
+void Sinks::hand_on(OutcomeRecord&& outcome) {
+    const bool dead = outcome.outcome != Outcome::completed && parts_.dead_letters != nullptr;
+    (dead ? parts_.dead_letters : parts_.output)->put(outcome);
+}
+
+void Sinks::flush(Instant now, Sink::Written& written) {
+    for (const auto& sink : parts_.beside) {
+        sink->flush(now, had_);
+        for (const auto& [sync, seq] : std::exchange(had_, {})) {
+            const auto at = by_seq_.find(seq);
+            // Else it was put for a broker that is no more
+            if (at != by_seq_.end() && at->second->outcome.sync == sync) --at->second->missing;
+        }
+    }
+    for (; !held_.empty() && held_.front().missing == 0; held_.pop_front()) {
+        OutcomeRecord& outcome = held_.front().outcome;
+        by_seq_.erase(outcome.seq);
+        held_bytes_ -= bytes_of(outcome);
+        hand_on(std::move(outcome));
+    }
+    parts_.output->flush(now, written);
+    if (parts_.dead_letters) parts_.dead_letters->flush(now, written);
+}
+
+void Sinks::forget_waiting() {
+    held_.clear();
+    by_seq_.clear();
+    held_bytes_ = 0;
+    each([](Sink& sink) { sink.forget_waiting(); });
+}
+
+void Sinks::wait_for(Poller& poller) {
+    each([&](Sink& sink) { sink.wait_for(poller); });
+}
+
+bool Sinks::close(Instant now, Instant until) {
+    bool closed = true;
+    each([&](Sink& sink) { closed = sink.close(now, until) && closed; });
+    return closed;
+}
+
+Instant Sinks::next_deadline() const {
+    Instant next = kNever;
+    each([&](const Sink& sink) { next = std::min(next, sink.next_deadline()); });
+    return next;
+}
+
+/// What is held waits in those beside, too.
+std::size_t Sinks::waiting() const {
+    std::size_t beside = held_.size();
+    for (const auto& sink : parts_.beside) beside = std::max(beside, sink->waiting());
+    return beside + parts_.output->waiting() + (parts_.dead_letters ? parts_.dead_letters->waiting() : 0);
+}
+
+std::size_t Sinks::waiting_bytes() const {
+    std::size_t bytes = held_bytes_;
+    each([&](const Sink& sink) { bytes += sink.waiting_bytes(); });
+    return bytes;
+}
+
+std::uint64_t Sinks::uncertain() const {
+    std::uint64_t count = parts_.output->uncertain() + (parts_.dead_letters ? parts_.dead_letters->uncertain() : 0);
+    for (const auto& sink : parts_.beside) count = std::max(count, sink->uncertain());
+    return count;
+}
+
+std::string_view Sinks::waits_for() const {
+    std::string_view what;
+    each([&](const Sink& sink) { what = what.empty() ? sink.waits_for() : what; });
+    return what;
+}
+
+}  // namespace curfew

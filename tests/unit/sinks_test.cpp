@@ -1,0 +1,131 @@
+// The sinks of a collector as one: the output gets an outcome when those beside it have it.
+#include "collector/sinks/sinks.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/sink_bench.h"
+
+namespace curfew {
+namespace {
+
+using support::completed;
+using support::kStart;
+
+/// A sink that has what it is told that it has.
+class FakeSink final : public Sink {
+public:
+    std::optional<Settled::Memory> take_memory() override { return std::exchange(memory, std::nullopt); }
+    void put(const OutcomeRecord& outcome) override {
+        got.push_back(outcome.seq);
+        pending.emplace_back(outcome.sync, outcome.seq);
+    }
+    void flush(Instant, Written& written) override {
+        for (; allowed > 0 && !pending.empty(); --allowed) {
+            written.push_back(pending.front());
+            pending.erase(pending.begin());
+        }
+    }
+    void forget_waiting() override {
+        if (forgets) pending.clear();
+    }
+    [[nodiscard]] std::size_t waiting() const override { return pending.size(); }
+    [[nodiscard]] std::size_t waiting_bytes() const override { return 10 * pending.size(); }
+    [[nodiscard]] std::uint64_t bytes() const override { return 0; }
+
+    std::vector<Seq> got;
+    Written pending;
+    std::size_t allowed = 1000;
+    bool forgets = true;
+    std::optional<Settled::Memory> memory;
+};
+
+class SinksTest : public testing::Test {
+protected:
+    SinksTest() {
+        Sinks::Parts parts{.output = take(output), .dead_letters = take(letters)};
+        parts.beside.push_back(take(log));
+        parts.beside.push_back(take(folders));
+        sinks.emplace(std::move(parts));
+    }
+    static std::unique_ptr<Sink> take(FakeSink*& sink) {
+        auto made = std::make_unique<FakeSink>();
+        sink = made.get();
+        return made;
+    }
+    void put(Seq seq, Outcome kind = Outcome::completed, std::uint64_t sync = 3) {
+        OutcomeRecord outcome = completed(seq, "result");
+        outcome.outcome = kind;
+        outcome.sync = sync;
+        sinks->put(std::move(outcome));
+    }
+    std::vector<Seq> written() {
+        Sink::Written all;
+        sinks->flush(kStart, all);
+        std::vector<Seq> seqs;
+        for (const auto& [sync, seq] : all) seqs.push_back(seq);
+        return seqs;
+    }
+
+    FakeSink *output = nullptr, *letters = nullptr, *log = nullptr, *folders = nullptr;
+    std::optional<Sinks> sinks;
+};
+
+TEST_F(SinksTest, AnOutcomeIsWrittenWhenAllHaveIt) {
+    put(1);
+    put(2, Outcome::failed);
+    EXPECT_EQ(written(), (std::vector<Seq>{1, 2}));
+    EXPECT_EQ(output->got, std::vector<Seq>{1});
+    EXPECT_EQ(letters->got, std::vector<Seq>{2});
+    EXPECT_EQ(log->got, (std::vector<Seq>{1, 2}));
+    EXPECT_EQ(folders->got, (std::vector<Seq>{1, 2}));
+    EXPECT_EQ(sinks->waiting(), 0U);
+    EXPECT_EQ(sinks->waiting_bytes(), 0U);
+}
+
+TEST_F(SinksTest, TheOutputIsLastAndKeepsTheOrder) {
+    folders->allowed = 0;
+    put(1);
+    put(2);
+    EXPECT_TRUE(written().empty());
+    EXPECT_TRUE(output->got.empty()) << "should the collector be killed now, both come again";
+    EXPECT_EQ(sinks->waiting(), 2U);
+    EXPECT_EQ(sinks->waiting_bytes(), 2 * 6U + 20);
+    folders->allowed = 1;
+    EXPECT_EQ(written(), std::vector<Seq>{1});
+    folders->allowed = 1;
+    output->allowed = 0;
+    EXPECT_TRUE(written().empty());
+    EXPECT_EQ(output->got, (std::vector<Seq>{1, 2}));
+    EXPECT_EQ(sinks->waiting(), 1U);
+}
+
+TEST_F(SinksTest, WhatWasPutForABrokerThatIsNoMoreDoesNotCount) {
+    log->allowed = 0;
+    log->forgets = false;
+    put(1);
+    EXPECT_TRUE(written().empty());
+    sinks->forget_waiting();
+    EXPECT_EQ(sinks->waiting(), 1U) << "the log has begun";
+    put(1, Outcome::completed, 4);
+    log->allowed = 1;
+    EXPECT_TRUE(written().empty()) << "the one of before";
+    log->allowed = 1;
+    EXPECT_EQ(written(), std::vector<Seq>{1});
+    EXPECT_EQ(output->got, std::vector<Seq>{1});
+}
+
+TEST_F(SinksTest, OnlyTheOutputAndTheDeadLettersRemember) {
+    output->memory = Settled::Memory{.epoch = 1, .settled = {{1, 5}}, .not_completed = {}};
+    letters->memory = Settled::Memory{.epoch = 1, .settled = {{6, 6}}, .not_completed = {}};
+    log->memory = Settled::Memory{.epoch = 1, .settled = {{1, 9}}, .not_completed = {}};
+    const std::vector<Settled::Memory> memories = sinks->take_memories();
+    ASSERT_EQ(memories.size(), 2U);
+    EXPECT_EQ(memories[0].settled, (Intervals{{1, 5}}));
+    EXPECT_EQ(memories[1].settled, (Intervals{{6, 6}}));
+}
+
+}  // namespace
+}  // namespace curfew
