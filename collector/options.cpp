@@ -121,6 +121,8 @@ void CollectorOptions::check_what_is_kept() const {
             is_database(sink_) && is_database(dead_letters_)
                 ? "--dead-letters: this is the database of --sink, which has all outcomes anyway: leave it out"
                 : "--dead-letters: this is the file of --sink, and a database is its alone: name another");
+}
+
 void CollectorOptions::check_beside() const {
     if (tag_ && format_ != "raw")
         throw std::invalid_argument(

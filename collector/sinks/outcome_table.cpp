@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "collector/sinks/locked_file.h"
+#include "common/process/locked_file.h"
 #include "common/process/log.h"
 #include "common/process/options.h"
 #include "common/tables/interval_set.h"

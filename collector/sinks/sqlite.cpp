@@ -8,8 +8,6 @@
 
 namespace curfew {
 
-using namespace std::chrono_literals;
-
 SqliteSink::SqliteSink(const std::string& path, SyncMode sync)
     : name_("sqlite:" + path), file_(path), space_(name_), lock_(name_), writer_(path, sync) {
     OutcomeTable& table = writer_.table();
@@ -21,7 +19,8 @@ SqliteSink::SqliteSink(const std::string& path, SyncMode sync)
 
 void SqliteSink::flush(Instant now, Written& written) {
     const TableWriter::Said said = writer_.look();
-    if (said.idle) {
+    // A disk that takes longer than a second holds what is said
+    if (said.idle && !pace_.holds(now, is_synced())) {
         say_committed(written);
         if (!rows_.empty()) {
             std::swap(rows_, given_);
@@ -30,7 +29,8 @@ void SqliteSink::flush(Instant now, Written& written) {
         }
     }
     say_wait(now, said.waits_for);
-    if (syncer_ != nullptr) sync_each_second(now);
+    if (syncer_ != nullptr && pace_.take_ask(now, is_synced(), committed_ != syncer_->asked()))
+        syncer_->ask(committed_);
 }
 
 void SqliteSink::say_committed(Written& written) {
@@ -53,12 +53,8 @@ void SqliteSink::say_wait(Instant now, TableWriter::WaitsFor what) {
     }
 }
 
-void SqliteSink::sync_each_second(Instant now) {
-    (void)syncer_->done();
-    if (committed_ != syncer_->asked() && sync_at_ == kNever) sync_at_ = now + 1s;
-    if (now < sync_at_) return;
-    syncer_->ask(committed_);
-    sync_at_ = kNever;
+bool SqliteSink::is_synced() {
+    return syncer_ == nullptr || syncer_->done() == syncer_->asked();
 }
 
 std::string_view SqliteSink::waits_for() const {
@@ -66,7 +62,8 @@ std::string_view SqliteSink::waits_for() const {
 }
 
 Instant SqliteSink::next_deadline() const {
-    return std::min(lock_.next_deadline(), sync_at_);
+    if (syncer_ == nullptr) return lock_.next_deadline();
+    return std::min(lock_.next_deadline(), pace_.next_deadline(syncer_->known() == syncer_->asked()));
 }
 
 void SqliteSink::wait_for(Poller& poller) {
@@ -79,7 +76,6 @@ void SqliteSink::wait_for(Poller& poller) {
 bool SqliteSink::close(Instant, Instant) {
     if (closed_) return true;
     if (syncer_ != nullptr) {
-        sync_at_ = kNever;
         syncer_->ask(committed_);
         if (syncer_->done() != committed_) return false;
     }

@@ -22,6 +22,7 @@
 #include "collector/sinks/locked_file.h"
 #include "collector/sinks/outcome_rows.h"
 #include "collector/sinks/sink.h"
+#include "collector/sinks/sync_pace.h"
 #include "collector/sinks/syncer.h"
 #include "collector/sinks/table_writer.h"
 
@@ -52,7 +53,8 @@ public:
 private:
     void say_committed(Written& written);
     void say_wait(Instant now, TableWriter::WaitsFor what);
-    void sync_each_second(Instant now);
+    /// All of which a sync was asked for is on the disk. Throws std::system_error.
+    [[nodiscard]] bool is_synced();
 
     const std::string name_;  // for the log
     // To be closed last: SQLite loses its own locks when any descriptor of the file is closed
@@ -66,7 +68,7 @@ private:
     std::uint64_t committed_ = 0;  // outcomes, ever
     std::uint64_t bytes_ = 0;      // of those
     std::uint64_t transactions_ = 0;
-    Instant sync_at_ = kNever;
+    SyncPace pace_;
     bool closed_ = false;
 };
 

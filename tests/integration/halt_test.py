@@ -91,7 +91,7 @@ class Resumed(HaltTest):
                     launch = self.launch(*words)
                     self.halts(launch, 3)
                     self.assertIn("launch: the same command goes on from here", launch.err)
-                self.assertEqual(self.launch(*words).code(), 0)
+                self.assertEqual(self.launch(*words).code(), 1, "what did not complete before counts")
                 with open(self.path(f"out.{when}")) as file:
                     self.assertEqual(file.read(), "7\n8\n9\n")
 

@@ -130,8 +130,8 @@ TEST(FormatJsonFull, HasWhatTheWorkerTold) {
     EXPECT_EQ(
         format_full(outcome),
         R"({"seq":1,"id":null,"outcome":"completed","result":"answer","worker":"w2","pool":"cadical","attempt":2,)"
-        R"("attempts":4,"latency_us":812,"message":"question","started":"2023-11-14T22:13:20.012Z","run_us":812,)"
-        R"("exit_code":0,"signal":null,"stderr":"err"})"
+        R"("attempts":4,"latency_us":812,"task":"1-1","message":"question","started":"2023-11-14T22:13:20.012Z",)"
+        R"("run_us":812,"exit_code":0,"signal":null,"stderr":"err"})"
         "\n");
     std::string meta;
     append_json_meta(meta, outcome);

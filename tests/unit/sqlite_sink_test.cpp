@@ -383,15 +383,15 @@ TEST_F(SqliteSinkTest, WithASyncEachSecondItIsSaidWhenItIsCommittedAndSyncedLate
     open(SyncMode::each_second);
     sink->put(outcome_of(1, "one"));
     EXPECT_EQ(said(1), std::vector<Seq>{1});
-    EXPECT_EQ(sink->next_deadline(), kStart + 1s);
+    EXPECT_EQ(sink->next_deadline(), kStart + SyncPace::kSyncEvery);
     const int before = syncs;
     sink->put(outcome_of(2, "two"));
     EXPECT_EQ(said(1), std::vector<Seq>{2});
     EXPECT_EQ(sink->uncertain(), 2U);
     EXPECT_EQ(syncs, before);
-    EXPECT_TRUE(support::flush(*sink, kStart + 1s).empty());
+    EXPECT_TRUE(support::flush(*sink, kStart + SyncPace::kSyncEvery).empty());
     EXPECT_EQ(sink->next_deadline(), kNever) << "nothing more to sync";
-    while (sink->uncertain() != 0 && wakes()) (void)support::flush(*sink, kStart + 1s);
+    while (sink->uncertain() != 0 && wakes()) (void)support::flush(*sink, kStart + SyncPace::kSyncEvery);
     EXPECT_GT(syncs, before);
     close();
 }
