@@ -161,7 +161,7 @@ void Dispatcher::learn_what_it_has(Instant now, const wire::Synced& synced) {
     if (mutated(Mutant::hearsay_ignored)) return;
     const bool is_truth = synced.remembers != 0 && !mutated(Mutant::memory_not_truth);
     if (ledger_.is_new() && is_truth) ledger_.begin_as(synced.settled, synced.not_completed);
-    if (ledger_.is_new()) ledger_.know_failures(synced.not_completed);
+    if (ledger_.is_new()) ledger_.earlier().know_failures(synced.not_completed);
     for (const wire::KnownEnd& known : synced.decided) adopt(now, known);
     for (const Interval& range : synced.settled) {
         ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
@@ -237,7 +237,7 @@ void Dispatcher::on_record(Instant, const wire::Settled& settled) {
         ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
             if (settle(seq, settled.outcome)) ++settled_now;
         });
-        settled_now += ledger_.settle_ahead(range, settled.outcome);
+        settled_now += ledger_.earlier().settle_decided(range, settled.outcome);
         if (settled_now <= range.last - range.first) ++counts_.surprises;
     }
 }

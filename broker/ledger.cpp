@@ -5,6 +5,8 @@
 #include <cassert>
 #include <numeric>
 
+#include "common/words/mutant.h"
+
 namespace curfew {
 namespace {
 
@@ -25,26 +27,17 @@ void Ledger::begin(Seq last, const Intervals& settled, std::uint64_t failures) {
     assert(is_new());
     last_seq_ = last;
     first_ = last + 1;
-    earlier_.forget();
-    earlier_.settled(settled, last);
-    failures_before_ = failures;
+    earlier_.begin(last, settled, failures);
 }
 
 void Ledger::begin_as(const Intervals& settled, std::uint64_t failures) {
     IntervalSet set;
     set.insert(settled);
-    begin(set.next_missing(1) - 1, settled, failures);
+    begin(mutated(Mutant::holes_skipped) ? set.size() : set.next_missing(1) - 1, settled, failures);
 }
 
 std::uint64_t Ledger::failures() const {
-    return failures_before_ + sum(outcomes_) - outcomes_[static_cast<std::size_t>(Outcome::completed)];
-}
-
-std::uint64_t Ledger::settle_ahead(Interval range, Outcome outcome) {
-    const std::uint64_t count = earlier_.settle_decided(range);
-    if (!is_new_) settled_before_ += count;
-    if (outcome != Outcome::completed) failures_before_ += count;
-    return count;
+    return earlier_.failures() + sum(outcomes_) - outcomes_[static_cast<std::size_t>(Outcome::completed)];
 }
 
 bool Ledger::pass_over() {

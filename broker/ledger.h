@@ -150,13 +150,9 @@ public:
     /// The sink's word, before the first task: what has settled is this, and no more. Numbers go on
     /// above the last below which all has.
     void begin_as(const Intervals& settled, std::uint64_t failures);
-    /// Somebody knows of so many.
-    void know_failures(std::uint64_t count) { failures_before_ = std::max(failures_before_, count); }
     /// Of messages that are yet to come.
     [[nodiscard]] EarlierLife& earlier() { return earlier_; }
-    /// Of these numbers what the collector had decided in an earlier life, and its messages are yet
-    /// to come. Returns how many that were.
-    std::uint64_t settle_ahead(Interval range, Outcome outcome);
+    [[nodiscard]] const EarlierLife& earlier() const { return earlier_; }
     /// The next message has settled: it takes its number, and that is all.
     bool pass_over();
 
@@ -213,14 +209,10 @@ public:
     /// begin.
     Seq take_first() {
         is_new_ = false;
-        settled_before_ = last_seq_ + earlier_.settled_count();
+        earlier_.close(last_seq_);
         return last_seq_;
     }
-    /// When the first message was taken: what had settled in earlier lives, and of that, as far as
-    /// it is known, what did not complete.
-    [[nodiscard]] std::uint64_t settled_before() const { return settled_before_; }
-    [[nodiscard]] std::uint64_t failures_before() const { return failures_before_; }
-    /// The same, and what did not complete since.
+    /// In this life and in those before: what did not complete.
     [[nodiscard]] std::uint64_t failures() const;
     [[nodiscard]] std::uint64_t payload_bytes() const { return payload_bytes_; }
     [[nodiscard]] Seq last_seq() const { return last_seq_; }
@@ -243,8 +235,6 @@ private:
     std::vector<std::uint64_t> settled_tags_;
     // Numbers above the last: their messages are yet to come
     EarlierLife earlier_;
-    std::uint64_t settled_before_ = 0;
-    std::uint64_t failures_before_ = 0;
     std::uint64_t accepted_ = 0;
     bool is_new_ = true;
     Seq last_seq_ = 0;

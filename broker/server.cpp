@@ -154,8 +154,8 @@ void BrokerServer::write_books() {
     books_[BooksPage::attempts_in_flight] = books.attempts_in_flight;
     intake_.write(books_);
     books_[BooksPage::first_in_flight] = dispatcher_.ledger().first_in_flight();
-    books_[BooksPage::settled_before] = dispatcher_.ledger().settled_before();
-    books_[BooksPage::failures_before] = dispatcher_.ledger().failures_before();
+    books_[BooksPage::settled_before] = dispatcher_.ledger().earlier().count();
+    books_[BooksPage::failures_before] = dispatcher_.ledger().earlier().failures();
     books_[BooksPage::intake_ended] = dispatcher_.intake_ended() ? 1 : 0;
     books_[BooksPage::workers_ready] = dispatcher_.roster().ready();
     books_[BooksPage::collector_synced] = dispatcher_.collector_synced() ? 1 : 0;

@@ -24,7 +24,7 @@ from launch_lib.checks import Checks
 from launch_lib.console import Console, has_room_for_progress
 from launch_lib.exits import Exit, Refusal
 from launch_lib.group import Group
-from launch_lib.options import ARGUMENTS_OF_PARALLEL, foreign_arguments, help_text, parse, read_procfile
+from launch_lib.options import ARGUMENTS_OF_PARALLEL, foreign_arguments, parse, read_procfile
 from launch_lib.plan import procfile_plan, quick_plan
 from launch_lib.run_dir import open_run_dir
 from launch_lib.signals import Signals
@@ -39,8 +39,12 @@ def main(arguments):
     console = Console(quiet=False, shows_progress=False)
     try:
         options = parse(arguments)
-        if "help" in options.given or "version" in options.given:
-            return _say(help_text() if "help" in options.given else f"launch (curfew) {_version()}\n")
+        if "help" in options.given:
+            from launch_lib import help_page  # who runs work has no need of it
+
+            return _say(help_page.help_text())
+        if "version" in options.given:
+            return _say(f"launch (curfew) {_version()}\n")
         console = Console(options.quiet, has_room_for_progress("output" in options.given))
         return _run(options, console)
     except Refusal as refusal:

@@ -37,6 +37,7 @@ enum class Mutant {
     sink_queue_forgotten,  ///< it drops what is decided and not with the sink yet
     hearsay_ignored,       ///< a broker does not heed what its collector has
     memory_not_truth,      ///< a broker believes its own memory rather than the sink's
+    holes_skipped,         ///< a broker that goes on counts what has settled, holes or not
     innocent_blamed,       ///< a death blames the first that have no end, whatever ran
 };
 

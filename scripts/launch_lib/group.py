@@ -22,7 +22,7 @@ import os
 import signal
 
 from . import books as page
-from . import clock
+from . import clock, descriptors
 from .books import Ending
 from .exits import Exit
 from .lack import Lack
@@ -145,7 +145,7 @@ class Group:
             self._on_death(member, now, f"cannot be started: {error.strerror or error}", f"{member.name}")
             return
         if member.process.gets_stdin:
-            _let_go_of(member.process.stdin_descriptor or 0)
+            descriptors.let_go_of(member.process.stdin_descriptor or 0)
 
     def _reap(self, now):
         """Takes every end there is. Returns whether any child is left."""
@@ -394,10 +394,3 @@ class Group:
             return
         signal_all(remaining, signal.SIGKILL)
         self._kill_at = now + KILL_EVERY
-
-
-def _let_go_of(source):
-    """The broker alone holds it from here: who feeds us must notice when the broker has closed it."""
-    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    os.dup2(null, source, inheritable=source == 0)
-    os.close(null)

@@ -43,6 +43,7 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::sink_queue_forgotten, "sink_queue_forgotten"},
     {Mutant::hearsay_ignored, "hearsay_ignored"},
     {Mutant::memory_not_truth, "memory_not_truth"},
+    {Mutant::holes_skipped, "holes_skipped"},
 };
 
 }  // namespace

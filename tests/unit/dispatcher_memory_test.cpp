@@ -76,11 +76,11 @@ TEST_F(DispatcherMemory, WhatWasBeforeIsCountedOutsideOfTheBooks) {
     bench.add_worker("w");
     (void)bench.broker.take_first();
     const Ledger& ledger = bench.broker.ledger();
-    EXPECT_EQ(ledger.settled_before(), 8U);
-    EXPECT_EQ(ledger.failures_before(), 2U) << "whoever knows of more";
+    EXPECT_EQ(ledger.earlier().count(), 8U);
+    EXPECT_EQ(ledger.earlier().failures(), 2U) << "whoever knows of more";
     bench.say_settled(9, Outcome::failed);
-    EXPECT_EQ(ledger.settled_before(), 9U);
-    EXPECT_EQ(ledger.failures_before(), 3U);
+    EXPECT_EQ(ledger.earlier().count(), 9U);
+    EXPECT_EQ(ledger.earlier().failures(), 3U);
     EXPECT_EQ(bench.books().accepted, 0U);
 }
 
@@ -119,8 +119,8 @@ TEST(DispatcherAgain, WhatDidNotCompleteIsTriedInAnEpochOfItsOwnAndAllElseIsPass
 TEST_F(DispatcherMemory, TheSinksWordIsTheTruthOnFailuresToo) {
     meet({.settled = {{1, 2}}, .decided = {}, .remembers = 1});
     (void)bench.broker.take_first();
-    EXPECT_EQ(bench.broker.ledger().settled_before(), 2U);
-    EXPECT_EQ(bench.broker.ledger().failures_before(), 0U);
+    EXPECT_EQ(bench.broker.ledger().earlier().count(), 2U);
+    EXPECT_EQ(bench.broker.ledger().earlier().failures(), 0U);
 }
 
 TEST_F(DispatcherMemory, WhatIsDecidedThereIsNotRunAndSettlesThere) {
