@@ -7,12 +7,14 @@ counted against the input.
 """
 
 import collections
+import contextlib
 import json
 import os
 import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 from .group import BIN_DIR, ROOT
 
 KILLS_OF_A_RUN = 30
-MESSAGES = 40_000
+MESSAGES = 40_000  # ten times as many of work that is nothing
 VICTIMS = ("broker", "collector", "worker", "supervisor", "launch", "all")
 LONGEST_PAUSE = 1.2  # seconds between two kills; the shortest is none, so that a start is hit, too
 PATIENCE = 300.0  # for the end of a run that nobody disturbs any more
@@ -35,7 +37,7 @@ _GOES_ON = (75, 70, -signal.SIGKILL, 128 + signal.SIGKILL)
 class Case:
     """What a run is."""
 
-    form: str  # raw, json
+    form: str  # raw, json, sqlite
     sync: str
     work: str
     flags: tuple
@@ -46,15 +48,15 @@ class Case:
 
 
 def draw(chance):
-    form, sync = chance.choice(("raw", "json")), chance.choice(("always", "1s", "none"))
+    form, sync = chance.choice(("raw", "json", "sqlite")), chance.choice(("always", "1s", "none"))
     flags = ["--fanout", str(chance.choice((1, 2, 3))), "--slots", str(chance.choice((1, 4, 16))),
              "--window", str(chance.choice((16, 256, 4096)))]
     work = chance.choice(("sleep:exp:2ms", "sleep:exp:5ms", "echo", "coprocess"))
     if chance.random() < 0.3:
         flags.append("--keep-order")
     if chance.random() < 0.5:
-        flags += ["--dead-letters", "letters", "--deadline", "20ms", "--attempts", "1"]
-    elif form == "json" and chance.random() < 0.5:
+        flags += ["--dead-letters", chance.choice(("letters", "sqlite:letters")), "--deadline", "20ms", "--attempts", "1"]
+    elif form != "raw" and chance.random() < 0.5:
         flags += ["--deadline", "20ms", "--attempts", "1"]
     return Case(form, sync, work, tuple(flags))
 
@@ -123,7 +125,7 @@ class Run:
         self.starts += 1
         work = (["--coprocess", "--", "cat"] if self.case.work == "coprocess" else ["--handler", self.case.work])
         words = [os.path.join(ROOT, "scripts", "launch"), "--resume", "--sync", self.case.sync, "--input", "in",
-                 "--output", "out", "--workers", "2", *(["--json"] if self.case.form == "json" else []), *self.case.flags, *work]
+                 "--output", "sqlite:out" if self.case.form == "sqlite" else "out", "--workers", "2", *(["--json"] if self.case.form == "json" else []), *self.case.flags, *work]
         environment = {**os.environ, _MARK: self._mark, "CURFEW_BIN_DIR": BIN_DIR, "CURFEW_POISON": "0"}
         with open(os.path.join(self._home, "err"), "ab") as err:
             return subprocess.Popen(words, cwd=self._home, stdin=subprocess.DEVNULL, stderr=err, env=environment)
@@ -189,7 +191,8 @@ class Run:
 
     def _count(self):
         seen = collections.Counter()
-        for number in (*self._outcomes("out", self.case.form == "json"), *self._outcomes("letters", True)):
+        letters = "sqlite" if "sqlite:letters" in self.case.flags else "json"
+        for number in (*self._outcomes("out", self.case.form), *self._outcomes("letters", letters)):
             seen[number] += 1
         asked = range(1, self._messages + 1)
         return Tally(accepted=self._messages, answered=sum(number in seen for number in asked),
@@ -197,13 +200,17 @@ class Run:
                      unexpected=sum(count for number, count in seen.items() if number not in asked),
                      duplicated=sum(count - 1 for count in seen.values()))
 
-    def _outcomes(self, name, is_json):
+    def _outcomes(self, name, form):
         path = os.path.join(self._home, name)
         if not os.path.exists(path):
             return
+        if form == "sqlite":
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                yield from map(_number_in, database.execute("select outcome, result, message from outcomes"))
+            return
         with open(path, "rb") as file:
             for line in file:
-                yield _number_of(line, is_json)
+                yield _number_of(line, form == "json")
 
 
 def _number_of(line, is_json):
@@ -219,6 +226,12 @@ def _number_of(line, is_json):
         return 0
 
 
+def _number_in(row):
+    outcome, result, message = row
+    text = result if outcome == "completed" else message
+    return int(text) if str(text).isdigit() else 0
+
+
 def run(options, home):
     chance = random.Random(options.seed)
     print(f"soak: seed {options.seed}, {options.kills} kills", flush=True)
@@ -226,7 +239,8 @@ def run(options, home):
     while sum(killed.values()) < options.kills:
         number += 1
         folder = os.path.join(home, f"run{number}")
-        one = Run(draw(chance), folder, number, chance, MESSAGES)
+        case = draw(chance)
+        one = Run(case, folder, number, chance, MESSAGES * (10 if case.work == "echo" else 1))
         tally = one.go(min(KILLS_OF_A_RUN, options.kills - sum(killed.values())))
         total.add(tally)
         killed += one.killed
