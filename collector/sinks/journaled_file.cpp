@@ -10,6 +10,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "collector/sinks/unsynced.h"
 #include "common/process/locked_file.h"
 #include "common/process/log.h"
 #include "common/process/options.h"
@@ -82,8 +83,14 @@ int WrittenFile::write_some(std::size_t most) {
 
 // ---- its start ---------------------------------------------------------------------------------
 
+/// What a sync that failed has left is known before anything of it is opened.
+JournaledFile::Place JournaledFile::made_sure(const Place& place) {
+    copy_what_is_unsynced(place.path, {place.path, place.journal});
+    return place;
+}
+
 JournaledFile::JournaledFile(const Place& place, Format format)
-    : place_(place), format_(format), output_(place.path), journal_(place.journal), space_(place.path) {
+    : place_(made_sure(place)), format_(format), output_(place.path), journal_(place.journal), space_(place.path) {
     memory_.emplace();
     begin();
     began_at_ = output_.written();
@@ -91,7 +98,10 @@ JournaledFile::JournaledFile(const Place& place, Format format)
     // What is said to be there is on the disk, and so is what was cut
     if (const int error = journal_.write_some(kPiece); error != 0) cannot_write(place_.journal, error);
     for (const WrittenFile* file : {&output_, &journal_}) {
-        if (::fdatasync(file->descriptor()) != 0) cannot_write(place_.path, errno);
+        if (::fdatasync(file->descriptor()) == 0) continue;
+        const int error = errno;
+        mark_unsynced(place_.path);
+        cannot_write(place_.path, error);
     }
     sync_folder_of(place_.path);
     sync_folder_of(place_.journal);
@@ -265,13 +275,23 @@ void JournaledFile::flush(Instant now, Written& written) {
     space_.tries();
     write_all(now);
     if (syncer_ == nullptr) return say_up_to(journaled_, written);
-    const std::uint64_t synced = syncer_->done();
+    const std::uint64_t synced = done();
     if (place_.sync == SyncMode::always) {
         syncer_->ask(journaled_);
         return say_up_to(synced, written);
     }
     if (pace_.take_ask(now, synced == syncer_->asked(), journaled_ != syncer_->asked())) syncer_->ask(journaled_);
     say_up_to(pace_.holds(now, synced == syncer_->asked()) ? synced : journaled_, written);
+}
+
+/// Up to where it is on the disk.
+std::uint64_t JournaledFile::done() {
+    try {
+        return syncer_->done();
+    } catch (const std::system_error&) {
+        mark_unsynced(place_.path);
+        throw;
+    }
 }
 
 /// First the output, then the journal.
@@ -314,7 +334,7 @@ void JournaledFile::wait_for(Poller& poller) {
 bool JournaledFile::close(Instant, Instant) {
     if (syncer_ == nullptr) return true;
     syncer_->ask(journaled_);
-    return syncer_->done() == journaled_;
+    return done() == journaled_;
 }
 
 }  // namespace curfew

@@ -91,6 +91,8 @@ private:
         bool is_said = true;      ///< it is an outcome, to be said
         bool is_recorded = true;  ///< it has a record of its own; else its number was there
     };
+    [[nodiscard]] static Place made_sure(const Place& place);
+    [[nodiscard]] std::uint64_t done();
     void begin();
     [[nodiscard]] std::uint64_t begun() const;
     void check_head() const;

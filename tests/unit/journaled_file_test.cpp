@@ -14,6 +14,7 @@
 #include "common/process/clock.h"
 #include "common/process/options.h"
 #include "common/process/poller.h"
+#include "tests/support/faulty_sync.h"
 #include "tests/support/sink_bench.h"
 #include "tests/support/temp_dir.h"
 
@@ -313,6 +314,33 @@ TEST_F(JournaledFileTest, WithSyncAlwaysAnOutcomeIsSaidWhenTheDiskHasIt) {
     EXPECT_EQ(said, std::vector<Seq>{1});
     EXPECT_EQ(sink->waiting(), 0U);
     EXPECT_TRUE(sink->close(kStart, kStart));
+}
+
+TEST_F(JournaledFileTest, AfterASyncThatFailedNothingIsSaidAndTheNextStartMakesACopy) {
+    open(SyncMode::always);
+    sink->put(outcome_of(1, "one"));
+    support::sync_error = EIO;
+    EXPECT_THROW(
+        for (const Instant until = Clock::now() + 10s; Clock::now() < until;) {
+            EXPECT_TRUE(flush(*sink).empty());
+            Poller poller;
+            sink->wait_for(poller);
+            poller.wait(Clock::now() + 1s);
+        },
+        std::system_error);
+    support::sync_error = 0;
+    close();
+    EXPECT_TRUE(std::filesystem::exists(dir.file("out.unsynced")));
+    struct stat before {
+    }, after{};
+    ASSERT_EQ(::stat(dir.file("out").c_str(), &before), 0);
+    open(SyncMode::always);
+    ASSERT_EQ(::stat(dir.file("out").c_str(), &after), 0);
+    EXPECT_NE(before.st_ino, after.st_ino) << "on pages that are new";
+    EXPECT_EQ(dir.read("out"), "one\n");
+    EXPECT_EQ(memory.settled, (Intervals{{1, 1}})) << "what could be read was written anew";
+    EXPECT_FALSE(std::filesystem::exists(dir.file("out.unsynced")));
+    EXPECT_FALSE(std::filesystem::exists(dir.file("out.copy")));
 }
 
 TEST_F(JournaledFileTest, WithASyncEachSecondItIsSaidAtOnceAndSyncedLater) {

@@ -18,13 +18,13 @@
 #include "common/process/clock.h"
 #include "common/process/options.h"
 #include "common/process/poller.h"
+#include "tests/support/faulty_sync.h"
 #include "tests/support/sink_bench.h"
 #include "tests/support/temp_dir.h"
 
 namespace {
 
-std::atomic<int> syncs = 0;
-std::atomic<int> sync_error = 0, write_error = 0;  // errno of each from now on; 0: it goes well
+std::atomic<int> write_error = 0;  // errno of each from now on; 0: it goes well
 
 ssize_t write_or_fail(int descriptor, const void* bytes, size_t size, off_t at) {
     if (write_error != 0) return errno = write_error, -1;
@@ -33,13 +33,6 @@ ssize_t write_or_fail(int descriptor, const void* bytes, size_t size, off_t at) 
 
 }  // namespace
 
-/// In place of libc's, for SQLite too.
-extern "C" int fdatasync(int descriptor) {
-    ++syncs;
-    if (sync_error != 0) return errno = sync_error, -1;
-    return static_cast<int>(syscall(SYS_fdatasync, descriptor));
-}
-
 namespace curfew {
 namespace {
 
@@ -47,6 +40,8 @@ using namespace std::chrono_literals;
 using support::completed;
 using support::kStart;
 using support::SinkTest;
+using support::sync_error;
+using support::syncs;
 using support::TempDir;
 
 constexpr Epoch kEpoch = 9;
