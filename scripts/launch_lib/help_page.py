@@ -50,9 +50,9 @@ The first INT, TERM or HUP drains: what is in flight finishes, nothing new is ta
 and from where to go on. TERM at any of its processes does the same. A second at launch stops now (the same one again
 within 0.1 s is still the first). Under systemd say KillMode=mixed: else the work itself gets TERM too.
 
-exit code: 0 every task completed; 1 some did not; 64 wrong usage; 70 the books do not balance, or a process cannot be
-kept running; 74 I/O error, or no descriptors (ulimit -n); 75 messages were left without an outcome, or the input was
-not at its end; 128+n stopped by signal n.
+exit code: 0 every task completed; 1 some did not (with --resume: in this run or before); 64 wrong usage; 70 the books
+do not balance, or a process cannot be kept running; 74 I/O error, or no descriptors (ulimit -n); 75 messages were left
+without an outcome, or the input was not at its end; 128+n stopped by signal n.
 """
 
 
