@@ -60,13 +60,14 @@ Intervals ranges_of(const nlohmann::json& object, const char* name) {
 // ---- the text ----------------------------------------------------------------------------------
 
 std::string text_of(const CheckpointState& state) {
-    const nlohmann::json object{{"version", kCheckpointVersion},
-                                {"epoch", state.epoch},
-                                {"input", {{"bytes", state.read}, {"crc32", state.checksum}, {"null", state.null}}},
-                                {"settled", json_of(state.settled)},
-                                {"passed", json_of(state.passed)},
-                                {"failures", state.failures},
-                                {"command", state.command}};
+    const nlohmann::json object{
+        {"version", kCheckpointVersion},
+        {"epoch", state.epoch},
+        {"input", {{"bytes", state.read}, {"crc32", state.checksum}, {"null", state.null}, {"unended", state.unended}}},
+        {"settled", json_of(state.settled)},
+        {"passed", json_of(state.passed)},
+        {"failures", state.failures},
+        {"command", state.command}};
     // Of a command that is no UTF-8 the rest has to do
     const std::string line = object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     return line + fmt::format("{:08x}\n", crc32_of(line));
@@ -89,6 +90,7 @@ CheckpointState checkpoint_of(std::string_view text) {
     state.read = natural(input, "bytes");
     state.checksum = static_cast<std::uint32_t>(natural(input, "crc32"));
     state.null = input.value("null", nlohmann::json(false)) == true;
+    state.unended = input.value("unended", nlohmann::json(false)) == true;
     state.settled = ranges_of(object, "settled");
     state.passed = ranges_of(object, "passed");
     state.failures = object.contains("failures") ? natural(object, "failures") : 0;
@@ -148,7 +150,15 @@ void Checkpoint::load() {
 void Checkpoint::compare_input(const CheckpointState& found) {
     while (state_.read < found.read && add_some(found.read) > 0) {
     }
-    if (state_.read == found.read && state_.checksum == found.checksum) return;
+    if (state_.read == found.read && state_.checksum == found.checksum) {
+        char next = 0;
+        const bool has_grown = ::pread(input_, &next, 1, static_cast<off_t>(found.read)) == 1;
+        if (!found.unended || !has_grown || next == separator()) return;
+        refuse(fmt::format(
+            "--checkpoint '{}': '{}' ended without a {} at byte {}, and has grown since: its last message is another "
+            "now. Give the one that was read; or begin anew: move the checkpoint away, and the output with its journal",
+            place_.path, place_.input, place_.null ? "NUL" : "newline", found.read));
+    }
     const bool is_short = state_.read < found.read;
     refuse(fmt::format(
         "--checkpoint '{}' is of another input: '{}' {}. Give the one that was read; or begin anew: move the "
@@ -176,10 +186,12 @@ std::size_t Checkpoint::add_some(std::uint64_t until) {
     const auto bytes = static_cast<std::size_t>(size);
     state_.checksum = crc32_of(std::string_view(part).substr(0, bytes), state_.checksum);
     state_.read += bytes;
+    last_byte_ = part[bytes - 1];
     return bytes;
 }
 
 void Checkpoint::follow(std::uint64_t read) {
+    target_ = read;
     if (read > state_.read) (void)add_some(read);
 }
 
@@ -187,6 +199,8 @@ void Checkpoint::save(Instant now, const Intervals& settled, std::uint64_t failu
     due_at_ = now + kEvery;
     state_.settled = settled;
     state_.failures = failures;
+    const bool is_at_place = state_.read > 0 && state_.read == std::max(target_, found_ ? found_->read : 0);
+    state_.unended = is_at_place && last_byte_ != separator();
     if (saved_ == state_) return;
     file_->replace(text_of(state_));
     saved_ = state_;

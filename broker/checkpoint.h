@@ -3,7 +3,8 @@
 //
 //     epoch     the numbering's
 //     input     how much of the file has been read, and a checksum of that: another file, or one that
-//               was changed before that place, is refused
+//               was changed before that place, is refused; and where the last message had no end,
+//               one that has grown
 //     settled   numbers of messages that have settled. A hint: a sink that remembers knows better, and
 //               what is not in it is done again
 //     failures  how many of those did not complete
@@ -35,6 +36,7 @@ struct CheckpointState {
     std::uint64_t read = 0;      ///< bytes of the input
     std::uint32_t checksum = 0;  ///< CRC-32 of those
     bool null = false;           ///< its messages end with NUL
+    bool unended = false;        ///< the last one that was read ended with the file
     Intervals settled;
     std::uint64_t failures = 0;
     Intervals passed;
@@ -82,6 +84,7 @@ private:
     void load();
     void compare_input(const CheckpointState& found);
     [[nodiscard]] std::size_t add_some(std::uint64_t until);
+    [[nodiscard]] char separator() const { return place_.null ? '\0' : '\n'; }
 
     const Place place_;
     int input_ = -1;
@@ -89,6 +92,8 @@ private:
     std::optional<CheckpointState> found_;
     CheckpointState state_;
     std::optional<CheckpointState> saved_;
+    std::uint64_t target_ = 0;  // up to where the input has been read
+    char last_byte_ = 0;        // of what is summed up
     Instant due_at_{};
 };
 

@@ -146,6 +146,8 @@ void Dispatcher::on_record(Instant now, const wire::Synced& synced) {
 /// The sync of that epoch begins when the batch in hand has been read.
 bool Dispatcher::begins_again(const wire::Synced& synced) {
     if (!config_.earlier.again_in || !ledger_.is_new() || synced.failed.empty()) return false;
+    // It is on its way to the sink, which would have it twice
+    if (!synced.decided.empty()) return false;
     IntervalSet settled, failed;
     settled.insert(synced.settled);
     failed.insert(synced.failed);
@@ -169,6 +171,12 @@ void Dispatcher::learn_what_it_has(Instant now, const wire::Synced& synced) {
             if (ledger_.task(seq)->state != TaskState::decided) adopt(now, {seq, Outcome::completed, {}});
             (void)settle(seq, ledger_.task(seq)->outcome);
         });
+    }
+    IntervalSet settled;
+    settled.insert(synced.settled);
+    for (const wire::KnownEnd& known : synced.decided) {
+        // Of messages that are yet to come
+        if (settled.contains(known.seq)) (void)ledger_.earlier().settle_decided({known.seq, known.seq}, known.outcome);
     }
     ledger_.earlier().settled(synced.settled, ledger_.last_seq());
 }

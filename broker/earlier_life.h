@@ -38,11 +38,13 @@ public:
     // ---- of messages that are yet to come
     /// Of the numbers above `last`, these have settled.
     void settled(const Intervals& numbers, Seq last) {
+        const std::uint64_t before = settled_.size();
         for (const Interval& range : numbers) {
             if (range.last <= last || range.first > range.last) continue;
             settled_.insert({std::max(range.first, last + 1), range.last});
             decided_.erase(decided_.lower_bound(range.first), decided_.upper_bound(range.last));
         }
+        if (is_closed_) count_ += settled_.size() - before;
     }
     void decided(Seq seq, Outcome outcome) { decided_[seq] = outcome; }
     /// Those that are decided settle. Returns how many that were.

@@ -36,6 +36,11 @@ void Ending::end_drain(Instant now) {
     if (now < drain_ends_at_) return;
     drain_ends_at_ = kNever;
     dispatcher_.end_intake();
+    if (config_.goes_on) {
+        is_left_ = stopping_ = true;
+        log::warn("drain_timeout tasks_left={}", dispatcher_.ledger().tasks_in_flight());
+        return;
+    }
     const double seconds = std::chrono::duration<double>(*config_.drain_timeout).count();
     cut_short_ = dispatcher_.cancel_all(now, fmt::format("the drain was over (--drain-timeout {}s)", seconds));
     if (cut_short_ > 0) log::warn("drain_timeout tasks_cancelled={}", cut_short_);

@@ -1,7 +1,7 @@
 // How the broker comes to its end. A drain takes no more messages and finishes what is in flight;
 // what it has no more time for (--drain-timeout) ends as if a person had cancelled it, and is
-// counted. A stop is a drain that waits for no producer. A halt (--halt) is a drain, or the end at
-// once: what is in flight is left. One thread.
+// counted; with a checkpoint it is left to the next life. A stop is a drain that waits for no
+// producer. A halt (--halt) is a drain, or the end at once: what is in flight is left. One thread.
 //
 //     running --drain--> draining --the intake has ended, all tasks have their outcomes--> settled
 //                                                                                             |
@@ -29,6 +29,8 @@ public:
         /// Of a drain; none: it has all the time that its work takes.
         std::optional<Duration> drain_timeout;
         std::optional<Halt> halt;
+        /// The next life goes on with what a drain had no time for: it is left.
+        bool goes_on = false;
     };
     Ending(const Daemon& daemon, Dispatcher& dispatcher, Intake& intake, const Config& config)
         : daemon_(daemon), dispatcher_(dispatcher), intake_(intake), config_(config) {}
@@ -48,7 +50,7 @@ public:
     /// Tasks that had not completed when that was a reason to halt; 0: it was none.
     [[nodiscard]] std::uint64_t halted() const { return halted_; }
     /// What is in flight is left.
-    [[nodiscard]] bool left_at_once() const { return halted_ > 0 && config_.halt->now; }
+    [[nodiscard]] bool left_at_once() const { return is_left_ || (halted_ > 0 && config_.halt->now); }
     /// None: it is not settled.
     [[nodiscard]] std::optional<Duration> settled_for(Instant now) const {
         return settled_since_ == kNever ? std::nullopt : std::optional(now - settled_since_);
@@ -68,6 +70,7 @@ private:
     std::uint64_t halted_ = 0;
     Instant settled_since_ = kNever;
     bool draining_ = false;
+    bool is_left_ = false;
     bool stopping_ = false;
 };
 

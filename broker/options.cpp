@@ -170,6 +170,7 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     d.epoch = new_epoch();
     d.first_sync = std::random_device{}();
     d.attempts = static_cast<std::uint32_t>(attempts_.value_or(d.fanout));
+    config.ending.goes_on = !checkpoint_.empty();
     if (!checkpoint_.empty())
         config.checkpoint = {checkpoint_, source_.substr(std::string_view("file:").size()), null_, command_};
     d.past_deadline = deadline_text_.empty()

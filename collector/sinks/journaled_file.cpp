@@ -94,8 +94,7 @@ JournaledFile::JournaledFile(const Place& place, Format format)
     memory_.emplace();
     begin();
     began_at_ = output_.written();
-    if (place_.sync == SyncMode::never) return;
-    // What is said to be there is on the disk, and so is what was cut
+    // What is said to be there is on the disk, in each mode, and so is what was cut
     if (const int error = journal_.write_some(kPiece); error != 0) cannot_write(place_.journal, error);
     for (const WrittenFile* file : {&output_, &journal_}) {
         if (::fdatasync(file->descriptor()) == 0) continue;
@@ -105,6 +104,7 @@ JournaledFile::JournaledFile(const Place& place, Format format)
     }
     sync_folder_of(place_.path);
     sync_folder_of(place_.journal);
+    if (place_.sync == SyncMode::never) return;
     syncer_ = std::make_unique<Syncer>(std::vector<int>{output_.descriptor(), journal_.descriptor()});
 }
 

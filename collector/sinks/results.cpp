@@ -60,6 +60,9 @@ bool check_folder(const std::string& path) {
     return true;
 }
 
+/// Of a folder that is being made.
+constexpr int kMostNames = 100;
+
 /// The marker's path; DIR is there, and is ours.
 std::string take_folder(const std::string& path) {
     if (!check_folder(path) && ::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST)
@@ -90,6 +93,12 @@ void remove_folder(int group, const std::string& name) {
     (void)::unlinkat(group, name.c_str(), AT_REMOVEDIR);
 }
 
+/// Returns errno, or 0.
+int make_empty(int group, const std::string& name) {
+    remove_folder(group, name);
+    return ::mkdirat(group, name.c_str(), 0777) == 0 ? 0 : errno;
+}
+
 int fill(int folder, const ResultFolder& what) {
     int error = what.has_result ? write_file(folder, "stdout", what.result) : 0;
     if (error == 0 && what.has_errors)
@@ -117,16 +126,19 @@ int ResultFolders::enter_group(std::uint64_t number) {
 
 int ResultFolders::make(const ResultFolder& what) {
     if (const int error = enter_group(what.seq / kInGroup); error != 0) return error;
-    const std::string name = fmt::format("{:09}", what.seq), made = "." + name;
-    remove_folder(group_, made);
-    if (::mkdirat(group_, made.c_str(), 0777) != 0) {
-        const int error = errno;
+    const std::string name = fmt::format("{:09}", what.seq);
+    std::string made = "." + name;
+    int error = make_empty(group_, made);
+    // There is something of somebody's in it
+    for (int i = 1; error == EEXIST && i < kMostNames; ++i)
+        error = make_empty(group_, made = fmt::format(".{}.{}", name, i));
+    if (error != 0) {
         // Somebody has cleared up in between
         if (error == ENOENT) ::close(std::exchange(group_, -1));
         return error;
     }
     const int folder = ::openat(group_, made.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int error = folder < 0 ? errno : fill(folder, what);
+    error = folder < 0 ? errno : fill(folder, what);
     if (folder >= 0) ::close(folder);
     if (error == 0) error = put_in_place(made, name);
     if (error != 0) remove_folder(group_, made);

@@ -54,7 +54,13 @@ void SqliteSink::say_wait(Instant now, TableWriter::WaitsFor what) {
 }
 
 bool SqliteSink::is_synced() {
-    return syncer_ == nullptr || syncer_->done() == syncer_->asked();
+    if (syncer_ == nullptr) return true;
+    try {
+        return syncer_->done() == syncer_->asked();
+    } catch (const std::system_error&) {
+        writer_.leave_wal();  // nothing of it is moved into the file any more
+        throw;
+    }
 }
 
 std::string_view SqliteSink::waits_for() const {

@@ -40,6 +40,7 @@ TableWriter::~TableWriter() {
     }
     asks_.notify_one();
     thread_.join();
+    if (leaves_wal_) table_->give_up();
     ::close(event_);
 }
 

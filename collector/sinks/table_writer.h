@@ -39,6 +39,9 @@ public:
     TableWriter& operator=(const TableWriter&) = delete;
 
     /// Before the first write().
+    /// What stands in the WAL may not be on the disk: at the end nothing of it is moved into the
+    /// file.
+    void leave_wal() { leaves_wal_ = true; }
     [[nodiscard]] OutcomeTable& table() { return *table_; }
 
     /// Where things stand. Throws std::system_error.
@@ -74,6 +77,7 @@ private:
     std::condition_variable asks_;
     Shared shared_;  // guarded by mutex_
     std::thread thread_;
+    bool leaves_wal_ = false;
 };
 
 }  // namespace curfew

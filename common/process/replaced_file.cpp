@@ -19,6 +19,8 @@ namespace {
 /// What work was asked for is nobody else's business.
 constexpr unsigned kMode = 0600;
 
+constexpr auto kUntilThereIsRoom = std::chrono::milliseconds(500);
+
 /// Throws errno.
 void write_all(int descriptor, std::string_view bytes) {
     while (!bytes.empty()) {
@@ -70,7 +72,10 @@ void ReplacedFile::replace(std::string text) {
 
 void ReplacedFile::wait() {
     std::unique_lock lock(mutex_);
+    is_waited_for_ = true;
+    changed_.notify_all();
     changed_.wait(lock, [this] { return error_ != 0 || (!next_ && !busy_); });
+    is_waited_for_ = false;
     throw_if_failed();
 }
 
@@ -96,6 +101,12 @@ void ReplacedFile::work() {
         }
         lock.lock();
         busy_ = false;
+        if ((error == ENOSPC || error == EDQUOT) && !is_waited_for_) {
+            if (!next_) next_ = text;
+            changed_.wait_for(lock, kUntilThereIsRoom, [this] { return ends_ || is_waited_for_; });
+            if (ends_) return;
+            continue;
+        }
         error_ = error;
         changed_.notify_all();
     }

@@ -27,10 +27,10 @@ public:
     /// What it held when it was opened.
     [[nodiscard]] std::string found() const;
 
-    /// It is to hold this. What was said before and is not written yet is passed over. Throws
-    /// std::system_error where the last one could not be written.
+    /// It is to hold this. What was said before and is not written yet is passed over. A full disk
+    /// is waited for. Throws std::system_error where the last one could not be written.
     void replace(std::string text);
-    /// Waits until what was said last is on the disk. Throws the same.
+    /// Waits until what was said last is on the disk. Throws the same, and where the disk is full.
     void wait();
 
 private:
@@ -44,7 +44,7 @@ private:
     std::condition_variable changed_;
     // Guarded by mutex_
     std::optional<std::string> next_;
-    bool busy_ = false, ends_ = false;
+    bool busy_ = false, is_waited_for_ = false, ends_ = false;
     int error_ = 0;
     std::thread thread_;
 };

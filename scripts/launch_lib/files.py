@@ -109,6 +109,8 @@ def _check_files_of_their_own(options):
 
 def _check_joblog(options):
     """Its lines are its own."""
+    if is_database(options.given.get("joblog")):
+        raise usage("--joblog: a job log is a file; --output sqlite:FILE has what it tells in columns, but for exit and start")
     for flag in ("output", "dead-letters"):
         if flag in options.given and "joblog" in options.given:
             log, other = options.given["joblog"], path_of(options, flag)
@@ -125,11 +127,11 @@ def make_anew(options):
     for flag in MADE_ANEW:
         if flag in options.given:
             _refuse_what_can_be_gone_on_with(flag, options.given[flag])
+    if "results" in options.given:  # before anything else is emptied: it may refuse
+        results.empty(options.given["results"])
     for flag in MADE_ANEW:
         if flag in options.given and not is_database(options.given[flag]):
             _make_anew(flag, options.given[flag])
-    if "results" in options.given:
-        results.empty(options.given["results"])
 
 
 def _refuse_outcomes_without_a_checkpoint(options):

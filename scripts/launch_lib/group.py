@@ -144,6 +144,8 @@ class Group:
         except OSError as error:
             self._on_death(member, now, f"cannot be started: {error.strerror or error}", f"{member.name}")
             return
+        if self._state is State.DRAINING and self._is_broker(member):
+            member.say("drain")  # that came while it was dead
         if member.process.gets_stdin:
             descriptors.let_go_of(member.process.stdin_descriptor or 0)
 
@@ -225,11 +227,13 @@ class Group:
 
     def _on_broker_end(self, member, pid, code, now):
         books = self.books()
-        meant = books is not None and (books.state == page.DRAINED or books.halted)
+        left = self._state is State.DRAINING and books is not None and books.state == page.STOPPED_EARLY
+        meant = left or books is not None and (books.state == page.DRAINED or books.halted)
         if code == 0 or code == Exit.NO_OUTCOME and meant:  # the books say what was left of the input
             self._finish(now)
             return
-        if member.process.goes_on and self._state is State.RUNNING and code not in _CODES_OF_NO_DEATH:
+        is_ending = self._state is not State.RUNNING or books is not None and books.halted
+        if member.process.goes_on and not is_ending and code not in _CODES_OF_NO_DEATH:
             for other in self._members:
                 other.say("alone")  # sooner than they would notice, so that they are free for the next life
             self._on_death(member, now, f"died ({describe(code)})", f"broker (pid {pid})", code)

@@ -298,6 +298,8 @@ def _check_form(options, positional):
         raise usage("--json has no meaning with --output sqlite:FILE: its table has all of it, in columns")
     if "tag" in options.given and "json" in options.given:
         raise usage("--tag has no meaning with --json: an outcome of --json=full has its message")
+    if "tag" in options.given and files.is_database(options.given.get("output")):
+        raise usage("--tag has no meaning with --output sqlite:FILE: its results are no lines")
     if "resume" in options.given and not ("input" in options.given and "output" in options.given):
         raise usage("--resume needs --input FILE, to read it again, and --output FILE, to go on with it")
     options.asked_fanout = asked_fanout(options.given.get("fanout") or os.environ.get("CURFEW_FANOUT", ""))

@@ -74,6 +74,16 @@ class Killed(ResumeTest):
         os.kill(self.pid_of("broker"), signal.SIGKILL)
         self.assertEqual(launch.code(), 75, launch.err[-2000:])
 
+    def test_a_drain_that_comes_while_the_broker_is_dead_is_heard_by_its_next_life(self):
+        launch = self.group()
+        self.written(100)
+        os.kill(self.pid_of("broker"), signal.SIGKILL)
+        launch.says("starting it again")
+        launch.process.send_signal(signal.SIGINT)
+        self.assertEqual(launch.code(), 75, launch.err[-2000:])
+        self.ends_with_all()
+        self.each_is_there_once(self.lines())
+
     def test_a_broker_that_cannot_live_is_given_up(self):
         launch = self.group(work="sleep:1000s")
         while launch.process.poll() is None:
@@ -146,6 +156,15 @@ class Launch(ResumeTest):
                 self.assertIn("launch: the same command goes on from here", launch.err)
         launch = self.resume()
         self.assertEqual(launch.code(), 0, launch.err[-2000:])
+        self.each_is_there_once(self.lines())
+
+    def test_what_a_drain_had_no_time_for_is_left_and_done_by_the_same_command(self):
+        launch = self.resume("--drain-timeout", "100ms", "--run-dir", self.run_dir, work="sleep:1000s")
+        self.broker_until(lambda broker: broker["attempts"]["in_flight"] > 0, "work in flight")
+        launch.process.send_signal(signal.SIGINT)
+        self.assertEqual(launch.code(), 75, launch.err[-2000:])
+        self.assertIn("drain_timeout tasks_left=", launch.err)
+        self.assertEqual(self.resume().code(), 0)
         self.each_is_there_once(self.lines())
 
     def test_the_second_on_one_output_is_refused_and_touches_nothing(self):
@@ -227,6 +246,8 @@ class Launch(ResumeTest):
                 (("--resume", "--input", self.path("in"), "--output", self.path("fifo")), "is no file of its own"),
                 (("--resume", "--input", self.path("in"), "--output", "/dev/stdout"), "is no file of its own"),
                 (("--resume", "--input", self.path("in"), "--output", self.path("full")), "and no journal of them"),
+                (("--joblog", "sqlite:" + self.path("log"), "--output", self.out), "--joblog: a job log is a file"),
+                (("--tag", "--output", "sqlite:" + self.path("base")), "--tag has no meaning with --output sqlite:FILE"),
                 (("--sync", "1s", "--output", self.out), "--sync has no meaning without --resume"),
                 (("--output", self.path("done")), "say --resume, or move both away"),
                 (("--resume", "--sync", "2s", "--input", self.path("in"), "--output", self.out), "--sync")):

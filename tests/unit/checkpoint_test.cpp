@@ -19,6 +19,7 @@ const CheckpointState kState{.epoch = 9,
                              .read = 100,
                              .checksum = 0xfedcba98,
                              .null = true,
+                             .unended = true,
                              .settled = {{1, 4}, {6, 6}},
                              .failures = 2,
                              .passed = {{8, 9}},
@@ -92,6 +93,16 @@ TEST_F(CheckpointTest, AnotherInputIsRefused) {
     EXPECT_NE(refusal().find("has 6 bytes, and 8 had been read"), std::string::npos);
     std::filesystem::remove(dir.file("in"));
     EXPECT_NE(refusal().find("is no file"), std::string::npos);
+}
+
+TEST_F(CheckpointTest, ALastMessageThatHadNoEndIsNotTheSameWhenTheInputHasGrown) {
+    dir.write("in", "one\ntwo");
+    live(7);
+    EXPECT_EQ(refusal(), "") << "as it was";
+    dir.write("in", "one\ntwo\nthree\n");
+    EXPECT_EQ(refusal(), "") << "it has its end now";
+    dir.write("in", "one\ntwothree\n");
+    EXPECT_NE(refusal().find("ended without a newline at byte 7"), std::string::npos);
 }
 
 TEST_F(CheckpointTest, OtherEndsOfMessagesAreOtherNumbers) {

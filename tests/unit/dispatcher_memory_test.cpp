@@ -116,6 +116,35 @@ TEST(DispatcherAgain, WhatDidNotCompleteIsTriedInAnEpochOfItsOwnAndAllElseIsPass
     EXPECT_FALSE(bench.broker.pass_over()) << "2 is tried again";
 }
 
+TEST(DispatcherAgain, WhatIsOnItsWayToTheSinkIsNotTriedAgain) {
+    BrokerBench::Config config = config_of(6, {});
+    config.earlier.again_in = 99;
+    BrokerBench bench(config);
+    bench.collector = BrokerBench::kCollector;
+    bench.hear_collector_hellos();
+    bench.turn();
+    bench.syncs = bench.control.all<wire::Sync>();
+    bench.restart_stream();
+    bench.say(wire::Synced{.settled = {{1, 6}},
+                           .decided = {{7, Outcome::completed, {}}},
+                           .remembers = 1,
+                           .not_completed = 1,
+                           .failed = {{2, 2}}},
+              wire::Backlog{0});
+    bench.turn();
+    EXPECT_EQ(bench.broker.config().epoch, 1U) << "7 would have an outcome in each epoch";
+}
+
+TEST_F(DispatcherMemory, WhatSettlesBehindTheFirstMessageWithANewCollectorIsCountedToo) {
+    meet({.settled = {{1, 6}}, .decided = {{9, Outcome::failed, {}}}, .remembers = 1});
+    EXPECT_EQ(bench.broker.take_first(), 6U);
+    EXPECT_EQ(take(1), (std::vector<Seq>{7}));
+    meet({.settled = {{1, 6}, {9, 10}}, .decided = {{9, Outcome::failed, {}}}, .remembers = 1, .not_completed = 1},
+         BrokerBench::kCollector + 10);
+    EXPECT_EQ(bench.broker.ledger().earlier().failures(), 1U);
+    EXPECT_EQ(bench.broker.ledger().earlier().count(), 8U);
+}
+
 TEST_F(DispatcherMemory, TheSinksWordIsTheTruthOnFailuresToo) {
     meet({.settled = {{1, 2}}, .decided = {}, .remembers = 1});
     (void)bench.broker.take_first();
