@@ -88,7 +88,9 @@ wire::Synced Judge::what_we_have(const wire::Sync& sync) {
     });
     for (const Seq seq : decided_.sorted_keys()) {
         const DecidedTask& task = *decided_.find(seq);
-        if (!task.awaited && !known_there.contains(seq)) say({seq, task.outcome, task.winner});
+        // What a broker without tasks believes to be settled may have gone with the sink's power
+        const bool is_known = has_tasks && known_there.contains(seq);
+        if (!task.awaited && !is_known) say({seq, task.outcome, task.winner});
     }
     return have;
 }

@@ -65,6 +65,16 @@ TEST_F(JudgeMemory, OfWhatHasSettledANewBrokerIsToldHowManyDidNotComplete) {
     EXPECT_EQ(meet(3, 1, {{1, 4}}).decided.size(), 3U) << "one that has tasks may not know how they ended";
 }
 
+TEST_F(JudgeMemory, WhatIsDecidedIsSaidThoughTheBrokerBelievesItSettled) {
+    judge.remember({{.epoch = 1, .settled = {}, .not_completed = {}}});
+    (void)meet(1);
+    hear(1, report(1, 3));
+    const wire::Synced synced = meet(2, 2, {{1, 4}});
+    EXPECT_TRUE(synced.settled.empty()) << "the sink has lost it all";
+    ASSERT_EQ(synced.decided.size(), 1U);
+    EXPECT_EQ(synced.decided[0].seq, 3U);
+}
+
 TEST_F(JudgeMemory, ABrokerThatAsksIsToldWhichDidNotComplete) {
     judge.remember({{.epoch = 1, .settled = {{1, 9}}, .not_completed = {{3, Outcome::expired}, {5, Outcome::failed}}}});
     EXPECT_TRUE(meet(1, 2, {{1, 9}}).failed.empty());
