@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include <utility>
 
 #include "common/process/options.h"
+#include "common/process/quiet_thread.h"
 #include "common/words/exit_code.h"
 
 namespace curfew {
@@ -178,12 +178,7 @@ ResultsSink::ResultsSink(const std::string& directory, bool synced)
     if (directory_ < 0) cannot_write(directory, errno);
     event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (event_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-    // Signals are the loop's
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { work(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = quiet_thread([this] { work(); });
 }
 
 ResultsSink::~ResultsSink() {

@@ -1,23 +1,19 @@
 #include "collector/sinks/syncer.h"
 
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
 
+#include "common/process/quiet_thread.h"
+
 namespace curfew {
 
 Syncer::Syncer(std::vector<int> descriptors)
     : descriptors_(std::move(descriptors)), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (event_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-    // Signals are the loop's
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { work(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = quiet_thread([this] { work(); });
 }
 
 Syncer::~Syncer() {

@@ -1,7 +1,6 @@
 #include "collector/sinks/table_writer.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -9,6 +8,8 @@
 #include <cstring>
 #include <system_error>
 #include <utility>
+
+#include "common/process/quiet_thread.h"
 
 namespace curfew {
 namespace {
@@ -25,12 +26,7 @@ TableWriter::TableWriter(std::string path, SyncMode sync)
       table_(std::make_unique<OutcomeTable>(path_, sync)),
       event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (event_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-    // Signals are the loop's
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { work(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = quiet_thread([this] { work(); });
 }
 
 TableWriter::~TableWriter() {

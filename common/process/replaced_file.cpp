@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "common/process/locked_file.h"
+#include "common/process/quiet_thread.h"
 
 namespace curfew {
 namespace {
@@ -35,12 +35,7 @@ void write_all(int descriptor, std::string_view bytes) {
 
 ReplacedFile::ReplacedFile(std::string path) : path_(std::move(path)), file_(open_locked(path_, kMode)) {
     if (file_ < 0) throw std::system_error(errno, std::generic_category(), fmt::format("cannot write '{}'", path_));
-    // Signals are the loop's
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { work(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = quiet_thread([this] { work(); });
 }
 
 ReplacedFile::~ReplacedFile() {
