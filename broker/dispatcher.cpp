@@ -53,13 +53,24 @@ bool Dispatcher::wants_message() const {
            ledger_.payload_bytes() < config_.window_bytes && roster_.has_credit();
 }
 
+std::size_t Dispatcher::room() const {
+    if (intake_.ended || intake_.paused) return 0;
+    std::size_t attempts = 0;
+    for (const auto& [session, worker] : roster_.sessions()) {
+        if (worker->state == SessionState::ready) attempts += std::max(worker->credit, worker->slots);
+    }
+    const std::size_t each = hedges_.policy().race() ? config_.fanout : 1;
+    return std::min((attempts + each - 1) / each, config_.window);
+}
+
 Seq Dispatcher::accept(Instant now, const Incoming& message) {
-    const Instant deadline_at = config_.deadline ? now + *config_.deadline : kNever;
+    Instant deadline_at = config_.deadline ? now + *config_.deadline : kNever;
+    if (message.left) deadline_at = std::min(deadline_at, now + *message.left);
     const Seq seq = ledger_.accept(now, message, deadline_at);
     expiry_.set(deadline_at, seq);
     hedges_.policy().task_accepted();
     Task& task = *ledger_.task(seq);
-    task.released = hedges_.policy().race() ? config_.fanout : 1;
+    task.released = hedges_.policy().race() && !task.alone() ? config_.fanout : 1;
     if (task.state == TaskState::open) start_or_wait(now, seq, task);
     return seq;
 }
@@ -108,7 +119,8 @@ std::uint32_t Dispatcher::due(const Task& task) const {
     if (task.state != TaskState::open || task.expired) return 0;
     if (task.cancelled && !mutated(Mutant::reopened_and_started)) return 0;
     const auto alive = static_cast<std::uint32_t>(task.alive.size());
-    const std::uint32_t room = config_.fanout > alive ? config_.fanout - alive : 0;
+    const std::uint32_t fanout = task.alone() ? 1 : config_.fanout;
+    const std::uint32_t room = fanout > alive ? fanout - alive : 0;
     return std::min(task.released - task.started, room);
 }
 
@@ -152,7 +164,8 @@ void Dispatcher::hand_over(Instant now, Seq seq, const Task& task) {
     if (task.deadline_at != kNever) record.left_us = static_cast<std::int64_t>(micros(task.deadline_at - now));
     record.age_us = micros(now - task.accepted_at);
     record.payload = task.payload;
-    if (task.id) record.id = *task.id;
+    if (const std::string* id = task.id()) record.id = *id;
+    if (task.sender != nullptr && !task.sender->properties.empty()) record.properties = task.sender->properties;
     mail_.hand_over(record);
 }
 

@@ -106,6 +106,8 @@ public:
     static constexpr Duration kGathering = std::chrono::milliseconds(500);
     static constexpr Duration kStands = Recalls::kStands;
     Seq accept(Instant now, const Incoming& message);
+    /// How many messages the workers could have in hand at a time; 0: none is wanted for now.
+    [[nodiscard]] std::size_t room() const;
     /// take_first(): after so many messages the first is to be taken: they have settled in an
     /// earlier life of the broker. pass_over(): the next message has settled in an earlier life of
     /// the broker: it takes its number, and is not to be accepted. Only while a message is wanted.
@@ -145,7 +147,7 @@ public:
     void flush(Instant now, std::vector<OutFrame>& frames);
     [[nodiscard]] std::vector<LinkChange> take_link_changes() { return roster_.take_link_changes(); }
     /// Tags of messages whose outcomes have settled since it was asked last, for their source.
-    [[nodiscard]] std::vector<std::uint64_t> take_settled_tags() { return ledger_.take_settled_tags(); }
+    [[nodiscard]] std::vector<SettledTag> take_settled_tags() { return ledger_.take_settled_tags(); }
     [[nodiscard]] Instant next_deadline() const;
     /// The intake has ended and everything is in the books.
     [[nodiscard]] bool drained() const {

@@ -204,7 +204,8 @@ void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
     wire::Verdict verdict;
     verdict.seq = seq;
     verdict.outcome = task.outcome;
-    if (task.id) verdict.id = *task.id;
+    if (const std::string* id = task.id()) verdict.id = *id;
+    if (task.sender != nullptr && !task.sender->properties.empty()) verdict.properties = task.sender->properties;
     verdict.attempts = task.started;
     verdict.latency_us = micros(now - task.accepted_at);
     if (task.past != nullptr) {

@@ -5,7 +5,7 @@
 namespace curfew {
 
 void Hedges::restart(Instant now, Seq seq, Task& task) {
-    if (policy_.race() || task.alive.size() >= fanout_) return;
+    if (policy_.race() || task.alone() || task.alive.size() >= fanout_) return;
     const Instant hedge_at = now + policy_.delay();
     // Once for two of a turn
     if (std::exchange(task.hedge_at, hedge_at) != hedge_at) timers_.set(hedge_at, seq);

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "common/words/vocabulary.h"
+
 namespace curfew {
 
 struct Incoming {
@@ -16,6 +18,12 @@ struct Incoming {
         /// By which the source knows it, and is told that its outcome is settled; 0: it need not
         /// be.
         0;
+    /// The sender's own deadline, from now on: it has no more time than that.
+    std::optional<Duration> left = std::nullopt;
+    /// What else the sender said, for handler and sink (common/wire/message_properties.h).
+    std::string_view properties = {};
+    /// It may be what killed those who had it before: one attempt at a time, whatever the fanout.
+    bool alone = false;
 };
 
 }  // namespace curfew

@@ -11,11 +11,12 @@ Intake::Intake(Dispatcher& dispatcher, std::unique_ptr<Source> source, std::uint
     : dispatcher_(dispatcher), source_(std::move(source)), max_message_(max_message), delay_(delay) {}
 
 void Intake::wait_for(Poller& poller) {
-    if (held_ ? waits_for_end_ : dispatcher_.wants_message()) source_->wait_for(poller);
+    if (closes_ || (held_ ? waits_for_end_ : dispatcher_.wants_message())) source_->wait_for(poller);
 }
 
 void Intake::take(Instant now) {
-    if (const auto tags = dispatcher_.take_settled_tags(); !tags.empty()) source_->settled(tags);
+    if (const auto tags = dispatcher_.take_settled_tags(); !tags.empty()) source_->settled(now, tags);
+    if (now >= source_->asks_at()) source_->expect(now, dispatcher_.room());
     Incoming message;
     while (!delay_.holds(now) && dispatcher_.wants_message()) {
         if (source_->next(message)) {
@@ -54,8 +55,9 @@ void Intake::refuse(Instant now, RefusedMessage message) {
     ++refused_;
     const std::string place = message.byte ? fmt::format("line {}, byte offset {}", message.number, *message.byte)
                                            : fmt::format("frame {}", message.number);
-    const std::string why =
-        fmt::format("refused: {}, {} bytes, over --max-message {}", place, message.size, max_message_);
+    const std::string why = !message.why.empty() ? "refused: " + message.why
+                                                 : fmt::format("refused: {}, {} bytes, over --max-message {}", place,
+                                                               message.size, max_message_);
     dispatcher_.refuse_message(now, std::move(message), why);
 }
 
@@ -83,6 +85,12 @@ Instant Intake::hang_up(Instant now) {
     if (was_open && hang_up_at_ == kNever && source_->left() > 0 && !dispatcher_.intake_ended())
         log::info("source_closed messages_kept={} note=\"they are finished too\"", source_->left());
     return hang_up_at_;
+}
+
+bool Intake::finish(Instant now) {
+    closes_ = true;
+    if (const auto tags = dispatcher_.take_settled_tags(); !tags.empty()) source_->settled(now, tags);
+    return closed_ = closed_ || source_->let_go(now);
 }
 
 void Intake::say_what_is_left() const {
@@ -113,12 +121,13 @@ void Intake::write(BooksPage& books) const {
     books[BooksPage::rest_bytes] = rest.bytes.value_or(BooksPage::kUnknown);
 }
 
-JsonObject Intake::json() const {
+JsonObject Intake::json(Instant now) const {
     JsonObject out;
     out.add("refused", source_->refused())
         .add("bytes_read", source_->bytes_read())
         .add("ended", source_->ended())
         .add("waits_for", source_->waits_for());
+    source_->describe(now, out);
     return out;
 }
 

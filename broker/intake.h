@@ -38,6 +38,9 @@ public:
     void close();
     /// In each turn from then on; when the next is wanted at the latest.
     Instant hang_up(Instant now);
+    /// Everything has settled: in each turn from then on, until it says that the source has let go.
+    bool finish(Instant now);
+    [[nodiscard]] bool finished() const { return closed_; }
     /// For a person, after close(): what is left, and where to go on.
     void say_what_is_left() const;
     /// Messages that came, and will be accepted by nobody.
@@ -46,7 +49,7 @@ public:
     [[nodiscard]] bool left_behind() const { return dropped() > 0 || (rest_ && rest_->left()); }
 
     void write(BooksPage& books) const;
-    [[nodiscard]] JsonObject json() const;
+    [[nodiscard]] JsonObject json(Instant now) const;
     [[nodiscard]] Rest position() const { return source_->position(); }
     /// None: its messages come from no address.
     [[nodiscard]] std::string endpoint() const { return source_->endpoint(); }
@@ -61,6 +64,7 @@ private:
     const std::unique_ptr<Source> source_;
     const std::uint64_t max_message_;
     Delay delay_;
+    bool closes_ = false, closed_ = false;
     bool held_ = false;                  // the delay, as of the last take()
     bool waits_for_end_ = false;         // held, and the source may have come to its end
     std::optional<std::uint64_t> skip_;  // first messages, which have settled in an earlier life

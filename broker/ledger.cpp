@@ -54,7 +54,12 @@ Seq Ledger::accept(Instant now, const Incoming& message, Instant deadline_at) {
     Task& task = tasks_.insert(++last_seq_);
     payload_bytes_ += message.payload.size();
     task.payload = payloads_.keep(message.payload);
-    if (message.id) task.id = std::make_unique<std::string>(*message.id);
+    if (message.id || message.left || message.alone || !message.properties.empty()) {
+        std::optional<std::string> id;
+        if (message.id) id.emplace(*message.id);
+        task.sender = std::make_unique<Sender>(
+            Sender{std::move(id), std::string(message.properties), message.left.has_value(), message.alone});
+    }
     task.tag = message.tag;
     task.accepted_at = now;
     task.deadline_at = deadline_at;
@@ -102,7 +107,7 @@ AttemptId Ledger::settle(Seq seq, Outcome outcome) {
     const AttemptId winner = task->winner;
     if (attempt(winner) != nullptr) end(winner, End::won);
     payload_bytes_ -= task->payload.size();
-    if (task->tag != 0) settled_tags_.push_back(task->tag);
+    if (task->tag != 0) settled_tags_.push_back({task->tag, outcome});
     ++outcomes_[static_cast<std::size_t>(outcome)];
     tasks_.erase(seq);
     if (seq == first_)
@@ -152,7 +157,7 @@ Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_
     books.open.erase(id.number);
     Task* task = tasks_.find(attempt.seq);
     if (told && end_log_.followed())
-        end_log_.note(id, attempt, end, worker, error, task == nullptr || task->id == nullptr ? "" : *task->id);
+        end_log_.note(id, attempt, end, worker, error, task == nullptr || task->id() == nullptr ? "" : *task->id());
     if (task != nullptr) {
         task->alive.erase(std::ranges::find(task->alive, id));
         if (end == End::failed || end == End::expired || end == End::lost || !error.empty()) {

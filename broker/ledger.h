@@ -40,6 +40,7 @@
 #include "broker/end_log.h"
 #include "broker/incoming.h"
 #include "broker/refused_message.h"
+#include "broker/settled_tag.h"
 #include "common/tables/byte_store.h"
 #include "common/tables/dense_table.h"
 #include "common/tables/interval_set.h"
@@ -72,9 +73,17 @@ struct TaskPast {
 
 enum class TaskState : std::uint8_t { open, giving_up, decided };
 
+/// What a sender said of its message. Most say nothing.
+struct Sender {
+    std::optional<std::string> id;
+    std::string properties;
+    bool has_deadline = false;  ///< the task's is the sender's own
+    bool alone = false;         ///< see Incoming
+};
+
 struct Task {
     Bytes payload;
-    std::unique_ptr<std::string> id;  ///< the sender's; null: none
+    std::unique_ptr<Sender> sender;   ///< null: it said nothing
     std::uint64_t tag = 0;            ///< its source's; 0: none
     Instant accepted_at{};
     Instant deadline_at = kNever;
@@ -107,6 +116,8 @@ struct Task {
     boost::container::small_vector<AttemptId, 4> alive;  ///< attempts without an end
     std::unique_ptr<TaskPast> past;                      ///< null: there is nothing to tell
 
+    [[nodiscard]] bool alone() const { return sender != nullptr && sender->alone; }
+    [[nodiscard]] const std::string* id() const { return sender != nullptr && sender->id ? &*sender->id : nullptr; }
     /// Something of it came back: what starts next starts on a free slot, never ahead.
     [[nodiscard]] bool came_back() const { return past != nullptr && !past->returned.empty(); }
     [[nodiscard]] TaskPast& make_past() {
@@ -174,7 +185,7 @@ public:
     AttemptId settle(Seq seq, Outcome outcome);
 
     /// The tags of what has settled since it was asked last.
-    [[nodiscard]] std::vector<std::uint64_t> take_settled_tags() { return std::exchange(settled_tags_, {}); }
+    [[nodiscard]] std::vector<SettledTag> take_settled_tags() { return std::exchange(settled_tags_, {}); }
 
     // Attempts. The session must be open.
     void open_session(Session session) { sessions_.insert(session, std::make_unique<SessionBooks>()); }
@@ -232,7 +243,7 @@ private:
     EndLog end_log_;
     DenseTable<Task> tasks_;
     DenseTable<std::unique_ptr<SessionBooks>> sessions_;
-    std::vector<std::uint64_t> settled_tags_;
+    std::vector<SettledTag> settled_tags_;
     // Numbers above the last: their messages are yet to come
     EarlierLife earlier_;
     std::uint64_t accepted_ = 0;

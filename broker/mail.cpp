@@ -48,7 +48,7 @@ bool Mail::started_apart() const {
 }
 
 void Mail::hand_over(wire::Task record) {
-    if (started_.size() > 1 && !record.id && started_apart()) {
+    if (started_.size() > 1 && !record.id && !record.properties && started_apart()) {
         shared_.add(started_, record);
         started_.clear();
         return;

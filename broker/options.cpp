@@ -95,6 +95,7 @@ BrokerOptions::BrokerOptions(Options& options) {
     add_times(options);
     add_failures(options);
     add_limits(options);
+    add_queue(options);
     options.duration("--heartbeat", config_.dispatcher.heartbeat, std::chrono::milliseconds(50),
                      std::chrono::minutes(1),
                      "Of the workers (give them the same); three in silence and a worker is gone");
@@ -163,6 +164,37 @@ void BrokerOptions::add_limits(Options& options) {
                   "At the start, take messages when so many workers are ready, or half a second after the first");
 }
 
+void BrokerOptions::add_queue([[maybe_unused]] Options& options) {
+#ifdef CURFEW_AMQP
+    queue_.login.add(options);
+    options.duration("--consumer-timeout", queue_.consumer_timeout, std::chrono::seconds(1), std::chrono::hours(24 * 365),
+                     "amqp: as the server has it (consumer_timeout): who holds a message for longer loses all it holds. "
+                     "No task takes longer");
+    options.count("--max-redeliveries", queue_.most_deliveries, 0, 1'000'000,
+                  "amqp: a message that has come so often before runs alone: it may be what kills workers");
+    options.duration("--dedup-window", queue_.dedup_window, Duration::zero(), std::chrono::hours(24),
+                     "amqp: a message that comes again so soon after it has completed here (the same id, the same bytes) "
+                     "is acknowledged, and not run");
+    options.flag("--keeps-failed", queue_.keeps_failed,
+                 "amqp: what did not complete is acknowledged, since the sink has it; else it is rejected, and goes to "
+                 "the queue's dead letters");
+#endif
+}
+
+/// A task that may take longer than the server waits would run again and again.
+void BrokerOptions::check_queue(const Daemon& daemon) const {
+    if (!source_.starts_with("amqp:") && !source_.starts_with("amqps:")) return;
+    const auto& deadline = config_.dispatcher.deadline;
+    const Duration most = queue_.consumer_timeout - std::min<Duration>(queue_.consumer_timeout / 10, std::chrono::minutes(1));
+    if (deadline && *deadline + daemon.grace() <= most) return;
+    throw std::invalid_argument(fmt::format(
+        "--deadline: {} and the grace are more than the queue server waits for an acknowledgement (--consumer-timeout, "
+        "{} s, less a tenth, a minute at most): say a shorter --deadline, or let the server wait longer "
+        "(consumer_timeout in rabbitmq.conf) and say so",
+        deadline ? deadline_text_.empty() ? kDefaultDeadline : deadline_text_ : "none",
+        std::chrono::duration_cast<std::chrono::seconds>(queue_.consumer_timeout).count()));
+}
+
 BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     BrokerServer::Config config = config_;
     Dispatcher::Config& d = config.dispatcher;
@@ -185,8 +217,8 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
 
 std::unique_ptr<Source> BrokerOptions::open_source(Daemon& daemon) const {
     const auto chosen = choose(source_kinds(), "--source", source_);
-    return chosen.kind->open(daemon, {.separator = null_ ? '\0' : '\n', .max_message = config_.max_message},
-                             chosen.rest);
+    return chosen.kind->open(
+        daemon, {.separator = null_ ? '\0' : '\n', .max_message = config_.max_message, .queue = queue_}, chosen.rest);
 }
 
 void BrokerOptions::check(const Daemon& daemon) const {
@@ -195,6 +227,7 @@ void BrokerOptions::check(const Daemon& daemon) const {
     daemon.check_to_connect(config_.collector);
     const auto chosen = choose(source_kinds(), "--source", source_);
     chosen.kind->check(daemon, chosen.rest);
+    check_queue(daemon);
     if (!checkpoint_.empty() && !source_.starts_with("file:"))
         throw std::invalid_argument("--checkpoint: only --source file:PATH can hand its messages over again");
     if (config_.tries_again && checkpoint_.empty())

@@ -6,6 +6,7 @@
 
 #include "broker/server.h"
 #include "broker/sources/source.h"
+#include "broker/sources/table.h"
 #include "common/process/options.h"
 
 namespace curfew {
@@ -25,11 +26,14 @@ private:
     void add_times(Options& options);
     void add_failures(Options& options);
     void add_limits(Options& options);
+    void add_queue(Options& options);
+    void check_queue(const Daemon& daemon) const;
 
     std::string source_ = "stdin", checkpoint_, command_;
     bool null_ = false;
     std::optional<std::uint64_t> attempts_;  // none: as many as the fanout
     std::string deadline_text_;              // as it was said; empty: the default
+    QueueFlags queue_;
     BrokerServer::Config config_;            // the rest, with its defaults
 };
 

@@ -19,6 +19,7 @@ struct RefusedMessage {
     std::uint64_t size = 0;  ///< in bytes
     std::string first = {};  ///< the first bytes of it
     std::uint64_t tag = 0;   ///< see Incoming
+    std::string why = {};    ///< empty: it is longer than --max-message
     bool operator==(const RefusedMessage&) const = default;
 };
 

@@ -14,6 +14,8 @@
 namespace curfew {
 namespace {
 
+constexpr auto kLetsGo = std::chrono::milliseconds(100);  // a look at the source while it closes
+
 Dispatcher::Config with_eyes(Daemon& daemon, Dispatcher::Config config) {
     config.what_ran = [dir = daemon.run_dir().path()](const std::string& name, Incarnation worker) {
         return read_running(dir, name, worker);
@@ -97,12 +99,14 @@ Instant BrokerServer::turn(Instant now) {
     // Before anybody hears of them: if we die in between, they are in flight and not unheard of
     write_books();
     keep_checkpoint(now);
+    const bool lets_go = dispatcher_.drained() && !intake_.finish(now);
     dispatcher_.flush(now, frames_);
     links_.send(now, frames_);
     links_.change(now);
     rates_.sample(now, counts());
     alarms_.say(now, dispatcher_);
     if (intake_.has_more()) return Instant::min();
+    if (lets_go) return now + kLetsGo;
     return std::min({dispatcher_.next_deadline(), links_.next_deadline(now), ending_at, intake_.next_deadline()});
 }
 
@@ -121,7 +125,7 @@ std::optional<int> BrokerServer::finished() const {
     }
     if (ending_.left_at_once() && (dispatcher_.ledger().tasks_in_flight() > 0 || intake_.left_behind()))
         return unfinished();
-    if (!dispatcher_.drained()) return std::nullopt;
+    if (!dispatcher_.drained() || !intake_.finished()) return std::nullopt;
     if (!dispatcher_.ledger().books().balanced()) return kExitImbalance;
     return ending_.cut_short() > 0 || intake_.left_behind() ? kExitLeftBehind : kExitOk;
 }
@@ -203,7 +207,7 @@ JsonObject BrokerServer::stats(Instant now) const {
     const auto rates = rates_.per_second(now, counts());
     const auto rounded = [](double rate) { return std::round(rate * 10) / 10; };
     JsonObject out = broker_stats(dispatcher_, now);
-    out.add("source", intake_.json())
+    out.add("source", intake_.json(now))
         .add("outboxes", links_.json())
         .add("rates", JsonObject()
                           .add("accepted_per_s", rounded(rates[0]))

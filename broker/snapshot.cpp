@@ -198,9 +198,9 @@ private:
         groups_.at(section_).add(attempt.state, age);
         if (section.rows.size() == query_.limit) return;
         const Task* task = dispatcher_.ledger().task(attempt.seq);
-        const bool has_id = task != nullptr && task->id != nullptr;
+        const bool has_id = task != nullptr && task->id() != nullptr;
         section.rows.push_back({number, attempt, task == nullptr ? kNever : task->deadline_at,
-                                has_id ? std::make_unique<std::string>(*task->id) : nullptr});
+                                has_id ? std::make_unique<std::string>(*task->id()) : nullptr});
     }
 
     void begin() override {

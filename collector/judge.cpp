@@ -276,6 +276,7 @@ void Judge::on_record(const wire::Verdict& verdict) {
     if (verdict.seq == 0 || (decided && !mutated(Mutant::verdict_after_win))) return;
     OutcomeRecord& outcome = new_outcome(verdict.seq, verdict.outcome);
     outcome.id = owned(verdict.id);
+    outcome.properties = verdict.properties.value_or("");
     outcome.error = verdict.error;
     outcome.attempts = verdict.attempts;
     outcome.latency_us = verdict.latency_us;
@@ -305,6 +306,7 @@ OutcomeRecord& Judge::new_outcome(Seq seq, Outcome kind) {
 OutcomeRecord& Judge::new_outcome(const wire::Report& report, Outcome kind, const SessionBook& session) {
     OutcomeRecord& outcome = new_outcome(report.seq, kind);
     outcome.id = owned(report.id);
+    outcome.properties = report.properties.value_or("");
     outcome.error = report.error;
     wire::cut_error(outcome.error);
     outcome.worker = session.name;

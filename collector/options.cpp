@@ -22,6 +22,10 @@ bool is_database(std::string_view sink) {
     return sink.starts_with("sqlite:");
 }
 
+bool is_queue(std::string_view sink) {
+    return sink.starts_with("amqp:") || sink.starts_with("amqps:");
+}
+
 /// Where a sink writes; empty: to no file.
 std::string path_of(const std::string& sink) {
     if (sink == "stdout") return "/dev/stdout";
@@ -66,8 +70,8 @@ CollectorOptions::CollectorOptions(Options& options) {
                       "A folder, which is made: in it one for each message, DIR/000123/000123456 for number 123456, "
                       "with stdout, stderr and meta.json");
     options.text("--dead-letters", dead_letters_,
-                 "file:PATH (appended to, JSON lines) or sqlite:PATH: tasks that did not complete go there, and not to "
-                 "the sink");
+                 "file:PATH (appended to, JSON lines), sqlite:PATH or amqp://... (the messages): tasks that did not "
+                 "complete go there, and not to the sink");
     options.flag("--journal", journal_,
                  "With file:PATH: keep PATH.journal beside it, and go on where a run before has ended. Each outcome is "
                  "there once, whatever was killed");
@@ -81,6 +85,9 @@ CollectorOptions::CollectorOptions(Options& options) {
             sync_ = text;
             return std::nullopt;
         });
+#ifdef CURFEW_AMQP
+    login_.add(options);
+#endif
     options.flag("--keep-order", config_.keep_order, "Write in the order of acceptance");
     options.duration("--heartbeat", config_.heartbeat, std::chrono::milliseconds(50), std::chrono::minutes(1),
                      "As the broker's");
@@ -89,7 +96,7 @@ CollectorOptions::CollectorOptions(Options& options) {
 CollectorServer::Config CollectorOptions::config(const Daemon& daemon) const {
     CollectorServer::Config config = config_;
     config.grace = std::max<Duration>(daemon.grace(), std::chrono::milliseconds(100));
-    config.says_failures = format_ == "raw" && dead_letters_.empty() && !is_database(sink_);
+    config.says_failures = format_ == "raw" && dead_letters_.empty() && !is_database(sink_) && !is_queue(sink_);
     return config;
 }
 
@@ -154,12 +161,14 @@ std::unique_ptr<Sink> CollectorOptions::open_sink(Daemon& daemon) const {
     if (format_ == "json") flags.format = append_json;
     if (format_ == "json-full") flags.format = append_json_full;
     if (tag_) flags.format = append_tagged;
+    if (format_ != "raw") flags.carries = SinkFlags::Carries::json;
     return chosen.kind->open(daemon, flags, chosen.rest);
 }
 
 SinkFlags CollectorOptions::sink_flags() const {
     SinkFlags flags;
     flags.journal = journal_;
+    flags.login = login_;
     flags.sync = sync_ == "always" ? SyncMode::always : sync_ == "none" ? SyncMode::never : SyncMode::each_second;
     return flags;
 }
@@ -175,6 +184,7 @@ std::unique_ptr<Sink> CollectorOptions::open_dead_letters(Daemon& daemon) const 
     SinkFlags flags = sink_flags();
     flags.format = format_ == "json-full" ? append_json_full : append_json;
     flags.which = "dead-letters";
+    flags.carries = SinkFlags::Carries::messages;
     return chosen.kind->open(daemon, flags, chosen.rest);
 }
 

@@ -31,6 +31,7 @@ private:
 
     std::string sink_ = "stdout", format_ = "raw", dead_letters_, sync_, joblog_, results_dir_;
     bool journal_ = false, tag_ = false;
+    amqp::Flags login_;  // at a queue server
     CollectorServer::Config config_;
 };
 

@@ -39,6 +39,8 @@ struct OutcomeRecord {
     Seq seq = 0;
     Outcome outcome = Outcome::completed;
     std::optional<std::string> id;
+    /// What else the sender said (common/wire/message_properties.h); empty: nothing.
+    std::string properties;
     Bytes result;        ///< completed only
     std::string error;   ///< the others: why
     std::string worker;  ///< of the attempt that decided; empty for a verdict

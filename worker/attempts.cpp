@@ -16,6 +16,7 @@ void Attempts::arrive(Instant now, const wire::Task& task) {
     attempt.age_us = task.age_us;
     if (task.left_us >= 0) attempt.deadline_at = now + std::chrono::microseconds(task.left_us);
     if (task.id) attempt.make_text().id = std::string(*task.id);
+    if (task.properties) attempt.make_text().properties = *task.properties;
     attempt.payload = payloads_.keep(task.payload);
     queue_.push_back(task.number);
     ++untimed_;

@@ -43,6 +43,7 @@ struct HeldDetails {
 struct HeldText {
     std::optional<std::string> id;
     std::string error;
+    std::string properties;  ///< of the message; empty: none
     std::optional<HeldDetails> details;
     [[nodiscard]] std::size_t details_bytes() const;
 };

@@ -243,6 +243,7 @@ void add_text(wire::Report& report, const HeldAttempt& attempt) {
     const HeldText& text = *attempt.text;
     if (text.id) report.id = *text.id;
     report.error = text.error;
+    if (!text.properties.empty()) report.properties = text.properties;
     if (text.details) report.details = told(attempt, *text.details);
 }
 

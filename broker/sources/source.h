@@ -20,6 +20,8 @@
 
 #include "broker/incoming.h"
 #include "broker/refused_message.h"
+#include "broker/settled_tag.h"
+#include "common/look/json_object.h"
 #include "common/process/poller.h"
 #include "common/words/vocabulary.h"
 
@@ -77,7 +79,19 @@ public:
     /// The outcomes of these messages, and of refusals, are with the sink: whoever gave them away
     /// may forget them. Only for those that were handed over with a tag; in the order in which they
     /// settled.
-    virtual void settled(std::span<const std::uint64_t> tags) { (void)tags; }
+    virtual void settled(Instant now, std::span<const SettledTag> tags) { (void)now, (void)tags; }
+    /// When it wants to be told how many messages can be worked on at a time, which expect() does:
+    /// of one that asks for messages before they are wanted. 0: none is wanted for now.
+    [[nodiscard]] virtual Instant asks_at() const { return kNever; }
+    virtual void expect(Instant now, std::size_t messages) { (void)now, (void)messages; }
+    /// Nothing is in flight, and no more is taken. Called in each turn until it says that what is
+    /// left to be said to those who gave messages away is out of its hands.
+    [[nodiscard]] virtual bool let_go(Instant now) {
+        (void)now;
+        return true;
+    }
+    /// For the monitor, what there is to say beyond what all have.
+    virtual void describe(Instant now, JsonObject& out) const { (void)now, (void)out; }
     /// While no message is wanted: whether it is known that there is another, or that there is
     /// none. Where it is not, reads on as far as it can without a wait; nothing is handed over.
     [[nodiscard]] virtual bool knows_what_follows() { return true; }

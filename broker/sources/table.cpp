@@ -12,6 +12,9 @@
 #include <stdexcept>
 #include <utility>
 
+#ifdef CURFEW_AMQP
+#include "broker/sources/amqp.h"
+#endif
 #include "broker/sources/lines.h"
 #include "broker/sources/zmq.h"
 #include "broker/stopped_input.h"
@@ -101,13 +104,54 @@ std::unique_ptr<Source> open_zmq(Daemon& daemon, const SourceFlags& flags, const
                                        [&daemon](Socket& bound) { daemon.sockets().give_up_address(bound); });
 }
 
+// ---- amqp --------------------------------------------------------------------------------------
+
+#ifdef CURFEW_AMQP
+constexpr std::array<std::string_view, 1> kQueueParameters{"queue"};
+
+template <bool tls>
+amqp::Address queue_address(const std::string& rest) {
+    amqp::Address address = amqp::address_of("--source", tls, rest, kQueueParameters);
+    if (address.parameter("queue").empty())
+        throw std::invalid_argument("--source: behind the '?' stands which queue: amqp://HOST/VHOST?queue=NAME");
+    return address;
+}
+
+template <bool tls>
+void check_queue(const Daemon&, const std::string& rest) {
+    (void)queue_address<tls>(rest);
+}
+
+template <bool tls>
+std::unique_ptr<Source> open_queue(Daemon& daemon, const SourceFlags& flags, const std::string& rest) {
+    const amqp::Address address = queue_address<tls>(rest);
+    const QueueFlags& said = flags.queue;
+    return std::make_unique<AmqpSource>(
+        AmqpSource::Config{.deliveries = {.window = said.dedup_window},
+                           .most_deliveries = said.most_deliveries,
+                           .rejects = !said.keeps_failed,
+                           .consumer_timeout = said.consumer_timeout,
+                           .max_message = flags.max_message},
+        AmqpConsumer::Place{.access = said.login.access(address, amqp::connection_name(daemon, "source")),
+                            .queue = address.parameter("queue"),
+                            .declare = said.login.declare,
+                            .max_message = flags.max_message});
+}
+#endif
+
 // ---- the table ---------------------------------------------------------------------------------
 
-constexpr std::array<SourceKind, 3> kKinds{{
+constexpr SourceKind kKinds[] = {
     {"stdin", "", check_stdin, open_stdin},
     {"file:PATH", "", [](const Daemon&, const std::string& path) { check_file(path); }, open_file},
     {"zmq:ENDPOINT", "a PULL that binds; producers connect a PUSH, one message a frame", check_zmq, open_zmq},
-}};
+#ifdef CURFEW_AMQP
+    {"amqp://USER@HOST[,HOST...]/VHOST?queue=NAME",
+     "a queue of a server such as RabbitMQ; what has no outcome when this group dies goes to another", check_queue<false>,
+     open_queue<false>},
+    {"amqps://USER@HOST[,HOST...]/VHOST?queue=NAME", "the same over TLS", check_queue<true>, open_queue<true>},
+#endif
+};
 
 }  // namespace
 

@@ -9,14 +9,25 @@
 #include <string_view>
 
 #include "broker/sources/source.h"
+#include "common/amqp/flags.h"
 #include "common/process/daemon.h"
 
 namespace curfew {
+
+/// What was said of a queue server.
+struct QueueFlags {
+    amqp::Flags login;
+    Duration consumer_timeout = std::chrono::minutes(30);
+    Duration dedup_window = std::chrono::minutes(5);
+    std::uint64_t most_deliveries = 5;
+    bool keeps_failed = false;  ///< what did not complete is acknowledged: somebody else has it
+};
 
 /// What was said of the source, besides its kind.
 struct SourceFlags {
     char separator = '\n';          ///< between messages, where they are not framed
     std::uint64_t max_message = 0;  ///< longer ones are refused
+    QueueFlags queue{};
 };
 
 struct SourceKind {

@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <array>
 
+#ifdef CURFEW_AMQP
+#include "collector/sinks/amqp.h"
+#endif
 #include "collector/sinks/descriptor.h"
 #include "collector/sinks/sqlite.h"
 #include "collector/sinks/zmq.h"
@@ -103,6 +106,50 @@ std::unique_ptr<Sink> open_zmq(Daemon& daemon, const SinkFlags& flags, const std
     return std::make_unique<ZmqSink>(std::move(watch), std::move(socket), flags.format);
 }
 
+// ---- amqp --------------------------------------------------------------------------------------
+
+#ifdef CURFEW_AMQP
+constexpr std::array<std::string_view, 3> kQueueParameters{"queue", "exchange", "key"};
+
+/// Where outcomes are published; with none of the three answers alone are.
+template <bool tls>
+amqp::Address queue_address(const std::string& rest) {
+    amqp::Address address = amqp::address_of("--sink", tls, rest, kQueueParameters);
+    const bool queue = !address.parameter("queue").empty(), exchange = !address.parameter("exchange").empty();
+    const bool key = !address.parameter("key").empty();
+    if ((queue && (exchange || key)) || (key && !exchange))
+        throw std::invalid_argument(
+            "--sink: behind the '?' stands where outcomes go: queue=NAME, or exchange=NAME&key=KEY; nothing: only to "
+            "those who asked");
+    return address;
+}
+
+template <bool tls>
+void check_queue(const Daemon&, const std::string& rest) {
+    (void)queue_address<tls>(rest);
+}
+
+template <bool tls>
+std::unique_ptr<Sink> open_queue(Daemon& daemon, const SinkFlags& flags, const std::string& rest) {
+    const amqp::Address address = queue_address<tls>(rest);
+    const std::string exchange = address.parameter("exchange");
+    return std::make_unique<AmqpSink>(
+        AmqpPublisher::Place{.flag = fmt::format("--{}", flags.which),
+                             .access = flags.login.access(address, amqp::connection_name(daemon, flags.which)),
+                             .exchange = exchange,
+                             .key = address.parameter(exchange.empty() ? "queue" : "key"),
+                             .declare = flags.login.declare},
+        flags.carries, flags.format);
+}
+
+constexpr SinkKind kQueue{"amqp://USER@HOST[,HOST...]/VHOST?exchange=NAME&key=KEY",
+                          "an exchange of a server such as RabbitMQ, or ?queue=NAME; an outcome counts when the server has "
+                          "confirmed it. A message with reply_to gets its outcome there, too",
+                          check_queue<false>, open_queue<false>};
+constexpr SinkKind kSecureQueue{"amqps://USER@HOST[,HOST...]/VHOST?...", "the same over TLS", check_queue<true>,
+                                open_queue<true>};
+#endif
+
 // ---- the table ---------------------------------------------------------------------------------
 
 constexpr SinkKind kFile{"file:PATH", "never emptied, appended to; a FIFO is written when somebody reads it",
@@ -111,7 +158,7 @@ constexpr SinkKind kSqlite{"sqlite:PATH",
                            "a database, with each outcome once in its table 'outcomes', by epoch and seq; it goes on "
                            "where a collector before has ended, and can be read meanwhile",
                            check_nothing, open_sqlite};
-constexpr std::array<SinkKind, 4> kKinds{{
+constexpr SinkKind kKinds[] = {
     {"stdout", "", check_nothing, open_stdout},
     kFile,
     kSqlite,
@@ -120,8 +167,19 @@ constexpr std::array<SinkKind, 4> kKinds{{
      "while a reader was connected, no more: if the reader goes, or has not taken all at the end, it is said how many "
      "may not have arrived, exit 74",
      check_zmq, open_zmq},
-}};
-constexpr std::array<SinkKind, 2> kDeadLetterKinds{{kFile, kSqlite}};
+#ifdef CURFEW_AMQP
+    kQueue,
+    kSecureQueue,
+#endif
+};
+constexpr SinkKind kDeadLetterKinds[] = {
+    kFile,
+    kSqlite,
+#ifdef CURFEW_AMQP
+    kQueue,
+    kSecureQueue,
+#endif
+};
 
 }  // namespace
 

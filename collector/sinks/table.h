@@ -9,6 +9,7 @@
 
 #include "collector/sinks/journaled_file.h"
 #include "collector/sinks/sink.h"
+#include "common/amqp/flags.h"
 #include "common/process/daemon.h"
 
 namespace curfew {
@@ -23,6 +24,9 @@ struct SinkFlags {
     /// Which of the collector's sinks it is: each has its own word to the next life.
     const char* which = "sink";
     std::string_view header{};  ///< what a file begins with
+    amqp::Flags login{};        ///< at a queue server
+    enum class Carries : std::uint8_t { results, json, messages };
+    Carries carries = Carries::results;  ///< what is published there
 };
 
 struct SinkKind {

@@ -110,9 +110,10 @@ struct Verdict {
     std::uint64_t refused_number = 0;
     std::uint64_t refused_byte = kNoOffset;  ///< its offset in the source; kNoOffset: it has none
     std::uint64_t refused_size = 0;          ///< its bytes; `message` has the first of them
+    std::optional<std::string_view> properties = std::nullopt;  ///< as those of the task
     auto fields() {
         return std::tie(seq, outcome, id, error, attempts, latency_us, history, message, refused_number, refused_byte,
-                        refused_size);
+                        refused_size, properties);
     }
 };
 

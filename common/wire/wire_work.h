@@ -30,7 +30,10 @@ struct Task {
     std::uint64_t age_us = 0;            ///< time since the task was accepted
     std::optional<std::string_view> id;  ///< the sender's id
     std::string_view payload;
-    auto fields() { return std::tie(number, seq, ordinal, attempts, left_us, age_us, id, payload); }
+    /// What else the sender said (message_properties.h); none: the field is not written.
+    std::optional<std::string_view> properties = std::nullopt;
+    auto plain_fields() { return std::tie(number, seq, ordinal, attempts, left_us, age_us, id, payload); }
+    auto fields() { return std::tuple_cat(plain_fields(), std::tie(properties)); }
 };
 
 /// Whom a shared record is for, and as what.
@@ -196,9 +199,11 @@ struct Report {
     std::string_view error;  ///< why it failed
     /// The result; of a rejected attempt the message, for the dead letter.
     std::string_view payload;
-    std::optional<WorkDetails> details = std::nullopt;  ///< none: the field is not written
+    /// None of these two: they are not written.
+    std::optional<WorkDetails> details = std::nullopt;
+    std::optional<std::string_view> properties = std::nullopt;  ///< as those of the task
     auto plain_fields() { return std::tie(number, seq, kind, ordinal, attempts, latency_us, id, error, payload); }
-    auto fields() { return std::tuple_cat(plain_fields(), std::tie(details)); }
+    auto fields() { return std::tuple_cat(plain_fields(), std::tie(details, properties)); }
 };
 
 /// The token on its way round: the worker adds what it has received and what it holds, the

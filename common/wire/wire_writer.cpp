@@ -184,25 +184,27 @@ void Writer::close_run() {
 }
 
 void Writer::add(const Task& task) {
-    if (task.id || task.left_us < -1 || !fits_run(task.number, task.seq)) return add<Task>(task);
+    if (task.properties) return add<Task>(task);
+    if (task.id || task.left_us < -1 || !fits_run(task.number, task.seq)) return add_plain(task);
     const auto left = static_cast<std::uint64_t>(task.left_us) + 1;  // 0: none
     add_to_run(kTaskRun, task.number, task.seq, {task.ordinal, task.attempts, left, task.age_us}, task.payload);
 }
 
 void Writer::add(const Report& report) {
-    if (report.details) return add<Report>(report);
+    if (report.details || report.properties) return add<Report>(report);
     if (report.id || !report.error.empty() || !fits_run(report.number, report.seq)) return add_plain(report);
     const auto kind = static_cast<std::uint64_t>(report.kind);
     add_to_run(kReportRun, report.number, report.seq, {kind, report.ordinal, report.attempts, report.latency_us},
                report.payload);
 }
 
-/// In the form that has no details.
-void Writer::add_plain(const Report& report) {
+/// Without what few of them have.
+template <typename R>
+void Writer::add_plain(const R& record) {
     close_run();
     leave_room_for_envelope();
     Packer packer(buffer_);
-    put_record(packer, Report::kType, const_cast<Report&>(report).plain_fields());
+    put_record(packer, R::kType, const_cast<R&>(record).plain_fields());
 }
 
 void Writer::leave_room_for_envelope() {

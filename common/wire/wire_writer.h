@@ -45,7 +45,8 @@ private:
         std::uint64_t seq = 0;         // of the last item
         std::uint64_t shared[5] = {};  // what all items have in common
     };
-    void add_plain(const Report& report);
+    template <typename R>
+    void add_plain(const R& record);
     void leave_room_for_envelope();
     void close_run();
     void open_items(std::uint8_t type);

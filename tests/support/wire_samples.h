@@ -17,6 +17,7 @@ template <typename Check>
 void each_sample_to_workers(Check&& check) {
     using namespace wire;
     check(Task{1, 2, 3, 4, 5, 6, "id", "pay"}, "9901010203040506c4026964c403706179");
+    check(Task{1, 2, 3, 4, 5, 6, std::nullopt, "pay", "p"}, "9a01010203040506c0c403706179c40170");
     check(SharedTasks{{{1, 2, 1}, {3, 4, 2}}, 5, 2, -1, 7, "i"}, "9710929301020193030402" "0502ff07c40169");
     check(Token{7}, "920207");
     check(Welcome{1, 2, 3, 4}, "950301020304");
@@ -39,6 +40,8 @@ void each_sample_of_workers(Check&& check) {
           "9a0c010203030405c0c403776879c403726573");
     check(Report{1, 2, ReportKind::ok, 3, 4, 5, "id", "", "res", WorkDetails{6, 7, 8, 9, 10, "err", "pay"}},
           "9b0c010201030405c4026964c400c403726573" "97060708090ac403657272c403706179");
+    check(Report{1, 2, ReportKind::ok, 3, 4, 5, "id", "", "res", std::nullopt, "p"},
+          "9c0c010201030405c4026964c400c403726573c0c40170");
     check(TokenReport{1, 2, kTwo, {{1, 1}}, {{2, 2}}, {}, {{9, 9}}}, "980d0102940102090992010192020290920909");
     check(Answered{3, 7}, "93120307");
     check(Bye{3}, "920e03");
@@ -54,8 +57,8 @@ void each_sample_of_the_pair(Check&& check) {
     check(Admit{1, "n", "p"}, "941601c4016ec40170");
     check(SessionGone{1}, "921701");
     check(Lose{1, kTwo}, "9318019401020909");
-    check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}, "m", 4, 5, 6},
-          "9c190103c4026964c4037768790203919401c4017706c40165c4016d040506");
+    check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}, "m", 4, 5, 6, "p"},
+          "9d190103c4026964c4037768790203919401c4017706c40165c4016d040506c40170");
     check(CollectorHello{1, kTwo, 2, 25, 9}, "961e019401020909021909");
     check(Synced{kTwo, {{5, Outcome::failed, {6, 7}}}, 1, 3, kTwo}, "961f94010209099194050206070103"
                                                                            "9401020909");

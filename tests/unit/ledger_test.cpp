@@ -226,10 +226,10 @@ TEST_F(LedgerTest, WhatHasSettledIsToldByItsTag) {
         ledger.decide(*ledger.task(seq), {});
         ledger.settle(seq, Outcome::failed);
         if (seq == refused) {
-            EXPECT_EQ(ledger.take_settled_tags(), std::vector<std::uint64_t>{8});
+            EXPECT_EQ(ledger.take_settled_tags(), std::vector<SettledTag>({{8, Outcome::failed}}));
         }
     }
-    EXPECT_EQ(ledger.take_settled_tags(), std::vector<std::uint64_t>{7});
+    EXPECT_EQ(ledger.take_settled_tags(), std::vector<SettledTag>({{7, Outcome::failed}}));
 }
 
 }  // namespace

@@ -1,0 +1,206 @@
+#include "broker/sources/amqp.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <utility>
+
+#include "common/wire/message_properties.h"
+
+namespace curfew {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kAsksEvery = 100ms;
+constexpr auto kGoodbye = 5s;  // for the last acknowledgements
+
+/// Of a message: how long it may take, as AMQP says it: milliseconds, as text.
+std::optional<Duration> time_of(const std::string& expiration) {
+    std::uint64_t millis = 0;
+    const char* end = expiration.data() + expiration.size();
+    const auto [read, error] = std::from_chars(expiration.data(), end, millis);
+    constexpr std::uint64_t kMost = 100ULL * 365 * 24 * 3600 * 1000;
+    if (expiration.empty() || error != std::errc() || read != end) return std::nullopt;
+    return std::chrono::milliseconds(std::min(millis, kMost));
+}
+
+wire::MessageProperties said_by_sender(const amqp::Properties& properties) {
+    return {.reply_to = properties.reply_to,
+            .correlation_id = properties.correlation_id,
+            .content_type = properties.content_type,
+            .headers = properties.headers};
+}
+
+/// A task that is to be acknowledged before the server loses patience: so long it may take.
+Duration time_left(Duration consumer_timeout, Duration held) {
+    const Duration margin = std::min<Duration>(consumer_timeout / 10, 1min);
+    return std::max<Duration>(consumer_timeout - margin - held, Duration::zero());
+}
+
+}  // namespace
+
+AmqpSource::AmqpSource(const Config& config, AmqpConsumer::Place place)
+    : config_(config), queue_(place.queue), consumer_(std::move(place)), deliveries_(config.deliveries) {
+    const amqp::KeptConnection::State state = consumer_.connection();
+    log::info("source_connected queue={} host={} server={} depth={}", log::quoted(queue_), state.host,
+              log::quoted(state.server), consumer_.look().depth);
+}
+
+// ---- messages ----------------------------------------------------------------------------------
+
+void AmqpSource::fetch() {
+    if (!items_.empty()) return;
+    items_ = consumer_.take();
+}
+
+bool AmqpSource::next(Incoming& message) {
+    fetch();
+    const Instant now = std::chrono::steady_clock::now();
+    while (!items_.empty() && !refusal_) {
+        const AmqpConsumer::Item item = std::move(items_.front());
+        items_.pop_front();
+        if (item.begun) {
+            ++generation_;
+            deliveries_.begin_generation();
+        } else if (take(now, item, message)) {
+            return true;
+        }
+    }
+    say_acks();
+    return false;
+}
+
+/// False where it is known, or refused.
+bool AmqpSource::take(Instant now, const AmqpConsumer::Item& item, Incoming& message) {
+    const amqp::Delivered& came = item.message;
+    const amqp::Properties& said = came.properties;
+    const auto handle =
+        deliveries_.came(now, {.tag = came.tag, .redelivered = came.redelivered, .id = said.message_id, .body = came.body});
+    if (!handle) return false;
+    here_ = {said.message_id, wire::pack(said_by_sender(said)), came.body};
+    const bool is_long = came.size > config_.max_message;
+    if (is_long || here_.properties.size() > kMostProperties) {
+        ++refused_;
+        refusal_ = {.number = refused_,
+                    .size = is_long ? came.size : here_.properties.size(),
+                    .first = came.body.substr(0, RefusedMessage::kFirstBytes),
+                    .tag = *handle,
+                    .why = is_long ? ""
+                                   : fmt::format("its properties and headers have {} bytes, over {}",
+                                                 here_.properties.size(), kMostProperties)};
+        return false;
+    }
+    message = {.payload = here_.body, .tag = *handle, .properties = here_.properties};
+    if (!here_.id.empty()) message.id = here_.id;
+    message.left = time_left(config_.consumer_timeout, now - item.came_at);
+    if (const auto own = time_of(said.expiration)) message.left = std::min(*message.left, *own);
+    message.alone = said.delivery_count >= config_.most_deliveries;
+    return true;
+}
+
+void AmqpSource::settled(Instant now, std::span<const SettledTag> tags) {
+    using enum Deliveries::Fate;
+    for (const SettledTag& settled : tags) {
+        const auto fate = settled.outcome == Outcome::completed ? completed : config_.rejects ? rejected : failed;
+        deliveries_.settled(now, settled.tag, fate);
+    }
+    say_acks();
+}
+
+void AmqpSource::say_acks() {
+    if (const auto acks = deliveries_.take_acks(); !acks.empty()) consumer_.acknowledge(generation_, acks);
+}
+
+/// What was fetched and not begun. It counts as a delivery at the server, so this is not for flow
+/// control.
+void AmqpSource::give_back_all() {
+    fetch();
+    for (const AmqpConsumer::Item& item : std::exchange(items_, {})) {
+        if (item.begun) {
+            ++generation_;
+            deliveries_.begin_generation();
+        } else {
+            deliveries_.give_back(item.message.tag);
+        }
+    }
+    say_acks();
+}
+
+// ---- how many ----------------------------------------------------------------------------------
+
+void AmqpSource::expect(Instant now, std::size_t messages) {
+    asks_at_ = now + kAsksEvery;
+    say_what_happens();
+    fetch();
+    const Instant came_at = items_.empty() ? kNever : items_.front().came_at;
+    const bool too_long = came_at != kNever && std::chrono::steady_clock::now() - came_at > config_.consumer_timeout / 2;
+    if (too_long) {
+        log::warn("source_gives_back messages={} reason=\"nobody has begun them for half of --consumer-timeout\"",
+                  items_.size());
+        give_back_all();
+    }
+    const std::size_t most = std::numeric_limits<std::uint16_t>::max();
+    consumer_.want(hangs_up_ || too_long ? 0 : static_cast<std::uint16_t>(std::min(messages, most)));
+}
+
+// ---- the end -----------------------------------------------------------------------------------
+
+Instant AmqpSource::hang_up(Instant) {
+    if (!std::exchange(hangs_up_, true)) consumer_.want(0);
+    give_back_all();
+    return kNever;
+}
+
+/// What is acknowledged on a connection that is closed in good order has arrived.
+bool AmqpSource::let_go(Instant now) {
+    if (closes_by_ == kNever) {
+        hang_up(now);
+        closes_by_ = now + kGoodbye;
+    }
+    give_back_all();
+    if (consumer_.close()) return true;
+    if (now < closes_by_) return false;
+    log::warn("source_not_told queue={} reason=\"the server does not answer: what was acknowledged last may come again\"",
+              log::quoted(queue_));
+    return true;
+}
+
+// ---- looking -----------------------------------------------------------------------------------
+
+void AmqpSource::say_what_happens() {
+    const amqp::KeptConnection::State state = consumer_.connection();
+    const bool lost = state.host.empty();
+    if (lost && !std::exchange(said_.lost, true)) {
+        log::warn("source_lost queue={} in_flight={} reason={} next=\"it is tried again until the server answers; what "
+                  "is in flight is finished, and others may be given it too\"",
+                  log::quoted(queue_), deliveries_.in_flight(), log::quoted(state.trouble));
+    } else if (!lost && std::exchange(said_.lost, false)) {
+        log::warn("source_is_back queue={} host={} losses={}", log::quoted(queue_), state.host, state.losses);
+    }
+    const std::string note = consumer_.look().note;
+    if (!note.empty() && std::exchange(said_.note, note) != note) log::warn("queue_is_odd note={}", log::quoted(note));
+}
+
+void AmqpSource::describe(Instant, JsonObject& out) const {
+    const AmqpConsumer::State state = consumer_.look();
+    const amqp::KeptConnection::State connection = consumer_.connection();
+    const Deliveries::Counts& counts = deliveries_.counts();
+    const auto oldest = deliveries_.oldest();
+    out.add("queue", queue_)
+        .add("connected", connection.host)
+        .add("trouble", connection.trouble)
+        .add("depth", state.depth)
+        .add("prefetch", state.prefetch)
+        .add("fetched", static_cast<std::uint64_t>(items_.size()))
+        .add("unacked", static_cast<std::uint64_t>(deliveries_.in_flight()))
+        .add("oldest_unacked_s", oldest ? std::optional(std::chrono::steady_clock::now() - *oldest) : std::nullopt)
+        .add("redelivered", counts.redelivered)
+        .add("adopted", counts.adopted)
+        .add("known", counts.known)
+        .add("connections_lost", connection.losses);
+}
+
+}  // namespace curfew

@@ -1,0 +1,156 @@
+#include "broker/sources/amqp_consumer.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+#include <variant>
+
+#include "common/amqp/failure.h"
+
+namespace curfew {
+namespace {
+
+using SystemClock = std::chrono::steady_clock;
+
+constexpr auto kLookEvery = std::chrono::seconds(5);  // at the depth of the queue
+constexpr std::int64_t kDeliveryLimit = 20;           // of a queue that we make
+
+/// Quorum, and with a limit: else a message that kills its workers goes round for ever.
+void declare(amqp::Connection& connection, const std::string& queue) {
+    connection.declare_queue(queue, {{"x-delivery-limit", kDeliveryLimit}});
+}
+
+}  // namespace
+
+AmqpConsumer::AmqpConsumer(Place place) : place_(std::move(place)), kept_(place_.access, *this) {
+    try {
+        kept_.start();
+    } catch (const amqp::Lost& error) {
+        throw amqp::unusable("--source", place_.access, place_.queue, error);
+    } catch (const amqp::Refused& error) {
+        throw amqp::unusable("--source", place_.access, place_.queue, error);
+    }
+}
+
+// ---- the loop's side ---------------------------------------------------------------------------
+
+std::deque<AmqpConsumer::Item> AmqpConsumer::take() {
+    kept_.quieten();
+    const std::lock_guard lock(mutex_);
+    return std::exchange(shared_.items, {});
+}
+
+void AmqpConsumer::acknowledge(std::uint64_t generation, const std::vector<Deliveries::Ack>& acks) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (generation != shared_.generation) return;
+        auto& waiting = shared_.orders.acks;
+        waiting.insert(waiting.end(), acks.begin(), acks.end());
+    }
+    kept_.wake();
+}
+
+void AmqpConsumer::want(std::uint16_t prefetch) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (std::exchange(shared_.orders.prefetch, prefetch) == prefetch) return;
+    }
+    kept_.wake();
+}
+
+AmqpConsumer::State AmqpConsumer::look() const {
+    const std::lock_guard lock(mutex_);
+    return shared_.state;
+}
+
+// ---- the thread --------------------------------------------------------------------------------
+
+void AmqpConsumer::begin(amqp::Connection& connection) {
+    State state;
+    try {
+        state.depth = connection.look_at_queue(place_.queue);
+    } catch (const amqp::Refused& refused) {
+        if (refused.code != amqp::kNotFound || !place_.declare) throw;
+        connection.open_channel();
+        declare(connection, place_.queue);
+    }
+    // Once more as what it should be: the answer says what it is
+    try {
+        declare(connection, place_.queue);
+    } catch (const amqp::Refused& refused) {
+        state.note = amqp::what_is_odd(place_.queue, refused);
+        connection.open_channel();
+    }
+    consumes_ = 0;
+    looks_at_ = SystemClock::now() + kLookEvery;
+    const std::lock_guard lock(mutex_);
+    shared_.state = std::move(state);
+    shared_.orders.acks.clear();
+    ++shared_.generation;
+    shared_.items.push_back({.begun = true});
+}
+
+void AmqpConsumer::serve(amqp::Connection& connection) {
+    obey(connection, take_orders());
+    if (SystemClock::now() >= looks_at_) look_at_depth(connection);
+    while (auto event = connection.next(kept_.woken(), looks_at_)) {
+        if (auto* message = std::get_if<amqp::Delivered>(&*event))
+            add({.came_at = SystemClock::now(), .message = std::move(*message)});
+        else if (std::holds_alternative<amqp::ConsumerCancelled>(*event))
+            throw amqp::Lost(fmt::format("{}: the queue '{}' was deleted", connection.host(), place_.queue));
+    }
+}
+
+AmqpConsumer::Orders AmqpConsumer::take_orders() {
+    const std::lock_guard lock(mutex_);
+    Orders orders{.prefetch = shared_.orders.prefetch};
+    std::swap(orders.acks, shared_.orders.acks);
+    return orders;
+}
+
+void AmqpConsumer::obey(amqp::Connection& connection, const Orders& orders) {
+    for (const Deliveries::Ack& ack : orders.acks)
+        ack.rejects ? connection.reject(ack.tag, ack.requeues) : connection.acknowledge(ack.tag, ack.multiple);
+    // Another prefetch is another consumer, and what the old one holds does not count for the new
+    // one: so not for a little
+    const std::uint32_t wanted = orders.prefetch, has = consumes_;
+    const bool is_near = wanted > has / 2 && wanted < has * 2;
+    if (wanted == has || is_near) return;
+    if (has > 0) connection.stop_consuming();
+    if (wanted > 0) connection.consume(place_.queue, orders.prefetch, place_.max_message);
+    consumes_ = orders.prefetch;
+    const std::lock_guard lock(mutex_);
+    shared_.state.prefetch = consumes_;
+}
+
+void AmqpConsumer::look_at_depth(amqp::Connection& connection) {
+    const std::uint64_t depth = connection.look_at_queue(place_.queue);
+    looks_at_ = SystemClock::now() + kLookEvery;
+    const std::lock_guard lock(mutex_);
+    shared_.state.depth = depth;
+}
+
+void AmqpConsumer::add(Item&& item) {
+    bool is_first = false;
+    {
+        const std::lock_guard lock(mutex_);
+        is_first = shared_.items.empty();
+        shared_.items.push_back(std::move(item));
+    }
+    if (is_first) kept_.signal();
+}
+
+/// What has come and was not taken comes again.
+void AmqpConsumer::lost() {
+    const std::lock_guard lock(mutex_);
+    shared_.state.prefetch = 0;
+    std::erase_if(shared_.items, [](const Item& item) { return !item.begun; });
+}
+
+bool AmqpConsumer::has_said_all() {
+    const std::lock_guard lock(mutex_);
+    return shared_.orders.acks.empty();
+}
+
+}  // namespace curfew

@@ -1,0 +1,157 @@
+#include "collector/sinks/amqp.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/process/log.h"
+
+namespace curfew {
+namespace {
+
+constexpr std::size_t kMostHistory = 16'384;  // bytes: headers have to fit into one frame
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+std::string task_of(const OutcomeRecord& outcome) {
+    return fmt::format("{}-{}", outcome.epoch, outcome.seq);
+}
+
+/// What is told of an outcome beside its bytes.
+Headers headers_of(const OutcomeRecord& outcome) {
+    Headers headers{{"task", task_of(outcome)},
+                    {"outcome", std::string(name_of(outcome.outcome))},
+                    {"attempts", std::to_string(outcome.attempts)},
+                    {"latency_us", std::to_string(outcome.latency_us)}};
+    if (!outcome.worker.empty()) headers.emplace_back("worker", outcome.worker);
+    if (!outcome.pool.empty()) headers.emplace_back("pool", outcome.pool);
+    if (outcome.outcome != Outcome::completed) headers.emplace_back("error", outcome.error);
+    return headers;
+}
+
+/// A dead letter is the message as it came: with the sender's headers, under those of ours.
+void add_what_came(Headers& headers, const wire::MessageProperties& said, const OutcomeRecord& outcome) {
+    std::string history;
+    append_history(history, outcome);
+    if (history.size() <= kMostHistory) headers.emplace_back("history", std::move(history));
+    for (const auto& header : said.headers) {
+        const auto is_same = [&](const auto& ours) { return ours.first == header.first; };
+        if (std::ranges::none_of(headers, is_same)) headers.push_back(header);
+    }
+}
+
+}  // namespace
+
+AmqpSink::AmqpSink(AmqpPublisher::Place place, Carries carries, Format format)
+    : carries_(carries),
+      format_(format),
+      wait_(place.access.address.text()),
+      publisher_(std::move(place)) {
+    log::info("sink_connected sink={} host={}", log::quoted(publisher_.place().access.address.text()),
+              publisher_.connection().host);
+}
+
+/// The result; of what did not complete why it did not.
+std::string AmqpSink::body_of(const OutcomeRecord& outcome) const {
+    if (carries_ == Carries::messages) return outcome.message;
+    if (carries_ == Carries::results)
+        return outcome.outcome == Outcome::completed ? std::string(outcome.result.view()) : outcome.error;
+    std::string line;
+    format_(line, outcome);
+    if (line.ends_with('\n')) line.pop_back();
+    return line;
+}
+
+/// For the exchange, and for who asked.
+Outgoing AmqpSink::part_of(const OutcomeRecord& outcome, const wire::MessageProperties& said) const {
+    const AmqpPublisher::Place& place = publisher_.place();
+    Outgoing part{.exchange = place.exchange, .key = place.key, .body = body_of(outcome), .task = task_of(outcome)};
+    part.properties.message_id = outcome.id.value_or(part.task);
+    part.properties.correlation_id = said.correlation_id;
+    part.properties.headers = headers_of(outcome);
+    if (carries_ == Carries::json) part.properties.content_type = "application/json";
+    if (carries_ == Carries::messages) {
+        part.properties.content_type = said.content_type;
+        part.properties.reply_to = said.reply_to;
+        add_what_came(part.properties.headers, said, outcome);
+    }
+    return part;
+}
+
+void AmqpSink::put(const OutcomeRecord& outcome) {
+    // It is on its way for a broker that is no more, or that the judge has met anew
+    const auto key = std::pair(outcome.epoch, outcome.seq);
+    if (const auto known = handles_.find(key); known != handles_.end()) {
+        pending_.at(known->second).sync = outcome.sync;
+        return;
+    }
+    const auto said = wire::unpack_properties(outcome.properties).value_or(wire::MessageProperties{});
+    const AmqpPublisher::Place& place = publisher_.place();
+    const bool is_asked = !said.reply_to.empty() && carries_ != Carries::messages;
+    if (place.answers_alone() && !is_asked) {
+        ++unasked_;
+        unsaid_.emplace_back(outcome.sync, outcome.seq);
+        return;
+    }
+    Outgoing part = part_of(outcome, said);
+    const std::uint64_t handle = ++last_handle_;
+    handles_.emplace(key, handle);
+    Pending& pending = pending_[handle];
+    pending = {.sync = outcome.sync, .epoch = outcome.epoch, .seq = outcome.seq};
+    if (is_asked) {
+        Outgoing answer = part;
+        answer.exchange.clear();
+        answer.key = said.reply_to;
+        answer.is_answer = true;
+        publish(handle, pending, std::move(answer));
+    }
+    if (!place.answers_alone()) publish(handle, pending, std::move(part));
+}
+
+void AmqpSink::publish(std::uint64_t handle, Pending& pending, Outgoing&& part) {
+    part.handle = handle;
+    ++pending.parts;
+    pending.bytes += part.body.size();
+    waiting_bytes_ += part.body.size();
+    publisher_.put(std::move(part));
+}
+
+void AmqpSink::flush(Instant now, Written& written) {
+    for (const std::uint64_t handle : publisher_.take_done()) {
+        const auto at = pending_.find(handle);
+        if (at == pending_.end() || --at->second.parts > 0) continue;
+        const Pending& pending = at->second;
+        written.emplace_back(pending.sync, pending.seq);
+        waiting_bytes_ -= pending.bytes;
+        bytes_ += pending.bytes;
+        handles_.erase({pending.epoch, pending.seq});
+        pending_.erase(at);
+    }
+    written.insert(written.end(), unsaid_.begin(), unsaid_.end());
+    unsaid_.clear();
+    say_what_it_waits_for(now);
+}
+
+void AmqpSink::say_what_it_waits_for(Instant now) {
+    if (pending_.empty()) return wait_.over(now);
+    const AmqpPublisher::State state = publisher_.look();
+    if (publisher_.connection().host.empty()) {
+        wait_.waits(now, "the server", "it does not answer, and is tried again");
+    } else if (!state.blocked.empty()) {
+        wait_.waits(now, "the server's alarm", "it takes nothing before it has memory and disk again (rabbitmqctl status)");
+    } else if (!state.returned.empty()) {
+        wait_.waits(now, "a queue", "no queue takes what is published there: bind one to the exchange with this key");
+    } else {
+        wait_.over(now);
+    }
+}
+
+bool AmqpSink::close(Instant, Instant) {
+    if (!publisher_.close()) return false;
+    const AmqpPublisher::State state = publisher_.look();
+    log::info("sink_ends sink={} bytes={} unheard_answers={} unasked={}",
+              log::quoted(publisher_.place().access.address.text()), bytes_, state.unheard, unasked_);
+    return true;
+}
+
+}  // namespace curfew

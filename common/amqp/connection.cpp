@@ -1,0 +1,360 @@
+#include "common/amqp/connection.h"
+
+#include <amqp.h>
+#include <amqp_framing.h>
+#include <amqp_ssl_socket.h>
+#include <amqp_tcp_socket.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+
+#include "common/amqp/failure.h"
+#include "common/amqp/table.h"
+
+namespace curfew::amqp {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kPatience = 10s;  // for a connection, and for each answer
+constexpr int kFrameMax = 131072;
+
+timeval time_of(Duration duration) {
+    const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+    return {.tv_sec = micros / 1'000'000, .tv_usec = micros % 1'000'000};
+}
+
+/// What the server said of a closed channel or connection.
+[[noreturn]] void refuse(const amqp_method_t& reply, const char* what) {
+    int code = 0;
+    std::string text;
+    if (reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
+        const auto& said = *static_cast<amqp_channel_close_t*>(reply.decoded);
+        code = said.reply_code;
+        text = view(said.reply_text);
+    } else if (reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
+        const auto& said = *static_cast<amqp_connection_close_t*>(reply.decoded);
+        code = said.reply_code;
+        text = view(said.reply_text);
+    }
+    throw Refused(code, fmt::format("{}: {}", what, text.empty() ? "the server says no" : text));
+}
+
+/// What OpenSSL and the system trust, where no file was named.
+void prepare_tls(amqp_socket_t* socket, const Access& access) {
+    auto* context = static_cast<SSL_CTX*>(amqp_ssl_socket_get_context(socket));
+    if (access.ca.empty()) {
+        SSL_CTX_set_default_verify_paths(context);
+    } else if (amqp_ssl_socket_set_cacert(socket, access.ca.c_str()) != AMQP_STATUS_OK) {
+        throw Refused(0, fmt::format("'{}' has no certificates that can be read", access.ca));
+    }
+    if (!access.certificate.empty() &&
+        amqp_ssl_socket_set_key(socket, access.certificate.c_str(), access.key.c_str()) != AMQP_STATUS_OK)
+        throw Refused(0, fmt::format("'{}' and '{}' are no certificate with its key", access.certificate, access.key));
+    amqp_ssl_socket_set_verify_peer(socket, 1);
+    amqp_ssl_socket_set_verify_hostname(socket, 1);
+    amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST);
+}
+
+std::string why_not_open(int status, bool tls) {
+    if (status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED || status == AMQP_STATUS_SSL_CONNECTION_FAILED)
+        return "its certificate is not trusted, or it speaks no TLS there (--ca names whom to trust)";
+    if (status == AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED) return "its certificate is for another host";
+    if (status == AMQP_STATUS_SOCKET_ERROR && errno != 0 && !tls)
+        return std::system_category().message(errno);
+    return amqp_error_string2(status);
+}
+
+bool is_transport(int status) {
+    return status == AMQP_STATUS_CONNECTION_CLOSED || status == AMQP_STATUS_SOCKET_ERROR ||
+           status == AMQP_STATUS_TIMEOUT || status == AMQP_STATUS_HEARTBEAT_TIMEOUT ||
+           status == AMQP_STATUS_SOCKET_CLOSED || status == AMQP_STATUS_TCP_ERROR;
+}
+
+}  // namespace
+
+Connection::Connection(const Access& access, std::size_t first) : heartbeat_(access.heartbeat) {
+    const auto& hosts = access.address.hosts;
+    std::string troubles;
+    for (std::size_t i = 0; i < hosts.size(); ++i) {
+        try {
+            open_to(access, hosts[(first + i) % hosts.size()]);
+            return;
+        } catch (const Lost& lost) {
+            amqp_destroy_connection(std::exchange(state_, nullptr));
+            troubles += (troubles.empty() ? "" : "; ") + std::string(lost.what());
+        } catch (...) {
+            amqp_destroy_connection(std::exchange(state_, nullptr));
+            throw;
+        }
+    }
+    throw Lost(troubles);
+}
+
+Connection::~Connection() {
+    if (state_ != nullptr) amqp_destroy_connection(state_);
+}
+
+void Connection::open_to(const Access& access, const Address::Host& host) {
+    state_ = amqp_new_connection();
+    host_ = host.text();
+    amqp_socket_t* socket = access.address.tls ? amqp_ssl_socket_new(state_) : amqp_tcp_socket_new(state_);
+    if (socket == nullptr) throw Lost("no memory for a connection");
+    if (access.address.tls) prepare_tls(socket, access);
+    const timeval patience = time_of(kPatience);
+    amqp_set_handshake_timeout(state_, &patience);
+    amqp_set_rpc_timeout(state_, &patience);
+    errno = 0;
+    const int status = amqp_socket_open_noblock(socket, host.name.c_str(), host.port, &patience);
+    if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, why_not_open(status, access.address.tls)));
+    // Who has vanished does not acknowledge what is written
+    const auto gone_after =
+        static_cast<unsigned>(std::chrono::duration_cast<std::chrono::milliseconds>(3 * heartbeat_).count());
+    const int at_once = 1;
+    setsockopt(amqp_get_sockfd(state_), IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_after, sizeof gone_after);
+    setsockopt(amqp_get_sockfd(state_), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
+    log_in(access);
+    open_channel();
+}
+
+void Connection::log_in(const Access& access) {
+    const auto seconds = std::max<std::int64_t>(
+        1, std::chrono::duration_cast<std::chrono::seconds>(heartbeat_).count());
+    Table capabilities;
+    for (const char* name :
+         {"consumer_cancel_notify", "connection.blocked", "publisher_confirms", "basic.nack", "authentication_failure_close"})
+        capabilities.add(name, true);
+    Table client;
+    client.add("product", std::string_view("curfew"));
+    client.add("connection_name", std::string_view(access.name));
+    client.add("capabilities", capabilities);
+    const amqp_table_t said = client.get();
+    const amqp_rpc_reply_t reply = amqp_login_with_properties(
+        state_, access.address.vhost.c_str(), 0, kFrameMax, static_cast<int>(seconds), &said, AMQP_SASL_METHOD_PLAIN,
+        access.address.user.c_str(), access.password.c_str());
+    if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION)
+        refuse(reply.reply, fmt::format("{}: login as '{}' to vhost '{}'", host_, access.address.user,
+                                        access.address.vhost).c_str());
+    if (reply.reply_type != AMQP_RESPONSE_NORMAL) {
+        const int status = reply.library_error;
+        if (status == AMQP_STATUS_INCOMPATIBLE_AMQP_VERSION || status == AMQP_STATUS_BAD_AMQP_DATA)
+            throw Refused(kNoAmqp, fmt::format("{}: what answers there does not speak AMQP 0-9-1", host_));
+        if (status == AMQP_STATUS_BROKER_UNSUPPORTED_SASL_METHOD)
+            throw Refused(kAccessRefused, fmt::format("{}: it takes no password (SASL PLAIN)", host_));
+        throw Lost(fmt::format("{}: in the handshake: {}", host_, amqp_error_string2(status)));
+    }
+    if (const amqp_table_t* server = amqp_get_server_properties(state_))
+        server_ = text_of(*server, "product") + " " + text_of(*server, "version");
+}
+
+void Connection::open_channel() {
+    amqp_channel_open(state_, ++channel_);
+    answer("open a channel");
+}
+
+// ---- questions ---------------------------------------------------------------------------------
+
+/// Of the last question. Throws.
+void Connection::answer(const char* what) const {
+    const amqp_rpc_reply_t reply = amqp_get_rpc_reply(state_);
+    if (reply.reply_type == AMQP_RESPONSE_NORMAL) return;
+    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION)
+        throw Lost(fmt::format("{}: {}: {}", host_, what, amqp_error_string2(reply.library_error)));
+    if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
+        amqp_channel_close_ok_t ok{};
+        amqp_send_method(state_, channel_, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
+    }
+    refuse(reply.reply, what);
+}
+
+void Connection::sent(int status, const char* what) const {
+    if (status == AMQP_STATUS_OK) return;
+    if (is_transport(status) || status < 0) throw Lost(fmt::format("{}: {}: {}", host_, what, amqp_error_string2(status)));
+}
+
+std::uint64_t Connection::look_at_queue(const std::string& queue) {
+    const auto* ok = amqp_queue_declare(state_, channel_, bytes(queue), 1, 0, 0, 0, amqp_empty_table);
+    answer("look at the queue");
+    return ok->message_count;
+}
+
+void Connection::look_at_exchange(const std::string& exchange) {
+    amqp_exchange_declare(state_, channel_, bytes(exchange), amqp_cstring_bytes("direct"), 1, 0, 0, 0, amqp_empty_table);
+    answer("look at the exchange");
+}
+
+void Connection::declare_queue(const std::string& queue,
+                               const std::vector<std::pair<std::string, std::int64_t>>& limits) {
+    Table arguments;
+    arguments.add("x-queue-type", std::string_view("quorum"));
+    for (const auto& [name, value] : limits) arguments.add(name.c_str(), value);
+    amqp_queue_declare(state_, channel_, bytes(queue), 0, 1, 0, 0, arguments.get());
+    answer("declare the queue");
+}
+
+void Connection::confirm_publishes() {
+    amqp_confirm_select(state_, channel_);
+    answer("ask for confirms");
+}
+
+void Connection::consume(const std::string& queue, std::uint16_t prefetch, std::size_t max_body) {
+    body_.limit = max_body;
+    amqp_basic_qos(state_, channel_, 0, prefetch, 0);
+    answer("say the prefetch");
+    const auto* ok = amqp_basic_consume(state_, channel_, bytes(queue), amqp_empty_bytes, 0, 0, 0, amqp_empty_table);
+    answer("consume");
+    consumer_ = view(ok->consumer_tag);
+}
+
+// ---- said --------------------------------------------------------------------------------------
+
+void Connection::stop_consuming() {
+    if (consumer_.empty()) return;
+    amqp_basic_cancel_t cancel{.consumer_tag = bytes(consumer_), .nowait = 1};
+    sent(amqp_send_method(state_, channel_, AMQP_BASIC_CANCEL_METHOD, &cancel), "stop consuming");
+    consumer_.clear();
+}
+
+void Connection::acknowledge(std::uint64_t tag, bool multiple) {
+    sent(amqp_basic_ack(state_, channel_, tag, multiple ? 1 : 0), "acknowledge");
+}
+
+void Connection::reject(std::uint64_t tag, bool requeue) {
+    sent(amqp_basic_reject(state_, channel_, tag, requeue ? 1 : 0), "reject");
+}
+
+void Connection::publish(const std::string& exchange, const std::string& key, const Properties& properties,
+                         std::string_view body) {
+    Table headers;
+    for (const auto& [name, value] : properties.headers) headers.add(name.c_str(), std::string_view(value));
+    amqp_basic_properties_t said{};
+    said._flags = AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_HEADERS_FLAG;
+    said.delivery_mode = AMQP_DELIVERY_PERSISTENT;
+    said.headers = headers.get();
+    const auto add = [&said](amqp_flags_t flag, amqp_bytes_t& field, const std::string& value) {
+        if (value.empty()) return;
+        said._flags |= flag;
+        field = bytes(value);
+    };
+    add(AMQP_BASIC_MESSAGE_ID_FLAG, said.message_id, properties.message_id);
+    add(AMQP_BASIC_REPLY_TO_FLAG, said.reply_to, properties.reply_to);
+    add(AMQP_BASIC_CORRELATION_ID_FLAG, said.correlation_id, properties.correlation_id);
+    add(AMQP_BASIC_CONTENT_TYPE_FLAG, said.content_type, properties.content_type);
+    sent(amqp_basic_publish(state_, channel_, bytes(exchange), bytes(key), 1, 0, &said, bytes(body)), "publish");
+}
+
+void Connection::close() {
+    amqp_connection_close(state_, AMQP_REPLY_SUCCESS);
+}
+
+void Connection::cut() const {
+    ::shutdown(amqp_get_sockfd(state_), SHUT_RDWR);
+}
+
+// ---- what comes --------------------------------------------------------------------------------
+
+std::optional<Event> Connection::next(int wake, Instant until) {
+    for (;;) {
+        amqp_frame_t frame;
+        const timeval none{};
+        const int status = amqp_simple_wait_frame_noblock(state_, &frame, &none);
+        if (status == AMQP_STATUS_TIMEOUT) {
+            if (!wait(wake, until)) return std::nullopt;
+            continue;
+        }
+        if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, amqp_error_string2(status)));
+        auto event = take(frame);
+        if (!body_.event) amqp_maybe_release_buffers(state_);
+        if (event) return event;
+    }
+}
+
+/// Until there may be something to read, which it says; at most so long that heartbeats go out.
+bool Connection::wait(int wake, Instant until) const {
+    const Instant now = std::chrono::steady_clock::now();
+    if (until <= now) return false;
+    std::array<pollfd, 2> watched{{{amqp_get_sockfd(state_), POLLIN, 0}, {wake, POLLIN, 0}}};
+    const auto most = std::chrono::duration_cast<std::chrono::milliseconds>(heartbeat_ / 2).count();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - now).count() + 1;
+    const int found = ::poll(watched.data(), watched.size(), static_cast<int>(std::min(most, left)));
+    return found == 0 ? std::chrono::steady_clock::now() < until : (watched[1].revents & POLLIN) == 0;
+}
+
+std::optional<Event> Connection::take(const amqp_frame_t& frame) {
+    if (frame.channel != 0 && frame.channel != channel_) return std::nullopt;  // one that is closed
+    if (frame.frame_type == AMQP_FRAME_METHOD) return take_method(frame);
+    if (frame.frame_type == AMQP_FRAME_HEADER && body_.event) {
+        body_.left = frame.payload.properties.body_size;
+        body_.has_header = true;
+        const auto& found = *static_cast<const amqp_basic_properties_t*>(frame.payload.properties.decoded);
+        if (auto* delivered = std::get_if<Delivered>(&*body_.event)) {
+            delivered->properties = properties_of(found);
+            delivered->properties.bytes = frame.payload.properties.raw.len;
+            delivered->size = body_.left;
+        } else if (auto* returned = std::get_if<Returned>(&*body_.event)) {
+            if ((found._flags & AMQP_BASIC_HEADERS_FLAG) != 0) returned->task = text_of(found.headers, "task");
+        }
+        return body_.left == 0 ? finish_body() : std::nullopt;
+    }
+    if (frame.frame_type != AMQP_FRAME_BODY || !body_.event) return std::nullopt;
+    const std::string_view part = view(frame.payload.body_fragment);
+    body_.left -= std::min<std::uint64_t>(body_.left, part.size());
+    if (auto* delivered = std::get_if<Delivered>(&*body_.event))
+        delivered->body.append(part.substr(0, body_.limit - std::min(body_.limit, delivered->body.size())));
+    return body_.left == 0 ? finish_body() : std::nullopt;
+}
+
+std::optional<Event> Connection::finish_body() {
+    body_.has_header = false;
+    return std::exchange(body_.event, std::nullopt);
+}
+
+std::optional<Event> Connection::take_method(const amqp_frame_t& frame) {
+    void* const decoded = frame.payload.method.decoded;
+    switch (frame.payload.method.id) {
+        case AMQP_BASIC_DELIVER_METHOD: {
+            const auto& said = *static_cast<amqp_basic_deliver_t*>(decoded);
+            body_.event = Delivered{.tag = said.delivery_tag, .redelivered = said.redelivered != 0};
+            return std::nullopt;
+        }
+        case AMQP_BASIC_RETURN_METHOD: {
+            const auto& said = *static_cast<amqp_basic_return_t*>(decoded);
+            body_.event = Returned{.exchange = std::string(view(said.exchange)),
+                                   .key = std::string(view(said.routing_key)),
+                                   .text = std::string(view(said.reply_text))};
+            return std::nullopt;
+        }
+        case AMQP_BASIC_ACK_METHOD: {
+            const auto& said = *static_cast<amqp_basic_ack_t*>(decoded);
+            return Confirmed{.tag = said.delivery_tag, .multiple = said.multiple != 0};
+        }
+        case AMQP_BASIC_NACK_METHOD: {
+            const auto& said = *static_cast<amqp_basic_nack_t*>(decoded);
+            return Confirmed{.tag = said.delivery_tag, .multiple = said.multiple != 0, .taken = false};
+        }
+        case AMQP_BASIC_CANCEL_METHOD: return ConsumerCancelled{};
+        case AMQP_CONNECTION_BLOCKED_METHOD: {
+            const std::string reason(view(static_cast<amqp_connection_blocked_t*>(decoded)->reason));
+            return Blocked{reason.empty() ? "an alarm" : reason};
+        }
+        case AMQP_CONNECTION_UNBLOCKED_METHOD: return Blocked{};
+        case AMQP_CHANNEL_CLOSE_METHOD:
+            throw Lost(fmt::format("{}: the server has closed the channel: {}", host_,
+                                   view(static_cast<amqp_channel_close_t*>(decoded)->reply_text)));
+        case AMQP_CONNECTION_CLOSE_METHOD:
+            throw Lost(fmt::format("{}: the server has closed the connection: {}", host_,
+                                   view(static_cast<amqp_connection_close_t*>(decoded)->reply_text)));
+        default: return std::nullopt;
+    }
+}
+
+}  // namespace curfew::amqp

@@ -1,0 +1,90 @@
+// A thread that keeps a connection to a queue server: the library waits where it reads and writes,
+// and the loop never does. One that is lost is made anew, at the next host, after a pause that grows;
+// only the first has to succeed.
+//
+//     connect, begin --> serve --Lost, Refused--> lost --a pause--> connect, begin
+//                          +--closes--> goodbye, and the end
+//
+// What is said there is the Talk's: its functions are called on the thread, but for the first
+// begin(), which start() calls.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "common/amqp/connection.h"
+#include "common/process/poller.h"
+
+namespace curfew::amqp {
+
+class Talk {
+public:
+    virtual ~Talk() = default;
+    /// Of a connection that is new. Throws Lost, Refused.
+    virtual void begin(Connection& connection) = 0;
+    /// Does what there is to do, waits for more (Connection::next with KeptConnection::wake()), and
+    /// returns when it was woken; called again and again. Throws Lost, Refused.
+    virtual void serve(Connection& connection) = 0;
+    /// The connection is gone.
+    virtual void lost() = 0;
+    /// All is said: the connection may be closed when that is wanted.
+    [[nodiscard]] virtual bool has_said_all() = 0;
+};
+
+class KeptConnection {
+public:
+    struct State {
+        std::string host;          ///< empty: not connected
+        std::string trouble;       ///< why not
+        std::string server;        ///< as it calls itself
+        std::uint64_t losses = 0;  ///< of connections, ever
+    };
+
+    KeptConnection(Access access, Talk& talk);
+    ~KeptConnection();
+    KeptConnection(const KeptConnection&) = delete;
+    KeptConnection& operator=(const KeptConnection&) = delete;
+
+    [[nodiscard]] const Access& access() const { return access_; }
+    /// Connects, and begins the thread. Throws Lost, Refused.
+    void start();
+    /// Ends the thread, whatever it waits for; before the Talk goes.
+    void stop();
+
+    // From the loop.
+    [[nodiscard]] State look() const;
+    /// Says goodbye when all is said. True when that is done, or cannot be.
+    [[nodiscard]] bool close();
+    /// There is something for the thread.
+    void wake() const;
+    /// What the thread has signalled is taken note of.
+    void quieten() const;
+    void wait_for(Poller& poller) const { poller.add(to_loop_); }
+
+    // From the thread.
+    [[nodiscard]] int woken() const { return to_thread_; }
+    /// There is something for the loop.
+    void signal() const;
+
+private:
+    void work();
+    void connect(std::size_t first);
+    [[nodiscard]] bool serve();
+    void lose(const std::string& why);
+    void pause(Instant until) const;
+
+    const Access access_;
+    Talk& talk_;
+    int to_loop_ = -1, to_thread_ = -1;
+    std::unique_ptr<Connection> connection_;  // the thread's own, but for cut()
+    std::atomic<bool> ends_ = false, closes_ = false, closed_ = false;
+    mutable std::mutex mutex_;
+    State state_;  // guarded by mutex_
+    std::thread thread_;
+};
+
+}  // namespace curfew::amqp
