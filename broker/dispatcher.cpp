@@ -11,6 +11,7 @@ namespace curfew {
 namespace {
 
 constexpr std::string_view kCancelled = "cancelled by a person";
+constexpr std::string_view kTakenBack = "the source is lost, and gives it to others";
 
 std::uint64_t micros(Duration duration) {
     return duration <= Duration::zero()
@@ -110,6 +111,19 @@ std::size_t Dispatcher::cancel_all(Instant now, std::string_view why) {
         ++count;
     }
     return count;
+}
+
+std::vector<std::uint64_t> Dispatcher::abandon_all(Instant now) {
+    std::vector<std::uint64_t> tags;
+    for (const Seq seq : ledger_.tasks().sorted_keys()) {
+        Task& task = *ledger_.task(seq);
+        if (task.state != TaskState::open || task.tag == 0) continue;
+        if (task.sender == nullptr) task.sender = std::make_unique<Sender>();
+        task.sender->has_taken_back = true;
+        tags.push_back(task.tag);
+        cancel(now, seq, task, kTakenBack);
+    }
+    return tags;
 }
 
 // ---- starting ----------------------------------------------------------------------------------

@@ -126,6 +126,9 @@ public:
     /// Gives up all that is in flight and not decided, for the same end. Returns how many tasks
     /// that is.
     std::size_t cancel_all(Instant now, std::string_view why);
+    /// The source is gone, and gives what came from it to others: all of it that is not decided ends,
+    /// and no sink hears of it. Returns their tags.
+    std::vector<std::uint64_t> abandon_all(Instant now);
     /// Launch saw this worker die. It is known by its lifeline, or, where either side knows none,
     /// by name and pid.
     void worker_died(Instant now, std::string_view name, std::uint32_t pid, std::uint64_t lifeline = 0);

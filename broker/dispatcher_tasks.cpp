@@ -206,6 +206,7 @@ void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
     verdict.outcome = task.outcome;
     if (const std::string* id = task.id()) verdict.id = *id;
     if (task.sender != nullptr && !task.sender->properties.empty()) verdict.properties = task.sender->properties;
+    verdict.unsaid = task.sender != nullptr && task.sender->has_taken_back ? 1 : 0;
     verdict.attempts = task.started;
     verdict.latency_us = micros(now - task.accepted_at);
     if (task.past != nullptr) {

@@ -16,6 +16,11 @@ void Intake::wait_for(Poller& poller) {
 
 void Intake::take(Instant now) {
     if (const auto tags = dispatcher_.take_settled_tags(); !tags.empty()) source_->settled(now, tags);
+    if (source_->takes_back(now)) {
+        const auto tags = dispatcher_.abandon_all(now);
+        source_->taken_back(tags);
+        if (!tags.empty()) log::warn("tasks_abandoned count={} reason=\"--on-source-lost cancel\"", tags.size());
+    }
     if (now >= source_->asks_at()) source_->expect(now, dispatcher_.room());
     Incoming message;
     while (!delay_.holds(now) && dispatcher_.wants_message()) {

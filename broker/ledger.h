@@ -79,6 +79,7 @@ struct Sender {
     std::string properties;
     bool has_deadline = false;  ///< the task's is the sender's own
     bool alone = false;         ///< see Incoming
+    bool has_taken_back = false;  ///< another has the message: nothing is said of it
 };
 
 struct Task {

@@ -175,6 +175,14 @@ void BrokerOptions::add_queue([[maybe_unused]] Options& options) {
     options.duration("--dedup-window", queue_.dedup_window, Duration::zero(), std::chrono::hours(24),
                      "amqp: a message that comes again so soon after it has completed here (the same id, the same bytes) "
                      "is acknowledged, and not run");
+    options.value("--on-source-lost", "finish",
+                  "amqp: what happens to work in flight when the server is lost, and gives its messages to others: finish "
+                  "(and write, so that an outcome may be there twice) or cancel (and write nothing)",
+                  [this](const std::string& text) -> Take {
+                      if (text != "finish" && text != "cancel") return fmt::format("'{}' is not finish or cancel", text);
+                      queue_.cancels_when_lost = text == "cancel";
+                      return std::nullopt;
+                  });
     options.flag("--keeps-failed", queue_.keeps_failed,
                  "amqp: what did not complete is acknowledged, since the sink has it; else it is rejected, and goes to "
                  "the queue's dead letters");

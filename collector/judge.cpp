@@ -285,6 +285,7 @@ void Judge::on_record(const wire::Verdict& verdict) {
     outcome.refused_number = verdict.refused_number;
     outcome.refused_byte = verdict.refused_byte;
     outcome.refused_size = verdict.refused_size;
+    outcome.unsaid = verdict.unsaid != 0;
     for (const wire::PastAttempt& past : verdict.history) {
         outcome.history.push_back({past.ordinal, std::string(past.worker), past.end, std::string(past.error)});
     }

@@ -58,6 +58,7 @@ struct OutcomeRecord {
     std::uint64_t refused_number = 0;
     std::uint64_t refused_byte = 0;
     std::uint64_t refused_size = 0;
+    bool unsaid = false;  ///< it settles, and no sink is given it
 };
 
 }  // namespace curfew

@@ -22,7 +22,7 @@ constexpr std::uint32_t kMostCredit = 16384;
 struct FlagOfHandlers {
     std::string_view flag, handlers;
 };
-constexpr std::array<FlagOfHandlers, 23> kFlagsOfHandlers{{
+constexpr std::array<FlagOfHandlers, 24> kFlagsOfHandlers{{
     {"--max-output", "exec, coprocess or http"},
     {"--ok-exit", "exec"},
     {"--reject-exit", "exec"},
@@ -44,6 +44,7 @@ constexpr std::array<FlagOfHandlers, 23> kFlagsOfHandlers{{
     {"--http2", "http"},
     {"--compressed", "http"},
     {"--grpc-timeout", "http"},
+    {"--pass-headers", "http"},
     {"--max-redirects", "http"},
     {"--http-result", "http"},
 }};

@@ -28,8 +28,12 @@ void WorkerCore::start_queued(Instant now) {
             attempts_.report(now, queued->number, attempt, ReportKind::expired, {}, Attempts::kNeverBegan);
             continue;
         }
-        const Work work{{session(), queued->number}, epoch(),        attempt.seq, attempt.ordinal,
-                        attempt.deadline_at,         attempt.payload};
+        Work work{{session(), queued->number}, epoch(),        attempt.seq, attempt.ordinal,
+                  attempt.deadline_at,         attempt.payload};
+        if (const HeldText* text = attempt.text.get()) {
+            if (text->id) work.message_id = *text->id;
+            work.properties = text->properties;
+        }
         if (config_.wall_us != nullptr) Attempts::begin_details(now, attempt, config_.wall_us(now));
         if (handler_.immediate()) {
             run_at_once(now, *queued, work);

@@ -135,8 +135,9 @@ void AmqpSource::expect(Instant now, std::size_t messages) {
     asks_at_ = now + kAsksEvery;
     say_what_happens();
     fetch();
-    const Instant came_at = items_.empty() ? kNever : items_.front().came_at;
-    const bool too_long = came_at != kNever && std::chrono::steady_clock::now() - came_at > config_.consumer_timeout / 2;
+    const Instant began_at = std::chrono::steady_clock::now() - config_.consumer_timeout / 2;
+    const bool too_long = std::ranges::any_of(
+        items_, [began_at](const AmqpConsumer::Item& item) { return !item.begun && item.came_at < began_at; });
     if (too_long) {
         log::warn("source_gives_back messages={} reason=\"nobody has begun them for half of --consumer-timeout\"",
                   items_.size());
@@ -144,6 +145,20 @@ void AmqpSource::expect(Instant now, std::size_t messages) {
     }
     const std::size_t most = std::numeric_limits<std::uint16_t>::max();
     consumer_.want(hangs_up_ || too_long ? 0 : static_cast<std::uint16_t>(std::min(messages, most)));
+}
+
+/// Twice the heartbeat is when the server gives up who does not answer.
+bool AmqpSource::takes_back(Instant now) {
+    if (!config_.cancels_when_lost || !consumer_.connection().host.empty()) {
+        lost_since_ = kNever;
+        return false;
+    }
+    if (lost_since_ == kNever) lost_since_ = now;
+    return now - lost_since_ >= 2 * amqp::Access::kHeartbeat && deliveries_.in_flight() > 0;
+}
+
+void AmqpSource::taken_back(std::span<const std::uint64_t> tags) {
+    for (const std::uint64_t tag : tags) deliveries_.forget(tag);
 }
 
 // ---- the end -----------------------------------------------------------------------------------

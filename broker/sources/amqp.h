@@ -34,6 +34,9 @@ public:
         bool rejects = true;
         Duration consumer_timeout = std::chrono::minutes(30);
         std::uint64_t max_message = 0;
+        /// What is in flight when the server has been lost for two heartbeats is called home: others
+        /// may have it by now. Else it is finished.
+        bool cancels_when_lost = false;
     };
     /// What a message and its sender say is handed on up to so many bytes.
     static constexpr std::size_t kMostProperties = 65'536;
@@ -47,6 +50,8 @@ public:
     void wait_for(Poller& poller) override { consumer_.wait_for(poller); }
     Instant asks_at() const override { return asks_at_; }
     void expect(Instant now, std::size_t messages) override;
+    bool takes_back(Instant now) override;
+    void taken_back(std::span<const std::uint64_t> tags) override;
     std::uint64_t refused() const override { return refused_; }
     Rest position() const override { return {.kind = Rest::Kind::endless}; }
     Instant hang_up(Instant now) override;
@@ -73,6 +78,7 @@ private:
     std::uint64_t refused_ = 0;
     Instant asks_at_{};
     Instant closes_by_ = kNever;
+    Instant lost_since_ = kNever;
     bool hangs_up_ = false;
     struct Said {
         std::uint64_t losses = 0;

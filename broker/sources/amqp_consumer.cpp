@@ -25,7 +25,7 @@ void declare(amqp::Connection& connection, const std::string& queue) {
 
 AmqpConsumer::AmqpConsumer(Place place) : place_(std::move(place)), kept_(place_.access, *this) {
     try {
-        kept_.start();
+        kept_.start(false);
     } catch (const amqp::Lost& error) {
         throw amqp::unusable("--source", place_.access, place_.queue, error);
     } catch (const amqp::Refused& error) {

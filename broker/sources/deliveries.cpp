@@ -59,6 +59,13 @@ void Deliveries::settled(Instant now, std::uint64_t handle, Fate fate) {
     if (fate == Fate::completed) remember(now, std::move(flight.key));
 }
 
+void Deliveries::forget(std::uint64_t handle) {
+    const auto at = flights_.find(handle);
+    if (at == flights_.end()) return;
+    handles_.erase(at->second.key);
+    flights_.erase(at);
+}
+
 void Deliveries::give_back(std::uint64_t tag) {
     resolve(tag, true, true);
 }

@@ -68,6 +68,8 @@ public:
     [[nodiscard]] std::optional<std::uint64_t> came(Instant now, const Message& message);
     /// It has its outcome.
     void settled(Instant now, std::uint64_t handle, Fate fate);
+    /// That is for others: it is not known any more.
+    void forget(std::uint64_t handle);
     /// A message that was never handed on goes back to the server.
     void give_back(std::uint64_t tag);
     /// What is to be said of this generation's tags.

@@ -90,6 +90,13 @@ public:
         (void)now;
         return true;
     }
+    /// What it has handed over is for others now: it is to be ended, and nothing said of it.
+    [[nodiscard]] virtual bool takes_back(Instant now) {
+        (void)now;
+        return false;
+    }
+    /// That has been done with these.
+    virtual void taken_back(std::span<const std::uint64_t> tags) { (void)tags; }
     /// For the monitor, what there is to say beyond what all have.
     virtual void describe(Instant now, JsonObject& out) const { (void)now, (void)out; }
     /// While no message is wanted: whether it is known that there is another, or that there is

@@ -20,6 +20,7 @@ struct QueueFlags {
     Duration consumer_timeout = std::chrono::minutes(30);
     Duration dedup_window = std::chrono::minutes(5);
     std::uint64_t most_deliveries = 5;
+    bool cancels_when_lost = false;
     bool keeps_failed = false;  ///< what did not complete is acknowledged: somebody else has it
 };
 

@@ -22,7 +22,7 @@ std::string name_of(const AmqpPublisher::Place& place) {
 
 AmqpPublisher::AmqpPublisher(Place place) : place_(std::move(place)), kept_(place_.access, *this) {
     try {
-        kept_.start();
+        kept_.start(place_.patient);
     } catch (const amqp::Lost& error) {
         throw amqp::unusable(place_.flag, place_.access, name_of(place_), error);
     } catch (const amqp::Refused& error) {

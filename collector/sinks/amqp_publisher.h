@@ -31,6 +31,7 @@ public:
         std::string exchange{};
         std::string key{};     ///< with an empty exchange empty too: answers alone are published
         bool declare = false;  ///< make that queue where there is none
+        bool patient = false;  ///< the server may come later
         [[nodiscard]] bool is_queue() const { return exchange.empty() && !key.empty(); }
         [[nodiscard]] bool answers_alone() const { return exchange.empty() && key.empty(); }
     };

@@ -30,6 +30,7 @@ std::vector<Settled::Memory> Sinks::take_memories() {
 }
 
 void Sinks::put(OutcomeRecord&& outcome) {
+    if (outcome.unsaid) return unsaid_.emplace_back(outcome.sync, outcome.seq), void();
     if (parts_.beside.empty()) return hand_on(std::move(outcome));
     for (const auto& sink : parts_.beside) sink->put(outcome);
     held_bytes_ += bytes_of(outcome);
@@ -57,6 +58,8 @@ void Sinks::flush(Instant now, Sink::Written& written) {
         held_bytes_ -= bytes_of(outcome);
         hand_on(std::move(outcome));
     }
+    written.insert(written.end(), unsaid_.begin(), unsaid_.end());
+    unsaid_.clear();
     parts_.output->flush(now, written);
     if (parts_.dead_letters) parts_.dead_letters->flush(now, written);
 }

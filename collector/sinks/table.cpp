@@ -138,7 +138,8 @@ std::unique_ptr<Sink> open_queue(Daemon& daemon, const SinkFlags& flags, const s
                              .access = flags.login.access(address, amqp::connection_name(daemon, flags.which)),
                              .exchange = exchange,
                              .key = address.parameter(exchange.empty() ? "queue" : "key"),
-                             .declare = flags.login.declare},
+                             .declare = flags.login.declare,
+                             .patient = daemon.run_dir().crashed_before()},
         flags.carries, flags.format);
 }
 

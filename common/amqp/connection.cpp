@@ -82,7 +82,7 @@ bool is_transport(int status) {
 
 }  // namespace
 
-Connection::Connection(const Access& access, std::size_t first) : heartbeat_(access.heartbeat) {
+Connection::Connection(const Access& access, std::size_t first) {
     const auto& hosts = access.address.hosts;
     std::string troubles;
     for (std::size_t i = 0; i < hosts.size(); ++i) {
@@ -118,7 +118,7 @@ void Connection::open_to(const Access& access, const Address::Host& host) {
     if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, why_not_open(status, access.address.tls)));
     // Who has vanished does not acknowledge what is written
     const auto gone_after =
-        static_cast<unsigned>(std::chrono::duration_cast<std::chrono::milliseconds>(3 * heartbeat_).count());
+        static_cast<unsigned>(std::chrono::duration_cast<std::chrono::milliseconds>(3 * Access::kHeartbeat).count());
     const int at_once = 1;
     setsockopt(amqp_get_sockfd(state_), IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_after, sizeof gone_after);
     setsockopt(amqp_get_sockfd(state_), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
@@ -127,8 +127,6 @@ void Connection::open_to(const Access& access, const Address::Host& host) {
 }
 
 void Connection::log_in(const Access& access) {
-    const auto seconds = std::max<std::int64_t>(
-        1, std::chrono::duration_cast<std::chrono::seconds>(heartbeat_).count());
     Table capabilities;
     for (const char* name :
          {"consumer_cancel_notify", "connection.blocked", "publisher_confirms", "basic.nack", "authentication_failure_close"})
@@ -139,7 +137,7 @@ void Connection::log_in(const Access& access) {
     client.add("capabilities", capabilities);
     const amqp_table_t said = client.get();
     const amqp_rpc_reply_t reply = amqp_login_with_properties(
-        state_, access.address.vhost.c_str(), 0, kFrameMax, static_cast<int>(seconds), &said, AMQP_SASL_METHOD_PLAIN,
+        state_, access.address.vhost.c_str(), 0, kFrameMax, static_cast<int>(Access::kHeartbeat.count()), &said, AMQP_SASL_METHOD_PLAIN,
         access.address.user.c_str(), access.password.c_str());
     if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION)
         refuse(reply.reply, fmt::format("{}: login as '{}' to vhost '{}'", host_, access.address.user,
@@ -283,7 +281,7 @@ bool Connection::wait(int wake, Instant until) const {
     const Instant now = std::chrono::steady_clock::now();
     if (until <= now) return false;
     std::array<pollfd, 2> watched{{{amqp_get_sockfd(state_), POLLIN, 0}, {wake, POLLIN, 0}}};
-    const auto most = std::chrono::duration_cast<std::chrono::milliseconds>(heartbeat_ / 2).count();
+    const auto most = std::chrono::duration_cast<std::chrono::milliseconds>(Access::kHeartbeat / 2).count();
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - now).count() + 1;
     const int found = ::poll(watched.data(), watched.size(), static_cast<int>(std::min(most, left)));
     return found == 0 ? std::chrono::steady_clock::now() < until : (watched[1].revents & POLLIN) == 0;

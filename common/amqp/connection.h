@@ -43,7 +43,7 @@ struct Access {
     std::string password{};
     std::string ca, certificate, key;  ///< files; no `ca`: what the system trusts
     std::string name;                  ///< of the connection, for who looks at the server
-    Duration heartbeat = std::chrono::seconds(5);
+    static constexpr auto kHeartbeat = std::chrono::seconds(5);
 };
 
 /// As far as we read and write them.
@@ -140,7 +140,6 @@ private:
     amqp_connection_state_t_* state_ = nullptr;
     std::uint16_t channel_ = 0;
     std::string host_, server_;
-    Duration heartbeat_{};
     std::string consumer_;
     Body body_;
 };

@@ -48,8 +48,13 @@ KeptConnection::~KeptConnection() {
     ::close(to_thread_);
 }
 
-void KeptConnection::start() {
-    connect(0);
+void KeptConnection::start(bool patient) {
+    try {
+        connect(0);
+    } catch (const Lost& error) {
+        if (!patient) throw;
+        state_.trouble = error.what();
+    }
     thread_ = quiet_thread([this] { work(); });
 }
 

@@ -50,8 +50,9 @@ public:
     KeptConnection& operator=(const KeptConnection&) = delete;
 
     [[nodiscard]] const Access& access() const { return access_; }
-    /// Connects, and begins the thread. Throws Lost, Refused.
-    void start();
+    /// Connects, and begins the thread. Throws Lost (but where it is `patient`: then the server may
+    /// come later), Refused.
+    void start(bool patient);
     /// Ends the thread, whatever it waits for; before the Talk goes.
     void stop();
 

@@ -111,9 +111,11 @@ struct Verdict {
     std::uint64_t refused_byte = kNoOffset;  ///< its offset in the source; kNoOffset: it has none
     std::uint64_t refused_size = 0;          ///< its bytes; `message` has the first of them
     std::optional<std::string_view> properties = std::nullopt;  ///< as those of the task
+    /// 1: no sink is given it: another group has the message, and says its outcome.
+    std::uint32_t unsaid = 0;
     auto fields() {
         return std::tie(seq, outcome, id, error, attempts, latency_us, history, message, refused_number, refused_byte,
-                        refused_size, properties);
+                        refused_size, properties, unsaid);
     }
 };
 

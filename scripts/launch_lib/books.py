@@ -154,7 +154,7 @@ class Ending:
     """Why the group ended, as far as it was not its own good end."""
 
     signal: int = 0  # the signal that stopped it: not the first, which drains
-    process_code: int = 0  # 64 or 74 of one of its processes
+    process_code: int = 0  # 64 or 74 of one of its processes, 69 of broker or collector
     cannot_run: bool = False  # a process could not be kept running
     broker_died: bool = False  # its books are then what it had written last
 

@@ -55,7 +55,8 @@ class Checks:
         flag = match[0] if match else ""
         variable = "CURFEW_" + flag[2:].upper().replace("-", "_")
         where = f" ({variable} says so)" if flag and flag[2:] not in self._given and os.environ.get(variable) else ""
-        return _OURS.get(flag, flag) + message[len(flag):] + where
+        ours = flag if flag[2:] in self._given else _OURS.get(flag, flag)
+        return ours + message[len(flag):] + where
 
 
 def _ask(process):

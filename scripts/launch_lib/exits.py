@@ -10,6 +10,7 @@ class Exit(enum.IntEnum):
     OK = 0  # every task completed
     INCOMPLETE = 1  # some task did not complete, or a message was refused
     USAGE = 64  # wrong usage, of launch or of a process it started
+    UNAVAILABLE = 69  # a queue server that is not there, or lacks what was named
     INTERNAL = 70  # the books do not balance, or a process cannot be kept running
     IO = 74  # an I/O error, a full disk, no descriptors
     NO_OUTCOME = 75  # messages were left without an outcome

@@ -187,7 +187,8 @@ class Group:
             self._say_end(member, pid, code, lifeline)
         obeyed = self._obeyed(code)
         role = member.process.role
-        if code in _CODES_OF_THE_GROUP and (is_broker or role is not Role.OTHER):
+        has_no_server = code == Exit.UNAVAILABLE and (is_broker or role is Role.COLLECTOR)  # a worker's is another thing
+        if has_no_server or code in _CODES_OF_THE_GROUP and (is_broker or role is not Role.OTHER):
             self._ending.process_code = self._ending.process_code or code
             self._stop(now, STOP_MARGIN)  # its own message stands on stderr already
         elif not self._supervises:

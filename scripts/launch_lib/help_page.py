@@ -59,7 +59,7 @@ without an outcome, or the input was not at its end; 128+n stopped by signal n.
 def help_text():
     lines = [_help_line(flag) for flag in FLAGS if not flag.goes_with]
     for other in dict.fromkeys(flag.goes_with for flag in FLAGS if flag.goes_with):
-        lines += ["", f"with --{other}:", *[_help_line(flag) for flag in FLAGS if flag.goes_with == other]]
+        lines += ["", f"with {other if ' ' in other else f'--{other}'}:", *[_help_line(flag) for flag in FLAGS if flag.goes_with == other]]
     return _HEAD + "\n".join(lines) + "\n" + _TAIL
 
 

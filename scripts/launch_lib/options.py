@@ -35,6 +35,7 @@ class Flag:
     words: tuple = ()  # of a switch: what may stand behind it, as in --json=full
 
 
+QUEUE = "a queue"  # --source or --sink, or --dead-letters
 _NO_RUN = ("coprocess", "url")  # with which no COMMAND is run for each message
 
 
@@ -53,10 +54,13 @@ FLAGS = (
     Flag("attempts", "N", None, "broker", "how many attempts may fail before the task fails (fanout)"),
     Flag("window", "N", None, "broker", "the most tasks in flight"),
     Flag("slots", "N", None, "worker", "places where work runs, in each worker"),
+    Flag("source", "URL", values.queue, "launch", "messages of a queue, not of stdin: amqp://HOST/VHOST?queue=NAME", not_with=("input",)),
+    Flag("sink", "URL", values.queue, "launch",
+         "outcomes to amqp://HOST/VHOST?queue=NAME (or exchange=NAME&key=KEY; nothing: to who asked)", not_with=("output",)),
     Flag("input", "FILE", values.path, "launch", "read messages from FILE, not from stdin"),
     Flag("output", "FILE", values.output, "launch", "write outcomes to FILE (emptied first), or sqlite:FILE, not to stdout"),
     Flag("dead-letters", "FILE", values.output, "launch",
-         "tasks that did not complete, as JSON lines (emptied first), or sqlite:FILE"),
+         "tasks that did not complete, as JSON lines (emptied first), sqlite:FILE, or a queue"),
     Flag("resume", "", None, "launch", "go on where the same command was, however that ended; needs --input and --output"),
     Flag("resume-failed", "", None, "launch", "the same, and what did not complete then is tried once more"),
     Flag("json", "", None, "launch",
@@ -108,10 +112,17 @@ FLAGS = (
     Flag("http-result", "body|full", None, "worker", "the body, or JSON with status, headers and body (body)", goes_with="url"),
     Flag("http2", "", None, "worker", "HTTP/2 where the service speaks it, over TLS: requests share a connection", goes_with="url"),
     Flag("compressed", "", None, "worker", "ask for a compressed answer", goes_with="url"),
+    Flag("pass-headers", "", None, "worker", "say what the sender of a message says of it (--source)", goes_with="url"),
     Flag("grpc-timeout", "", None, "worker", "say the time left as grpc-timeout, too", goes_with="url"),
-    Flag("ca", "FILE", None, "worker", "the certificates that are trusted", goes_with="url"),
-    Flag("cert", "FILE", None, "worker", "the certificate to show", goes_with="url"),
-    Flag("key", "FILE", None, "worker", "its key", goes_with="url"),
+    Flag("ca", "FILE", None, "tls", "the certificates that are trusted (of a queue server where there is no --url)", goes_with="url"),
+    Flag("cert", "FILE", None, "tls", "the certificate to show", goes_with="url"),
+    Flag("key", "FILE", None, "tls", "its key", goes_with="url"),
+    Flag("password-file", "FILE", None, "queue", "the password is its first line; else CURFEW_AMQP_PASSWORD", goes_with=QUEUE),
+    Flag("declare", "", None, "queue", "make queues that are missing (quorum queues)", goes_with=QUEUE),
+    Flag("consumer-timeout", "DUR", None, "broker", "as the server has it; no task takes longer (30m)", goes_with="source"),
+    Flag("on-source-lost", "WHAT", None, "broker", "of work in flight when the server is lost: finish, or cancel (finish)", goes_with="source"),
+    Flag("dedup-window", "DUR", None, "broker", "a message that comes again so soon after it completed is not run (5m)", goes_with="source"),
+    Flag("max-redeliveries", "N", None, "broker", "a message that came so often before runs alone (5)", goes_with="source"),
     Flag("unix-socket", "PATH", None, "worker", "the socket to connect to, whatever host the URL names", goes_with="url"),
 )
 _BY_NAME = {flag.name: flag for flag in FLAGS}
@@ -164,6 +175,7 @@ class Options:
     command: Optional[list] = None  # None: there was no '--'
     procfile: Optional[str] = None
     asked_fanout: int = 0  # 0: it is the default
+    letters_queue: str = ""  # where dead letters go; empty: to no queue
 
     @property
     def quiet(self):
@@ -192,14 +204,20 @@ class Options:
         """The arguments for a process of that role: what was said, nothing else (the binaries have the defaults)."""
         arguments = []
         for flag in FLAGS:
-            if flag.to in (role, "all") and flag.name in self.given:
+            if self._goes_to(flag, role) and flag.name in self.given:
                 arguments += _words(flag, self.given[flag.name])
         return arguments
+
+    def _goes_to(self, flag, role):
+        if flag.to == "tls" and "url" in self.given:
+            return role == "worker"
+        queue = {"broker": "source" in self.given, "collector": "sink" in self.given or self.letters_queue}.get(role, False)
+        return flag.to in (role, "all") or flag.to in ("queue", "tls") and bool(queue)
 
     def says_to(self, role):
         """Whether a value was said that a process of that role has to judge."""
         said = {**self.given, "fanout": None} if self.given.get("fanout") == DEFAULT_FANOUT else self.given
-        return any(flag.metavar and flag.to in (role, "all") and said.get(flag.name) is not None for flag in FLAGS)
+        return any(flag.metavar and self._goes_to(flag, role) and said.get(flag.name) is not None for flag in FLAGS)
 
     def finds_command(self):
         commands = [self.command] if self.command else [split_pool(pool)[1] for pool in self.given.get("pool", ())]
@@ -284,14 +302,10 @@ def _check_form(options, positional):
         _check_procfile_form(options, positional)
         return
     check_work(options)
+    if values.is_queue(options.given.get("dead-letters", "")):
+        options.letters_queue = options.given.pop("dead-letters")  # no file, which all others are
     for flag in FLAGS:
-        alone = flag.goes_with and flag.goes_with not in options.given and flag.name in options.given
-        if alone and not (flag.name == "sync" and files.has_database(options)):
-            or_else = " or a sqlite:FILE" if flag.name == "sync" else ""
-            raise usage(f"--{flag.name} has no meaning without --{flag.goes_with}{or_else}")
-        other = next((name for name in flag.not_with if name in options.given), None)
-        if other and flag.name in options.given:
-            raise usage(f"--{flag.name} has no meaning with --{other}: it is for a COMMAND that is run for each message")
+        _check_company(options, flag)
     if "resume-failed" in options.given:
         options.given["resume"] = True
     if "json" in options.given and files.is_database(options.given.get("output")):
@@ -307,6 +321,23 @@ def _check_form(options, positional):
         # One service, which nobody has asked to be asked twice
         alone = len(options.given.get("url", ())) == 1 and "hedge" not in options.given
         options.given.setdefault("fanout", "1" if alone else DEFAULT_FANOUT)
+
+
+def _check_company(options, flag):
+    """What it has no meaning without, or with."""
+    if flag.name not in options.given:
+        return
+    has_queue = bool("source" in options.given or "sink" in options.given or options.letters_queue)
+    at_home = (flag.goes_with in options.given or flag.goes_with == QUEUE and has_queue or flag.to == "tls" and has_queue
+               or flag.name == "sync" and files.has_database(options))
+    if flag.goes_with and not at_home:
+        without = "--source, --sink or --dead-letters amqp:.." if flag.goes_with == QUEUE else f"--{flag.goes_with}"
+        or_else = {"sync": " or a sqlite:FILE", "ca": " or a queue", "cert": " or a queue", "key": " or a queue"}
+        raise usage(f"--{flag.name} has no meaning without {without}{or_else.get(flag.name, '')}")
+    other = next((name for name in flag.not_with if name in options.given), None)
+    if other:
+        why = "give one" if other in ("input", "output") else "it is for a COMMAND that is run for each message"
+        raise usage(f"--{flag.name} has no meaning with --{other}: {why}")
 
 
 def _check_procfile_form(options, positional):

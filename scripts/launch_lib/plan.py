@@ -59,8 +59,10 @@ def quick_plan(options, bin_dir):
     source, sink = options.given.get("input"), options.given.get("output")
     letters, log = options.given.get("dead-letters"), options.given.get("joblog")
     form = () if files.is_database(sink) else ("--format", _FORMATS[options.given.get("json")])
-    collector = [binary(Role.COLLECTOR), "--sink", files.sink_of("output", sink) if sink else "stdout", *form,
-                 *options.passed_on("collector")]
+    where = options.given.get("sink") or (files.sink_of("output", sink) if sink else "stdout")
+    collector = [binary(Role.COLLECTOR), "--sink", where, *form, *options.passed_on("collector")]
+    if options.letters_queue:
+        collector += ["--dead-letters", options.letters_queue]
     if letters:
         collector += ["--dead-letters", files.sink_of("dead-letters", letters)]
     for flag, theirs in (("joblog", "--joblog"), ("results", "--results-dir")):
@@ -71,17 +73,20 @@ def quick_plan(options, bin_dir):
     workers = worker_arguments(options)
     piped = _piped(source)
     from_file = source and piped is None
-    broker = [binary(Role.BROKER), "--source", f"file:{absolute('--input', source)}" if from_file else "stdin",
+    queue = options.given.get("source")
+    broker = [binary(Role.BROKER), "--source", queue or (f"file:{absolute('--input', source)}" if from_file else "stdin"),
               "--await-workers", os.environ.get("CURFEW_AWAIT_WORKERS") or str(len(workers)), *options.passed_on("broker")]
     if "resume" in options.given:
         checkpoint = f"{absolute('--output', files.path_of(options, 'output'))}.checkpoint"
         broker += ["--checkpoint", checkpoint, f"--command={work.words_of(options)}"]
+    if queue and (letters or options.letters_queue or "json" in options.given):
+        broker.append("--keeps-failed")
     named = lambda path: descriptors.named_in([path or ""])
     for_sinks = named(sink) + named(letters) + named(log)
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True, descriptors=for_sinks)]
     processes += [Process(f"w{number}", Role.WORKER, (binary(Role.WORKER), *words), descriptors=needed)
                   for number, (words, needed) in enumerate(workers, start=1)]
-    processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=True, stdin_descriptor=piped,
+    processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=queue is None, stdin_descriptor=piped,
                           descriptors=named(source) if piped is None else (), goes_on="resume" in options.given,
                           once=("--retry-failed",) if "resume-failed" in options.given else ())]
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
@@ -100,10 +105,11 @@ def _asked(options, processes):
         kinds[Role.WORKER] = [process for process in processes if process.role is Role.WORKER]
     if any(name.startswith("CURFEW_") and name not in _OF_LAUNCH for name in os.environ):
         return tuple(process for those in kinds.values() for process in those)
-    doubted = {Role.BROKER: options.says_to("broker") or "input" in options.given,
+    doubted = {Role.BROKER: options.says_to("broker") or "input" in options.given or "source" in options.given,
                Role.WORKER: options.says_to("worker") or any(name in options.given for name in ("handler", "url"))
                             or not options.finds_command(),
-               Role.COLLECTOR: options.says_to("collector") or any(name in options.given for name in ("joblog", "results"))}
+               Role.COLLECTOR: options.says_to("collector") or bool(options.letters_queue)
+                               or any(name in options.given for name in ("joblog", "results", "sink"))}
     return tuple(process for role, those in kinds.items() if doubted[role] for process in those)
 
 

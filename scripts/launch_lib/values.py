@@ -49,7 +49,22 @@ def token(text):
 
 def output(text):
     """A path, also that of a database."""
-    path(text.removeprefix("sqlite:"))
+    if not is_queue(text):
+        path(text.removeprefix("sqlite:"))
+    return text
+
+
+_QUEUE = ("amqp:", "amqps:")
+
+
+def is_queue(text):
+    return text.startswith(_QUEUE)
+
+
+def queue(text):
+    """The process judges the rest."""
+    if not is_queue(text):
+        raise ValueError("a queue: amqp://HOST/VHOST?queue=NAME, or amqps://...")
     return text
 
 

@@ -57,8 +57,8 @@ void each_sample_of_the_pair(Check&& check) {
     check(Admit{1, "n", "p"}, "941601c4016ec40170");
     check(SessionGone{1}, "921701");
     check(Lose{1, kTwo}, "9318019401020909");
-    check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}, "m", 4, 5, 6, "p"},
-          "9d190103c4026964c4037768790203919401c4017706c40165c4016d040506c40170");
+    check(Verdict{1, Outcome::expired, "id", "why", 2, 3, {{1, "w", End::lost, "e"}}, "m", 4, 5, 6, "p", 1},
+          "9e190103c4026964c4037768790203919401c4017706c40165c4016d040506c4017001");
     check(CollectorHello{1, kTwo, 2, 25, 9}, "961e019401020909021909");
     check(Synced{kTwo, {{5, Outcome::failed, {6, 7}}}, 1, 3, kTwo}, "961f94010209099194050206070103"
                                                                            "9401020909");

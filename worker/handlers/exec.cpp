@@ -20,6 +20,7 @@
 #include "worker/handlers/answers.h"
 #include "worker/handlers/exec_end.h"
 #include "worker/handlers/exec_spawn.h"
+#include "worker/handlers/sender_words.h"
 #include "worker/supervisor/process_tree.h"
 #include "worker/supervisor/program_file.h"
 
@@ -128,14 +129,17 @@ void ExecHandler::start(Instant now, Slot slot, const Work& work) {
     entry.id = work.id;
     entry.seq = work.seq;
     entry.stop_asked = false;
+    const std::string variables = options_.framing == Framing::none ? variables_of(work) : std::string();
     const StartBody body{.epoch = work.epoch,
                          .seq = work.seq,
                          .left_us = left_us(now, work.deadline_at),
                          .ordinal = work.ordinal,
-                         .reserved = 0};
+                         .variables_size = static_cast<std::uint32_t>(variables.size())};
     entry.deadline_at = work.deadline_at;
-    const std::string question = options_.json ? json_question(now, work) : std::string();
-    const std::string_view message = options_.json ? question : work.payload;
+    const std::string question = options_.json    ? json_question(now, work)
+                                 : variables.empty() ? std::string()
+                                                     : variables + std::string(work.payload);
+    const std::string_view message = question.empty() ? work.payload : question;
     if (entry.state == State::ready) return hand_over(now, entry, body, message);
     entry.held = Held{.body = body, .message = std::string(message)};
 }

@@ -33,6 +33,8 @@ struct Work {
     std::uint32_t ordinal = 1;     ///< 1 for the task's first attempt
     Instant deadline_at = kNever;  ///< the work is to be over by then, without being told
     std::string_view payload;
+    std::string_view message_id{};  ///< the sender's; empty: none
+    std::string_view properties{};  ///< what else it said (common/wire/message_properties.h)
 };
 
 /// How a piece of work was found at its end.

@@ -22,11 +22,12 @@ std::string replace_all(const std::string& argument, const std::string& placehol
     return result.append(argument, from);
 }
 
-/// Our own environment without what a run gets of its own, and without what is this process's
-/// alone: work may start a curfew of its own.
+/// Our own environment without what a run gets of its own (also if this curfew is the work of
+/// another), and without what is this process's alone: work may start a curfew of its own.
 std::vector<char*> inherited_environment() {
-    constexpr std::array<std::string_view, 6> kOwn{
-        "CURFEW_TASK=", "CURFEW_SEQ=", "CURFEW_ATTEMPT=", "CURFEW_DEADLINE_MS=", "CURFEW_LIFELINE=", "CURFEW_NAME="};
+    constexpr std::array<std::string_view, 10> kOwn{
+        "CURFEW_TASK=",     "CURFEW_SEQ=",  "CURFEW_ATTEMPT=",    "CURFEW_DEADLINE_MS=",  "CURFEW_LIFELINE=",
+        "CURFEW_NAME=",     "CURFEW_MESSAGE_ID=", "CURFEW_CORRELATION_ID=", "CURFEW_CONTENT_TYPE=", "CURFEW_HEADER_"};
     std::vector<char*> kept;
     for (char** variable = environ; *variable != nullptr; ++variable) {
         const std::string_view text = *variable;
@@ -38,13 +39,19 @@ std::vector<char*> inherited_environment() {
 }
 
 /// What a run gets of its own.
-std::vector<std::string> variables_of(const StartBody& body) {
+std::vector<std::string> variables_of(const Start& start) {
+    const StartBody& body = start.body;
     std::vector<std::string> own{
         "CURFEW_TASK=" + std::to_string(body.epoch) + "-" + std::to_string(body.seq),
         "CURFEW_SEQ=" + std::to_string(body.seq),
         "CURFEW_ATTEMPT=" + std::to_string(body.ordinal),
     };
     if (body.left_us >= 0) own.push_back("CURFEW_DEADLINE_MS=" + std::to_string(body.left_us / 1000));
+    for (std::string_view left = start.variables; !left.empty();) {
+        const std::size_t end = std::min(left.find('\0'), left.size());
+        own.emplace_back(left.substr(0, end));
+        left.remove_prefix(std::min(end + 1, left.size()));
+    }
     return own;
 }
 
@@ -57,10 +64,10 @@ Command::Command(std::vector<std::string> words, RunSetup setup, std::vector<Own
       paths_(paths_of(words_.front())),
       environment_(inherited_environment()) {}
 
-Command::Started Command::start(const StartBody& body, std::string_view message, const PipeEnds& ends) {
+Command::Started Command::start(const Start& start, const PipeEnds& ends) {
     std::vector<OwnedDescriptor> opened;
     if (!open_handed_on(opened)) return {.error = errno, .step = "/dev/fd"};
-    const Launched launched = launch_with(body, message, ends, opened);
+    const Launched launched = launch_with(start, ends, opened);
     if (launched.pid == 0) return {.error = launched.error, .step = "fork"};
     if (launched.error == 0) path_ = launched.path;
     return {.pid = launched.pid, .error = launched.error};
@@ -92,15 +99,15 @@ std::vector<std::string> Command::arguments_for(std::string_view message) const 
     return arguments;
 }
 
-Launched Command::launch_with(const StartBody& body, std::string_view message, const PipeEnds& ends,
+Launched Command::launch_with(const Start& start, const PipeEnds& ends,
                               const std::vector<OwnedDescriptor>& opened) const {
     std::vector<std::string> own;
-    if (setup_.framing == Framing::none) own = variables_of(body);
+    if (setup_.framing == Framing::none) own = variables_of(start);
     std::vector<char*> environment = environment_;
     for (std::string& variable : own) environment.push_back(variable.data());
     environment.push_back(nullptr);
 
-    std::vector<std::string> arguments = arguments_for(message);
+    std::vector<std::string> arguments = arguments_for(start.message);
     std::string shell = "/bin/sh";
     std::vector<char*> shell_argv{shell.data()}, argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());

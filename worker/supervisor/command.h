@@ -24,7 +24,7 @@ public:
         std::string_view step = {};  ///< where there is no child: what failed
     };
     /// Starts it for one message, with these ends.
-    [[nodiscard]] Started start(const StartBody& body, std::string_view message, const PipeEnds& ends);
+    [[nodiscard]] Started start(const Start& start, const PipeEnds& ends);
 
     /// Of what did not run: what there is to say beyond this errno, if anything.
     [[nodiscard]] std::string why_not_started(int error) const;
@@ -34,7 +34,7 @@ public:
 private:
     [[nodiscard]] bool open_handed_on(std::vector<OwnedDescriptor>& opened) const;
     [[nodiscard]] std::vector<std::string> arguments_for(std::string_view message) const;
-    [[nodiscard]] Launched launch_with(const StartBody& body, std::string_view message, const PipeEnds& ends,
+    [[nodiscard]] Launched launch_with(const Start& start, const PipeEnds& ends,
                                        const std::vector<OwnedDescriptor>& opened) const;
 
     std::vector<std::string> words_;

@@ -28,8 +28,8 @@ Coprocess::Coprocess(OwnedDescriptor link, OwnedDescriptor child_signals, Superv
       loop_(std::move(link), std::move(child_signals), options.grace, *this),
       talk_(options.setup.framing, max_answer_) {}
 
-void Coprocess::begin(const StartBody&, std::string_view message, Instant now) {
-    question_ = Question{.message = std::string(message)};
+void Coprocess::begin(const Start& start, Instant now) {
+    question_ = Question{.message = std::string(start.message)};
     if (loop_.child().runs()) ask(now);
 }
 
@@ -62,7 +62,7 @@ void Coprocess::start_program(Instant now) {
     unasked_.clear();
     Command::Started started{.error = 0, .step = "pipe"};
     if (talk_.open()) {
-        started = command_.start(StartBody{}, {}, talk_.ends());
+        started = command_.start({}, talk_.ends());
     } else {
         started.error = errno;
     }

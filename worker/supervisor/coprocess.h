@@ -44,7 +44,7 @@ private:
         Duration pause = std::chrono::milliseconds(1);
     };
 
-    void begin(const StartBody& body, std::string_view message, Instant now) override;
+    void begin(const Start& start, Instant now) override;
     void stop(Instant now) override;
     [[nodiscard]] bool restart(Instant now) override;
     [[nodiscard]] PipeEnds waits_for() const override;

@@ -69,13 +69,21 @@ enum class LinkRecordKind : std::uint32_t {
     restart = 7
 };
 
-/// Body of `start`; the message follows.
+/// Body of `start`. There follow variables of its environment (NAME=VALUE, each with a NUL behind
+/// it) of `variables_size` bytes, and the message.
 struct StartBody {
     std::uint64_t epoch = 0;
     std::uint64_t seq = 0;
     std::int64_t left_us = -1;  ///< time until the deadline; -1: none
     std::uint32_t ordinal = 1;
-    std::uint32_t reserved = 0;
+    std::uint32_t variables_size = 0;
+};
+
+/// What a run is started with, as it came.
+struct Start {
+    StartBody body;
+    std::string_view variables;
+    std::string_view message;
 };
 
 /// Body of `started`.

@@ -112,11 +112,11 @@ bool Loop::take(const LinkRecord& record, Instant now) {
     if (record.kind == LinkRecordKind::start) {
         std::string_view message = record.body;
         const std::optional<StartBody> body = take_front<StartBody>(message);
-        if (!body || in_hand_) return false;
+        if (!body || in_hand_ || body->variables_size > message.size()) return false;
         run_ = record.run;
         in_hand_ = InHand{};
         if (body->left_us >= 0) in_hand_->deadline_at = now + std::chrono::microseconds(body->left_us);
-        carrier_.begin(*body, message, now);
+        carrier_.begin({*body, message.substr(0, body->variables_size), message.substr(body->variables_size)}, now);
         return true;
     }
     if (record.kind == LinkRecordKind::stop) {

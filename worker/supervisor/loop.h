@@ -40,7 +40,7 @@ public:
     virtual ~Carrier() = default;
 
     /// The worker has a message; it has said `done` of the one before. Says `done` of it, once.
-    virtual void begin(const StartBody& body, std::string_view message, Instant now) = 0;
+    virtual void begin(const Start& start, Instant now) = 0;
     /// Of the message in hand: the worker wants no more of it, or its deadline is over.
     virtual void stop(Instant now) = 0;
     /// Its program has said what it should not have. False: there is no program that stays.

@@ -10,11 +10,11 @@ Supervisor::Supervisor(OwnedDescriptor link, OwnedDescriptor child_signals, Supe
       command_(std::move(options.command), std::move(options.setup), std::move(options.handed_on)),
       loop_(std::move(link), std::move(child_signals), options.grace, *this) {}
 
-void Supervisor::begin(const StartBody& body, std::string_view message, Instant now) {
+void Supervisor::begin(const Start& start, Instant now) {
     done_ = {};
     run_ = Run();
     if (!run_.open()) return not_started(errno, "pipe");
-    const Command::Started started = command_.start(body, message, run_.ends());
+    const Command::Started started = command_.start(start, run_.ends());
     if (started.pid == 0) return not_started(started.error, started.step);
     loop_.child().begin(started.pid);
     if (started.error != 0) {  // a child that could only exit: it is reaped as any other
@@ -23,7 +23,7 @@ void Supervisor::begin(const StartBody& body, std::string_view message, Instant 
         return;
     }
     loop_.tell_later(now);
-    run_.begin_input(message, command_.setup().stdin_form == StdinForm::line ? "\n" : "");
+    run_.begin_input(start.message, command_.setup().stdin_form == StdinForm::line ? "\n" : "");
 }
 
 void Supervisor::not_started(int error, std::string_view step) {

@@ -29,7 +29,7 @@ public:
     void run() { loop_.run(); }
 
 private:
-    void begin(const StartBody& body, std::string_view message, Instant now) override;
+    void begin(const Start& start, Instant now) override;
     void stop(Instant now) override;
     [[nodiscard]] PipeEnds waits_for() const override;
     void feed() override { run_.feed_input(); }

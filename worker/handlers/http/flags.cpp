@@ -23,6 +23,8 @@ void add_http_flags(Options& options, HttpFlags& flags) {
                  "http: HTTP/2 where the service speaks it, over TLS: all requests share a connection");
     options.flag("--compressed", flags.compressed, "http: ask for a compressed answer; the result is what it contains");
     options.flag("--grpc-timeout", flags.grpc_timeout, "http: say the time left as grpc-timeout, too");
+    options.flag("--pass-headers", flags.pass_headers,
+                 "http: say what the sender of a message says of it: its headers, its content type");
     options.count("--max-redirects", flags.max_redirects, 0, 100, "http: how many redirects are followed");
     options.choice("--http-result", flags.result, {"body", "full"},
                    "http: the result is the body, or JSON with status, headers and body");

@@ -22,6 +22,7 @@ struct HttpFlags {
     bool http2 = false;
     bool compressed = false;
     bool grpc_timeout = false;
+    bool pass_headers = false;
     std::uint64_t max_redirects = 0;
     std::string result = "body";
 };

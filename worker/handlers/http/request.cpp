@@ -9,6 +9,7 @@
 #include "common/look/json_object.h"
 #include "common/version.h"
 #include "worker/handlers/http/tls_files.h"
+#include "worker/handlers/sender_words.h"
 
 namespace curfew {
 namespace {
@@ -138,13 +139,17 @@ std::optional<std::string> HttpRequest::prepare(Instant now, const Work& work) {
         add_header(fmt::format("X-Curfew-Deadline-Ms: {}", left));
         if (plan_.flags().grpc_timeout) add_header(fmt::format("grpc-timeout: {}m", std::min(left, 99'999'999L)));
     }
+    if (plan_.flags().pass_headers) {
+        for (std::string& line : header_lines_of(work)) add_header(std::move(line));
+    }
     add_header(fmt::format("X-Curfew-Attempt: {}", work.ordinal));
     add_header(fmt::format("Idempotency-Key: {}-{}", work.epoch, work.seq));
     if (!plan_.message_in_url()) {
         message_ = work.payload;
         curl_easy_setopt(handle(), CURLOPT_POSTFIELDS, message_.data());
         curl_easy_setopt(handle(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(message_.size()));
-        add_header("Content-Type: application/octet-stream");
+        const bool is_said = std::ranges::any_of(lines_, [](const std::string& line) { return line.starts_with("Content-Type:"); });
+        if (!is_said) add_header("Content-Type: application/octet-stream");
         add_header("Expect:");
     }
     say_headers(user_headers_.home.get());
