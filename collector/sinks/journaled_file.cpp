@@ -2,12 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 
 #include "collector/sinks/unsynced.h"
@@ -35,51 +33,6 @@ bool is_hole(std::string_view record) {
 }
 
 }  // namespace
-
-// ---- a file that is written --------------------------------------------------------------------
-
-std::uint64_t WrittenFile::size() const {
-    struct stat found {};
-    if (::fstat(descriptor(), &found) != 0) cannot_write(path_, errno);
-    return static_cast<std::uint64_t>(found.st_size);
-}
-
-std::string WrittenFile::read(std::uint64_t at, std::size_t most) const {
-    std::string bytes(most, '\0');
-    std::size_t got = 0;
-    while (got < most) {
-        const ssize_t size = ::pread(descriptor(), bytes.data() + got, most - got, static_cast<off_t>(at + got));
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) throw std::system_error(errno, std::generic_category(), fmt::format("cannot read '{}'", path_));
-        if (size == 0) break;
-        got += static_cast<std::size_t>(size);
-    }
-    bytes.resize(got);
-    return bytes;
-}
-
-void WrittenFile::cut(std::uint64_t at) {
-    if (size() > at && ::ftruncate(descriptor(), static_cast<off_t>(at)) != 0) cannot_write(path_, errno);
-    at_ = at;
-}
-
-int WrittenFile::write_some(std::size_t most) {
-    const std::uint64_t stop = at_ + std::min<std::uint64_t>(most, out_.size() - sent_);
-    while (at_ < stop) {
-        const std::size_t piece = std::min<std::size_t>(kPiece, stop - at_);
-        const ssize_t size = ::pwrite(descriptor(), out_.data() + sent_, piece, static_cast<off_t>(at_));
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return errno;
-        sent_ += static_cast<std::size_t>(size);
-        at_ += static_cast<std::size_t>(size);
-    }
-    // What is written goes when it is the larger part, so that each byte moves once on average
-    if (sent_ > out_.size() / 2) {
-        out_.erase(0, std::exchange(sent_, 0));
-        if (out_.empty() && out_.capacity() > kPiece) std::string().swap(out_);
-    }
-    return 0;
-}
 
 // ---- its start ---------------------------------------------------------------------------------
 
@@ -205,13 +158,11 @@ void JournaledFile::check_head() const {
 std::uint64_t JournaledFile::read_journal(std::uint64_t size) {
     const std::uint64_t of_output = output_.size();
     std::uint64_t at = kJournalHead;
-    std::string part;
-    std::uint64_t part_at = at;
+    InPieces journal(journal_);
     for (; at + kJournalRecord <= size; at += kJournalRecord) {
-        if (at + kJournalRecord > part_at + part.size()) part = journal_.read(part_at = at, kPiece);
-        const auto record = sound_record(std::string_view(part).substr(at - part_at), at);
+        const std::string_view found = journal.read(at, kJournalRecord);
+        const auto record = sound_record(found, at);
         if (!record) {
-            const std::string_view found = std::string_view(part).substr(at - part_at, kJournalRecord);
             if (!is_hole(found)) refuse_damage_in_between(at, size);
             break;
         }
@@ -233,12 +184,9 @@ std::uint64_t JournaledFile::read_journal(std::uint64_t size) {
 /// again that is done, and its outcomes would go.
 void JournaledFile::refuse_damage_in_between(std::uint64_t at, std::uint64_t size) const {
     std::uint64_t sound = 0;
-    std::string part;
-    std::uint64_t part_at = 0;
-    for (std::uint64_t next = at + kJournalRecord; next + kJournalRecord <= size; next += kJournalRecord) {
-        if (next + kJournalRecord > part_at + part.size()) part = journal_.read(part_at = next, kPiece);
-        sound += sound_record(std::string_view(part).substr(next - part_at), next).has_value();
-    }
+    InPieces journal(journal_);
+    for (std::uint64_t next = at + kJournalRecord; next + kJournalRecord <= size; next += kJournalRecord)
+        sound += sound_record(journal.read(next, kJournalRecord), next).has_value();
     if (sound == 0) return;
     refuse(
         fmt::format("the journal '{}' is damaged at byte {}, and {} sound records follow. Restore it; or cut it there "
