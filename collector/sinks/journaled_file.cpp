@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "collector/sinks/agreement.h"
 #include "collector/sinks/unsynced.h"
 #include "common/process/locked_file.h"
 #include "common/process/log.h"
@@ -24,12 +25,6 @@ constexpr std::size_t kTurn = 16 << 20;
 
 [[noreturn]] void refuse(const std::string& text) {
     throw Unusable(kExitUsage, text);
-}
-
-/// A place that the file has and that was never written: after a power loss, as the system had
-/// written what follows first. Whatever follows there was not synced.
-bool is_hole(std::string_view record) {
-    return std::ranges::all_of(record, [](char byte) { return byte == 0; });
 }
 
 }  // namespace
@@ -118,33 +113,14 @@ std::uint64_t JournaledFile::set_aside(const WrittenFile& file, std::uint64_t fr
     return size - from;
 }
 
-/// Where the journal ends, as far as the output has what its last records tell: after a power loss
-/// it may have the size and not the bytes. The last ones are compared, as much as may wait for a
-/// sync, until so many in a row are right that this is no chance; else it is another file.
+/// Where the journal ends, as far as the output has what its last records tell.
 std::uint64_t JournaledFile::sound_end() const {
-    constexpr std::uint64_t kCompared = 64 << 20, kNoChance = 16;
-    const std::uint64_t of_output = output_.size();
-    std::uint64_t end = kJournalHead + (journal_.size() - kJournalHead) / kJournalRecord * kJournalRecord;
-    std::uint64_t compared = 0, wrong = 0, right = 0;
-    for (std::uint64_t at = end; at > kJournalHead && compared < kCompared && right < kNoChance;) {
-        at -= kJournalRecord;
-        const auto record = sound_record(journal_.read(at, kJournalRecord), at);
-        if (!record || record->end > of_output || record->size == 0) continue;
-        compared += record->size;
-        if (crc32_of(output_.read(record->end - record->size, record->size)) == record->of_bytes) {
-            ++right;
-        } else {
-            wrong += right + 1;
-            right = 0;
-            end = at;
-        }
-    }
-    if (wrong == 0) return journal_.size();
-    if (right >= std::min(wrong, kNoChance)) return end;
-    refuse(
-        fmt::format("'{}' is not the file that the journal '{}' tells of: the last outcomes in it are others. Name the "
-                    "right one, or move both away",
-                    place_.path, place_.journal));
+    const Agreement found = compare(journal_, output_);
+    if (!found.is_another) return found.end;
+    refuse(fmt::format(
+        "'{}' is not the file that the journal '{}' tells of: outcomes in it are others. Name the right one, "
+        "or move both away",
+        place_.path, place_.journal));
 }
 
 void JournaledFile::check_head() const {
@@ -163,7 +139,7 @@ std::uint64_t JournaledFile::read_journal(std::uint64_t size) {
         const std::string_view found = journal.read(at, kJournalRecord);
         const auto record = sound_record(found, at);
         if (!record) {
-            if (!is_hole(found)) refuse_damage_in_between(at, size);
+            if (!has_hole(found, at)) refuse_damage_in_between(at, size);
             break;
         }
         if (record->end > of_output) break;
