@@ -44,6 +44,7 @@ public:
     void flush(Instant now, Written& written) override;
     /// Nothing: what was put is written, and counts when it comes again.
     void forget_waiting() override {}
+    [[nodiscard]] bool has(Epoch epoch, Seq seq) const override { return epoch == epoch_ && has_.contains(seq); }
     void wait_for(Poller& poller) override;
     bool close(Instant now, Instant until) override;
     [[nodiscard]] Instant next_deadline() const override;
