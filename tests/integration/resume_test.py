@@ -3,6 +3,7 @@
 A broker with a checkpoint and a collector with a journal, in a Procfile; whoever dies, the same command again.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -13,7 +14,8 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import LAUNCH, PYTHON, GroupTest, eventually, is_over, numbers, processes_with, program_of  # noqa: E402
+from group import (BIN_DIR, LAUNCH, PYTHON, GroupTest, environment_of, eventually, is_over, is_stopped,  # noqa: E402
+                   numbers, processes_with, program_of)
 
 COUNT = 1200
 
@@ -225,6 +227,57 @@ class Launch(ResumeTest):
         self.assertIn("before    30 messages had an outcome already\n", launch.err)
         with open(letters) as file:
             self.assertEqual(sum(1 for _ in file), 20, "each failure is there")
+
+    def collectors_that_are_held(self):
+        """A folder of programs whose collector stops itself at its start: whoever asks it waits."""
+        programs = self.path("programs")
+        os.mkdir(programs)
+        for name in os.listdir(BIN_DIR):
+            os.symlink(os.path.join(BIN_DIR, name), os.path.join(programs, name))
+        os.remove(os.path.join(programs, "curfew-collector"))
+        held = self.write("programs/curfew-collector", f"""#!/bin/sh
+case "$*" in *--check*) ;; *) kill -STOP $$ ;; esac
+exec {BIN_DIR}/curfew-collector "$@"
+""")
+        os.chmod(held, 0o755)
+        return programs
+
+    def held_collector(self):
+        def find():
+            return next((pid for pid in processes_with(self.home)
+                         if environment_of(pid).get("CURFEW_NAME") == "collector" and is_stopped(pid)), None)
+        return eventually(find, "a collector that is held")
+
+    def open_once(self, gate):
+        with contextlib.suppress(OSError):  # nobody reads
+            os.close(os.open(self.path(gate), os.O_WRONLY | os.O_NONBLOCK))
+
+    def test_the_wish_to_try_again_outlives_a_broker_that_could_not_ask_and_is_granted_once(self):
+        letters, again = self.path("letters"), self.path("again")
+        work = f"read n; [ $((n % 3)) != 0 ] || {{ [ $n = 30 ] && [ -e {again} ] && cat {self.path('gate')}; }} && echo $n"
+        words = ("--input", self.write("few", numbers(30)), "--output", self.out, "--dead-letters", letters,
+                 "--workers", "2", "--slots", "4", "--attempts", "1", "--fanout", "1", "--", "sh", "-c", work)
+
+        def failures():
+            with open(letters) as file:
+                return sum(1 for _ in file)
+
+        self.assertEqual(self.launch("--resume", *words).code(), 1)
+        self.assertEqual(failures(), 10)
+        os.mkfifo(self.path("gate"))
+        self.write("again", "")
+        launch = self.launch("--resume-failed", *words, environment={"CURFEW_BIN_DIR": self.collectors_that_are_held()})
+        held = self.held_collector()
+        os.kill(self.pid_of("broker"), signal.SIGKILL)
+        launch.says("starting it again")
+        os.kill(held, signal.SIGCONT)
+        eventually(lambda: failures() == 19, lambda: f"another try of 9, and the tenth at the gate: {failures()} failures")
+        os.kill(self.pid_of("broker"), signal.SIGKILL)
+        eventually(lambda: launch.err.count("starting it again") == 2, "its third life")
+        eventually(lambda: self.open_once("gate") or not launch.alive, "the end")  # whichever life's work waits there
+        self.assertEqual(launch.code(), 1, launch.err[-2000:])
+        self.assertEqual(failures(), 19, "what failed in this run is not tried again by its next life")
+        self.assertEqual(sorted(map(int, self.lines())), [n for n in range(1, 31) if n % 3 or n == 30])
 
     def test_a_checkpoint_that_is_gone_is_not_begun_anew(self):
         self.assertEqual(self.resume().code(), 0)
