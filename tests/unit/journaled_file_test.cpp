@@ -395,6 +395,23 @@ TEST_F(JournaledFileTest, AfterASyncThatFailedNothingIsSaidAndTheNextStartMakesA
     EXPECT_FALSE(std::filesystem::exists(dir.file("out.copy")));
 }
 
+TEST_F(JournaledFileTest, AnOutputBehindALinkIsCopiedWhereItLies) {
+    write_four();
+    std::filesystem::create_directory(dir.file("elsewhere"));
+    std::filesystem::rename(dir.file("out"), dir.file("elsewhere/real"));
+    std::filesystem::create_symlink("elsewhere/real", dir.file("out"));
+    dir.write("out.unsynced", "");
+    struct stat before {
+    }, after{};
+    ASSERT_EQ(::stat(dir.file("elsewhere/real").c_str(), &before), 0);
+    open();
+    ASSERT_EQ(::stat(dir.file("elsewhere/real").c_str(), &after), 0);
+    EXPECT_NE(before.st_ino, after.st_ino) << "on pages that are new";
+    EXPECT_TRUE(std::filesystem::is_symlink(dir.file("out")));
+    EXPECT_EQ(memory.settled, (Intervals{{1, 4}}));
+    EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\n");
+}
+
 TEST_F(JournaledFileTest, WithASyncEachSecondItIsSaidAtOnceAndSyncedLater) {
     open(SyncMode::each_second);
     sink->put(outcome_of(1, "one"));
