@@ -8,8 +8,11 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -298,6 +301,7 @@ exec {BIN_DIR}/curfew-collector "$@"
                 (("--resume", "--input", self.path("fifo"), "--output", self.out), "is no file of its own"),
                 (("--resume", "--input", self.path("in"), "--output", self.path("fifo")), "is no file of its own"),
                 (("--resume", "--input", self.path("in"), "--output", "/dev/stdout"), "is no file of its own"),
+                (("--resume", "--input", self.path("in"), "--output", self.path("private")), "is no file of its own"),
                 (("--resume", "--input", self.path("in"), "--output", self.path("full")), "and no journal of them"),
                 (("--joblog", "sqlite:" + self.path("log"), "--output", self.out), "--joblog: a job log is a file"),
                 (("--tag", "--output", "sqlite:" + self.path("base")), "--tag has no meaning with --output sqlite:FILE"),
@@ -333,6 +337,18 @@ class Refused(ResumeTest):
         self.write("out", data[::-1])
         self.refused("is not the file that the journal")
 
+    def test_an_output_that_is_no_file(self):
+        os.mkfifo(self.path("fifo"))
+        os.mkdir(self.path("folder"))
+        for name, text in (("fifo", "is no file: only a file can be gone on with"), ("folder", "Is a directory")):
+            with self.subTest(name):
+                self.out = self.path(name)
+                launch = self.group()
+                self.assertEqual(launch.code(), 64, launch.err[-2000:])
+                self.assertIn(f"'{self.out}'", launch.err)
+                self.assertIn(text, launch.err)
+                self.assertFalse(os.path.exists(f"{self.out}.journal"), "nothing is begun beside it")
+
     def test_a_checkpoint_or_a_journal_that_is_none(self):
         self.write("at", "no checkpoint\n")
         self.refused("it is damaged")
@@ -351,6 +367,54 @@ class Refused(ResumeTest):
                 running = self.run_words(os.path.join(os.environ["CURFEW_BIN_DIR"], f"curfew-{program}"), "--check", *words)
                 self.assertEqual(running.code(), 64)
                 self.assertIn(text, running.err)
+
+
+class Places(ResumeTest):
+    """Files on file systems that cannot be written, or are others."""
+
+    def read_only(self, path):
+        """Launch where this file is on a file system that nobody writes to, not even root; in a mount namespace of its own."""
+        held = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" "$0" && exec "$@"', path)
+        if subprocess.run([*held, "true"], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("needs the right to mount")
+        return self.run_words(*held, PYTHON, "-E", LAUNCH, *self.words())
+
+    def words(self):
+        return ("--resume", "--input", self.path("in"), "--output", self.out, "--workers", "2", "--slots", "4", "--window",
+                "64", "--handler", "sleep:exp:3ms")
+
+    @unittest.skipUnless(shutil.which("unshare") and shutil.which("mount"), "needs unshare and mount (install: util-linux, mount)")
+    def test_what_cannot_be_written_is_named_and_left_as_it_is(self):
+        launch = self.launch(*self.words())
+        self.written(100)
+        launch.process.send_signal(signal.SIGINT)
+        self.assertEqual(launch.code(), 75)
+        before = self.lines()
+        for end in ("", ".journal", ".checkpoint"):
+            with self.subTest(end):
+                launch = self.read_only(self.out + end)
+                self.assertEqual(launch.code(), 64, launch.err[-2000:])
+                self.assertRegex(launch.err, f"cannot write.* '{re.escape(self.out + end)}': Read-only file system")
+                self.assertEqual(self.lines(), before)
+        self.assertEqual(self.launch(*self.words()).code(), 0, "where it can be written it goes on")
+        self.each_is_there_once(self.lines())
+
+    def test_an_output_on_another_file_system_than_its_journal(self):
+        if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(self.home).st_dev:
+            self.skipTest("needs a /dev/shm of its own")
+        elsewhere = tempfile.mkdtemp(dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, elsewhere)
+        os.symlink(os.path.join(elsewhere, "out"), self.out)
+        for number in (signal.SIGKILL, signal.SIGINT):
+            launch = self.launch(*self.words(), "--sync", "always")
+            self.written(len(self.lines()) + 100)
+            launch.process.send_signal(number)
+            launch.code()
+            eventually(lambda: not processes_with(self.home), "the end of the group")
+        self.assertEqual(self.launch(*self.words()).code(), 0)
+        self.each_is_there_once(self.lines())
+        self.assertTrue(os.path.islink(self.out))
+        self.assertEqual(os.listdir(elsewhere), ["out"], "its journal is where its name is")
 
 
 if __name__ == "__main__":
