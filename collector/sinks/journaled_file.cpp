@@ -1,6 +1,5 @@
 #include "collector/sinks/journaled_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -90,26 +89,31 @@ void JournaledFile::begin() {
               log::quoted(place_.path), epoch_, has_.size(), cut_output, cut_journal);
 }
 
-/// What is cut off may be somebody's: it stays beside the file. Returns how many bytes that are.
+/// What is cut off may be somebody's: it stays beside the file, and is there before it goes here.
+/// Returns how many bytes that are.
 std::uint64_t JournaledFile::set_aside(const WrittenFile& file, std::uint64_t from) const {
     const std::uint64_t size = file.size();
     if (size <= from) return 0;
-    const std::string aside = place_.path + ".cut";
-    const int descriptor = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (descriptor < 0) cannot_write(aside, errno);
+    const std::string name = place_.path + ".cut";
+    WrittenFile aside(name);
+    const std::uint64_t before = aside.end();
     for (std::uint64_t at = from; at < size;) {
         const std::string part = file.read(at, kPiece);
         if (part.empty()) break;
-        if (::write(descriptor, part.data(), part.size()) != static_cast<ssize_t>(part.size())) {
-            const int error = errno;
-            ::close(descriptor);
-            cannot_write(aside, error);
+        aside.append(part);
+        if (const int error = aside.write_some(kPiece); error != 0) {
+            aside.cut(before);
+            throw std::system_error(
+                error, std::generic_category(),
+                fmt::format("cannot keep in '{}' the {} bytes that are to be cut off '{}'. Make room "
+                            "there, and start again: nothing was changed",
+                            name, size - from, place_.path));
         }
         at += part.size();
     }
-    ::close(descriptor);
+    if (::fdatasync(aside.descriptor()) != 0) cannot_write(name, errno);
     log::warn("sink_cut sink={} bytes={} kept_in={} reason=\"its journal does not have them: they are done again\"",
-              log::quoted(place_.path), size - from, log::quoted(aside));
+              log::quoted(place_.path), size - from, log::quoted(name));
     return size - from;
 }
 

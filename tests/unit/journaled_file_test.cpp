@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -203,6 +204,31 @@ TEST_F(JournaledFileTest, AnOutputThatIsLongerIsCut) {
     EXPECT_EQ(memory.settled, (Intervals{{1, 4}}));
     EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\n");
     EXPECT_EQ(dir.read("out.cut"), "torn by a cra") << "it may be somebody's";
+}
+
+TEST_F(JournaledFileTest, WhereThereIsNoRoomForWhatIsCutItSaysWhatToDoAndChangesNothing) {
+    write_four();
+    const std::string output = dir.read("out") + std::string(100'000, 'x');
+    dir.write("out", output);
+    dir.write("out.cut", "of a start before\n");
+    struct rlimit all {};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &all), 0);
+    const struct rlimit little = {50'000, all.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &little), 0);
+    std::string why;
+    try {
+        open();
+    } catch (const std::system_error& error) {
+        why = error.what();
+    }
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &all), 0);
+    EXPECT_NE(why.find("the 100000 bytes that are to be cut off"), std::string::npos) << why;
+    EXPECT_NE(why.find("Make room there, and start again"), std::string::npos) << why;
+    EXPECT_EQ(dir.read("out"), output);
+    EXPECT_EQ(dir.read("out.cut"), "of a start before\n") << "no half of it";
+    open();
+    EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\n");
+    EXPECT_EQ(dir.read("out.cut"), "of a start before\n" + std::string(100'000, 'x'));
 }
 
 TEST_F(JournaledFileTest, BytesThatAPowerLossHasTakenAreDoneAgain) {
