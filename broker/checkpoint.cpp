@@ -38,6 +38,11 @@ std::uint64_t natural(const nlohmann::json& object, const char* name) {
     return found->get<std::uint64_t>();
 }
 
+std::string text_in(const nlohmann::json& object, const char* name) {
+    const auto found = object.find(name);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 nlohmann::json json_of(const Intervals& ranges) {
     nlohmann::json list = nlohmann::json::array();
     for (const Interval& range : ranges) list.push_back({range.first, range.last});
@@ -67,6 +72,7 @@ std::string text_of(const CheckpointState& state) {
         {"settled", json_of(state.settled)},
         {"passed", json_of(state.passed)},
         {"failures", state.failures},
+        {"wish", state.wish},
         {"command", state.command}};
     // Of a command that is no UTF-8 the rest has to do
     const std::string line = object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -94,8 +100,8 @@ CheckpointState checkpoint_of(std::string_view text) {
     state.settled = ranges_of(object, "settled");
     state.passed = ranges_of(object, "passed");
     state.failures = object.contains("failures") ? natural(object, "failures") : 0;
-    if (const auto found = object.find("command"); found != object.end() && found->is_string())
-        state.command = found->get<std::string>();
+    state.wish = text_in(object, "wish");
+    state.command = text_in(object, "command");
     return state;
 }
 
@@ -168,9 +174,10 @@ void Checkpoint::compare_input(const CheckpointState& found) {
                  : fmt::format("was changed within the {} bytes that had been read", found.read)));
 }
 
-void Checkpoint::begin(Epoch epoch, const Intervals& passed) {
+void Checkpoint::begin(Epoch epoch, const Intervals& passed, const std::string& wish) {
     state_.epoch = epoch;
     state_.passed = passed;
+    state_.wish = wish;
     const bool goes_on = found_ && found_->epoch == epoch;
     goes_on ? save(Clock::now(), found_->settled, found_->failures) : save(Clock::now(), {}, 0);
     file_->wait();

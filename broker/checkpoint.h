@@ -9,6 +9,7 @@
 //               what is not in it is done again
 //     failures  how many of those did not complete
 //     passed    numbers that an earlier epoch has settled: they are none of this one
+//     wish      of `--retry-failed`: the last one that was answered, which is not asked again
 //     command   what the work was, in words of who started it: that it is another one now is said
 //
 // Numbers are places in the file, so nothing else has to be kept. The file holds one line of JSON
@@ -40,6 +41,7 @@ struct CheckpointState {
     Intervals settled;
     std::uint64_t failures = 0;
     Intervals passed;
+    std::string wish;
     std::string command;
 
     bool operator==(const CheckpointState&) const = default;
@@ -66,10 +68,12 @@ public:
 
     /// What the life before has left; none: this is the first.
     [[nodiscard]] const std::optional<CheckpointState>& found() const { return found_; }
-    /// Of this life: said once, before the first message is taken. It is on the disk when this
-    /// returns: no number of that epoch is given out before. Throws std::system_error.
-    void begin(Epoch epoch, const Intervals& passed = {});
+    /// Of this life: said before the first message is taken. It is on the disk when this returns:
+    /// no number of that epoch is given out before. `wish`: as in CheckpointState. Throws
+    /// std::system_error.
+    void begin(Epoch epoch, const Intervals& passed = {}, const std::string& wish = {});
     [[nodiscard]] Epoch epoch() const { return state_.epoch; }
+    [[nodiscard]] const std::string& wish() const { return state_.wish; }
 
     /// Sums up a bounded part of the input, up to where it has been read.
     void follow(std::uint64_t read);

@@ -145,9 +145,13 @@ void Dispatcher::on_record(Instant now, const wire::Synced& synced) {
 /// else is passed there.
 /// The sync of that epoch begins when the batch in hand has been read.
 bool Dispatcher::begins_again(const wire::Synced& synced) {
-    if (!config_.earlier.again_in || !ledger_.is_new() || synced.failed.empty()) return false;
+    if (!config_.earlier.again_in || !ledger_.is_new()) return false;
     // It is on its way to the sink, which would have it twice
     if (!synced.decided.empty()) return false;
+    if (synced.failed.empty()) {
+        config_.earlier.again_in.reset();
+        return false;
+    }
     IntervalSet settled, failed;
     settled.insert(synced.settled);
     failed.insert(synced.failed);

@@ -83,10 +83,11 @@ BrokerOptions::BrokerOptions(Options& options) {
                  "there: in the same epoch, each message with the number that it had");
     options.text("--command", command_,
                  "With --checkpoint: what the work is, in words of yours. Where it was another before, that is said");
-    options.flag(
-        "--retry-failed", config_.tries_again,
-        "With --checkpoint: what did not complete in the run before is tried once more, under new names (an epoch "
-        "of its own), where the sink knows what did");
+    options.some_text(
+        "--retry-failed", config_.wish,
+        "WORD: with --checkpoint, what did not complete in the runs before is tried once more, under new names (an "
+        "epoch "
+        "of its own), where the sink knows what did; once for a WORD, whichever life of the broker is given it");
     options.flag("--null", null_, "Messages of stdin and file: end with NUL, not with a newline");
     options.size("--max-message", config_.max_message, 1, wire::kPayloadBytes,
                  "Longer messages are refused and counted");
@@ -238,7 +239,7 @@ void BrokerOptions::check(const Daemon& daemon) const {
     check_queue(daemon);
     if (!checkpoint_.empty() && !source_.starts_with("file:"))
         throw std::invalid_argument("--checkpoint: only --source file:PATH can hand its messages over again");
-    if (config_.tries_again && checkpoint_.empty())
+    if (!config_.wish.empty() && checkpoint_.empty())
         throw std::invalid_argument("--retry-failed has no meaning without --checkpoint");
     if (!command_.empty() && checkpoint_.empty())
         throw std::invalid_argument("--command has no meaning without --checkpoint");

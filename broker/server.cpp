@@ -27,6 +27,7 @@ Dispatcher::Config with_eyes(Daemon& daemon, Dispatcher::Config config) {
 
 BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source)
     : daemon_(daemon),
+      wish_(config.wish),
       checkpoint_(config.checkpoint.path.empty() ? nullptr : std::make_unique<Checkpoint>(config.checkpoint)),
       books_(daemon.run_dir().path() + "/books"),
       dispatcher_(begin(config)),
@@ -42,9 +43,12 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
 Dispatcher::Config BrokerServer::begin(const Config& config) {
     Dispatcher::Config all = with_eyes(daemon_, config.dispatcher);
     if (checkpoint_ == nullptr) return all;
+    // What has not begun has nothing to try again
+    std::string answered = wish_;
     if (const auto& found = checkpoint_->found()) {
         all.earlier.passed = found->passed;
-        if (config.tries_again) all.earlier.again_in = all.epoch;
+        answered = found->wish;
+        if (!wish_.empty() && wish_ != answered) all.earlier.again_in = all.epoch;
         IntervalSet settled;
         settled.insert(found->settled);
         settled.insert(found->passed);
@@ -54,17 +58,19 @@ Dispatcher::Config BrokerServer::begin(const Config& config) {
         all.epoch = found->epoch;
         log::info("broker_goes_on epoch={} settled={} read_bytes={}", found->epoch, settled.size(), found->read);
     }
-    checkpoint_->begin(all.epoch, all.earlier.passed);
+    checkpoint_->begin(all.epoch, all.earlier.passed, answered);
     return all;
 }
 
 /// What did not complete is tried again in an epoch of its own: nobody hears of it before it is on
-/// the disk.
-void BrokerServer::keep_epoch() {
+/// the disk. With it goes that the wish is answered, also where there is nothing to try again: what
+/// fails from here on is not meant.
+void BrokerServer::keep_answer() {
     const Dispatcher::Config& config = dispatcher_.config();
-    if (checkpoint_ == nullptr || checkpoint_->epoch() == config.epoch) return;
-    checkpoint_->begin(config.epoch, config.earlier.passed);
-    log::info("tries_again epoch={} reason=\"what did not complete has new names\"", config.epoch);
+    if (checkpoint_ == nullptr || wish_.empty() || wish_ == checkpoint_->wish() || config.earlier.again_in) return;
+    const bool tries_again = checkpoint_->epoch() != config.epoch;
+    checkpoint_->begin(config.epoch, config.earlier.passed, wish_);
+    if (tries_again) log::info("tries_again epoch={} reason=\"what did not complete has new names\"", config.epoch);
 }
 
 void BrokerServer::keep_checkpoint(Instant now) {
@@ -87,7 +93,7 @@ void BrokerServer::wait_for(Poller& poller) {
 Instant BrokerServer::turn(Instant now) {
     dispatcher_.end_log().turn(now);
     read_for_a_turn(events_, [&](std::string_view frame) { dispatcher_.receive(now, frame); });
-    keep_epoch();
+    keep_answer();
     links_.flush();
     dispatcher_.flush_cancels(now, frames_);
     links_.send(now, frames_);

@@ -31,7 +31,8 @@ public:
         Duration delay{};  ///< between the starts of two tasks
         /// Where the broker keeps where it is; an empty path: nowhere.
         Checkpoint::Place checkpoint;
-        bool tries_again = false;              ///< with it: what did not complete, once more
+        /// With it: what did not complete is tried once more, once for each of these words.
+        std::string wish;
         std::string events, collector, admin;  ///< endpoints; empty: in the run directory
     };
     BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source);
@@ -52,7 +53,7 @@ public:
 
 private:
     void write_books();
-    void keep_epoch();
+    void keep_answer();
     void keep_checkpoint(Instant now);
     [[nodiscard]] Dispatcher::Config begin(const Config& config);
     void answer_admin(Instant now);
@@ -60,6 +61,7 @@ private:
     [[nodiscard]] Rates<3>::Counts counts() const;
 
     Daemon& daemon_;
+    const std::string wish_;
     std::unique_ptr<Checkpoint> checkpoint_;  // null: there is none
     // Before any socket: who has none here must not take those of who has
     BooksPage books_;

@@ -126,7 +126,7 @@ def _plan(options):
     bin_dir = os.path.abspath(os.environ.get("CURFEW_BIN_DIR") or os.path.join(ROOT, "build", "bin"))
     if options.procfile is not None:
         return procfile_plan(options, read_procfile(options.procfile), bin_dir)
-    plan = quick_plan(options, bin_dir)
+    plan = quick_plan(options, bin_dir, wish=os.urandom(8).hex())
     for binary in sorted({process.argv[0] for process in plan.processes}):
         if not os.access(binary, os.X_OK):
             raise Refusal(Exit.INTERNAL, f"there is no {binary}: scripts/bootstrap builds it")

@@ -1,5 +1,6 @@
 #include "collector/sinks/journal.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -63,6 +64,15 @@ std::string wrong_with_journal_head(std::string_view head) {
         return "it is of version " + std::to_string(version) + ", and this curfew reads up to " +
                std::to_string(kJournalVersion);
     return {};
+}
+
+bool has_hole(std::string_view bytes, std::uint64_t at) {
+    constexpr std::uint64_t kBlock = 512;  // the smallest that a file system writes
+    for (std::size_t size = 0; !bytes.empty(); bytes.remove_prefix(size), at += size) {
+        size = std::min<std::uint64_t>(bytes.size(), kBlock - at % kBlock);
+        if (std::ranges::all_of(bytes.substr(0, size), [](char byte) { return byte == 0; })) return true;
+    }
+    return false;
 }
 
 std::optional<JournalRecord> sound_record(std::string_view bytes, std::uint64_t at) {

@@ -44,6 +44,10 @@ void append_record(std::string& out, std::uint64_t at, const JournalRecord& reco
 
 /// What is wrong with a journal that begins so; empty: nothing.
 [[nodiscard]] std::string wrong_with_journal_head(std::string_view head);
+/// These bytes, which stand `at` that place of a file, lack all that they have of a block: zeros,
+/// as after a power loss, where the system had written what follows first. What follows was not
+/// synced either.
+[[nodiscard]] bool has_hole(std::string_view bytes, std::uint64_t at);
 /// The record at this place; none: what stands there is none.
 [[nodiscard]] std::optional<JournalRecord> sound_record(std::string_view bytes, std::uint64_t at);
 

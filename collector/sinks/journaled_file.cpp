@@ -1,15 +1,13 @@
 #include "collector/sinks/journaled_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 
+#include "collector/sinks/agreement.h"
 #include "collector/sinks/unsynced.h"
 #include "common/process/locked_file.h"
 #include "common/process/log.h"
@@ -28,58 +26,7 @@ constexpr std::size_t kTurn = 16 << 20;
     throw Unusable(kExitUsage, text);
 }
 
-/// A place that the file has and that was never written: after a power loss, as the system had
-/// written what follows first. Whatever follows there was not synced.
-bool is_hole(std::string_view record) {
-    return std::ranges::all_of(record, [](char byte) { return byte == 0; });
-}
-
 }  // namespace
-
-// ---- a file that is written --------------------------------------------------------------------
-
-std::uint64_t WrittenFile::size() const {
-    struct stat found {};
-    if (::fstat(descriptor(), &found) != 0) cannot_write(path_, errno);
-    return static_cast<std::uint64_t>(found.st_size);
-}
-
-std::string WrittenFile::read(std::uint64_t at, std::size_t most) const {
-    std::string bytes(most, '\0');
-    std::size_t got = 0;
-    while (got < most) {
-        const ssize_t size = ::pread(descriptor(), bytes.data() + got, most - got, static_cast<off_t>(at + got));
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) throw std::system_error(errno, std::generic_category(), fmt::format("cannot read '{}'", path_));
-        if (size == 0) break;
-        got += static_cast<std::size_t>(size);
-    }
-    bytes.resize(got);
-    return bytes;
-}
-
-void WrittenFile::cut(std::uint64_t at) {
-    if (size() > at && ::ftruncate(descriptor(), static_cast<off_t>(at)) != 0) cannot_write(path_, errno);
-    at_ = at;
-}
-
-int WrittenFile::write_some(std::size_t most) {
-    const std::uint64_t stop = at_ + std::min<std::uint64_t>(most, out_.size() - sent_);
-    while (at_ < stop) {
-        const std::size_t piece = std::min<std::size_t>(kPiece, stop - at_);
-        const ssize_t size = ::pwrite(descriptor(), out_.data() + sent_, piece, static_cast<off_t>(at_));
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return errno;
-        sent_ += static_cast<std::size_t>(size);
-        at_ += static_cast<std::size_t>(size);
-    }
-    // What is written goes when it is the larger part, so that each byte moves once on average
-    if (sent_ > out_.size() / 2) {
-        out_.erase(0, std::exchange(sent_, 0));
-        if (out_.empty() && out_.capacity() > kPiece) std::string().swap(out_);
-    }
-    return 0;
-}
 
 // ---- its start ---------------------------------------------------------------------------------
 
@@ -142,56 +89,42 @@ void JournaledFile::begin() {
               log::quoted(place_.path), epoch_, has_.size(), cut_output, cut_journal);
 }
 
-/// What is cut off may be somebody's: it stays beside the file. Returns how many bytes that are.
+/// What is cut off may be somebody's: it stays beside the file, and is there before it goes here.
+/// Returns how many bytes that are.
 std::uint64_t JournaledFile::set_aside(const WrittenFile& file, std::uint64_t from) const {
     const std::uint64_t size = file.size();
     if (size <= from) return 0;
-    const std::string aside = place_.path + ".cut";
-    const int descriptor = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (descriptor < 0) cannot_write(aside, errno);
+    const std::string name = place_.path + ".cut";
+    WrittenFile aside(name);
+    const std::uint64_t before = aside.end();
     for (std::uint64_t at = from; at < size;) {
         const std::string part = file.read(at, kPiece);
         if (part.empty()) break;
-        if (::write(descriptor, part.data(), part.size()) != static_cast<ssize_t>(part.size())) {
-            const int error = errno;
-            ::close(descriptor);
-            cannot_write(aside, error);
+        aside.append(part);
+        if (const int error = aside.write_some(kPiece); error != 0) {
+            aside.cut(before);
+            throw std::system_error(
+                error, std::generic_category(),
+                fmt::format("cannot keep in '{}' the {} bytes that are to be cut off '{}'. Make room "
+                            "there, and start again: nothing was changed",
+                            name, size - from, place_.path));
         }
         at += part.size();
     }
-    ::close(descriptor);
+    if (::fdatasync(aside.descriptor()) != 0) cannot_write(name, errno);
     log::warn("sink_cut sink={} bytes={} kept_in={} reason=\"its journal does not have them: they are done again\"",
-              log::quoted(place_.path), size - from, log::quoted(aside));
+              log::quoted(place_.path), size - from, log::quoted(name));
     return size - from;
 }
 
-/// Where the journal ends, as far as the output has what its last records tell: after a power loss
-/// it may have the size and not the bytes. The last ones are compared, as much as may wait for a
-/// sync, until so many in a row are right that this is no chance; else it is another file.
+/// Where the journal ends, as far as the output has what its last records tell.
 std::uint64_t JournaledFile::sound_end() const {
-    constexpr std::uint64_t kCompared = 64 << 20, kNoChance = 16;
-    const std::uint64_t of_output = output_.size();
-    std::uint64_t end = kJournalHead + (journal_.size() - kJournalHead) / kJournalRecord * kJournalRecord;
-    std::uint64_t compared = 0, wrong = 0, right = 0;
-    for (std::uint64_t at = end; at > kJournalHead && compared < kCompared && right < kNoChance;) {
-        at -= kJournalRecord;
-        const auto record = sound_record(journal_.read(at, kJournalRecord), at);
-        if (!record || record->end > of_output || record->size == 0) continue;
-        compared += record->size;
-        if (crc32_of(output_.read(record->end - record->size, record->size)) == record->of_bytes) {
-            ++right;
-        } else {
-            wrong += right + 1;
-            right = 0;
-            end = at;
-        }
-    }
-    if (wrong == 0) return journal_.size();
-    if (right >= std::min(wrong, kNoChance)) return end;
-    refuse(
-        fmt::format("'{}' is not the file that the journal '{}' tells of: the last outcomes in it are others. Name the "
-                    "right one, or move both away",
-                    place_.path, place_.journal));
+    const Agreement found = compare(journal_, output_);
+    if (!found.is_another) return found.end;
+    refuse(fmt::format(
+        "'{}' is not the file that the journal '{}' tells of: outcomes in it are others. Name the right one, "
+        "or move both away",
+        place_.path, place_.journal));
 }
 
 void JournaledFile::check_head() const {
@@ -205,14 +138,12 @@ void JournaledFile::check_head() const {
 std::uint64_t JournaledFile::read_journal(std::uint64_t size) {
     const std::uint64_t of_output = output_.size();
     std::uint64_t at = kJournalHead;
-    std::string part;
-    std::uint64_t part_at = at;
+    InPieces journal(journal_);
     for (; at + kJournalRecord <= size; at += kJournalRecord) {
-        if (at + kJournalRecord > part_at + part.size()) part = journal_.read(part_at = at, kPiece);
-        const auto record = sound_record(std::string_view(part).substr(at - part_at), at);
+        const std::string_view found = journal.read(at, kJournalRecord);
+        const auto record = sound_record(found, at);
         if (!record) {
-            const std::string_view found = std::string_view(part).substr(at - part_at, kJournalRecord);
-            if (!is_hole(found)) refuse_damage_in_between(at, size);
+            if (!has_hole(found, at)) refuse_damage_in_between(at, size);
             break;
         }
         if (record->end > of_output) break;
@@ -233,12 +164,9 @@ std::uint64_t JournaledFile::read_journal(std::uint64_t size) {
 /// again that is done, and its outcomes would go.
 void JournaledFile::refuse_damage_in_between(std::uint64_t at, std::uint64_t size) const {
     std::uint64_t sound = 0;
-    std::string part;
-    std::uint64_t part_at = 0;
-    for (std::uint64_t next = at + kJournalRecord; next + kJournalRecord <= size; next += kJournalRecord) {
-        if (next + kJournalRecord > part_at + part.size()) part = journal_.read(part_at = next, kPiece);
-        sound += sound_record(std::string_view(part).substr(next - part_at), next).has_value();
-    }
+    InPieces journal(journal_);
+    for (std::uint64_t next = at + kJournalRecord; next + kJournalRecord <= size; next += kJournalRecord)
+        sound += sound_record(journal.read(next, kJournalRecord), next).has_value();
     if (sound == 0) return;
     refuse(
         fmt::format("the journal '{}' is damaged at byte {}, and {} sound records follow. Restore it; or cut it there "

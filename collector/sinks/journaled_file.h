@@ -19,42 +19,13 @@
 
 #include "collector/sinks/disk_space.h"
 #include "collector/sinks/journal.h"
-#include "collector/sinks/locked_file.h"
 #include "collector/sinks/sink.h"
 #include "collector/sinks/sync_pace.h"
 #include "collector/sinks/syncer.h"
+#include "collector/sinks/written_file.h"
 #include "common/tables/interval_set.h"
 
 namespace curfew {
-
-/// A file that is written from some place on. Owned by the sink.
-class WrittenFile {
-public:
-    /// Opens or makes it, and locks it, for which it waits a moment. Throws Unusable.
-    explicit WrittenFile(const std::string& path) : path_(path), file_(path), at_(size()) {}
-
-    [[nodiscard]] int descriptor() const { return file_.descriptor(); }
-    [[nodiscard]] std::uint64_t size() const;
-    [[nodiscard]] std::string read(std::uint64_t at, std::size_t most) const;
-    /// What comes behind this place goes, and writing goes on there.
-    void cut(std::uint64_t at);
-
-    void append(std::string_view bytes) { out_.append(bytes); }
-    [[nodiscard]] std::string& buffer() { return out_; }
-    /// Where the next byte that is appended will stand.
-    [[nodiscard]] std::uint64_t end() const { return at_ + out_.size() - sent_; }
-    /// Up to where it is written.
-    [[nodiscard]] std::uint64_t written() const { return at_; }
-    /// Writes what waits, up to `most` bytes. Returns errno, or 0.
-    [[nodiscard]] int write_some(std::size_t most);
-
-private:
-    std::string path_;
-    LockedFile file_;
-    std::uint64_t at_;  // in the file, of the first byte that is not written
-    std::string out_;
-    std::size_t sent_ = 0;  // of out_
-};
 
 class JournaledFile final : public Sink {
 public:
@@ -73,6 +44,7 @@ public:
     void flush(Instant now, Written& written) override;
     /// Nothing: what was put is written, and counts when it comes again.
     void forget_waiting() override {}
+    [[nodiscard]] bool has(Epoch epoch, Seq seq) const override { return epoch == epoch_ && has_.contains(seq); }
     void wait_for(Poller& poller) override;
     bool close(Instant now, Instant until) override;
     [[nodiscard]] Instant next_deadline() const override;

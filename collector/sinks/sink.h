@@ -49,6 +49,12 @@ public:
     /// Forgets the outcomes of which it has written nothing: the judge has begun anew with its
     /// broker, and is given those results again.
     virtual void forget_waiting() = 0;
+    /// It has an outcome of this task that the judge may not count as settled, or will have: what
+    /// is put of it once more counts as that.
+    [[nodiscard]] virtual bool has(Epoch epoch, Seq seq) const {
+        (void)epoch, (void)seq;
+        return false;
+    }
     /// What wakes the loop when it can go on; nothing when there is nothing to write.
     virtual void wait_for(Poller& poller) { (void)poller; }
     [[nodiscard]] virtual Instant next_deadline() const { return kNever; }

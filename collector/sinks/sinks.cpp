@@ -38,9 +38,12 @@ void Sinks::put(OutcomeRecord&& outcome) {
     by_seq_[held_.back().outcome.seq] = &held_.back();
 }
 
+/// A task that is decided anew may have another outcome: the one that is there counts.
 void Sinks::hand_on(OutcomeRecord&& outcome) {
-    const bool dead = outcome.outcome != Outcome::completed && parts_.dead_letters != nullptr;
-    (dead ? parts_.dead_letters : parts_.output)->put(outcome);
+    Sink *sink = parts_.output.get(), *other = parts_.dead_letters.get();
+    if (other != nullptr && outcome.outcome != Outcome::completed) std::swap(sink, other);
+    const bool is_there = other != nullptr && other->has(outcome.epoch, outcome.seq);
+    (is_there ? other : sink)->put(outcome);
 }
 
 void Sinks::flush(Instant now, Sink::Written& written) {

@@ -3,6 +3,9 @@
 //
 //     put --> those beside, and held --all of them have it--> the output, or the dead letters --has it--> written
 //
+// A task is in one of the output and the dead letters, once, where they know what they have: the
+// first outcome that one of them was given counts, however it is decided anew after damage.
+//
 // So the output is last: what it has they all have, and when the collector was killed, what only
 // they have comes again. Outcomes come out of here in the order in which they were put.
 //

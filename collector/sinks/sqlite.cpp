@@ -33,6 +33,15 @@ void SqliteSink::flush(Instant now, Written& written) {
         syncer_->ask(committed_);
 }
 
+void SqliteSink::forget_waiting() {
+    for (const OutcomeRows* rows : {&given_, &rows_}) {
+        for (const OutcomeRows::Row& row : rows->rows()) {
+            if (row.epoch != kept_.epoch) kept_ = {.epoch = row.epoch, .seqs = {}};
+            (void)kept_.seqs.insert(row.seq);
+        }
+    }
+}
+
 void SqliteSink::say_committed(Written& written) {
     for (const OutcomeRows::Row& row : given_.rows()) written.emplace_back(row.sync, row.seq);
     committed_ += given_.rows().size();

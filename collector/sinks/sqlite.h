@@ -9,7 +9,8 @@
 //
 // A second outcome of the same task is not written, and counts as what is there.
 //
-// Memory: what waits. What it has, it reads at its start and does not keep.
+// Memory: what waits, and the numbers of what the judge has forgotten while it waited. What it has,
+// it reads at its start and does not keep.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,7 @@
 #include "collector/sinks/sync_pace.h"
 #include "collector/sinks/syncer.h"
 #include "collector/sinks/table_writer.h"
+#include "common/tables/interval_set.h"
 
 namespace curfew {
 
@@ -38,7 +40,10 @@ public:
     void put(const OutcomeRecord& outcome) override { rows_.put(outcome); }
     void flush(Instant now, Written& written) override;
     /// Nothing: what was put is written, and counts when it comes again.
-    void forget_waiting() override {}
+    void forget_waiting() override;
+    [[nodiscard]] bool has(Epoch epoch, Seq seq) const override {
+        return epoch == kept_.epoch && kept_.seqs.contains(seq);
+    }
     void wait_for(Poller& poller) override;
     bool close(Instant now, Instant until) override;
     [[nodiscard]] Instant next_deadline() const override;
@@ -51,6 +56,10 @@ public:
     [[nodiscard]] std::string_view waits_for() const override;
 
 private:
+    struct Kept {
+        Epoch epoch = 0;
+        IntervalSet seqs;
+    };
     void say_committed(Written& written);
     void say_wait(Instant now, TableWriter::WaitsFor what);
     /// All of which a sync was asked for is on the disk. Throws std::system_error.
@@ -67,6 +76,7 @@ private:
     std::optional<Settled::Memory> memory_;
     std::uint64_t committed_ = 0;  // outcomes, ever
     std::uint64_t bytes_ = 0;      // of those
+    Kept kept_;                    // what waited when the judge began anew
     std::uint64_t transactions_ = 0;
     SyncPace pace_;
     bool closed_ = false;

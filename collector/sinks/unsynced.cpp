@@ -48,7 +48,8 @@ void write_all(int descriptor, std::string_view bytes, const std::string& path) 
     }
 }
 
-/// By reading and writing: copy_file_range() may give both files the same blocks.
+/// Beside the file itself: a link to it stays one. By reading and writing: copy_file_range() may
+/// give both files the same blocks.
 void copy(const std::string& path) {
     const LockedFile file(path);
     struct stat found {};
@@ -75,14 +76,14 @@ void copy(const std::string& path) {
 void mark_unsynced(const std::string& path) {
     const Descriptor mark(::open(mark_of(path).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
     if (mark.get() >= 0) (void)::fsync(mark.get());
-    sync_folder_of(path);
+    sync_folder_of(mark_of(path));
 }
 
 void copy_what_is_unsynced(const std::string& path, const std::vector<std::string>& files) {
     if (::access(mark_of(path).c_str(), F_OK) != 0) return;
     log::warn("sink_copied sink={} reason=\"a sync had failed: what is on the disk was not known\"", log::quoted(path));
     for (const std::string& file : files) {
-        if (::access(file.c_str(), F_OK) == 0) copy(file);
+        if (::access(file.c_str(), F_OK) == 0) copy(without_links(file));
     }
     (void)::unlink(mark_of(path).c_str());
 }

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 
 #include "common/process/clock.h"
@@ -37,7 +39,14 @@ int open_locked(const std::string& path, unsigned mode) {
     }
 }
 
-void sync_folder_of(const std::string& path) {
+std::string without_links(const std::string& path) {
+    std::error_code error;
+    const std::filesystem::path found = std::filesystem::canonical(path, error);
+    return error ? path : found.string();
+}
+
+void sync_folder_of(const std::string& name) {
+    const std::string path = without_links(name);
     const std::size_t slash = path.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
     const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -16,8 +16,11 @@ inline constexpr Duration kLockPatience = std::chrono::seconds(2);
 /// a process.
 [[nodiscard]] int open_locked(const std::string& path, unsigned mode = 0666);
 
+/// The name of the file itself, where links lead to; of what is not there the name as it is.
+[[nodiscard]] std::string without_links(const std::string& path);
+
 /// A name that is new, or means another file, is found after a power loss when its folder was
 /// synced. Blocks; what fails is passed over.
-void sync_folder_of(const std::string& path);
+void sync_folder_of(const std::string& name);
 
 }  // namespace curfew

@@ -83,7 +83,6 @@ class Member:
 
     def start(self, run_dir):
         """Starts the process with a lifeline of its own. Raises OSError."""
-        argv = self.process.argv if self.started_at else (*self.process.argv, *self.process.once)
         self.restart_at = None
         self.started_at = clock.now()
         self.started_on = time.time()
@@ -92,7 +91,7 @@ class Member:
                        "CURFEW_NAME": self.name, "CURFEW_LIFELINE": str(theirs.fileno())}
         try:
             self._child = subprocess.Popen(
-                argv, env=environment, pass_fds=(theirs.fileno(), *self.process.descriptors),
+                self.process.argv, env=environment, pass_fds=(theirs.fileno(), *self.process.descriptors),
                 stdin=self._stdin(),
                 stdout=None if self.process.gets_stdout else subprocess.DEVNULL,
                 preexec_fn=_between_fork_and_exec(os.getpid()))

@@ -39,7 +39,6 @@ class Process:
     stdin_descriptor: Optional[int] = None  # of launch, in place of its stdin; launch lets go of it
     descriptors: tuple = ()  # of launch, which the process has under the same numbers
     goes_on: bool = False  # a broker that knows where it was: started again when it dies
-    once: tuple = ()  # arguments of its first life alone
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,9 @@ class Plan:
     asked: tuple = ()  # of the processes, those that are asked before (checks.py): one of each kind
 
 
-def quick_plan(options, bin_dir):
-    """Collector, workers, broker: the broker last, so that what it reads finds somebody at home."""
+def quick_plan(options, bin_dir, wish):
+    """Collector, workers, broker: the broker last, so that what it reads finds somebody at home. `wish`: a word that no
+    other run has, by which all lives of the broker have the same wish."""
     binary = lambda role: os.path.join(bin_dir, role.value)
     source, sink = options.given.get("input"), options.given.get("output")
     letters, log = options.given.get("dead-letters"), options.given.get("joblog")
@@ -81,14 +81,15 @@ def quick_plan(options, bin_dir):
         broker += ["--checkpoint", checkpoint, f"--command={work.words_of(options)}"]
     if queue and (letters or options.letters_queue or "json" in options.given):
         broker.append("--keeps-failed")
+    if "resume-failed" in options.given:
+        broker += ["--retry-failed", wish]
     named = lambda path: descriptors.named_in([path or ""])
     for_sinks = named(sink) + named(letters) + named(log)
     processes = [Process("collector", Role.COLLECTOR, tuple(collector), gets_stdout=True, descriptors=for_sinks)]
     processes += [Process(f"w{number}", Role.WORKER, (binary(Role.WORKER), *words), descriptors=needed)
                   for number, (words, needed) in enumerate(workers, start=1)]
     processes += [Process("broker", Role.BROKER, tuple(broker), gets_stdin=queue is None, stdin_descriptor=piped,
-                          descriptors=named(source) if piped is None else (), goes_on="resume" in options.given,
-                          once=("--retry-failed",) if "resume-failed" in options.given else ())]
+                          descriptors=named(source) if piped is None else (), goes_on="resume" in options.given)]
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
                 remark=work.remark(options) or ("" if "url" in options.given else _on_fanout(options.asked_fanout, len(workers))),
                 asked=_asked(options, processes))

@@ -3,17 +3,22 @@
 A broker with a checkpoint and a collector with a journal, in a Procfile; whoever dies, the same command again.
 """
 
+import contextlib
 import json
 import os
 import random
 import re
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import LAUNCH, PYTHON, GroupTest, eventually, is_over, numbers, processes_with, program_of  # noqa: E402
+from group import (BIN_DIR, LAUNCH, PYTHON, GroupTest, environment_of, eventually, is_over, is_stopped,  # noqa: E402
+                   numbers, processes_with, program_of)
 
 COUNT = 1200
 
@@ -226,6 +231,57 @@ class Launch(ResumeTest):
         with open(letters) as file:
             self.assertEqual(sum(1 for _ in file), 20, "each failure is there")
 
+    def collectors_that_are_held(self):
+        """A folder of programs whose collector stops itself at its start: whoever asks it waits."""
+        programs = self.path("programs")
+        os.mkdir(programs)
+        for name in os.listdir(BIN_DIR):
+            os.symlink(os.path.join(BIN_DIR, name), os.path.join(programs, name))
+        os.remove(os.path.join(programs, "curfew-collector"))
+        held = self.write("programs/curfew-collector", f"""#!/bin/sh
+case "$*" in *--check*) ;; *) kill -STOP $$ ;; esac
+exec {BIN_DIR}/curfew-collector "$@"
+""")
+        os.chmod(held, 0o755)
+        return programs
+
+    def held_collector(self):
+        def find():
+            return next((pid for pid in processes_with(self.home)
+                         if environment_of(pid).get("CURFEW_NAME") == "collector" and is_stopped(pid)), None)
+        return eventually(find, "a collector that is held")
+
+    def open_once(self, gate):
+        with contextlib.suppress(OSError):  # nobody reads
+            os.close(os.open(self.path(gate), os.O_WRONLY | os.O_NONBLOCK))
+
+    def test_the_wish_to_try_again_outlives_a_broker_that_could_not_ask_and_is_granted_once(self):
+        letters, again = self.path("letters"), self.path("again")
+        work = f"read n; [ $((n % 3)) != 0 ] || {{ [ $n = 30 ] && [ -e {again} ] && cat {self.path('gate')}; }} && echo $n"
+        words = ("--input", self.write("few", numbers(30)), "--output", self.out, "--dead-letters", letters,
+                 "--workers", "2", "--slots", "4", "--attempts", "1", "--fanout", "1", "--", "sh", "-c", work)
+
+        def failures():
+            with open(letters) as file:
+                return sum(1 for _ in file)
+
+        self.assertEqual(self.launch("--resume", *words).code(), 1)
+        self.assertEqual(failures(), 10)
+        os.mkfifo(self.path("gate"))
+        self.write("again", "")
+        launch = self.launch("--resume-failed", *words, environment={"CURFEW_BIN_DIR": self.collectors_that_are_held()})
+        held = self.held_collector()
+        os.kill(self.pid_of("broker"), signal.SIGKILL)
+        launch.says("starting it again")
+        os.kill(held, signal.SIGCONT)
+        eventually(lambda: failures() == 19, lambda: f"another try of 9, and the tenth at the gate: {failures()} failures")
+        os.kill(self.pid_of("broker"), signal.SIGKILL)
+        eventually(lambda: launch.err.count("starting it again") == 2, "its third life")
+        eventually(lambda: self.open_once("gate") or not launch.alive, "the end")  # whichever life's work waits there
+        self.assertEqual(launch.code(), 1, launch.err[-2000:])
+        self.assertEqual(failures(), 19, "what failed in this run is not tried again by its next life")
+        self.assertEqual(sorted(map(int, self.lines())), [n for n in range(1, 31) if n % 3 or n == 30])
+
     def test_a_checkpoint_that_is_gone_is_not_begun_anew(self):
         self.assertEqual(self.resume().code(), 0)
         os.remove(self.out + ".checkpoint")
@@ -245,6 +301,7 @@ class Launch(ResumeTest):
                 (("--resume", "--input", self.path("fifo"), "--output", self.out), "is no file of its own"),
                 (("--resume", "--input", self.path("in"), "--output", self.path("fifo")), "is no file of its own"),
                 (("--resume", "--input", self.path("in"), "--output", "/dev/stdout"), "is no file of its own"),
+                (("--resume", "--input", self.path("in"), "--output", self.path("private")), "is no file of its own"),
                 (("--resume", "--input", self.path("in"), "--output", self.path("full")), "and no journal of them"),
                 (("--joblog", "sqlite:" + self.path("log"), "--output", self.out), "--joblog: a job log is a file"),
                 (("--tag", "--output", "sqlite:" + self.path("base")), "--tag has no meaning with --output sqlite:FILE"),
@@ -280,6 +337,18 @@ class Refused(ResumeTest):
         self.write("out", data[::-1])
         self.refused("is not the file that the journal")
 
+    def test_an_output_that_is_no_file(self):
+        os.mkfifo(self.path("fifo"))
+        os.mkdir(self.path("folder"))
+        for name, text in (("fifo", "is no file: only a file can be gone on with"), ("folder", "Is a directory")):
+            with self.subTest(name):
+                self.out = self.path(name)
+                launch = self.group()
+                self.assertEqual(launch.code(), 64, launch.err[-2000:])
+                self.assertIn(f"'{self.out}'", launch.err)
+                self.assertIn(text, launch.err)
+                self.assertFalse(os.path.exists(f"{self.out}.journal"), "nothing is begun beside it")
+
     def test_a_checkpoint_or_a_journal_that_is_none(self):
         self.write("at", "no checkpoint\n")
         self.refused("it is damaged")
@@ -298,6 +367,54 @@ class Refused(ResumeTest):
                 running = self.run_words(os.path.join(os.environ["CURFEW_BIN_DIR"], f"curfew-{program}"), "--check", *words)
                 self.assertEqual(running.code(), 64)
                 self.assertIn(text, running.err)
+
+
+class Places(ResumeTest):
+    """Files on file systems that cannot be written, or are others."""
+
+    def read_only(self, path):
+        """Launch where this file is on a file system that nobody writes to, not even root; in a mount namespace of its own."""
+        held = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" "$0" && exec "$@"', path)
+        if subprocess.run([*held, "true"], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("needs the right to mount")
+        return self.run_words(*held, PYTHON, "-E", LAUNCH, *self.words())
+
+    def words(self):
+        return ("--resume", "--input", self.path("in"), "--output", self.out, "--workers", "2", "--slots", "4", "--window",
+                "64", "--handler", "sleep:exp:3ms")
+
+    @unittest.skipUnless(shutil.which("unshare") and shutil.which("mount"), "needs unshare and mount (install: util-linux, mount)")
+    def test_what_cannot_be_written_is_named_and_left_as_it_is(self):
+        launch = self.launch(*self.words())
+        self.written(100)
+        launch.process.send_signal(signal.SIGINT)
+        self.assertEqual(launch.code(), 75)
+        before = self.lines()
+        for end in ("", ".journal", ".checkpoint"):
+            with self.subTest(end):
+                launch = self.read_only(self.out + end)
+                self.assertEqual(launch.code(), 64, launch.err[-2000:])
+                self.assertRegex(launch.err, f"cannot write.* '{re.escape(self.out + end)}': Read-only file system")
+                self.assertEqual(self.lines(), before)
+        self.assertEqual(self.launch(*self.words()).code(), 0, "where it can be written it goes on")
+        self.each_is_there_once(self.lines())
+
+    def test_an_output_on_another_file_system_than_its_journal(self):
+        if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(self.home).st_dev:
+            self.skipTest("needs a /dev/shm of its own")
+        elsewhere = tempfile.mkdtemp(dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, elsewhere)
+        os.symlink(os.path.join(elsewhere, "out"), self.out)
+        for number in (signal.SIGKILL, signal.SIGINT):
+            launch = self.launch(*self.words(), "--sync", "always")
+            self.written(len(self.lines()) + 100)
+            launch.process.send_signal(number)
+            launch.code()
+            eventually(lambda: not processes_with(self.home), "the end of the group")
+        self.assertEqual(self.launch(*self.words()).code(), 0)
+        self.each_is_there_once(self.lines())
+        self.assertTrue(os.path.islink(self.out))
+        self.assertEqual(os.listdir(elsewhere), ["out"], "its journal is where its name is")
 
 
 if __name__ == "__main__":

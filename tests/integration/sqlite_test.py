@@ -1,7 +1,6 @@
 """A database as the sink: each outcome is in it once, whatever is killed, locked or full; and what it is not, is refused."""
 
 import contextlib
-import fcntl
 import json
 import os
 import random
@@ -10,13 +9,13 @@ import resource
 import shutil
 import signal
 import sqlite3
-import struct
 import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
+from disk import MISSING, Disk  # noqa: E402
 from group import BIN_DIR, LAUNCH, PYTHON, GroupTest, eventually, is_over, numbers, processes_with  # noqa: E402
 
 COUNT = 1200
@@ -99,31 +98,17 @@ class Killed(SqliteTest):
         self.assertEqual(self.ask("SELECT count(DISTINCT epoch) FROM outcomes"), [(1,)])
 
 
-@unittest.skipUnless(os.geteuid() == 0 and shutil.which("mkfs.ext4") and shutil.which("mount"), "needs root, mkfs.ext4 and mount")
+@unittest.skipIf(MISSING, "needs mkfs.ext4, mount and losetup (install: e2fsprogs, mount)")
 class PowerLoss(SqliteTest):
     """An ext4 of our own that is shut down under load: what was not on the disk is gone."""
 
-    SHUTDOWN, WITHOUT_A_FLUSH = 0x8004587D, struct.pack("I", 2)  # EXT4_IOC_SHUTDOWN
-
     def setUp(self):
         super().setUp()
-        self.disk = self.path("disk")
-        os.mkdir(self.disk)
-        self.image = self.write("image", b"")
-        os.truncate(self.image, 64 << 20)
-        subprocess.run(["mkfs.ext4", "-q", self.image], check=True)
-        if self.mount():
-            self.skipTest("may not mount")
-        self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=True)
-        self.database = os.path.join(self.disk, "out.db")
-
-    def mount(self):
-        return subprocess.run(["mount", "-o", "loop", self.image, self.disk], stderr=subprocess.DEVNULL).returncode
-
-    def power_fails(self):
-        folder = os.open(self.disk, os.O_RDONLY)
-        fcntl.ioctl(folder, self.SHUTDOWN, self.WITHOUT_A_FLUSH)
-        os.close(folder)
+        self.disk = Disk(self.home)
+        self.addCleanup(self.disk.drop)
+        if not self.disk.make():
+            self.skipTest("needs the right to mount a loop device")
+        self.database = os.path.join(self.disk.path, "out.db")
 
     def start(self, sync):
         return self.group("--workers", "2", "--slots", "4", "--window", "64", "--resume", "--input", self.path("in"), "--output",
@@ -135,16 +120,15 @@ class PowerLoss(SqliteTest):
                 launch = self.start(sync)
                 self.broker_until(lambda broker: broker["tasks"]["completed"] > 200, "some outcomes")
                 acknowledged = self.answer()["tasks"]["completed"]
-                self.power_fails()
+                self.disk.lose_power()
                 self.ends(launch, 74)
-                subprocess.run(["umount", self.disk], check=True)
-                self.assertEqual(self.mount(), 0)
+                self.assertTrue(self.disk.get_back())
                 if sync == "always":
                     self.assertGreaterEqual(self.count(), acknowledged)
                 self.ends(self.start(sync))
                 self.each_is_there_once()
                 for name in ("out.db", "out.db.checkpoint"):
-                    os.remove(os.path.join(self.disk, name))
+                    os.remove(os.path.join(self.disk.path, name))
 
 
 class Launch(SqliteTest):

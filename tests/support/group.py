@@ -114,6 +114,10 @@ def is_over(pid):
     return _read(pid, "stat").rpartition(b") ")[2][:1] in (b"", b"Z", b"X")
 
 
+def is_stopped(pid):
+    return _read(pid, "stat").rpartition(b") ")[2][:1] == b"T"
+
+
 def descriptors_of(pid):
     """How many it has open."""
     try:

@@ -23,6 +23,7 @@ const CheckpointState kState{.epoch = 9,
                              .settled = {{1, 4}, {6, 6}},
                              .failures = 2,
                              .passed = {{8, 9}},
+                             .wish = "again",
                              .command = "-- solve \xc3\xa4"};
 
 class CheckpointTest : public testing::Test {

@@ -133,6 +133,23 @@ TEST(DispatcherAgain, WhatIsOnItsWayToTheSinkIsNotTriedAgain) {
               wire::Backlog{0});
     bench.turn();
     EXPECT_EQ(bench.broker.config().epoch, 1U) << "7 would have an outcome in each epoch";
+    EXPECT_TRUE(bench.broker.config().earlier.again_in) << "the wish is not answered";
+}
+
+TEST(DispatcherAgain, WhereAllHasCompletedTheWishIsAnsweredAndWhatFailsLaterIsNotMeant) {
+    BrokerBench::Config config = config_of(6, {});
+    config.earlier.again_in = 99;
+    BrokerBench bench(config);
+    bench.collector = BrokerBench::kCollector;
+    bench.hear_collector_hellos();
+    bench.turn();
+    bench.syncs = bench.control.all<wire::Sync>();
+    bench.restart_stream();
+    bench.say(wire::Synced{.settled = {{1, 6}}, .decided = {}, .remembers = 1}, wire::Backlog{0});
+    bench.turn();
+    EXPECT_TRUE(bench.broker.collector_synced());
+    EXPECT_EQ(bench.broker.config().epoch, 1U);
+    EXPECT_FALSE(bench.broker.config().earlier.again_in);
 }
 
 TEST_F(DispatcherMemory, WhatSettlesBehindTheFirstMessageWithANewCollectorIsCountedToo) {

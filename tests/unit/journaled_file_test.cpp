@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -70,6 +72,12 @@ protected:
         sink->put(failed(3));
         sink->put(outcome_of(4, "four"));
         EXPECT_EQ(flush(*sink), (std::vector<Seq>{1, 2, 3, 4}));
+        close();
+    }
+    void write_many(Seq count) {
+        open();
+        for (Seq seq = 1; seq <= count; ++seq) sink->put(outcome_of(seq, std::to_string(seq)));
+        EXPECT_EQ(flush(*sink).size(), count);
         close();
     }
     void cut(const std::string& name, std::uint64_t size) const { std::filesystem::resize_file(dir.file(name), size); }
@@ -198,12 +206,74 @@ TEST_F(JournaledFileTest, AnOutputThatIsLongerIsCut) {
     EXPECT_EQ(dir.read("out.cut"), "torn by a cra") << "it may be somebody's";
 }
 
+TEST_F(JournaledFileTest, WhereThereIsNoRoomForWhatIsCutItSaysWhatToDoAndChangesNothing) {
+    write_four();
+    const std::string output = dir.read("out") + std::string(100'000, 'x');
+    dir.write("out", output);
+    dir.write("out.cut", "of a start before\n");
+    struct rlimit all {};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &all), 0);
+    const struct rlimit little = {50'000, all.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &little), 0);
+    std::string why;
+    try {
+        open();
+    } catch (const std::system_error& error) {
+        why = error.what();
+    }
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &all), 0);
+    EXPECT_NE(why.find("the 100000 bytes that are to be cut off"), std::string::npos) << why;
+    EXPECT_NE(why.find("Make room there, and start again"), std::string::npos) << why;
+    EXPECT_EQ(dir.read("out"), output);
+    EXPECT_EQ(dir.read("out.cut"), "of a start before\n") << "no half of it";
+    open();
+    EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\n");
+    EXPECT_EQ(dir.read("out.cut"), "of a start before\n" + std::string(100'000, 'x'));
+}
+
 TEST_F(JournaledFileTest, BytesThatAPowerLossHasTakenAreDoneAgain) {
     write_four();
     dir.write("out", std::string("one\ntwo\n") + std::string(5, '\0'));
     open();
     EXPECT_EQ(memory.settled, (Intervals{{1, 3}})) << "the file had its size, and not its bytes";
     EXPECT_EQ(dir.read("out"), "one\ntwo\n");
+}
+
+TEST_F(JournaledFileTest, AHoleInTheMiddleIsCutThereHoweverManyRightOnesFollow) {
+    write_many(5000);
+    const std::string output = dir.read("out"), journal = dir.read("out.journal");
+    for (const std::size_t at : {0U, 4096U, 8192U}) {
+        SCOPED_TRACE(at);
+        dir.write("out", output);
+        dir.write("out.journal", journal);
+        make_hole(dir.file("out"), at, 4096);
+        open();
+        const std::size_t before = at == 0 ? 0 : output.rfind('\n', at - 1) + 1;
+        EXPECT_EQ(dir.read("out"), output.substr(0, before));
+        const auto lines = static_cast<Seq>(std::ranges::count(output.substr(0, before), '\n'));
+        EXPECT_EQ(memory.settled, lines == 0 ? Intervals{} : (Intervals{{1, lines}}));
+        close();
+        std::string aside = output.substr(before);
+        std::fill_n(aside.begin() + static_cast<std::ptrdiff_t>(at - before), 4096, '\0');
+        EXPECT_EQ(dir.read("out.cut"), aside) << "what follows is done again, and kept";
+        std::filesystem::remove(dir.file("out.cut"));
+    }
+}
+
+TEST_F(JournaledFileTest, AWrongOneInTheMiddleThatThePowerDidNotTakeIsAnotherFileWhereFewAreRightBeforeIt) {
+    write_many(5000);
+    const std::string output = dir.read("out");
+    std::string other = output;
+    other[other.find("\n11\n") + 1] = '7';
+    dir.write("out", other);
+    EXPECT_NE(refusal().find("is not the file that the journal"), std::string::npos) << "10 right, 4989 behind";
+    EXPECT_EQ(dir.read("out"), other);
+    other = output;
+    other[other.find("\n17\n") + 1] = '7';
+    dir.write("out", other);
+    open();
+    EXPECT_EQ(memory.settled, (Intervals{{1, 16}}));
+    EXPECT_EQ(dir.read("out.cut"), other.substr(output.find("17\n")));
 }
 
 TEST_F(JournaledFileTest, WhatStandsWhereNothingWasWrittenIsKept) {
@@ -245,6 +315,14 @@ TEST_F(JournaledFileTest, WhatThePowerTookInBetweenIsDoneAgainWithWhatFollows) {
     EXPECT_EQ(memory.settled, (Intervals{{1, 1}})) << "the epoch, 1, a hole";
     EXPECT_EQ(dir.read("out"), "one\n");
     EXPECT_EQ(dir.read("out.cut"), "two\nfour\n");
+}
+
+TEST_F(JournaledFileTest, AJournalThatLacksAPageEndsInTheRecordThatItBeginsIn) {
+    write_many(5000);
+    make_hole(dir.file("out.journal"), 4096, 4096);
+    open();
+    EXPECT_EQ(memory.settled, (Intervals{{1, 126}})) << "behind the epoch; half of 127 stands before the page";
+    EXPECT_TRUE(dir.read("out").ends_with("\n126\n"));
 }
 
 TEST_F(JournaledFileTest, AHeadThatIsNoneIsRefused) {
@@ -341,6 +419,23 @@ TEST_F(JournaledFileTest, AfterASyncThatFailedNothingIsSaidAndTheNextStartMakesA
     EXPECT_EQ(memory.settled, (Intervals{{1, 1}})) << "what could be read was written anew";
     EXPECT_FALSE(std::filesystem::exists(dir.file("out.unsynced")));
     EXPECT_FALSE(std::filesystem::exists(dir.file("out.copy")));
+}
+
+TEST_F(JournaledFileTest, AnOutputBehindALinkIsCopiedWhereItLies) {
+    write_four();
+    std::filesystem::create_directory(dir.file("elsewhere"));
+    std::filesystem::rename(dir.file("out"), dir.file("elsewhere/real"));
+    std::filesystem::create_symlink("elsewhere/real", dir.file("out"));
+    dir.write("out.unsynced", "");
+    struct stat before {
+    }, after{};
+    ASSERT_EQ(::stat(dir.file("elsewhere/real").c_str(), &before), 0);
+    open();
+    ASSERT_EQ(::stat(dir.file("elsewhere/real").c_str(), &after), 0);
+    EXPECT_NE(before.st_ino, after.st_ino) << "on pages that are new";
+    EXPECT_TRUE(std::filesystem::is_symlink(dir.file("out")));
+    EXPECT_EQ(memory.settled, (Intervals{{1, 4}}));
+    EXPECT_EQ(dir.read("out"), "one\ntwo\nfour\n");
 }
 
 TEST_F(JournaledFileTest, WithASyncEachSecondItIsSaidAtOnceAndSyncedLater) {

@@ -3,10 +3,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "collector/sinks/journaled_file.h"
+#include "collector/sinks/sqlite.h"
+#include "common/process/clock.h"
 #include "tests/support/sink_bench.h"
+#include "tests/support/temp_dir.h"
 
 namespace curfew {
 namespace {
@@ -125,6 +132,73 @@ TEST_F(SinksTest, OnlyTheOutputAndTheDeadLettersRemember) {
     ASSERT_EQ(memories.size(), 2U);
     EXPECT_EQ(memories[0].settled, (Intervals{{1, 5}}));
     EXPECT_EQ(memories[1].settled, (Intervals{{6, 6}}));
+}
+
+/// Output and dead letters that go on where they were, and know what they have.
+class KeptSinksTest : public support::SinkTest {
+protected:
+    std::unique_ptr<Sink> file(const std::string& name) const {
+        return std::make_unique<JournaledFile>(
+            JournaledFile::Place{
+                .path = dir.file(name), .journal = dir.file(name + ".journal"), .sync = SyncMode::never},
+            append_json);
+    }
+    void open(std::unique_ptr<Sink> letters) {
+        sinks.emplace(Sinks::Parts{.output = file("out"), .dead_letters = std::move(letters)});
+        memories = sinks->take_memories();
+    }
+    void put(Seq seq, Outcome kind, std::uint64_t sync) {
+        OutcomeRecord outcome = completed(seq, "result");
+        outcome.epoch = 1;
+        outcome.outcome = kind;
+        outcome.sync = sync;
+        sinks->put(std::move(outcome));
+    }
+    /// Which are written, and said.
+    std::vector<Seq> written(std::size_t count) {
+        Sink::Written all;
+        for (const Instant until = Clock::now() + std::chrono::seconds(10); Clock::now() < until && all.size() < count;)
+            sinks->flush(kStart, all);
+        std::vector<Seq> seqs;
+        for (const auto& [sync, seq] : all) seqs.push_back(seq);
+        std::ranges::sort(seqs);
+        return seqs;
+    }
+    void decides_anew(std::unique_ptr<Sink> letters) {
+        open(std::move(letters));
+        put(1, Outcome::failed, 1);
+        put(2, Outcome::completed, 1);
+        sinks->forget_waiting();
+        put(1, Outcome::completed, 2);
+        put(2, Outcome::failed, 2);
+        put(3, Outcome::failed, 2);
+        EXPECT_EQ(written(5), (std::vector<Seq>{1, 1, 2, 2, 3})) << "each is said to who put it";
+        EXPECT_EQ(sinks->waiting(), 0U);
+        sinks.reset();
+    }
+    void has_each_once() {
+        ASSERT_EQ(memories.size(), 2U);
+        EXPECT_EQ(memories[0].settled, (Intervals{{2, 2}})) << "the output";
+        EXPECT_TRUE(memories[0].not_completed.empty());
+        EXPECT_EQ(memories[1].settled, (Intervals{{1, 1}, {3, 3}})) << "the dead letters";
+        EXPECT_EQ(memories[1].not_completed, (std::map<Seq, Outcome>{{1, Outcome::failed}, {3, Outcome::failed}}));
+    }
+
+    support::TempDir dir;
+    std::optional<Sinks> sinks;
+    std::vector<Settled::Memory> memories;
+};
+
+TEST_F(KeptSinksTest, ATaskThatIsDecidedAnewIsInOneFile) {
+    decides_anew(file("letters"));
+    open(file("letters"));
+    has_each_once();
+}
+
+TEST_F(KeptSinksTest, ATaskThatIsDecidedAnewIsInAFileOrInADatabase) {
+    decides_anew(std::make_unique<SqliteSink>(dir.file("db"), SyncMode::never));
+    open(std::make_unique<SqliteSink>(dir.file("db"), SyncMode::never));
+    has_each_once();
 }
 
 }  // namespace
