@@ -99,6 +99,9 @@ void AmqpPublisher::publish_what_waits(amqp::Connection& connection) {
 void AmqpPublisher::hear(const amqp::Event& event) {
     if (const auto* confirmed = std::get_if<amqp::Confirmed>(&event)) {
         unconfirmed_.confirmed(SystemClock::now(), confirmed->tag, confirmed->multiple, confirmed->taken);
+        // RabbitMQ refuses all that follows on a channel whose first publish met a queue without a
+        // leader: another one is confirmed at once
+        if (!confirmed->taken) throw amqp::Lost("the server could not take an outcome (nack)");
     } else if (const auto* returned = std::get_if<amqp::Returned>(&event)) {
         unconfirmed_.returned(*returned);
     } else if (const auto* blocked = std::get_if<amqp::Blocked>(&event)) {

@@ -65,12 +65,12 @@ void prepare_tls(amqp_socket_t* socket, const Access& access) {
     amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST);
 }
 
-std::string why_not_open(int status, bool tls) {
+std::string why_not_open(int status) {
     if (status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED || status == AMQP_STATUS_SSL_CONNECTION_FAILED)
         return "its certificate is not trusted, or it speaks no TLS there (--ca names whom to trust)";
     if (status == AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED) return "its certificate is for another host";
-    if (status == AMQP_STATUS_SOCKET_ERROR && errno != 0 && !tls)
-        return std::system_category().message(errno);
+    if (status == AMQP_STATUS_SOCKET_ERROR) return "no connection: nobody listens there, or the way is closed";
+    if (status == AMQP_STATUS_TIMEOUT) return "no answer";
     return amqp_error_string2(status);
 }
 
@@ -113,9 +113,8 @@ void Connection::open_to(const Access& access, const Address::Host& host) {
     const timeval patience = time_of(kPatience);
     amqp_set_handshake_timeout(state_, &patience);
     amqp_set_rpc_timeout(state_, &patience);
-    errno = 0;
     const int status = amqp_socket_open_noblock(socket, host.name.c_str(), host.port, &patience);
-    if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, why_not_open(status, access.address.tls)));
+    if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, why_not_open(status)));
     // Who has vanished does not acknowledge what is written
     const auto gone_after =
         static_cast<unsigned>(std::chrono::duration_cast<std::chrono::milliseconds>(3 * Access::kHeartbeat).count());

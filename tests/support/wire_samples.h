@@ -39,7 +39,7 @@ void each_sample_of_workers(Check&& check) {
     check(Report{1, 2, ReportKind::failed, 3, 4, 5, std::nullopt, "why", "res"},
           "9a0c010203030405c0c403776879c403726573");
     check(Report{1, 2, ReportKind::ok, 3, 4, 5, "id", "", "res", WorkDetails{6, 7, 8, 9, 10, "err", "pay"}},
-          "9b0c010201030405c4026964c400c403726573" "97060708090ac403657272c403706179");
+          "9c0c010201030405c4026964c400c403726573" "97060708090ac403657272c403706179c0");
     check(Report{1, 2, ReportKind::ok, 3, 4, 5, "id", "", "res", std::nullopt, "p"},
           "9c0c010201030405c4026964c400c403726573c0c40170");
     check(TokenReport{1, 2, kTwo, {{1, 1}}, {{2, 2}}, {}, {{9, 9}}}, "980d0102940102090992010192020290920909");
