@@ -12,7 +12,6 @@ one thread, the one that starts the node: the node dies with that thread. Fails 
 import os
 import secrets
 import shutil
-import socket
 import sys
 import tempfile
 import unittest
@@ -21,6 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
 
 from cluster_lib import definitions, processes  # noqa: E402
 from cluster_lib.node import Node, NodeError, is_installed, mark_of, start_epmd  # noqa: E402
+from cluster_lib.ports import Port  # noqa: E402
 
 try:
     import pika
@@ -29,20 +29,6 @@ except ImportError:
 
 needs_rabbit = unittest.skipUnless(is_installed() and pika, "needs RabbitMQ and pika (install: rabbitmq-server python3-pika)")
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
-
-
-class Port:
-    """A port that nobody else gets: a socket is bound to it, which does not listen, so that a server that sets
-    SO_REUSEADDR, as all of Erlang's do, may listen there, today and after its restart."""
-
-    def __init__(self):
-        self._holder = socket.socket()
-        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._holder.bind(("127.0.0.1", 0))
-        self.number = self._holder.getsockname()[1]
-
-    def close(self):
-        self._holder.close()
 
 
 class RabbitServer:
