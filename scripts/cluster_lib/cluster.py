@@ -163,7 +163,7 @@ class Cluster:
         for node in self.nodes.values():
             kill_marked(mark_of(node.home))
         for process in self._processes.values():
-            process.wait()
+            process.wait(20)
         if self.network:
             self.network.down()
         for name in (*self.hosts, "hosts"):
@@ -190,7 +190,7 @@ class Cluster:
         """SIGKILL to the node; its host stays."""
         self.nodes[host].kill()
         if host in self._processes:
-            self._processes[host].wait()
+            self._processes[host].wait(20)
 
     def start(self, host, patience=_PATIENCE):
         """Starts the node again, with its data; returns when it serves clients. Alone, or cut, it waits for the others."""

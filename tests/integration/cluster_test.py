@@ -231,6 +231,12 @@ class Ends(unittest.TestCase):
         self.assertEqual(up.end(signal.SIGINT), 128 + signal.SIGINT)
         self.assertEqual(up.remains(), [])
 
+    def test_nothing_is_left_after_ctrl_c(self):
+        up = self.up("--nodes", "1")
+        up.says("(removes it all)")
+        self.assertEqual(up.end(signal.SIGINT), 128 + signal.SIGINT)
+        self.assertEqual(up.remains(), [])
+
     def test_down_removes_what_an_up_that_was_killed_has_left(self):
         up = self.up("--nodes", "1")
         up.has_node("h1")

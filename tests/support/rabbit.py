@@ -90,7 +90,7 @@ class RabbitServer:
             self.node.settle()
         self.node.kill()
         if self._process:
-            self._process.wait()
+            self._process.wait(20)
 
     def stop(self, patience=30):
         """As an administrator stops it (SIGTERM); returns when it is gone."""
@@ -102,7 +102,7 @@ class RabbitServer:
         processes.kill_marked(mark_of(self.home))
         for process in (self._process, self._epmd):
             if process:
-                process.wait()
+                process.wait(20)
         for port in self._ports:
             port.close()
         shutil.rmtree(self.home, ignore_errors=True)
