@@ -130,8 +130,8 @@ class Cluster:
         self._declare()
 
     def _peers_of(self, node):
-        """The first node begins the cluster, the others join it. (Were all the same, started at once, they would wait for
-        each other's locks, and one would be tired of it after 10 s.)"""
+        """The first node begins the cluster, the others join it. If all began at once, they would wait for each other's
+        locks, and one would give up after 10 s."""
         if node is self._first():
             return []
         return [f"cluster_formation.classic_config.nodes.{number} = {name}"
@@ -186,24 +186,29 @@ class Cluster:
 
     # --- what is done to it ---
 
-    def kill(self, host):
-        """SIGKILL to the node; its host stays."""
-        self.nodes[host].kill()
-        if host in self._processes:
-            self._processes[host].wait(20)
+    def kill(self, *hosts):
+        """SIGKILL to the nodes; their hosts stay."""
+        for host in hosts:
+            self.nodes[host].kill()
+            if host in self._processes:
+                self._processes[host].wait(20)
 
-    def start(self, host, patience=_PATIENCE):
-        """Starts the node again, with its data; returns when it serves clients. Alone, or cut, it waits for the others."""
-        process = self.nodes[host].start()
-        self._processes[host] = process
-        self.nodes[host].wait_until_ready(process, patience)
+    def start(self, *hosts, patience=_PATIENCE):
+        """Starts nodes again, with their data; returns when they serve clients. Start together what was killed together:
+        a node waits for those that it last saw running, and one whose cable is cut for the others."""
+        started = {host: self.nodes[host].start() for host in hosts}
+        self._processes |= started
+        for host, process in started.items():
+            self.nodes[host].wait_until_ready(process, patience)
 
-    def cut(self, host):
-        """Pulls the cable of a host, node or guest."""
-        self._cables().cut(host)
+    def cut(self, *hosts):
+        """Pulls the cables of hosts, nodes or guests."""
+        for host in hosts:
+            self._cables().cut(host)
 
-    def join(self, host):
-        self._cables().join(host)
+    def join(self, *hosts):
+        for host in hosts:
+            self._cables().join(host)
 
     def ctl(self, host, *words):
         """What `rabbitmqctl WORDS` says at that node; NodeError where it fails."""
@@ -248,7 +253,7 @@ class Cluster:
 
 def _check(nodes, one_address, guests, directory):
     if not is_installed():
-        raise Refusal(UNAVAILABLE, "RabbitMQ is not installed: scripts/bootstrap --cluster --no-build (it starts no service)")
+        raise Refusal(UNAVAILABLE, "RabbitMQ is not installed: scripts/bootstrap --cluster --no-build does it")
     if not 1 <= nodes <= MOST or not 0 <= guests <= MOST:
         raise Refusal(USAGE, f"from 1 to {MOST} nodes, and at most {MOST} guests")
     if one_address and guests:

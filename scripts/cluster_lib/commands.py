@@ -43,7 +43,7 @@ def _parse(text, arguments):
     def command(name, *operands):
         one = commands.add_parser(name, description=text)
         for operand in operands:
-            one.add_argument(operand, nargs=argparse.REMAINDER if operand == "words" else None)
+            one.add_argument(operand, nargs={"words": argparse.REMAINDER, "hosts": "+"}.get(operand))
         if name != "up":
             one.add_argument("--tag", type=int, metavar="K")
         return one
@@ -54,7 +54,7 @@ def _parse(text, arguments):
     up.add_argument("--queue", default="curfew")
     up.add_argument("--dir")
     for name in ("kill", "start", "cut", "join"):
-        command(name, "host")
+        command(name, "hosts")
     for name in ("ctl", "exec"):
         command(name, "host", "words")
     command("status")
@@ -129,8 +129,8 @@ def _tell_what_was_left(own):
 
 def _welcome(cluster, seconds):
     queue = cluster.queue
-    lines = [f"cluster {cluster.tag}: {_nodes(len(cluster.hosts))}, ready after {seconds:.1f} s: {cluster.memory() / 1e6:.0f} MB,"
-             f" {cluster.processor_seconds():.1f} s of processor time"]
+    lines = [f"cluster {cluster.tag}: {_nodes(len(cluster.hosts))}, ready after {seconds:.1f} s:"
+             f" {cluster.memory() / 1e6:.0f} MB, {cluster.processor_seconds():.1f} s of processor time"]
     lines += [f"    {host}  {url}" for host, url in zip(cluster.hosts, cluster.urls())]
     if cluster.guests:
         lines.append(f"    hosts without a node: {', '.join(cluster.guests)}")
@@ -168,42 +168,43 @@ def _the_one(options):
     return tags[0]
 
 
-def _found(options, *, node=False, guest=False):
-    """The cluster that is meant, where it has such a host."""
+def _found(options, *, guests=False):
+    """The cluster that is meant, where it has these hosts: nodes, or guests as well."""
     cluster = Cluster.find(_the_one(options))
     if cluster is None:
         raise Refusal(UNAVAILABLE, "no such cluster is up")
-    there = cluster.hosts + (cluster.guests if guest else [])
-    if (node or guest) and options.host not in there:
-        raise Refusal(USAGE, f"there is no '{options.host}', only {', '.join(there)}")
+    there = cluster.hosts + (cluster.guests if guests else [])
+    for host in getattr(options, "hosts", None) or [options.host]:
+        if host not in there:
+            raise Refusal(USAGE, f"there is no '{host}', only {', '.join(there)}")
     return cluster
 
 
 def _kill(options):
-    _found(options, node=True).kill(options.host)
+    _found(options).kill(*options.hosts)
 
 
 def _start(options):
-    _found(options, node=True).start(options.host)
+    _found(options).start(*options.hosts)
 
 
 def _cut(options):
-    _found(options, guest=True).cut(options.host)
+    _found(options, guests=True).cut(*options.hosts)
 
 
 def _join(options):
-    _found(options, guest=True).join(options.host)
+    _found(options, guests=True).join(*options.hosts)
 
 
 def _ctl(options):
-    command, environment = _found(options, node=True).nodes[options.host].ctl_command(options.words)
+    command, environment = _found(options).nodes[options.host].ctl_command(options.words)
     os.execvpe(command[0], command, environment)
 
 
 def _exec(options):
     if not options.words:
         raise Refusal(USAGE, "exec: say a command")
-    words = [*_found(options, guest=True).enter(options.host), *options.words]
+    words = [*_found(options, guests=True).enter(options.host), *options.words]
     os.execvp(words[0], words)
 
 
@@ -225,7 +226,8 @@ def _line(cluster, host):
         return f"{host}  {cluster.network.address(host):<22} {'no node':<8} {cable}"
     node = cluster.nodes[host]
     costs = f"{node.memory() / 1e6:5.0f} MB  {node.processor_seconds():7.1f} s" if node.pid else ""
-    return f"{host}  {node.address}:{node.port:<{21 - len(node.address)}} {'running' if node.pid else 'down':<8} {cable:<7}{costs}"
+    state = "running" if node.pid else "down"
+    return f"{host}  {f'{node.address}:{node.port}':<22} {state:<8} {cable:<7}{costs}".rstrip()
 
 
 _COMMANDS = {"up": _up, "down": _down, "status": _status, "ctl": _ctl, "kill": _kill, "start": _start, "cut": _cut,

@@ -1,8 +1,8 @@
 """Hosts on one machine: network namespaces at a switch, 10.99.TAG.0/24, and the machine as one more host at it.
 
 The switch is a bridge in a namespace of its own. All that the machine's network sees is one link, `curfewTAG`, with the
-address 10.99.TAG.1: no forwarding, no firewall rule, and no route out of a host. (A bridge on the machine itself would be
-under the rules of its firewall, which Docker makes drop what it does not know.)
+address 10.99.TAG.1: no forwarding, no firewall rule, and no route out of a host. A bridge on the machine itself would
+be under its firewall, which Docker makes drop what it does not know.
 
 All names have the tag in them, so whoever has the tag can remove everything, whatever happened to who made it. The
 commands of iproute2, as root. Fails with Refusal.

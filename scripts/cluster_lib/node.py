@@ -1,11 +1,12 @@
 """One RabbitMQ node in a folder of its own, whatever else runs on the machine: files, start, readiness, end.
 
 The folder is the node's HOME, with its cookie, configuration, data and log; nothing is read from /etc/rabbitmq, and no
-service of the machine is used: `epmd`, where Erlang's nodes look up each other's ports, is one that the owner started
-(EPMD below) on a port of its own. Every process has the folder in its environment (the mark), and is found by it.
+service of the machine is used: `epmd`, where Erlang's nodes look up each other's ports, is one that the owner has
+started (start_epmd) on a port of its own. Every process has the folder in its environment, the mark by which it is
+found.
 
 A Node object holds no state but where things are: one in another process, made with the same words, does the same.
-Blocking calls, on the caller's thread. Fails with NodeError, whose text has the end of what the node said.
+Blocking calls, on the caller's thread. Fails with NodeError, whose text has the first errors of the node.
 """
 
 import json
@@ -68,6 +69,7 @@ class Node:
         self.address, self.port, self.dist_port, self.epmd_port = address, port, dist_port, epmd_port
         self._enter = tuple(enter)
         self._schedulers = schedulers
+        self._log_began = 0  # bytes that were there before this start
 
     # --- files ---
 
@@ -146,7 +148,7 @@ class Node:
             raise NodeError(f"{self.name} is not ready after {patience:g} s; it said:\n{self.last_words()}") from None
 
     def settle(self):
-        """Writes down which quorum queues there are, here and at all nodes that this one knows to run; how many they are.
+        """Writes down which quorum queues there are, here and at all nodes that this one knows to run. Their number.
         RabbitMQ 3.10 puts that off for a second or two; a node that is killed before has a new queue anew and empty,
         though its messages were confirmed, and alone it elects no leader."""
         return int(self.ctl("eval", "length([rpc:call(N, lists, foreach, [fun dets:sync/1, rpc:call(N, dets, all, [])])"

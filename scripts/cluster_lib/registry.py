@@ -5,6 +5,7 @@ keeps the cluster up; one that nobody locks was left by a process that was kille
 namespaces and processes do: /run/curfew-cluster, or the user's own. Fails with Refusal and OSError.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -70,17 +71,15 @@ def claim(tags, is_free):
 
 
 def layouts():
-    """{tag: what its file says}; a file that says nothing yet is of one that is being made."""
+    """{tag: what its file says}, without those that are just being made or removed."""
     found = {}
     folder = _folder()
     for name in sorted(os.listdir(folder)):
         if name.endswith(".json"):
-            try:
+            with contextlib.suppress(FileNotFoundError, ValueError):
                 with open(os.path.join(folder, name), encoding="utf-8") as file:
-                    found[int(name.removesuffix(".json"))] = json.loads(file.read() or "null")
-            except FileNotFoundError:
-                pass
-    return {tag: layout for tag, layout in found.items() if layout}
+                    found[int(name.removesuffix(".json"))] = json.loads(file.read())
+    return found
 
 
 def take(tag):

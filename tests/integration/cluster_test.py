@@ -36,7 +36,8 @@ needs_hosts = unittest.skipIf(why_no_hosts(), why_no_hosts())
 
 def cluster(*words, code=0):
     """What a command of scripts/cluster says."""
-    done = subprocess.run([PYTHON, CLUSTER, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([PYTHON, CLUSTER, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=120)
     if done.returncode != code:
         raise AssertionError(f"cluster {' '.join(words)}: {done.returncode}, not {code}: {done.stdout}{done.stderr}")
     return done.stdout + done.stderr
@@ -127,7 +128,8 @@ class ThreeNodes(unittest.TestCase):
         message was, has all of them refused: it goes on asking the node that is gone."""
         def is_taken():
             with contextlib.suppress(pika.exceptions.NackError):
-                self.channel(number).basic_publish("", "curfew", body, pika.BasicProperties(delivery_mode=2), mandatory=True)
+                properties = pika.BasicProperties(delivery_mode=2)
+                self.channel(number).basic_publish("", "curfew", body, properties, mandatory=True)
                 return True
         eventually(is_taken, "a confirmation")
 

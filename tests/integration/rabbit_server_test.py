@@ -47,8 +47,8 @@ class Server(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, folder)
         cls.certificate, key = os.path.join(folder, "cert"), os.path.join(folder, "key")
         make_certificate(cls.certificate, key)
-        cls.server = RabbitServer(tls=(cls.certificate, key), users={"guest": "guest", "other": "a/b:c"}, vhosts=("/", "a/b"), queues=("curfew",),
-                                  consumer_timeout=1, tick=0.2)
+        cls.server = RabbitServer(users={"guest": "guest", "other": "a/b:c"}, vhosts=("/", "a/b"), queues=("curfew",),
+                                  tls=(cls.certificate, key), consumer_timeout=1, tick=0.2)
         cls.addClassCleanup(cls.server.close)
 
     def connect(self, *words):

@@ -16,7 +16,8 @@ import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "scripts"))
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(_ROOT, "scripts"))
 
 from cluster_lib import definitions, processes  # noqa: E402
 from cluster_lib.node import Node, NodeError, is_installed, mark_of, start_epmd  # noqa: E402
@@ -27,7 +28,8 @@ try:
 except ImportError:
     pika = None
 
-needs_rabbit = unittest.skipUnless(is_installed() and pika, "needs RabbitMQ and pika (install: rabbitmq-server python3-pika)")
+needs_rabbit = unittest.skipUnless(is_installed() and pika,
+                                   "needs RabbitMQ and pika (install: rabbitmq-server python3-pika)")
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 
