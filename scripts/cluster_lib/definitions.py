@@ -1,4 +1,4 @@
-"""RabbitMQ's definitions (users, virtual hosts, queues), as the JSON that a node imports at its start or by rabbitmqctl.
+"""RabbitMQ's definitions (users, virtual hosts, queues), as a node imports them at its start or by rabbitmqctl.
 
 Pure but for the random salt of a password.
 """

@@ -1,18 +1,18 @@
 """One RabbitMQ node in a folder of its own, whatever else runs on the machine: files, start, readiness, end.
 
 The folder is the node's HOME, with its cookie, configuration, data and log; nothing is read from /etc/rabbitmq, and no
-service of the machine is used: `epmd`, where Erlang's nodes look up each other's ports, is one that the owner started
-(EPMD below) on a port of its own. Every process has the folder in its environment (the mark), and is found by it.
+service of the machine is used: `epmd`, where Erlang's nodes look up each other's ports, is one that the owner has
+started (start_epmd) on a port of its own. Every process has the folder in its environment, the mark by which it is
+found.
 
 A Node object holds no state but where things are: one in another process, made with the same words, does the same.
-Blocking calls, on the caller's thread. Fails with NodeError, whose text has the end of what the node said.
+Blocking calls, on the caller's thread. Fails with NodeError, whose text has the first errors of the node.
 """
 
 import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 
 from . import processes
@@ -22,6 +22,7 @@ SBIN = "/usr/lib/rabbitmq/bin"  # without Debian's wrapper, which insists on the
 _MARK = "CURFEW_RABBIT"
 _SAID = 12  # lines
 _STARTED = b"Server startup complete"
+FORMED = b"Will try to unlock with peer discovery backend"  # it is a cluster that others may join
 _SMALL = "+S {schedulers}:{schedulers} +SDio {schedulers} +A 1"  # few threads; no spinning is RabbitMQ's default
 
 
@@ -68,6 +69,7 @@ class Node:
         self.address, self.port, self.dist_port, self.epmd_port = address, port, dist_port, epmd_port
         self._enter = tuple(enter)
         self._schedulers = schedulers
+        self._log_began = 0  # bytes that were there before this start
 
     # --- files ---
 
@@ -132,23 +134,25 @@ class Node:
             return 0
         return pid if pid and processes.has_mark(pid, mark_of(self.home)) else 0
 
-    def wait_until_ready(self, process, patience=60):
-        """Until it serves clients. `process` is what start() returned."""
-        def is_ready():
+    def wait_until_ready(self, process, patience=60, said=_STARTED):
+        """Until it serves clients, or has said something else. `process` is what start() returned."""
+        def has_said():
             if process.poll() is not None:
                 raise NodeError(f"{self.name} ended with {process.returncode}; it said:\n{self.last_words()}")
             with open(self.log, "rb") if os.path.exists(self.log) else open(os.devnull, "rb") as file:
                 file.seek(self._log_began)
-                return _STARTED in file.read()
+                return said in file.read()
         try:
-            wait_for(is_ready, "a node that is ready", patience)
+            wait_for(has_said, "a node that is ready", patience)
         except TimeoutError:
             raise NodeError(f"{self.name} is not ready after {patience:g} s; it said:\n{self.last_words()}") from None
 
     def settle(self):
-        """Writes down which quorum queues there are. RabbitMQ 3.10 puts that off for a second or two; a node that is
-        killed before has the queue anew and empty, though its messages were confirmed, and alone it elects no leader."""
-        self.ctl("eval", "lists:foreach(fun dets:sync/1, dets:all()).")
+        """Writes down which quorum queues there are, here and at all nodes that this one knows to run. Their number.
+        RabbitMQ 3.10 puts that off for a second or two; a node that is killed before has a new queue anew and empty,
+        though its messages were confirmed, and alone it elects no leader."""
+        return int(self.ctl("eval", "length([rpc:call(N, lists, foreach, [fun dets:sync/1, rpc:call(N, dets, all, [])])"
+                                    " || N <- rabbit_nodes:all_running()]).").strip())
 
     def kill(self):
         """SIGKILL, to the node alone; returns when it is gone. What it had started ends by itself; epmd stays."""
@@ -160,9 +164,9 @@ class Node:
 
     def ctl(self, *words, patience=60):
         """What `rabbitmqctl WORDS` says; NodeError where it fails."""
-        command = [*self._enter, f"{SBIN}/rabbitmqctl", "-q", "-n", self.name, *words]
+        command, its_environment = self.ctl_command(words)
         try:
-            done = subprocess.run(command, env=self._environment(), stdin=subprocess.DEVNULL, capture_output=True,
+            done = subprocess.run(command, env=its_environment, stdin=subprocess.DEVNULL, capture_output=True,
                                   text=True, timeout=patience, cwd=self.home)
         except subprocess.TimeoutExpired:
             raise NodeError(f"rabbitmqctl {words[0]} has no answer after {patience:g} s") from None
@@ -170,11 +174,9 @@ class Node:
             raise NodeError(f"rabbitmqctl {' '.join(words)}: {(done.stdout + done.stderr).strip()}")
         return done.stdout
 
-    def is_reachable(self):
-        """Whether a client could connect (from here)."""
-        with socket.socket() as client:
-            client.settimeout(1)
-            return client.connect_ex((self.address, self.port)) == 0
+    def ctl_command(self, words):
+        """The command and its environment."""
+        return [*self._enter, f"{SBIN}/rabbitmqctl", "-q", "-n", self.name, *words], self._environment()
 
     # --- what it said, and costs ---
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 from group import PYTHON, eventually, is_over, processes_with  # noqa: E402
 from rabbit import NodeError, Port, RabbitServer, needs_rabbit, pika  # noqa: E402
+from service_group import make_certificate  # noqa: E402
 
 
 def listens(port):
@@ -40,8 +43,12 @@ class ReservedPort(unittest.TestCase):
 class Server(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        folder = tempfile.mkdtemp(prefix="curfew-test-")
+        cls.addClassCleanup(shutil.rmtree, folder)
+        cls.certificate, key = os.path.join(folder, "cert"), os.path.join(folder, "key")
+        make_certificate(cls.certificate, key)
         cls.server = RabbitServer(users={"guest": "guest", "other": "a/b:c"}, vhosts=("/", "a/b"), queues=("curfew",),
-                                  consumer_timeout=1, tick=0.2)
+                                  tls=(cls.certificate, key), consumer_timeout=1, tick=0.2)
         cls.addClassCleanup(cls.server.close)
 
     def connect(self, *words):
@@ -107,6 +114,16 @@ class Server(unittest.TestCase):
         with self.assertRaises(pika.exceptions.AMQPConnectionError):
             pika.BlockingConnection(wrong)
 
+    def test_it_serves_tls_with_the_certificate_that_it_was_given(self):
+        for context, is_known in ((ssl.create_default_context(cafile=self.certificate), True),
+                                  (ssl.create_default_context(), False)):
+            parameters = pika.ConnectionParameters("127.0.0.1", self.server.tls_port,
+                                                   ssl_options=pika.SSLOptions(context, "localhost"))
+            if is_known:
+                pika.BlockingConnection(parameters).close()
+            else:
+                self.assertRaises(ssl.SSLCertVerificationError, pika.BlockingConnection, parameters)
+
     def test_a_consumer_that_never_acks_is_timed_out(self):
         channel = self.channel()
         self.publish(channel, "curfew", b"held")
@@ -134,7 +151,7 @@ class Server(unittest.TestCase):
     def test_it_listens_on_loopback_alone(self):
         listening = subprocess.run(["ss", "-ltnHp"], check=True, capture_output=True, text=True).stdout
         own = [line.split()[3] for line in listening.splitlines() if f"pid={self.server.pid}," in line]
-        self.assertEqual(len(own), 2, listening)
+        self.assertEqual(len(own), 3, listening)  # AMQP, with TLS and without, and other nodes
         for address in own:
             self.assertTrue(address.startswith("127.0.0.1:"), listening)
 

@@ -12,37 +12,25 @@ one thread, the one that starts the node: the node dies with that thread. Fails 
 import os
 import secrets
 import shutil
-import socket
 import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "scripts"))
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(_ROOT, "scripts"))
 
 from cluster_lib import definitions, processes  # noqa: E402
 from cluster_lib.node import Node, NodeError, is_installed, mark_of, start_epmd  # noqa: E402
+from cluster_lib.ports import Port  # noqa: E402
 
 try:
     import pika
 except ImportError:
     pika = None
 
-needs_rabbit = unittest.skipUnless(is_installed() and pika, "needs RabbitMQ and pika (install: rabbitmq-server python3-pika)")
+needs_rabbit = unittest.skipUnless(is_installed() and pika,
+                                   "needs RabbitMQ and pika (install: rabbitmq-server python3-pika)")
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
-
-
-class Port:
-    """A port that nobody else gets: a socket is bound to it, which does not listen, so that a server that sets
-    SO_REUSEADDR, as all of Erlang's do, may listen there, today and after its restart."""
-
-    def __init__(self):
-        self._holder = socket.socket()
-        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._holder.bind(("127.0.0.1", 0))
-        self.number = self._holder.getsockname()[1]
-
-    def close(self):
-        self._holder.close()
 
 
 class RabbitServer:
@@ -104,7 +92,7 @@ class RabbitServer:
             self.node.settle()
         self.node.kill()
         if self._process:
-            self._process.wait()
+            self._process.wait(20)
 
     def stop(self, patience=30):
         """As an administrator stops it (SIGTERM); returns when it is gone."""
@@ -116,7 +104,7 @@ class RabbitServer:
         processes.kill_marked(mark_of(self.home))
         for process in (self._process, self._epmd):
             if process:
-                process.wait()
+                process.wait(20)
         for port in self._ports:
             port.close()
         shutil.rmtree(self.home, ignore_errors=True)

@@ -67,8 +67,7 @@ class HttpTest(GroupTest):
 class TlsTest(HttpTest):
     def setUp(self):
         super().setUp()
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.path("key"),
-                        "-out", self.path("cert")], check=True, capture_output=True)
+        make_certificate(self.path("cert"), self.path("key"))
 
     def tls_service(self, answer=echo):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -97,6 +96,13 @@ class Http2Test(TlsTest):
     def seen(self, what):
         with open(self.path("nghttpd.log"), encoding="utf-8", errors="replace") as file:
             return file.read().count(what)
+
+
+def make_certificate(certificate, key):
+    """For localhost, signed by itself, as two files."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
 
 
 def free_port():
