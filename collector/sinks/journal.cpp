@@ -79,4 +79,14 @@ std::optional<JournalRecord> sound_record(std::string_view bytes, std::uint64_t 
                          .size = get<std::uint32_t>(record, 28)};
 }
 
+bool has_hole(std::string_view bytes, std::uint64_t at) {
+    while (!bytes.empty()) {
+        const std::string_view part = bytes.substr(0, kSector - at % kSector);
+        if (part.find_first_not_of('\0') == std::string_view::npos) return true;
+        bytes.remove_prefix(part.size());
+        at += part.size();
+    }
+    return false;
+}
+
 }  // namespace curfew

@@ -28,12 +28,6 @@ constexpr std::size_t kTurn = 16 << 20;
     throw Unusable(kExitUsage, text);
 }
 
-/// A place that the file has and that was never written: after a power loss, as the system had
-/// written what follows first. Whatever follows there was not synced.
-bool is_hole(std::string_view record) {
-    return std::ranges::all_of(record, [](char byte) { return byte == 0; });
-}
-
 }  // namespace
 
 // ---- a file that is written --------------------------------------------------------------------
@@ -178,15 +172,17 @@ std::uint64_t JournaledFile::sound_end() const {
         const auto record = sound_record(journal_.read(at, kJournalRecord), at);
         if (!record || record->end > of_output || record->size == 0) continue;
         compared += record->size;
-        if (crc32_of(output_.read(record->end - record->size, record->size)) == record->of_bytes) {
+        const std::uint64_t begins = record->end - record->size;
+        const std::string found = output_.read(begins, record->size);
+        if (crc32_of(found) == record->of_bytes) {
             ++right;
-        } else {
-            wrong += right + 1;
-            right = 0;
-            end = at;
+            continue;
         }
+        // What was never written is no sign of another file
+        if (!has_hole(found, begins)) wrong += right + 1;
+        right = 0;
+        end = at;
     }
-    if (wrong == 0) return journal_.size();
     if (right >= std::min(wrong, kNoChance)) return end;
     refuse(
         fmt::format("'{}' is not the file that the journal '{}' tells of: the last outcomes in it are others. Name the "
@@ -212,7 +208,7 @@ std::uint64_t JournaledFile::read_journal(std::uint64_t size) {
         const auto record = sound_record(std::string_view(part).substr(at - part_at), at);
         if (!record) {
             const std::string_view found = std::string_view(part).substr(at - part_at, kJournalRecord);
-            if (!is_hole(found)) refuse_damage_in_between(at, size);
+            if (!has_hole(found, at)) refuse_damage_in_between(at, size);
             break;
         }
         if (record->end > of_output) break;
