@@ -44,6 +44,7 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::hearsay_ignored, "hearsay_ignored"},
     {Mutant::memory_not_truth, "memory_not_truth"},
     {Mutant::holes_skipped, "holes_skipped"},
+    {Mutant::journal_ahead, "journal_ahead"},
 };
 
 }  // namespace

@@ -64,6 +64,16 @@ void shape_faults(Dice& dice, Scenario& s) {
     s.cancel = dice.chance(0.3) ? dice.upto(1) : 0;
 }
 
+/// So quick, and so rarely disturbed, that a power loss takes many sectors.
+void shape_much_to_lose(Scenario& s) {
+    s.messages = 1000;
+    s.between_messages = s.work.typical = 500us;
+    s.broker.window = 1000;
+    s.sink_delay = std::min<Duration>(s.sink_delay, 100us);
+    s.between_faults = 3s;
+    s.crash_broker = s.crash_collector = 0.1;
+}
+
 /// A broker that goes on where another was; it and its collector die more often.
 void shape_memory(Dice& dice, Scenario& s) {
     s.remembers = true;
@@ -71,7 +81,10 @@ void shape_memory(Dice& dice, Scenario& s) {
     if (s.between_faults == Scenario::kNeverFault || s.stand > 0) return;
     s.crash_broker = dice.upto(1);
     s.crash_collector = dice.upto(0.5);
-    if (s.sink_remembers && dice.chance(0.5)) s.power_loss = dice.upto(0.5);
+    if (!s.sink_remembers || dice.chance(0.5)) return;
+    s.power_loss = dice.upto(0.5);
+    s.sink_syncs = dice.one_of<Duration>({0ms, 500ms, Scenario::kNeverFault});
+    if (dice.chance(0.5)) shape_much_to_lose(s);
 }
 
 /// The whole group stands still now and then, in half of these worlds without any other fault: then

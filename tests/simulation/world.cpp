@@ -131,7 +131,7 @@ void World::start_collector() {
     collector_process_.up = true;
     collector_process_.incarnation = new_incarnation();
     judge_ = std::make_unique<Judge>(Judge::Config{collector_process_.incarnation, scenario_.keep_order, 250ms, 1s});
-    if (scenario_.sink_remembers) judge_->remember({sink_memory()});
+    if (scenario_.sink_remembers) start_sink();
     last_written_ = 0;
     tell(kCollector, "starts");
     wake(kCollector, now_);
@@ -188,6 +188,7 @@ void World::crash(Node node) {
     } else if (node == kCollector) {
         ++collector_crashes_;
         judge_.reset();
+        if (scenario_.sink_remembers && chance(0.5)) sink_.die_while_writing(random_);
         at(again, [this] { start_collector(); });
     } else {
         WorkerProcess& worker = *workers_[node - kFirstWorker];
@@ -297,27 +298,28 @@ std::uint32_t World::next_message() {
     return message;
 }
 
-Settled::Memory World::sink_memory() const {
-    Settled::Memory memory{.epoch = kEpoch, .settled = {}, .not_completed = {}};
-    IntervalSet settled;
-    for (const auto& [seq, outcome] : sink_) {
-        settled.insert(seq);
-        if (outcome != Outcome::completed) memory.not_completed.emplace(seq, outcome);
-    }
-    memory.settled = settled.intervals();
-    return memory;
+/// What the power took has no outcome any more, whatever the sink believes.
+void World::start_sink() {
+    judge_->remember({sink_.begin()});
+    if (sink_.broken() != nullptr) fail(sink_.broken());
+    const std::map<Seq, std::uint32_t> lines = sink_.lines();
+    for (Seq seq = 1; seq <= outcomes_.size(); ++seq) outcomes_[seq - 1] = lines.contains(seq) ? lines.at(seq) : 0;
 }
 
-/// The machine goes, and with it what the sink had written last and not synced.
+void World::sync_sink(bool waits_already) {
+    if (scenario_.sink_syncs == Duration::zero()) return sink_.sync();
+    if (waits_already) return;
+    at(now_ + scenario_.sink_syncs, [this, incarnation = collector_process_.incarnation] {
+        if (collector_process_.up && collector_process_.incarnation == incarnation) sink_.sync();
+    });
+}
+
+/// The machine goes, and with it what the sink had not synced.
 void World::lose_power() {
     tell(kCollector, "and the broker lose their power");
-    const auto lost = std::min<std::size_t>(sink_.size(), std::uniform_int_distribution<std::size_t>(0, 20)(random_));
-    for (std::size_t i = 0; i < lost; ++i) {
-        --outcomes_[sink_.back().first - 1];
-        sink_.pop_back();
-    }
     crash(kBroker);
     crash(kCollector);
+    sink_.lose_power(random_);
 }
 
 void World::take_messages() {
@@ -373,7 +375,11 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     const bool current =
         outcome.epoch == kEpoch || (broker_process_.up && outcome.epoch == broker_process_.incarnation);
     const auto at = handed_over_.find(outcome.seq);
-    if (scenario_.sink_remembers) sink_.emplace_back(outcome.seq, outcome.outcome);
+    if (scenario_.sink_remembers) {
+        const bool waits_already = !sink_.is_synced();
+        sink_.put(outcome);
+        sync_sink(waits_already);
+    }
     // Of a broker that is no more, or written again after a crash
     if (!current || at == handed_over_.end()) return;
     ++outcomes_[at->second];

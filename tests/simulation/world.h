@@ -22,6 +22,7 @@
 #include "collector/judge.h"
 #include "tests/simulation/fake_handler.h"
 #include "tests/simulation/scenario.h"
+#include "tests/simulation/two_files.h"
 #include "worker/session.h"
 
 namespace curfew::simulation {
@@ -111,7 +112,8 @@ private:
     static void note_returns(WorkerProcess& worker, std::string_view frame);
     [[nodiscard]] bool has_messages() const;
     [[nodiscard]] std::uint32_t next_message();
-    [[nodiscard]] Settled::Memory sink_memory() const;
+    void start_sink();
+    void sync_sink(bool waits_already);
     [[nodiscard]] std::uint64_t may_be_written_again() const;
     void lose_power();
     void take_messages();
@@ -193,7 +195,7 @@ private:
     std::map<Seq, std::uint32_t> deaths_;
     // The sink, as an outsider sees it.
     std::vector<std::uint32_t> outcomes_;
-    std::vector<std::pair<Seq, Outcome>> sink_;  // what one that remembers has, in its order
+    TwoFiles sink_;  // one that remembers
     Seq last_written_ = 0;
     std::map<std::pair<Node, Road>, Instant> last_delivery_;
     std::map<std::pair<Node, Node>, Instant> cut_until_;
