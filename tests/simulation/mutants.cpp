@@ -45,6 +45,8 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::memory_not_truth, "memory_not_truth"},
     {Mutant::holes_skipped, "holes_skipped"},
     {Mutant::journal_ahead, "journal_ahead"},
+    {Mutant::refusal_counted, "refusal_counted"},
+    {Mutant::pause_ignored, "pause_ignored"},
 };
 
 }  // namespace

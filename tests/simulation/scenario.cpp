@@ -122,7 +122,10 @@ Scenario scenario_of(std::uint64_t seed) {
     if (dice.chance(0.2)) s.late_tasks = dice.upto(0.3);
     if (dice.chance(0.2)) shape_standstill(dice, s);
     if (dice.chance(0.15)) s.together = dice.between(2, 8);
-    if (dice.chance(0.15)) s.work.refusing = dice.upto(0.3);
+    if (dice.chance(0.15)) {
+        s.work.refusing = dice.upto(0.3);
+        s.work.pause = dice.one_of<Duration>({100ms, 1s, 3s});
+    }
     if (dice.chance(0.3)) shape_memory(dice, s);
     return s;
 }

@@ -64,7 +64,8 @@ Duration World::exponential(Duration mean) {
 
 Verdict World::run(std::uint64_t most_events) {
     // One slot may have to do all of it, several times.
-    const Duration work = scenario_.work.typical * scenario_.messages * 4;
+    const WorkShape& shape = scenario_.work;
+    const Duration work = (shape.typical * 4 + (shape.refusing > 0 ? shape.pause : 0s)) * scenario_.messages;
     const Duration slack = scenario_.broker.deadline.value_or(0s) + kDrainsWithin + work;
     Instant give_up_at = kNever;
     while (problem_.empty() && !queue_.empty() && !drained()) {
@@ -391,6 +392,7 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     if (outcome.error.starts_with("its work has killed") && deaths_[outcome.seq] < scenario_.broker.poison) {
         fail("given up as poison, and innocent");
     }
+    if (was_given_up_too_early(outcome)) fail("given up before it had failed often enough");
     const bool cancelled =
         scenario_.remembers ? ever_cancelled_.contains(outcome.seq) : cancelled_.contains(outcome.seq);
     if (outcome.outcome == Outcome::cancelled && !cancelled) fail("cancelled, but nobody did");
@@ -405,6 +407,14 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
 std::uint64_t World::may_be_written_again() const {
     if (!scenario_.remembers) return broker_crashes_ + collector_crashes_ + resyncs_;
     return resyncs_ + (scenario_.sink_remembers ? 0 : collector_crashes_);
+}
+
+/// What was refused by its service, moved or lost does not count as a failure.
+bool World::was_given_up_too_early(const OutcomeRecord& outcome) const {
+    if (outcome.outcome != Outcome::failed || outcome.error.starts_with("its work has killed")) return false;
+    const auto told = told_.find({outcome.epoch, outcome.seq});
+    if (told == told_.end()) return true;
+    return !told->second.rejected && told->second.failed.size() < scenario_.broker.attempts;
 }
 
 /// Tells the oracle what has been called home: it must not be started any more.
@@ -424,13 +434,18 @@ void World::note_cancels(WorkerProcess& worker, const Frame& frame) {
 }
 
 /// Tells the oracle what the worker hands back: it must not have been started, and must not be.
-void World::note_returns(WorkerProcess& worker, std::string_view frame) {
+/// Notes what has failed.
+void World::note_reports(WorkerProcess& worker, std::string_view frame) {
     wire::Reader reader;
     wire::Envelope envelope;
     if (reader.open(frame, envelope, {wire::Kind::reports}) != wire::Error::none) return;
     (void)reader.each<wire::road::Reports>([&](const auto& record) {
         if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Report>) {
             if (record.kind == ReportKind::returned) worker.handler->returned({envelope.peer, record.number});
+            if (record.kind != ReportKind::failed && record.kind != ReportKind::rejected) return;
+            Told& told = told_[{scenario_.remembers ? kEpoch : envelope.broker, record.seq}];
+            told.failed.emplace(envelope.broker, envelope.peer, record.number);
+            told.rejected = told.rejected || record.kind == ReportKind::rejected;
         }
     });
 }
@@ -458,7 +473,7 @@ void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbo
     if (worker.handler->started() > started && was_given_up(worker))
         fail("work was started for a session that had been given up for longer than a lease");
     worker.core->flush(now, for_collector, for_broker);
-    for (const curfew::Frame& frame : for_collector) note_returns(worker, frame);
+    for (const curfew::Frame& frame : for_collector) note_reports(worker, frame);
     for (const curfew::Frame& frame : for_collector) send(node, kCollector, Road::results, frame);
     for (const curfew::Frame& frame : for_broker) send(node, kBroker, Road::events, frame);
     if (worker.handler->broken() != nullptr) fail(worker.handler->broken());

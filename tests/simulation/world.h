@@ -16,6 +16,8 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "broker/dispatcher.h"
@@ -109,7 +111,8 @@ private:
     void run_collector(std::vector<Frame> inbox);
     void run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbox);
     static void note_cancels(WorkerProcess& worker, const Frame& frame);
-    static void note_returns(WorkerProcess& worker, std::string_view frame);
+    void note_reports(WorkerProcess& worker, std::string_view frame);
+    [[nodiscard]] bool was_given_up_too_early(const OutcomeRecord& outcome) const;
     [[nodiscard]] bool has_messages() const;
     [[nodiscard]] std::uint32_t next_message();
     void start_sink();
@@ -191,6 +194,12 @@ private:
     std::map<Seq, std::uint32_t> cancelled_;
     // What each life of a worker ran as it crashed
     std::map<Incarnation, std::vector<AttemptId>> ran_;
+    // What workers have said of each task
+    struct Told {
+        std::set<std::tuple<Incarnation, Session, AttemptNumber>> failed;
+        bool rejected = false;
+    };
+    std::map<std::pair<Epoch, Seq>, Told> told_;
     // Of workers that ran the task as they crashed
     std::map<Seq, std::uint32_t> deaths_;
     // The sink, as an outsider sees it.
