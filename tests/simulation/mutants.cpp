@@ -53,7 +53,7 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
 
 int main(int argc, char** argv) {
     CLI::App app("Makes deliberate mistakes in the cores and says at which seed the simulation finds each.");
-    std::uint64_t seeds = 5000;
+    std::uint64_t seeds = 2000;
     std::string only;
     app.add_option("--seeds", seeds, "Most seeds to try for each")->check(CLI::PositiveNumber);
     app.add_option("--only", only, "One mistake, by its name");

@@ -87,6 +87,30 @@ void shape_memory(Dice& dice, Scenario& s) {
     if (dice.chance(0.5)) shape_much_to_lose(s);
 }
 
+/// Long work, and hosts that sleep while more of it waits there.
+void shape_sleepers(Scenario& s) {
+    s.work.typical = 300ms;
+    s.messages = 300;
+    s.adapts = false;
+    s.credit = 4 * s.slots;
+    s.broker.window = 1000;
+    s.broker.deadline = 30s;
+    s.latency = std::min<Duration>(s.latency, 100us);
+    s.faults_last = 30s;
+    s.between_faults = 3s;
+    s.pause = 5;
+}
+
+/// A person cancels what has just been decided by a result that is lost with its collector.
+void shape_cancels(Scenario& s) {
+    s.messages = 300;
+    s.sink_delay = 20ms;
+    s.faults_last = 10s;
+    s.between_faults = 50ms;
+    s.cancel = 2;
+    s.crash_collector = s.crash_worker = 0.5;
+}
+
 /// The whole group stands still now and then, in half of these worlds without any other fault: then
 /// nothing is lost.
 void shape_standstill(Dice& dice, Scenario& s) {
@@ -127,6 +151,8 @@ Scenario scenario_of(std::uint64_t seed) {
         s.work.pause = dice.one_of<Duration>({100ms, 1s, 3s});
     }
     if (dice.chance(0.3)) shape_memory(dice, s);
+    if (dice.chance(0.05)) shape_sleepers(s);
+    if (dice.chance(0.05)) shape_cancels(s);
     return s;
 }
 

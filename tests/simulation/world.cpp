@@ -561,6 +561,8 @@ void World::strike() {
     if ((dice -= s.pause) < 0) {
         const Duration length = chance(0.5) ? exponential(100ms) : exponential(4s);
         pause(any, length);
+        // A host that sleeps is not reached either
+        if (length > 2s && chance(0.5)) cut_until_[{kBroker, any}] = now_ + length + exponential(2s);
         return tell(any, "is paused");
     }
     if ((dice -= s.stand) < 0) {
