@@ -103,6 +103,7 @@ bool Dispatcher::end_returned(Instant now, WorkerSession& worker, AttemptNumber 
     const bool held_credit = attempt.state != AttemptState::reported;
     Task* task = ledger_.task(attempt.seq);
     if (task == nullptr || mutated(Mutant::returned_not_replaced)) return held_credit;
+    if (mutated(Mutant::refusal_counted)) ++task->failures;
     if (task->state == TaskState::decided && task->winner == id) ledger_.reopen(*task);
     task_lost_attempt(now, attempt.seq, *task, End::cancelled, {});
     return held_credit;

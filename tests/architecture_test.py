@@ -28,6 +28,7 @@ PURE = {
     "broker/sources": ("line_buffer", "overlong_message"),
     "worker": ("attempts", "counts", "credit", "lease", "owed_rounds", "session", "session_work", "slots"),
     "worker/handlers": ("breaker", "standstill"),
+    "collector/sinks": ("journal", "sync_pace"),
     "collector": ("broker_link", "counts", "hello_pace", "judge", "last_work", "judge_sync", "news", "outcome_record", "own_number", "settled",
                   "sink_queue"),
 }

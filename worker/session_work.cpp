@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/words/mutant.h"
 #include "worker/session.h"
 
 namespace curfew {
@@ -17,7 +18,7 @@ void WorkerCore::start_queued(Instant now) {
     // Over its budget for kept results a worker starts one piece of work at a time: what is kept
     // may wait for just that.
     const auto affordable = [&] { return !over_budget() || busy_slots() == 0; };
-    const Slot open = handler_.open_slots(now);
+    const Slot open = mutated(Mutant::pause_ignored) ? slots_.count() : handler_.open_slots(now);
     // Nobody knows for how long: what has not begun is better off elsewhere
     if (open == 0) return return_queued(now);
     while (slots_.has_free() && busy_slots() < open && !leaving() && !in_doubt() && affordable()) {

@@ -66,15 +66,6 @@ std::string wrong_with_journal_head(std::string_view head) {
     return {};
 }
 
-bool has_hole(std::string_view bytes, std::uint64_t at) {
-    constexpr std::uint64_t kBlock = 512;  // the smallest that a file system writes
-    for (std::size_t size = 0; !bytes.empty(); bytes.remove_prefix(size), at += size) {
-        size = std::min<std::uint64_t>(bytes.size(), kBlock - at % kBlock);
-        if (std::ranges::all_of(bytes.substr(0, size), [](char byte) { return byte == 0; })) return true;
-    }
-    return false;
-}
-
 std::optional<JournalRecord> sound_record(std::string_view bytes, std::uint64_t at) {
     if (bytes.size() < kJournalRecord) return std::nullopt;
     const std::string_view record = bytes.substr(0, kJournalRecord);
@@ -87,6 +78,16 @@ std::optional<JournalRecord> sound_record(std::string_view bytes, std::uint64_t 
                          .end = get<std::uint64_t>(record, 16),
                          .of_bytes = get<std::uint32_t>(record, 24),
                          .size = get<std::uint32_t>(record, 28)};
+}
+
+bool has_hole(std::string_view bytes, std::uint64_t at) {
+    while (!bytes.empty()) {
+        const std::string_view part = bytes.substr(0, kSector - at % kSector);
+        if (part.find_first_not_of('\0') == std::string_view::npos) return true;
+        bytes.remove_prefix(part.size());
+        at += part.size();
+    }
+    return false;
 }
 
 }  // namespace curfew

@@ -27,6 +27,8 @@ namespace curfew {
 
 inline constexpr std::uint32_t kJournalVersion = 1;
 inline constexpr std::size_t kJournalHead = 16, kJournalRecord = 32;
+/// What a disk writes as a whole or not at all; a border of two is within a record of the journal.
+inline constexpr std::size_t kSector = 512;
 
 struct JournalRecord {
     enum class Kind : std::uint8_t { epoch = 1, outcome = 2 };
@@ -44,11 +46,11 @@ void append_record(std::string& out, std::uint64_t at, const JournalRecord& reco
 
 /// What is wrong with a journal that begins so; empty: nothing.
 [[nodiscard]] std::string wrong_with_journal_head(std::string_view head);
-/// These bytes, which stand `at` that place of a file, lack all that they have of a block: zeros,
-/// as after a power loss, where the system had written what follows first. What follows was not
-/// synced either.
-[[nodiscard]] bool has_hole(std::string_view bytes, std::uint64_t at);
 /// The record at this place; none: what stands there is none.
 [[nodiscard]] std::optional<JournalRecord> sound_record(std::string_view bytes, std::uint64_t at);
+/// Of these bytes, which stand at this place of a file, the part in some sector is zeros alone: it
+/// was never written, as a power loss leaves it where the system had written first what follows.
+/// Whatever follows was not synced.
+[[nodiscard]] bool has_hole(std::string_view bytes, std::uint64_t at);
 
 }  // namespace curfew

@@ -38,7 +38,11 @@ enum class Mutant {
     hearsay_ignored,       ///< a broker does not heed what its collector has
     memory_not_truth,      ///< a broker believes its own memory rather than the sink's
     holes_skipped,         ///< a broker that goes on counts what has settled, holes or not
-    innocent_blamed,       ///< a death blames the first that have no end, whatever ran
+    /// What a journal tells of is believed, though the output may not have it.
+    journal_ahead,
+    refusal_counted,  ///< what its service did not begin counts as a failure
+    pause_ignored,    ///< work is started while its service asks for a pause
+    innocent_blamed,  ///< a death blames the first that have no end, whatever ran
 };
 
 #ifdef CURFEW_MUTANTS

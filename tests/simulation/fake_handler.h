@@ -19,8 +19,9 @@ struct WorkShape {
     double endless = 0;  ///< never end by themselves
     double deaf = 0;     ///< end only at stop + grace, killed
     double stuck = 0;    ///< do not end by themselves, and at a kill only seconds later
-    /// Refused by the service, which asks for a pause: they end as not begun.
+    /// Refused by the service, which asks for a pause of that length: they end as not begun.
     double refusing = 0;
+    Duration pause = Breaker::kShortestWait;
     Duration typical = std::chrono::milliseconds(2);
     Duration grace = std::chrono::milliseconds(200);
 };
@@ -38,7 +39,9 @@ public:
         if (!started_.insert({broker_, work.id}).second) broken_ = "an attempt was started twice";
         if (running_.contains(slot)) broken_ = "a slot was used twice";
         if (called_home_.contains({broker_, work.id})) broken_ = "work was started that had been called home";
+        check_pause(now);
         Running running;
+        running.id = {broker_, work.id};
         running.began = now;
         running.must_end_at = work.deadline_at == kNever ? kNever : work.deadline_at + shape_.grace;
         running.deadline_at = work.deadline_at;
@@ -97,7 +100,8 @@ public:
 
     /// The worker has said that this attempt had not begun.
     void returned(AttemptId id) {
-        if (started_.contains({broker_, id}) && shape_.refusing == 0) broken_ = "what had begun was returned";
+        if (started_.contains({broker_, id}) && !refused_.contains({broker_, id}))
+            broken_ = "what had begun was returned";
         called_home_.insert({broker_, id});
     }
 
@@ -106,7 +110,9 @@ public:
     [[nodiscard]] const char* broken() const { return broken_; }
 
 private:
+    using Id = std::pair<Incarnation, AttemptId>;
     struct Running {
+        Id id;
         WorkEnd end;
         Instant began{};
         Instant end_at = kNever;
@@ -119,9 +125,25 @@ private:
 
     /// As handlers with a breaker do.
     void note_service(Instant now, const Running& running) {
-        if (running.end.finish == Finish::returned) breaker_.asked_to_wait(now, Breaker::kShortestWait);
-        if (running.end.finish == Finish::ok) breaker_.answered(running.began);
+        if (running.end.finish == Finish::returned) {
+            breaker_.asked_to_wait(now, shape_.pause);
+            refused_.insert(running.id);
+            asked_until_ = std::max(asked_until_, now + shape_.pause);
+            has_answered_ = false;
+        }
+        if (running.end.finish == Finish::ok) {
+            breaker_.answered(running.began);
+            has_answered_ = has_answered_ || running.began >= asked_until_;
+        }
         breaker_.ends(running.began);
+    }
+    /// As the service sees it: it is left alone for the time it asked for, and then asked by one.
+    void check_pause(Instant now) {
+        if (now < asked_until_) broken_ = "work was started in the pause that its service had asked for";
+        for (const auto& [slot, other] : running_) {
+            if (!has_answered_ && other.began >= asked_until_)
+                broken_ = "after a pause a second piece of work was started before the service had answered";
+        }
     }
     void halt(Instant now, Running& running) {
         if (running.stopped) return;
@@ -144,8 +166,10 @@ private:
     std::mt19937_64 random_;
     std::map<Slot, Running> running_;
     Incarnation broker_ = 0;
-    std::set<std::pair<Incarnation, AttemptId>> started_;
-    std::set<std::pair<Incarnation, AttemptId>> called_home_;
+    std::set<Id> started_, called_home_;
+    std::set<Id> refused_;  // by the service
+    Instant asked_until_{};
+    bool has_answered_ = true;  // since then
     const char* broken_ = nullptr;
     Breaker breaker_;
     Instant looked_at_{};

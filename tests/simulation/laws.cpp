@@ -218,6 +218,7 @@ void World::check_end() {
     for (const std::uint32_t count : outcomes_) {
         if (count == 0) return fail("a message has no outcome");
     }
+    if (sink_.lines().contains(0)) fail("the output has what is no outcome");
     // The books between the processes, for the sessions that are alive.
     for (const auto& worker : workers_) {
         const WorkerCore& core = *worker->core;

@@ -44,13 +44,16 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::hearsay_ignored, "hearsay_ignored"},
     {Mutant::memory_not_truth, "memory_not_truth"},
     {Mutant::holes_skipped, "holes_skipped"},
+    {Mutant::journal_ahead, "journal_ahead"},
+    {Mutant::refusal_counted, "refusal_counted"},
+    {Mutant::pause_ignored, "pause_ignored"},
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
     CLI::App app("Makes deliberate mistakes in the cores and says at which seed the simulation finds each.");
-    std::uint64_t seeds = 5000;
+    std::uint64_t seeds = 2000;
     std::string only;
     app.add_option("--seeds", seeds, "Most seeds to try for each")->check(CLI::PositiveNumber);
     app.add_option("--only", only, "One mistake, by its name");

@@ -64,6 +64,16 @@ void shape_faults(Dice& dice, Scenario& s) {
     s.cancel = dice.chance(0.3) ? dice.upto(1) : 0;
 }
 
+/// So quick, and so rarely disturbed, that a power loss takes many sectors.
+void shape_much_to_lose(Scenario& s) {
+    s.messages = 1000;
+    s.between_messages = s.work.typical = 500us;
+    s.broker.window = 1000;
+    s.sink_delay = std::min<Duration>(s.sink_delay, 100us);
+    s.between_faults = 3s;
+    s.crash_broker = s.crash_collector = 0.1;
+}
+
 /// A broker that goes on where another was; it and its collector die more often.
 void shape_memory(Dice& dice, Scenario& s) {
     s.remembers = true;
@@ -71,7 +81,34 @@ void shape_memory(Dice& dice, Scenario& s) {
     if (s.between_faults == Scenario::kNeverFault || s.stand > 0) return;
     s.crash_broker = dice.upto(1);
     s.crash_collector = dice.upto(0.5);
-    if (s.sink_remembers && dice.chance(0.5)) s.power_loss = dice.upto(0.5);
+    if (!s.sink_remembers || dice.chance(0.5)) return;
+    s.power_loss = dice.upto(0.5);
+    s.sink_syncs = dice.one_of<Duration>({0ms, 500ms, Scenario::kNeverFault});
+    if (dice.chance(0.5)) shape_much_to_lose(s);
+}
+
+/// Long work, and hosts that sleep while more of it waits there.
+void shape_sleepers(Scenario& s) {
+    s.work.typical = 300ms;
+    s.messages = 300;
+    s.adapts = false;
+    s.credit = 4 * s.slots;
+    s.broker.window = 1000;
+    s.broker.deadline = 30s;
+    s.latency = std::min<Duration>(s.latency, 100us);
+    s.faults_last = 30s;
+    s.between_faults = 3s;
+    s.pause = 5;
+}
+
+/// A person cancels what has just been decided by a result that is lost with its collector.
+void shape_cancels(Scenario& s) {
+    s.messages = 300;
+    s.sink_delay = 20ms;
+    s.faults_last = 10s;
+    s.between_faults = 50ms;
+    s.cancel = 2;
+    s.crash_collector = s.crash_worker = 0.5;
 }
 
 /// The whole group stands still now and then, in half of these worlds without any other fault: then
@@ -109,8 +146,13 @@ Scenario scenario_of(std::uint64_t seed) {
     if (dice.chance(0.2)) s.late_tasks = dice.upto(0.3);
     if (dice.chance(0.2)) shape_standstill(dice, s);
     if (dice.chance(0.15)) s.together = dice.between(2, 8);
-    if (dice.chance(0.15)) s.work.refusing = dice.upto(0.3);
+    if (dice.chance(0.15)) {
+        s.work.refusing = dice.upto(0.3);
+        s.work.pause = dice.one_of<Duration>({100ms, 1s, 3s});
+    }
     if (dice.chance(0.3)) shape_memory(dice, s);
+    if (dice.chance(0.05)) shape_sleepers(s);
+    if (dice.chance(0.05)) shape_cancels(s);
     return s;
 }
 

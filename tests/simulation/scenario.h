@@ -24,6 +24,7 @@ struct Scenario {
     bool remembers = false, sink_remembers = false;
     Dispatcher::Config broker;
     WorkShape work;
+    Duration sink_syncs{};        ///< of one that remembers: that long after an outcome
     Duration sink_delay{};        ///< mean time for the sink to have an outcome
     Duration between_messages{};  ///< mean
 

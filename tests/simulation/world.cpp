@@ -64,7 +64,8 @@ Duration World::exponential(Duration mean) {
 
 Verdict World::run(std::uint64_t most_events) {
     // One slot may have to do all of it, several times.
-    const Duration work = scenario_.work.typical * scenario_.messages * 4;
+    const WorkShape& shape = scenario_.work;
+    const Duration work = (shape.typical * 4 + (shape.refusing > 0 ? shape.pause : 0s)) * scenario_.messages;
     const Duration slack = scenario_.broker.deadline.value_or(0s) + kDrainsWithin + work;
     Instant give_up_at = kNever;
     while (problem_.empty() && !queue_.empty() && !drained()) {
@@ -131,7 +132,7 @@ void World::start_collector() {
     collector_process_.up = true;
     collector_process_.incarnation = new_incarnation();
     judge_ = std::make_unique<Judge>(Judge::Config{collector_process_.incarnation, scenario_.keep_order, 250ms, 1s});
-    if (scenario_.sink_remembers) judge_->remember({sink_memory()});
+    if (scenario_.sink_remembers) start_sink();
     last_written_ = 0;
     tell(kCollector, "starts");
     wake(kCollector, now_);
@@ -188,6 +189,7 @@ void World::crash(Node node) {
     } else if (node == kCollector) {
         ++collector_crashes_;
         judge_.reset();
+        if (scenario_.sink_remembers && chance(0.5)) sink_.die_while_writing(random_);
         at(again, [this] { start_collector(); });
     } else {
         WorkerProcess& worker = *workers_[node - kFirstWorker];
@@ -297,27 +299,28 @@ std::uint32_t World::next_message() {
     return message;
 }
 
-Settled::Memory World::sink_memory() const {
-    Settled::Memory memory{.epoch = kEpoch, .settled = {}, .not_completed = {}};
-    IntervalSet settled;
-    for (const auto& [seq, outcome] : sink_) {
-        settled.insert(seq);
-        if (outcome != Outcome::completed) memory.not_completed.emplace(seq, outcome);
-    }
-    memory.settled = settled.intervals();
-    return memory;
+/// What the power took has no outcome any more, whatever the sink believes.
+void World::start_sink() {
+    judge_->remember({sink_.begin()});
+    if (sink_.broken() != nullptr) fail(sink_.broken());
+    const std::map<Seq, std::uint32_t> lines = sink_.lines();
+    for (Seq seq = 1; seq <= outcomes_.size(); ++seq) outcomes_[seq - 1] = lines.contains(seq) ? lines.at(seq) : 0;
 }
 
-/// The machine goes, and with it what the sink had written last and not synced.
+void World::sync_sink(bool waits_already) {
+    if (scenario_.sink_syncs == Duration::zero()) return sink_.sync();
+    if (waits_already) return;
+    at(now_ + scenario_.sink_syncs, [this, incarnation = collector_process_.incarnation] {
+        if (collector_process_.up && collector_process_.incarnation == incarnation) sink_.sync();
+    });
+}
+
+/// The machine goes, and with it what the sink had not synced.
 void World::lose_power() {
     tell(kCollector, "and the broker lose their power");
-    const auto lost = std::min<std::size_t>(sink_.size(), std::uniform_int_distribution<std::size_t>(0, 20)(random_));
-    for (std::size_t i = 0; i < lost; ++i) {
-        --outcomes_[sink_.back().first - 1];
-        sink_.pop_back();
-    }
     crash(kBroker);
     crash(kCollector);
+    sink_.lose_power(random_);
 }
 
 void World::take_messages() {
@@ -373,7 +376,11 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     const bool current =
         outcome.epoch == kEpoch || (broker_process_.up && outcome.epoch == broker_process_.incarnation);
     const auto at = handed_over_.find(outcome.seq);
-    if (scenario_.sink_remembers) sink_.emplace_back(outcome.seq, outcome.outcome);
+    if (scenario_.sink_remembers) {
+        const bool waits_already = !sink_.is_synced();
+        sink_.put(outcome);
+        sync_sink(waits_already);
+    }
     // Of a broker that is no more, or written again after a crash
     if (!current || at == handed_over_.end()) return;
     ++outcomes_[at->second];
@@ -385,6 +392,7 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     if (outcome.error.starts_with("its work has killed") && deaths_[outcome.seq] < scenario_.broker.poison) {
         fail("given up as poison, and innocent");
     }
+    if (was_given_up_too_early(outcome)) fail("given up before it had failed often enough");
     const bool cancelled =
         scenario_.remembers ? ever_cancelled_.contains(outcome.seq) : cancelled_.contains(outcome.seq);
     if (outcome.outcome == Outcome::cancelled && !cancelled) fail("cancelled, but nobody did");
@@ -399,6 +407,14 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
 std::uint64_t World::may_be_written_again() const {
     if (!scenario_.remembers) return broker_crashes_ + collector_crashes_ + resyncs_;
     return resyncs_ + (scenario_.sink_remembers ? 0 : collector_crashes_);
+}
+
+/// What was refused by its service, moved or lost does not count as a failure.
+bool World::was_given_up_too_early(const OutcomeRecord& outcome) const {
+    if (outcome.outcome != Outcome::failed || outcome.error.starts_with("its work has killed")) return false;
+    const auto told = told_.find({outcome.epoch, outcome.seq});
+    if (told == told_.end()) return true;
+    return !told->second.rejected && told->second.failed.size() < scenario_.broker.attempts;
 }
 
 /// Tells the oracle what has been called home: it must not be started any more.
@@ -418,13 +434,18 @@ void World::note_cancels(WorkerProcess& worker, const Frame& frame) {
 }
 
 /// Tells the oracle what the worker hands back: it must not have been started, and must not be.
-void World::note_returns(WorkerProcess& worker, std::string_view frame) {
+/// Notes what has failed.
+void World::note_reports(WorkerProcess& worker, std::string_view frame) {
     wire::Reader reader;
     wire::Envelope envelope;
     if (reader.open(frame, envelope, {wire::Kind::reports}) != wire::Error::none) return;
     (void)reader.each<wire::road::Reports>([&](const auto& record) {
         if constexpr (std::is_same_v<std::decay_t<decltype(record)>, wire::Report>) {
             if (record.kind == ReportKind::returned) worker.handler->returned({envelope.peer, record.number});
+            if (record.kind != ReportKind::failed && record.kind != ReportKind::rejected) return;
+            Told& told = told_[{scenario_.remembers ? kEpoch : envelope.broker, record.seq}];
+            told.failed.emplace(envelope.broker, envelope.peer, record.number);
+            told.rejected = told.rejected || record.kind == ReportKind::rejected;
         }
     });
 }
@@ -452,7 +473,7 @@ void World::run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbo
     if (worker.handler->started() > started && was_given_up(worker))
         fail("work was started for a session that had been given up for longer than a lease");
     worker.core->flush(now, for_collector, for_broker);
-    for (const curfew::Frame& frame : for_collector) note_returns(worker, frame);
+    for (const curfew::Frame& frame : for_collector) note_reports(worker, frame);
     for (const curfew::Frame& frame : for_collector) send(node, kCollector, Road::results, frame);
     for (const curfew::Frame& frame : for_broker) send(node, kBroker, Road::events, frame);
     if (worker.handler->broken() != nullptr) fail(worker.handler->broken());
@@ -540,6 +561,8 @@ void World::strike() {
     if ((dice -= s.pause) < 0) {
         const Duration length = chance(0.5) ? exponential(100ms) : exponential(4s);
         pause(any, length);
+        // A host that sleeps is not reached either
+        if (length > 2s && chance(0.5)) cut_until_[{kBroker, any}] = now_ + length + exponential(2s);
         return tell(any, "is paused");
     }
     if ((dice -= s.stand) < 0) {

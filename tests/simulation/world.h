@@ -16,12 +16,15 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "broker/dispatcher.h"
 #include "collector/judge.h"
 #include "tests/simulation/fake_handler.h"
 #include "tests/simulation/scenario.h"
+#include "tests/simulation/two_files.h"
 #include "worker/session.h"
 
 namespace curfew::simulation {
@@ -108,10 +111,12 @@ private:
     void run_collector(std::vector<Frame> inbox);
     void run_worker(WorkerProcess& worker, Node node, std::vector<Frame> inbox);
     static void note_cancels(WorkerProcess& worker, const Frame& frame);
-    static void note_returns(WorkerProcess& worker, std::string_view frame);
+    void note_reports(WorkerProcess& worker, std::string_view frame);
+    [[nodiscard]] bool was_given_up_too_early(const OutcomeRecord& outcome) const;
     [[nodiscard]] bool has_messages() const;
     [[nodiscard]] std::uint32_t next_message();
-    [[nodiscard]] Settled::Memory sink_memory() const;
+    void start_sink();
+    void sync_sink(bool waits_already);
     [[nodiscard]] std::uint64_t may_be_written_again() const;
     void lose_power();
     void take_messages();
@@ -189,11 +194,17 @@ private:
     std::map<Seq, std::uint32_t> cancelled_;
     // What each life of a worker ran as it crashed
     std::map<Incarnation, std::vector<AttemptId>> ran_;
+    // What workers have said of each task
+    struct Told {
+        std::set<std::tuple<Incarnation, Session, AttemptNumber>> failed;
+        bool rejected = false;
+    };
+    std::map<std::pair<Epoch, Seq>, Told> told_;
     // Of workers that ran the task as they crashed
     std::map<Seq, std::uint32_t> deaths_;
     // The sink, as an outsider sees it.
     std::vector<std::uint32_t> outcomes_;
-    std::vector<std::pair<Seq, Outcome>> sink_;  // what one that remembers has, in its order
+    TwoFiles sink_;  // one that remembers
     Seq last_written_ = 0;
     std::map<std::pair<Node, Road>, Instant> last_delivery_;
     std::map<std::pair<Node, Node>, Instant> cut_until_;

@@ -325,6 +325,36 @@ TEST_F(JournaledFileTest, AJournalThatLacksAPageEndsInTheRecordThatItBeginsIn) {
     EXPECT_TRUE(dir.read("out").ends_with("\n126\n"));
 }
 
+/// The first record that is lost began in the sector before.
+TEST_F(JournaledFileTest, ASectorOfTheJournalThatThePowerTookIsNoDamage) {
+    open();
+    for (Seq seq = 1; seq <= 100; ++seq) sink->put(outcome_of(seq, "result"));
+    (void)flush(*sink);
+    close();
+    make_hole(dir.file("out.journal"), kSector, kSector);
+    EXPECT_EQ(refusal(), "");
+    EXPECT_EQ(memory.settled, (Intervals{{1, 14}})) << "behind the epoch";
+    EXPECT_EQ(dir.read("out").size(), 14 * std::string("result\n").size());
+}
+
+TEST_F(JournaledFileTest, AnOutputWithoutAnyOfItsBytesIsStillItself) {
+    write_four();
+    dir.write("out", std::string(std::string("one\ntwo\nfour\n").size(), '\0'));
+    EXPECT_EQ(refusal(), "") << "the power went before the first sync";
+    EXPECT_EQ(memory.settled, Intervals{});
+    EXPECT_EQ(dir.read("out"), "");
+}
+
+TEST_F(JournaledFileTest, AHoleIsASectorOfWhichOnlyZerosAreThere) {
+    const std::string zeros(100, '\0'), bytes(100, 'x');
+    EXPECT_TRUE(has_hole(zeros, 0));
+    EXPECT_TRUE(has_hole(bytes + zeros, kSector - 100));
+    EXPECT_TRUE(has_hole(zeros + bytes, kSector - 100));
+    EXPECT_FALSE(has_hole(bytes + zeros, kSector - 99)) << "the border is elsewhere";
+    EXPECT_FALSE(has_hole(bytes + zeros + bytes, 0)) << "its work wrote them";
+    EXPECT_FALSE(has_hole("", 0));
+}
+
 TEST_F(JournaledFileTest, AHeadThatIsNoneIsRefused) {
     write_four();
     const std::string journal = dir.read("out.journal");
