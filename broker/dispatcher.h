@@ -126,8 +126,8 @@ public:
     /// Gives up all that is in flight and not decided, for the same end. Returns how many tasks
     /// that is.
     std::size_t cancel_all(Instant now, std::string_view why);
-    /// The source is gone, and gives what came from it to others: all of it that is not decided ends,
-    /// and no sink hears of it. Returns their tags.
+    /// The source is gone, and gives what came from it to others: all of it that is not decided
+    /// ends, and no sink hears of it. Returns their tags.
     std::vector<std::uint64_t> abandon_all(Instant now);
     /// Launch saw this worker die. It is known by its lifeline, or, where either side knows none,
     /// by name and pid.

@@ -77,15 +77,15 @@ enum class TaskState : std::uint8_t { open, giving_up, decided };
 struct Sender {
     std::optional<std::string> id;
     std::string properties;
-    bool has_deadline = false;  ///< the task's is the sender's own
-    bool alone = false;         ///< see Incoming
+    bool has_deadline = false;    ///< the task's is the sender's own
+    bool alone = false;           ///< see Incoming
     bool has_taken_back = false;  ///< another has the message: nothing is said of it
 };
 
 struct Task {
     Bytes payload;
-    std::unique_ptr<Sender> sender;   ///< null: it said nothing
-    std::uint64_t tag = 0;            ///< its source's; 0: none
+    std::unique_ptr<Sender> sender;  ///< null: it said nothing
+    std::uint64_t tag = 0;           ///< its source's; 0: none
     Instant accepted_at{};
     Instant deadline_at = kNever;
     /// When the next attempt may start although the others have not failed.

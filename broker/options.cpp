@@ -168,22 +168,25 @@ void BrokerOptions::add_limits(Options& options) {
 void BrokerOptions::add_queue([[maybe_unused]] Options& options) {
 #ifdef CURFEW_AMQP
     queue_.login.add(options);
-    options.duration("--consumer-timeout", queue_.consumer_timeout, std::chrono::seconds(1), std::chrono::hours(24 * 365),
-                     "amqp: as the server has it (consumer_timeout): who holds a message for longer loses all it holds. "
-                     "No task takes longer");
+    options.duration(
+        "--consumer-timeout", queue_.consumer_timeout, std::chrono::seconds(1), std::chrono::hours(24 * 365),
+        "amqp: as the server has it (consumer_timeout): who holds a message for longer loses all it holds. "
+        "No task takes longer");
     options.count("--max-redeliveries", queue_.most_deliveries, 0, 1'000'000,
                   "amqp: a message that has come so often before runs alone: it may be what kills workers");
-    options.duration("--dedup-window", queue_.dedup_window, Duration::zero(), std::chrono::hours(24),
-                     "amqp: a message that comes again so soon after it has completed here (the same id, the same bytes) "
-                     "is acknowledged, and not run");
-    options.value("--on-source-lost", "finish",
-                  "amqp: what happens to work in flight when the server is lost, and gives its messages to others: finish "
-                  "(and write, so that an outcome may be there twice) or cancel (and write nothing)",
-                  [this](const std::string& text) -> Take {
-                      if (text != "finish" && text != "cancel") return fmt::format("'{}' is not finish or cancel", text);
-                      queue_.cancels_when_lost = text == "cancel";
-                      return std::nullopt;
-                  });
+    options.duration(
+        "--dedup-window", queue_.dedup_window, Duration::zero(), std::chrono::hours(24),
+        "amqp: a message that comes again so soon after it has completed here (the same id, the same bytes) "
+        "is acknowledged, and not run");
+    options.value(
+        "--on-source-lost", "finish",
+        "amqp: what happens to work in flight when the server is lost, and gives its messages to others: finish "
+        "(and write, so that an outcome may be there twice) or cancel (and write nothing)",
+        [this](const std::string& text) -> Take {
+            if (text != "finish" && text != "cancel") return fmt::format("'{}' is not finish or cancel", text);
+            queue_.cancels_when_lost = text == "cancel";
+            return std::nullopt;
+        });
     options.flag("--keeps-failed", queue_.keeps_failed,
                  "amqp: what did not complete is acknowledged, since the sink has it; else it is rejected, and goes to "
                  "the queue's dead letters");
@@ -194,7 +197,8 @@ void BrokerOptions::add_queue([[maybe_unused]] Options& options) {
 void BrokerOptions::check_queue(const Daemon& daemon) const {
     if (!source_.starts_with("amqp:") && !source_.starts_with("amqps:")) return;
     const auto& deadline = config_.dispatcher.deadline;
-    const Duration most = queue_.consumer_timeout - std::min<Duration>(queue_.consumer_timeout / 10, std::chrono::minutes(1));
+    const Duration most =
+        queue_.consumer_timeout - std::min<Duration>(queue_.consumer_timeout / 10, std::chrono::minutes(1));
     if (deadline && *deadline + daemon.grace() <= most) return;
     throw std::invalid_argument(fmt::format(
         "--deadline: {} and the grace are more than the queue server waits for an acknowledgement (--consumer-timeout, "

@@ -34,7 +34,7 @@ private:
     std::optional<std::uint64_t> attempts_;  // none: as many as the fanout
     std::string deadline_text_;              // as it was said; empty: the default
     QueueFlags queue_;
-    BrokerServer::Config config_;            // the rest, with its defaults
+    BrokerServer::Config config_;  // the rest, with its defaults
 };
 
 }  // namespace curfew

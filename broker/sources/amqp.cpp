@@ -77,8 +77,8 @@ bool AmqpSource::next(Incoming& message) {
 bool AmqpSource::take(Instant now, const AmqpConsumer::Item& item, Incoming& message) {
     const amqp::Delivered& came = item.message;
     const amqp::Properties& said = came.properties;
-    const auto handle =
-        deliveries_.came(now, {.tag = came.tag, .redelivered = came.redelivered, .id = said.message_id, .body = came.body});
+    const auto handle = deliveries_.came(
+        now, {.tag = came.tag, .redelivered = came.redelivered, .id = said.message_id, .body = came.body});
     if (!handle) return false;
     here_ = {said.message_id, wire::pack(said_by_sender(said)), came.body};
     const bool is_long = came.size > config_.max_message;
@@ -178,8 +178,9 @@ bool AmqpSource::let_go(Instant now) {
     give_back_all();
     if (consumer_.close()) return true;
     if (now < closes_by_) return false;
-    log::warn("source_not_told queue={} reason=\"the server does not answer: what was acknowledged last may come again\"",
-              log::quoted(queue_));
+    log::warn(
+        "source_not_told queue={} reason=\"the server does not answer: what was acknowledged last may come again\"",
+        log::quoted(queue_));
     return true;
 }
 
@@ -189,9 +190,10 @@ void AmqpSource::say_what_happens() {
     const amqp::KeptConnection::State state = consumer_.connection();
     const bool lost = state.host.empty();
     if (lost && !std::exchange(said_.lost, true)) {
-        log::warn("source_lost queue={} in_flight={} reason={} next=\"it is tried again until the server answers; what "
-                  "is in flight is finished, and others may be given it too\"",
-                  log::quoted(queue_), deliveries_.in_flight(), log::quoted(state.trouble));
+        log::warn(
+            "source_lost queue={} in_flight={} reason={} next=\"it is tried again until the server answers; what "
+            "is in flight is finished, and others may be given it too\"",
+            log::quoted(queue_), deliveries_.in_flight(), log::quoted(state.trouble));
     } else if (!lost && std::exchange(said_.lost, false)) {
         log::warn("source_is_back queue={} host={} losses={}", log::quoted(queue_), state.host, state.losses);
     }

@@ -34,8 +34,8 @@ public:
         bool rejects = true;
         Duration consumer_timeout = std::chrono::minutes(30);
         std::uint64_t max_message = 0;
-        /// What is in flight when the server has been lost for two heartbeats is called home: others
-        /// may have it by now. Else it is finished.
+        /// What is in flight when the server has been lost for two heartbeats is called home:
+        /// others may have it by now. Else it is finished.
         bool cancels_when_lost = false;
     };
     /// What a message and its sender say is handed on up to so many bytes.

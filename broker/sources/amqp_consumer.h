@@ -31,7 +31,8 @@ public:
     };
     struct Item {
         bool begun = false;  ///< a generation; else a message
-        Instant came_at{};   ///< of std::chrono::steady_clock: a server's patience does not stand still
+        /// of std::chrono::steady_clock: a server's patience does not stand still
+        Instant came_at{};
         amqp::Delivered message{};
     };
     struct State {

@@ -94,9 +94,9 @@ private:
     const Config config_;
     std::uint64_t generation_ = 0;
     std::uint64_t last_handle_ = 0;
-    std::unordered_map<std::uint64_t, Flight> flights_;        // by handle
-    std::unordered_map<std::string, std::uint64_t> handles_;   // by key
-    std::deque<std::pair<Instant, std::string>> settled_;      // keys, oldest first
+    std::unordered_map<std::uint64_t, Flight> flights_;       // by handle
+    std::unordered_map<std::string, std::uint64_t> handles_;  // by key
+    std::deque<std::pair<Instant, std::string>> settled_;     // keys, oldest first
     std::unordered_set<std::string> settled_keys_;
     IntervalSet resolved_;    // tags of this generation that are, or are to be, acknowledged
     std::vector<Ack> ready_;  // to be said

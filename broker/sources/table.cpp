@@ -148,8 +148,8 @@ constexpr SourceKind kKinds[] = {
     {"zmq:ENDPOINT", "a PULL that binds; producers connect a PUSH, one message a frame", check_zmq, open_zmq},
 #ifdef CURFEW_AMQP
     {"amqp://USER@HOST[,HOST...]/VHOST?queue=NAME",
-     "a queue of a server such as RabbitMQ; what has no outcome when this group dies goes to another", check_queue<false>,
-     open_queue<false>},
+     "a queue of a server such as RabbitMQ; what has no outcome when this group dies goes to another",
+     check_queue<false>, open_queue<false>},
     {"amqps://USER@HOST[,HOST...]/VHOST?queue=NAME", "the same over TLS", check_queue<true>, open_queue<true>},
 #endif
 };

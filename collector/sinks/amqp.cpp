@@ -43,10 +43,7 @@ void add_what_came(Headers& headers, const wire::MessageProperties& said, const 
 }  // namespace
 
 AmqpSink::AmqpSink(AmqpPublisher::Place place, Carries carries, Format format)
-    : carries_(carries),
-      format_(format),
-      wait_(place.access.address.text()),
-      publisher_(std::move(place)) {
+    : carries_(carries), format_(format), wait_(place.access.address.text()), publisher_(std::move(place)) {
     log::info("sink_connected sink={} host={}", log::quoted(publisher_.place().access.address.text()),
               publisher_.connection().host);
 }
@@ -138,7 +135,8 @@ void AmqpSink::say_what_it_waits_for(Instant now) {
     if (publisher_.connection().host.empty()) {
         wait_.waits(now, "the server", "it does not answer, and is tried again");
     } else if (!state.blocked.empty()) {
-        wait_.waits(now, "the server's alarm", "it takes nothing before it has memory and disk again (rabbitmqctl status)");
+        wait_.waits(now, "the server's alarm",
+                    "it takes nothing before it has memory and disk again (rabbitmqctl status)");
     } else if (!state.returned.empty()) {
         wait_.waits(now, "a queue", "no queue takes what is published there: bind one to the exchange with this key");
     } else {

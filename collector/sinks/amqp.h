@@ -60,8 +60,8 @@ private:
     const Carries carries_;
     const Format format_;
     SaidWait wait_;
-    std::unordered_map<std::uint64_t, Pending> pending_;                 // by handle
-    std::map<std::pair<Epoch, Seq>, std::uint64_t> handles_;             // of those
+    std::unordered_map<std::uint64_t, Pending> pending_;      // by handle
+    std::map<std::pair<Epoch, Seq>, std::uint64_t> handles_;  // of those
     std::uint64_t last_handle_ = 0;
     std::size_t waiting_bytes_ = 0;
     std::uint64_t bytes_ = 0;

@@ -65,7 +65,7 @@ private:
     std::unordered_map<Seq, Held*> by_seq_;  // those that are held
     std::size_t held_bytes_ = 0;
     Sink::Written unsaid_;  // outcomes that are for no sink
-    Sink::Written had_;  // by one of those beside, just now
+    Sink::Written had_;     // by one of those beside, just now
 };
 
 }  // namespace curfew

@@ -143,10 +143,11 @@ std::unique_ptr<Sink> open_queue(Daemon& daemon, const SinkFlags& flags, const s
         flags.carries, flags.format);
 }
 
-constexpr SinkKind kQueue{"amqp://USER@HOST[,HOST...]/VHOST?exchange=NAME&key=KEY",
-                          "an exchange of a server such as RabbitMQ, or ?queue=NAME; an outcome counts when the server has "
-                          "confirmed it. A message with reply_to gets its outcome there, too",
-                          check_queue<false>, open_queue<false>};
+constexpr SinkKind kQueue{
+    "amqp://USER@HOST[,HOST...]/VHOST?exchange=NAME&key=KEY",
+    "an exchange of a server such as RabbitMQ, or ?queue=NAME; an outcome counts when the server has "
+    "confirmed it. A message with reply_to gets its outcome there, too",
+    check_queue<false>, open_queue<false>};
 constexpr SinkKind kSecureQueue{"amqps://USER@HOST[,HOST...]/VHOST?...", "the same over TLS", check_queue<true>,
                                 open_queue<true>};
 #endif

@@ -25,7 +25,7 @@ struct Outgoing {
     std::string exchange{}, key{};
     amqp::Properties properties{};
     std::string body{};
-    std::string task{};          ///< as the header of that name
+    std::string task{};        ///< as the header of that name
     bool is_answer = false;    ///< who asked may have gone
     bool is_returned = false;  ///< by the server, just now
 };

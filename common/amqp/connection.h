@@ -114,7 +114,8 @@ public:
     void publish(const std::string& exchange, const std::string& key, const Properties& properties,
                  std::string_view body);
 
-    /// The next event, if there is one. Waits for it until then; none at once where `wake` is readable.
+    /// The next event, if there is one. Waits for it until then; none at once where `wake` is
+    /// readable.
     [[nodiscard]] std::optional<Event> next(int wake, Instant until);
     /// Says goodbye, waits for a moment.
     void close();

@@ -18,9 +18,10 @@ std::string what_to_do(const Access& access, const std::string& name, const std:
             return fmt::format("allow it: rabbitmqctl set_permissions -p {} {} '.*' '.*' '.*'", vhost,
                                access.address.user);
         case kNotAllowed:
-            return fmt::format("make the vhost, or allow it: rabbitmqctl add_vhost {0}; rabbitmqctl set_permissions -p "
-                               "{0} {1} '.*' '.*' '.*' (a '/' in its name is written %2f)",
-                               vhost, access.address.user);
+            return fmt::format(
+                "make the vhost, or allow it: rabbitmqctl add_vhost {0}; rabbitmqctl set_permissions -p "
+                "{0} {1} '.*' '.*' '.*' (a '/' in its name is written %2f)",
+                vhost, access.address.user);
         case kNotFound:
             if (flag == "--source" || said.find("exchange") == std::string_view::npos)
                 return fmt::format(
@@ -36,8 +37,7 @@ std::string what_to_do(const Access& access, const std::string& name, const std:
 
 }  // namespace
 
-Unusable unusable(const std::string& flag, const Access& access, const std::string& name,
-                  const std::exception& error) {
+Unusable unusable(const std::string& flag, const Access& access, const std::string& name, const std::exception& error) {
     const std::string place = access.address.text();
     const auto* refused = dynamic_cast<const Refused*>(&error);
     if (refused == nullptr)
@@ -52,8 +52,9 @@ Unusable unusable(const std::string& flag, const Access& access, const std::stri
 std::string what_is_odd(const std::string& queue, const Refused& refused) {
     const std::string_view said = refused.what();
     if (said.find("'stream'") != std::string_view::npos)
-        throw Refused(kPreconditionFailed,
-                      fmt::format("'{}' is a stream, which is not emptied by who reads it: name a quorum queue", queue));
+        throw Refused(
+            kPreconditionFailed,
+            fmt::format("'{}' is a stream, which is not emptied by who reads it: name a quorum queue", queue));
     const bool is_other = said.find("'x-queue-type'") != std::string_view::npos ||
                           said.find("'durable'") != std::string_view::npos ||
                           said.find("'auto_delete'") != std::string_view::npos;

@@ -41,10 +41,10 @@ Access Flags::access(const Address& address, const std::string& name) const {
     if (certificate.empty() != key.empty())
         throw Unusable(kExitUsage, "--cert and --key: a certificate and its key go together");
     const char* said = std::getenv(kPassword);
-    access.password = !password_file.empty()        ? read_password(password_file)
-                      : said != nullptr             ? said
+    access.password = !password_file.empty()    ? read_password(password_file)
+                      : said != nullptr         ? said
                       : address.user == "guest" ? "guest"
-                                                    : "";
+                                                : "";
     if (access.password.empty())
         throw Unusable(kExitUsage, fmt::format("{}: no password for '{}': --password-file FILE, or {}", address.text(),
                                                address.user, kPassword));

@@ -1,6 +1,6 @@
 // A thread that keeps a connection to a queue server: the library waits where it reads and writes,
-// and the loop never does. One that is lost is made anew, at the next host, after a pause that grows;
-// only the first has to succeed.
+// and the loop never does. One that is lost is made anew, at the next host, after a pause that
+// grows; only the first has to succeed.
 //
 //     connect, begin --> serve --Lost, Refused--> lost --a pause--> connect, begin
 //                          +--closes--> goodbye, and the end

@@ -108,8 +108,10 @@ struct Verdict {
     std::string_view message;
     /// Not 0: no task, but a message that was refused; its number in the source.
     std::uint64_t refused_number = 0;
-    std::uint64_t refused_byte = kNoOffset;  ///< its offset in the source; kNoOffset: it has none
-    std::uint64_t refused_size = 0;          ///< its bytes; `message` has the first of them
+    /// its offset in the source; kNoOffset: it has none
+    std::uint64_t refused_byte = kNoOffset;
+    /// its bytes; `message` has the first of them
+    std::uint64_t refused_size = 0;
     std::optional<std::string_view> properties = std::nullopt;  ///< as those of the task
     /// 1: no sink is given it: another group has the message, and says its outcome.
     std::uint32_t unsaid = 0;

@@ -11,10 +11,10 @@ enum ExitCode : int {
     kExitIncomplete = 1,  ///< some task did not complete
     /// Wrong flags, config, endpoints; a run directory or an endpoint in use.
     kExitUsage = 64,
-    kExitWornOut = 69,    ///< a worker whose work ignores its stop: start it again
+    kExitWornOut = 69,      ///< a worker whose work ignores its stop: start it again
     kExitUnavailable = 69,  ///< a server that is not there, or lacks what was named
-    kExitImbalance = 70,  ///< the books do not balance
-    kExitIo = 74,         ///< a source or a sink failed, a disk is full, descriptors are used up
+    kExitImbalance = 70,    ///< the books do not balance
+    kExitIo = 74,           ///< a source or a sink failed, a disk is full, descriptors are used up
     /// Messages were left without an outcome, or the source was not at its end.
     kExitLeftBehind = 75,
 };

@@ -22,6 +22,10 @@ class Console:
         self._drawn = False
         self._pace = Pace()
 
+    def notice_if(self, line):
+        if line:
+            self.notice(line)
+
     def notice(self, text):
         """What is good to know; not said with --quiet."""
         if not self._quiet:

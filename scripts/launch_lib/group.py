@@ -43,7 +43,8 @@ _NO_COMMAND = (126, 127)  # of a shell
 _ADVICE = {0: "; it is to run until it is told to stop: look at its command",
            **dict.fromkeys(_NO_COMMAND, "; a shell says so of a command that is not there, or cannot be run")}
 _OBEDIENT = (0, -signal.SIGTERM, 128 + signal.SIGTERM)  # the last: of a shell whose command got it
-_CODES_OF_THE_GROUP = (Exit.USAGE, Exit.IO)
+_CODES_OF_THE_GROUP = {Role.WORKER: (Exit.USAGE, Exit.IO),
+                       **dict.fromkeys((Role.BROKER, Role.COLLECTOR), (Exit.USAGE, Exit.IO, Exit.UNAVAILABLE))}
 _CODES_OF_NO_DEATH = (Exit.NO_OUTCOME, Exit.INTERNAL)  # of a broker: the next life would end as this one
 
 
@@ -100,7 +101,7 @@ class Group:
         while number := self._signals.take_stop():
             self._on_signal(number, now)
         self._listen(now)
-        self._say(self._stops.take_words(now))
+        self._console.notice_if(self._stops.take_words(now))
         left = self._reap(now)
         for member in self._members:
             if self._supervises and member.may_start(now):
@@ -187,8 +188,7 @@ class Group:
             self._say_end(member, pid, code, lifeline)
         obeyed = self._obeyed(code)
         role = member.process.role
-        has_no_server = code == Exit.UNAVAILABLE and (is_broker or role is Role.COLLECTOR)  # a worker's is another thing
-        if has_no_server or code in _CODES_OF_THE_GROUP and (is_broker or role is not Role.OTHER):
+        if code in _CODES_OF_THE_GROUP.get(Role.BROKER if is_broker else role, ()):
             self._ending.process_code = self._ending.process_code or code
             self._stop(now, STOP_MARGIN)  # its own message stands on stderr already
         elif not self._supervises:
@@ -295,22 +295,18 @@ class Group:
         self._watch_at = now + WATCH_EVERY
         if not self._supervises:
             running = [member.name for member in self._members if member.running]
-            self._say(self._patience.take(now, for_members(running, self._kill_at - now)))
+            self._console.notice_if(self._patience.take(now, for_members(running, self._kill_at - now)))
             return
         books = self.books()
         if books is not None and books.state in page.STATES_OF_AN_END:
             return
         if books is not None:
             wait = for_end(books, self._state is State.DRAINING) or for_worker(books, self._lack.may_have(Role.WORKER))
-            self._say(self._patience.take(now, wait))
+            self._console.notice_if(self._patience.take(now, wait))
         if why := self._lack.take(now, books, closed=self._run_dir.private and not self._plan.open):
             self._console.error(why)
             self._ending.cannot_run = True
             self._stop(now, STOP_MARGIN)
-
-    def _say(self, line):
-        if line:
-            self._console.notice(line)
 
     # --- the end of the group ---
 
@@ -362,7 +358,7 @@ class Group:
     def _stop(self, now, margin):
         if not self._supervises:
             return
-        self._say(self._stops.take_words(self._stops.same_until))
+        self._console.notice_if(self._stops.take_words(self._stops.same_until))
         self._state = State.STOPPING
         self._stop_at = now
         self._kill_at = now + self._plan.grace + margin

@@ -58,18 +58,7 @@ def quick_plan(options, bin_dir, wish):
     binary = lambda role: os.path.join(bin_dir, role.value)
     source, sink = options.given.get("input"), options.given.get("output")
     letters, log = options.given.get("dead-letters"), options.given.get("joblog")
-    form = () if files.is_database(sink) else ("--format", _FORMATS[options.given.get("json")])
-    where = options.given.get("sink") or (files.sink_of("output", sink) if sink else "stdout")
-    collector = [binary(Role.COLLECTOR), "--sink", where, *form, *options.passed_on("collector")]
-    if options.letters_queue:
-        collector += ["--dead-letters", options.letters_queue]
-    if letters:
-        collector += ["--dead-letters", files.sink_of("dead-letters", letters)]
-    for flag, theirs in (("joblog", "--joblog"), ("results", "--results-dir")):
-        if flag in options.given:
-            collector += [theirs, absolute(f"--{flag}", options.given[flag])]
-    if "resume" in options.given and not all(map(files.is_database, filter(None, (sink, letters, log)))):
-        collector.append("--journal")
+    collector = [binary(Role.COLLECTOR), *_sinks(options)]
     workers = worker_arguments(options)
     piped = _piped(source)
     from_file = source and piped is None
@@ -93,6 +82,22 @@ def quick_plan(options, bin_dir, wish):
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
                 remark=work.remark(options) or ("" if "url" in options.given else _on_fanout(options.asked_fanout, len(workers))),
                 asked=_asked(options, processes))
+
+
+def _sinks(options):
+    """The arguments of the collector."""
+    sink, letters, log = (options.given.get(flag) for flag in ("output", "dead-letters", "joblog"))
+    form = () if files.is_database(sink) else ("--format", _FORMATS[options.given.get("json")])
+    where = options.given.get("sink") or (files.sink_of("output", sink) if sink else "stdout")
+    words = ["--sink", where, *form, *options.passed_on("collector")]
+    if letters or options.letters_queue:
+        words += ["--dead-letters", options.letters_queue or files.sink_of("dead-letters", letters)]
+    for flag, theirs in (("joblog", "--joblog"), ("results", "--results-dir")):
+        if flag in options.given:
+            words += [theirs, absolute(f"--{flag}", options.given[flag])]
+    if "resume" in options.given and not all(map(files.is_database, filter(None, (sink, letters, log)))):
+        words.append("--journal")
+    return words
 
 
 def _asked(options, processes):

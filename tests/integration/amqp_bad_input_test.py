@@ -139,7 +139,7 @@ class Messages(QueueTest):
         self.publish("twice", message_id="same")
         self.publish("twice", message_id="same")
         self.publish("other bytes", message_id="same")
-        launch = self.group("--max-message", "16m", "--max-output", "16m", "--handler", "echo", "--fanout", "1")
+        launch = self.group("--max-message", "16m", "--handler", "echo", "--fanout", "1")
         taken = self.take(self.done, 5)
         found = sorted((properties.message_id, len(body)) for properties, body in taken)
         self.assertEqual(found, sorted([("empty", 0), ("big", 16 * MIB), ("i" * 255, 7), ("same", 5), ("same", 11)]))

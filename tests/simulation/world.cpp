@@ -576,16 +576,18 @@ void World::strike() {
         if (chance(0.5)) cut_until_[{other, any}] = cut_until_[{any, other}];
         return tell(any, "is cut off from " + process(other).name);
     }
-    if (broker_process_.up && broker_->ledger().tasks_in_flight() > 0) {
-        const std::vector<Seq> seqs = broker_->ledger().tasks().sorted_keys();
-        const Seq seq = seqs[std::uniform_int_distribution<std::size_t>(0, seqs.size() - 1)(random_)];
-        const std::uint32_t started = broker_->ledger().task(seq)->started;
-        if (broker_->cancel_task(here(kBroker), seq)) {
-            cancelled_.emplace(seq, started);
-            ever_cancelled_.insert(seq);
-        }
-        wake(kBroker, now_);
+    if (broker_process_.up && broker_->ledger().tasks_in_flight() > 0) cancel_one();
+}
+
+void World::cancel_one() {
+    const std::vector<Seq> seqs = broker_->ledger().tasks().sorted_keys();
+    const Seq seq = seqs[std::uniform_int_distribution<std::size_t>(0, seqs.size() - 1)(random_)];
+    const std::uint32_t started = broker_->ledger().task(seq)->started;
+    if (broker_->cancel_task(here(kBroker), seq)) {
+        cancelled_.emplace(seq, started);
+        ever_cancelled_.insert(seq);
     }
+    wake(kBroker, now_);
 }
 
 }  // namespace curfew::simulation

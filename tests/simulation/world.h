@@ -130,6 +130,7 @@ private:
     // Faults.
     void plan_fault();
     void strike();
+    void cancel_one();
 
     // Laws (laws.cpp).
     void check_step();

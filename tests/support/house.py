@@ -18,6 +18,7 @@ FLOORS = {  # of common/: what each may include, besides itself
     "wire": ("words", "tables"),
     "look": ("words", "tables", "wire"),
     "process": ("words", "tables", "wire", "look"),
+    "amqp": ("words", "tables", "wire", "look", "process"),
 }
 WIDEST = 100  # columns, of .md files and of comments; tables and what stands as code are excepted
 LONGEST_FILE, LONGEST_TEST = 400, 600  # lines

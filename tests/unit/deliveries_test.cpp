@@ -192,49 +192,68 @@ private:
     std::string id_;
 };
 
+/// A group at that server: it takes, works, acknowledges, and loses its connection.
+class Group {
+public:
+    Group(std::uint32_t seed, std::size_t messages) : random_(seed), server_(messages), deliveries_({1h, messages}) {
+        deliveries_.begin_generation();
+    }
+    [[nodiscard]] const Server& server() const { return server_; }
+    void step() {
+        const auto dice = random_() % 100;
+        if (dice < 40) return take();
+        if (dice < 80) return end_one();
+        if (dice < 99) {
+            for (const Ack& ack : deliveries_.take_acks()) server_.take(ack);
+            return;
+        }
+        server_.begin_channel();
+        deliveries_.begin_generation();
+    }
+    void check() const {
+        for (const std::size_t message : server_.acknowledged()) ASSERT_TRUE(done_.contains(message));
+        for (const auto& [message, times] : runs_) ASSERT_EQ(times, 1) << "ran twice, though it has an id: " << message;
+        ASSERT_EQ(deliveries_.in_flight(), running_.size());
+    }
+
+private:
+    void take() {
+        const auto message = server_.hand_over(random_);
+        if (!message) return;
+        const std::size_t which = server_.message(message->tag);
+        if (random_() % 50 == 0) return deliveries_.give_back(message->tag);
+        const auto handle = deliveries_.came(kNow, *message);
+        if (!handle) return;
+        running_[*handle] = which;
+        ++runs_[which];
+    }
+    void end_one() {
+        if (running_.empty()) return;
+        const auto at = std::next(running_.begin(), static_cast<long>(random_() % running_.size()));
+        done_.insert(at->second);
+        deliveries_.settled(kNow, at->first, completed);
+        running_.erase(at);
+    }
+
+    std::mt19937 random_;
+    Server server_;
+    Deliveries deliveries_;
+    std::map<std::uint64_t, std::size_t> running_;  // handle -> message
+    std::set<std::size_t> done_;
+    std::map<std::size_t, int> runs_;
+};
+
 TEST(DeliveriesModel, NothingIsLostNorAcknowledgedBeforeItsOutcome) {
     constexpr std::size_t kMessages = 300;
     for (std::uint32_t seed = 1; seed <= 50; ++seed) {
         SCOPED_TRACE(seed);
-        std::mt19937 random(seed);
-        Server server(kMessages);
-        Deliveries deliveries({.window = 1h, .most = kMessages});
-        deliveries.begin_generation();
-        std::map<std::uint64_t, std::size_t> running;  // handle -> message
-        std::set<std::size_t> done;
-        std::map<std::size_t, int> runs;
-        for (int step = 0; server.acknowledged().size() < kMessages; ++step) {
+        Group group(seed, kMessages);
+        for (int step = 0; group.server().acknowledged().size() < kMessages; ++step) {
             ASSERT_LT(step, 100'000);
-            const auto dice = random() % 100;
-            if (dice < 40) {
-                if (const auto message = server.hand_over(random)) {
-                    const std::size_t which = server.message(message->tag);
-                    if (random() % 50 == 0) {
-                        deliveries.give_back(message->tag);
-                    } else if (const auto handle = deliveries.came(kNow, *message)) {
-                        running[*handle] = which;
-                        ++runs[which];
-                    }
-                }
-            } else if (dice < 80 && !running.empty()) {
-                auto at = running.begin();
-                std::advance(at, random() % running.size());
-                done.insert(at->second);
-                deliveries.settled(kNow, at->first, completed);
-                running.erase(at);
-            } else if (dice < 99) {
-                for (const Ack& ack : deliveries.take_acks()) {
-                    server.take(ack);
-                    if (HasFatalFailure()) return;
-                }
-            } else {
-                server.begin_channel();
-                deliveries.begin_generation();
-            }
-            for (const std::size_t message : server.acknowledged()) ASSERT_TRUE(done.contains(message));
+            group.step();
+            group.check();
+            if (HasFatalFailure()) return;
         }
-        for (const auto& [message, times] : runs) EXPECT_EQ(times, 1) << "ran twice, though it has an id: " << message;
-        EXPECT_EQ(deliveries.in_flight(), running.size());
     }
 }
 

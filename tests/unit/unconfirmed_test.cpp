@@ -1,9 +1,10 @@
-// What is published until it is confirmed: by hand, and against a model of a server that confirms in
-// any order, refuses, returns, and is lost.
+// What is published until it is confirmed: by hand, and against a model of a server that confirms
+// in any order, refuses, returns, and is lost.
 #include "collector/sinks/unconfirmed.h"
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
 #include <set>
 
@@ -101,47 +102,69 @@ TEST(Unconfirmed, SoManyAreInTheAir) {
     EXPECT_NE(unconfirmed.next(kNow), nullptr);
 }
 
+/// Who publishes, and a server that confirms in any order, refuses, and is lost.
+class Publisher {
+public:
+    Publisher(std::uint32_t seed, std::uint64_t outcomes) : random_(seed), outcomes_(outcomes) {}
+    [[nodiscard]] bool is_done() const { return done_.size() == outcomes_; }
+    [[nodiscard]] const Unconfirmed& unconfirmed() const { return unconfirmed_; }
+    void step() {
+        now_ += 10ms;
+        const auto dice = random_() % 100;
+        if (dice < 30 && put_ < outcomes_) {
+            unconfirmed_.put(part(++put_));
+        } else if (dice < 60) {
+            publish();
+        } else if (dice < 97) {
+            confirm();
+        } else {
+            unsaid_.clear();
+            number_ = 0;
+            unconfirmed_.begin();
+        }
+        for (const std::uint64_t handle : unconfirmed_.take_done()) {
+            ASSERT_TRUE(there_.contains(handle));
+            ASSERT_TRUE(done_.insert(handle).second) << "said twice";
+        }
+    }
+
+private:
+    void publish() {
+        const Outgoing* next = unconfirmed_.next(now_);
+        if (next == nullptr) return;
+        unsaid_[++number_] = next->handle;
+        unconfirmed_.sent();
+    }
+    void confirm() {
+        if (unsaid_.empty()) return;
+        const auto at = std::next(unsaid_.begin(), static_cast<long>(random_() % unsaid_.size()));
+        const bool multiple = random_() % 4 == 0, taken = random_() % 20 != 0;
+        const std::uint64_t number = at->first;
+        const auto first = multiple ? unsaid_.begin() : at;
+        for (auto each = first; taken && each != std::next(at); ++each) there_.insert(each->second);
+        unsaid_.erase(first, std::next(at));
+        unconfirmed_.confirmed(now_, number, multiple, taken);
+    }
+
+    std::mt19937 random_;
+    const std::uint64_t outcomes_;
+    Unconfirmed unconfirmed_;
+    Instant now_ = kNow;
+    std::uint64_t put_ = 0, number_ = 0;
+    std::set<std::uint64_t> there_, done_;           // handles: at the server; said to be
+    std::map<std::uint64_t, std::uint64_t> unsaid_;  // number -> handle
+};
+
 TEST(UnconfirmedModel, WhatIsDoneIsThereAndAllOfItIsDone) {
-    constexpr std::uint64_t kOutcomes = 400;
     for (std::uint32_t seed = 1; seed <= 50; ++seed) {
         SCOPED_TRACE(seed);
-        std::mt19937 random(seed);
-        Unconfirmed unconfirmed;
-        Instant now = kNow;
-        std::uint64_t put = 0, number = 0;
-        std::multiset<std::uint64_t> there, done;               // handles: at the server; said to be
-        std::map<std::uint64_t, std::uint64_t> unsaid;          // number -> handle, taken and not confirmed
-        while (done.size() < kOutcomes) {
-            now += 10ms;
-            const auto dice = random() % 100;
-            if (dice < 30 && put < kOutcomes) {
-                unconfirmed.put(part(++put));
-            } else if (dice < 60) {
-                if (const Outgoing* next = unconfirmed.next(now)) {
-                    unsaid[++number] = next->handle;
-                    unconfirmed.sent();
-                }
-            } else if (dice < 97 && !unsaid.empty()) {
-                auto at = unsaid.begin();
-                std::advance(at, random() % unsaid.size());
-                const bool multiple = random() % 4 == 0, taken = random() % 20 != 0;
-                const std::uint64_t up_to = at->first;
-                const auto first = multiple ? unsaid.begin() : at;
-                for (auto each = first; taken && each != std::next(at); ++each) there.insert(each->second);
-                unsaid.erase(first, std::next(at));
-                unconfirmed.confirmed(now, up_to, multiple, taken);
-            } else if (dice >= 97) {
-                unsaid.clear();
-                number = 0;
-                unconfirmed.begin();
-            }
-            for (const std::uint64_t handle : unconfirmed.take_done()) {
-                ASSERT_TRUE(there.contains(handle));
-                ASSERT_FALSE(done.contains(handle)) << "said twice";
-                done.insert(handle);
-            }
+        Publisher publisher(seed, 400);
+        for (int step = 0; !publisher.is_done(); ++step) {
+            ASSERT_LT(step, 1'000'000);
+            publisher.step();
+            if (HasFatalFailure()) return;
         }
-        EXPECT_TRUE(unconfirmed.empty());
+        EXPECT_TRUE(publisher.unconfirmed().empty());
     }
 }
 

@@ -136,7 +136,7 @@ void ExecHandler::start(Instant now, Slot slot, const Work& work) {
                          .ordinal = work.ordinal,
                          .variables_size = static_cast<std::uint32_t>(variables.size())};
     entry.deadline_at = work.deadline_at;
-    const std::string question = options_.json    ? json_question(now, work)
+    const std::string question = options_.json       ? json_question(now, work)
                                  : variables.empty() ? std::string()
                                                      : variables + std::string(work.payload);
     const std::string_view message = question.empty() ? work.payload : question;

@@ -34,9 +34,17 @@ bool is_field_name(std::string_view name) {
 
 /// Of a connection, or what proves who asks: not for who sends a message to say.
 bool is_kept(std::string_view name) {
-    constexpr std::array<std::string_view, 11> kKept{
-        "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "host",
-        "authorization",  "cookie",            "te",         "expect",     "proxy-authorization"};
+    constexpr std::array<std::string_view, 11> kKept{"content-length",
+                                                     "transfer-encoding",
+                                                     "connection",
+                                                     "keep-alive",
+                                                     "upgrade",
+                                                     "host",
+                                                     "authorization",
+                                                     "cookie",
+                                                     "te",
+                                                     "expect",
+                                                     "proxy-authorization"};
     std::string small(name);
     std::ranges::transform(small, small.begin(), lower);
     return std::ranges::find(kKept, small) != kKept.end();

@@ -23,11 +23,13 @@ std::string replace_all(const std::string& argument, const std::string& placehol
 }
 
 /// Our own environment without what a run gets of its own (also if this curfew is the work of
-/// another), and without what is this process's alone: work may start a curfew of its own.
+/// another), and without what is this process's alone: work may start a curfew of its own, and has
+/// no business at a queue server.
 std::vector<char*> inherited_environment() {
-    constexpr std::array<std::string_view, 10> kOwn{
-        "CURFEW_TASK=",     "CURFEW_SEQ=",  "CURFEW_ATTEMPT=",    "CURFEW_DEADLINE_MS=",  "CURFEW_LIFELINE=",
-        "CURFEW_NAME=",     "CURFEW_MESSAGE_ID=", "CURFEW_CORRELATION_ID=", "CURFEW_CONTENT_TYPE=", "CURFEW_HEADER_"};
+    constexpr std::array<std::string_view, 11> kOwn{
+        "CURFEW_AMQP_PASSWORD=",  "CURFEW_TASK=",         "CURFEW_SEQ=",   "CURFEW_ATTEMPT=",
+        "CURFEW_DEADLINE_MS=",    "CURFEW_LIFELINE=",     "CURFEW_NAME=",  "CURFEW_MESSAGE_ID=",
+        "CURFEW_CORRELATION_ID=", "CURFEW_CONTENT_TYPE=", "CURFEW_HEADER_"};
     std::vector<char*> kept;
     for (char** variable = environ; *variable != nullptr; ++variable) {
         const std::string_view text = *variable;

@@ -148,7 +148,8 @@ std::optional<std::string> HttpRequest::prepare(Instant now, const Work& work) {
         message_ = work.payload;
         curl_easy_setopt(handle(), CURLOPT_POSTFIELDS, message_.data());
         curl_easy_setopt(handle(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(message_.size()));
-        const bool is_said = std::ranges::any_of(lines_, [](const std::string& line) { return line.starts_with("Content-Type:"); });
+        const bool is_said =
+            std::ranges::any_of(lines_, [](const std::string& line) { return line.starts_with("Content-Type:"); });
         if (!is_said) add_header("Content-Type: application/octet-stream");
         add_header("Expect:");
     }
