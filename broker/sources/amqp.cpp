@@ -80,6 +80,7 @@ bool AmqpSource::take(Instant now, const AmqpConsumer::Item& item, Incoming& mes
     const auto handle = deliveries_.came(
         now, {.tag = came.tag, .redelivered = came.redelivered, .id = said.message_id, .body = came.body});
     if (!handle) return false;
+    mean_bytes_ += (static_cast<double>(came.body.size()) - mean_bytes_) / 16;
     here_ = {said.message_id, wire::pack(said_by_sender(said)), came.body};
     const bool is_long = came.size > config_.max_message;
     if (is_long || here_.properties.size() > kMostProperties) {
@@ -143,8 +144,10 @@ void AmqpSource::expect(Instant now, std::size_t messages) {
                   items_.size());
         give_back_all();
     }
-    const std::size_t most = std::numeric_limits<std::uint16_t>::max();
-    consumer_.want(hangs_up_ || too_long ? 0 : static_cast<std::uint16_t>(std::min(messages, most)));
+    const double fit = std::max(1.0, kMostFetched / std::max(1.0, mean_bytes_));
+    const double most = std::min<double>(fit, std::numeric_limits<std::uint16_t>::max());
+    const double wanted = hangs_up_ || too_long ? 0 : std::min(most, static_cast<double>(messages));
+    consumer_.want(static_cast<std::uint16_t>(wanted));
 }
 
 /// Twice the heartbeat is when the server gives up who does not answer.

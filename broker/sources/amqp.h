@@ -5,7 +5,7 @@
 // What comes is taken by a thread (amqp_consumer.h); what of it is ours, and what is acknowledged
 // when, say the Deliveries. This class joins them to the loop. How many messages are asked for
 // follows the workers: what they can have in hand, no more, so that no group sits on what another
-// could do.
+// could do; and no more than kMostFetched bytes, as far as the last messages tell.
 //
 // A server closes the channel of who holds a message for longer than its consumer timeout
 // (`consumer_timeout`, 30 minutes unless said otherwise), and hands all that it had over again. So
@@ -40,6 +40,7 @@ public:
     };
     /// What a message and its sender say is handed on up to so many bytes.
     static constexpr std::size_t kMostProperties = 65'536;
+    static constexpr double kMostFetched = 64 << 20;  ///< bytes, or one message
 
     AmqpSource(const Config& config, AmqpConsumer::Place place);
 
@@ -76,6 +77,7 @@ private:
     Here here_;                             // what the last next() has handed over
     std::uint64_t generation_ = 0;
     std::uint64_t refused_ = 0;
+    double mean_bytes_ = 0;  // of the last messages
     Instant asks_at_{};
     Instant closes_by_ = kNever;
     Instant lost_since_ = kNever;

@@ -68,6 +68,7 @@ void Sinks::flush(Instant now, Sink::Written& written) {
 }
 
 void Sinks::forget_waiting() {
+    unsaid_.clear();
     held_.clear();
     by_seq_.clear();
     held_bytes_ = 0;

@@ -13,11 +13,11 @@ namespace curfew::wire {
 
 struct MessageProperties {
     /// The queue to which the outcome goes, too; empty: nobody asked for it.
-    std::string reply_to;
-    std::string correlation_id;  ///< goes with the answer
-    std::string content_type;    ///< of the message
+    std::string reply_to{};
+    std::string correlation_id{};  ///< goes with the answer
+    std::string content_type{};    ///< of the message
     /// As text, whatever they were.
-    std::vector<std::pair<std::string, std::string>> headers;
+    std::vector<std::pair<std::string, std::string>> headers{};
 
     bool operator==(const MessageProperties&) const = default;
 };

@@ -171,6 +171,8 @@ class Messages(QueueTest):
 
 @needs_rabbit
 class Tls(QueueTest):
+    ASKS = False  # the server asks for a certificate of who comes
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="curfew-test-", dir="/tmp")
@@ -179,7 +181,8 @@ class Tls(QueueTest):
             subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
                             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{cls.folder}/{name}.key",
                             "-out", f"{cls.folder}/{name}.pem"], check=True, capture_output=True)
-        cls.HOW = {"tls": (f"{cls.folder}/server.pem", f"{cls.folder}/server.key")}
+        client = (f"{cls.folder}/foreign.pem",) if cls.ASKS else ()
+        cls.HOW = {"tls": (f"{cls.folder}/server.pem", f"{cls.folder}/server.key", *client)}
         super().setUpClass()
 
     def test_a_server_that_is_known_is_spoken_to(self):
@@ -196,6 +199,30 @@ class Tls(QueueTest):
             launch = self.launch("--run-dir", self.run_dir, "--source", secure, *words, "--handler", "echo")
             self.assertIn(launch.code(), (64, 69), launch.err)
             self.assertRegex(launch.err, "not trusted|no certificates")
+
+
+@needs_rabbit
+class TlsOfBothSides(Tls):
+    ASKS = True
+
+    def test_a_server_that_is_known_is_spoken_to(self):
+        """And it asks who comes."""
+        self.publish("m")
+        secure = self.url(scheme="amqps", port=self.server.tls_port, queue=self.jobs)
+        ends = ("--run-dir", self.run_dir, "--source", secure, "--sink", secure.replace(self.jobs, self.done), "--ca", f"{self.folder}/server.pem")
+        launch = self.launch(*ends, "--handler", "echo")
+        self.assertIn(launch.code(), (64, 69), launch.err)
+        self.assertIn("cannot be reached", launch.err)
+        launch = self.launch(*ends, "--cert", f"{self.folder}/foreign.pem", "--key", f"{self.folder}/foreign.key", "--handler", "echo")
+        self.assertEqual(self.take_bodies(self.done), {"m": 1})
+        self.drained(launch)
+
+    def test_a_foreign_one_is_not(self):
+        """A certificate without its key."""
+        secure = self.url(scheme="amqps", port=self.server.tls_port, queue=self.jobs)
+        launch = self.launch("--run-dir", self.run_dir, "--source", secure, "--cert", f"{self.folder}/foreign.pem", "--handler", "echo")
+        self.assertEqual(launch.code(), 64, launch.err)
+        self.assertIn("go together", launch.err)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,15 @@ TEST_F(SinksTest, TheOutputIsLastAndKeepsTheOrder) {
     EXPECT_EQ(sinks->waiting(), 1U);
 }
 
+TEST_F(SinksTest, WhatIsUnsaidSettlesAndNobodyIsGivenIt) {
+    OutcomeRecord outcome = completed(1, "result");
+    outcome.outcome = Outcome::cancelled;
+    outcome.unsaid = true;
+    sinks->put(std::move(outcome));
+    EXPECT_EQ(written(), std::vector<Seq>{1});
+    for (const FakeSink* sink : {output, letters, log, folders}) EXPECT_TRUE(sink->got.empty());
+}
+
 TEST_F(SinksTest, WhatWasPutForABrokerThatIsNoMoreDoesNotCount) {
     log->allowed = 0;
     log->forgets = false;
