@@ -181,6 +181,10 @@ class Tls(QueueTest):
             subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
                             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{cls.folder}/{name}.key",
                             "-out", f"{cls.folder}/{name}.pem"], check=True, capture_output=True)
+        for words in (("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=client", "-keyout", "client.key", "-out", "request"),
+                      ("x509", "-req", "-in", "request", "-CA", "foreign.pem", "-CAkey", "foreign.key", "-CAcreateserial", "-days", "2",
+                       "-out", "client.pem")):  # RabbitMQ takes none that has signed itself
+            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=cls.folder)
         client = (f"{cls.folder}/foreign.pem",) if cls.ASKS else ()
         cls.HOW = {"tls": (f"{cls.folder}/server.pem", f"{cls.folder}/server.key", *client)}
         super().setUpClass()
@@ -213,7 +217,7 @@ class TlsOfBothSides(Tls):
         launch = self.launch(*ends, "--handler", "echo")
         self.assertIn(launch.code(), (64, 69), launch.err)
         self.assertIn("cannot be reached", launch.err)
-        launch = self.launch(*ends, "--cert", f"{self.folder}/foreign.pem", "--key", f"{self.folder}/foreign.key", "--handler", "echo")
+        launch = self.launch(*ends, "--cert", f"{self.folder}/client.pem", "--key", f"{self.folder}/client.key", "--handler", "echo")
         self.assertEqual(self.take_bodies(self.done), {"m": 1})
         self.drained(launch)
 

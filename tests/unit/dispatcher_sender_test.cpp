@@ -1,5 +1,5 @@
-// What a sender may say of its message: its own deadline, properties that travel with it, that it is
-// to run alone; and a source that takes its messages back.
+// What a sender may say of its message: its own deadline, properties that travel with it, that it
+// is to run alone; and a source that takes its messages back.
 #include <gtest/gtest.h>
 
 #include "broker/dispatcher.h"
