@@ -107,6 +107,25 @@ class Serve(HttpTest):
         self.assertEqual(monitor.code(), 0)
 
 
+class GroupName(HttpTest):
+    def test_a_name_that_no_label_may_have_is_refused(self):
+        for name in (b"a\nb", b"\xff", b"n" * 256):
+            code, _, err = self.monitor("--group-name", name, "serve")
+            self.assertEqual(code, 64)
+            self.assertIn("--group-name", err)
+
+    def test_it_is_said_or_the_machines(self):
+        self.slow_group(1)
+        self.serve()
+        self.assertEqual(json.loads(self.get("/stats.json")[1])["group"], os.uname().nodename)
+        self.assertIn(f'curfew_attempts_in_flight{{group="{os.uname().nodename}"}} 2\n', self.get("/metrics")[1])
+        self.environment["CURFEW_GROUP_NAME"] = 'käfig "7"'
+        self.serve()
+        self.assertEqual(json.loads(self.get("/stats.json")[1])["group"], 'käfig "7"')
+        self.assertIn('curfew_attempts_in_flight{group="käfig \\"7\\""} 2\n', self.get("/metrics")[1])
+        self.assertTrue(self.monitor("stats")[1].startswith('group käfig "7"\nbroker broker  pid '))
+
+
 @unittest.skipUnless(PROMETHEUS and PROMTOOL, "needs prometheus and promtool (install: prometheus)")
 class Prometheus(HttpTest):
     def test_promtool_accepts_the_metrics_and_the_rules(self):
