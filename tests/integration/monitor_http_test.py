@@ -20,6 +20,7 @@ from served import HttpTest  # noqa: E402
 
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 RULES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "prometheus")
+DASHBOARD = os.path.join(os.path.dirname(RULES), "grafana", "curfew.json")
 
 
 class Serve(HttpTest):
@@ -135,6 +136,18 @@ class Prometheus(HttpTest):
                             (["test", "rules", os.path.join(RULES, "alerts_test.yml")], None)):
             done = subprocess.run([PROMTOOL, *words], input=data, capture_output=True, text=True, timeout=60, check=False)
             self.assertEqual((done.returncode, done.stderr), (0, ""), f"{words}: {done.stdout}")
+
+    def test_the_dashboards_questions_are_such(self):
+        with open(DASHBOARD, encoding="utf-8") as file:
+            panels = json.load(file)["panels"]
+        questions = [target["expr"] for panel in panels for target in panel.get("targets", [])]
+        self.assertGreater(len(questions), 50)
+        rules = [{"record": f"q:{i}", "expr": q.replace("$__rate_interval", "1m").replace("$group", "(a|b)")}
+                 for i, q in enumerate(questions)]
+        config = self.write("questions.yml", json.dumps({"groups": [{"name": "questions", "rules": rules}]}))
+        done = subprocess.run([PROMTOOL, "check", "rules", config], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertNotIn("$", "".join(rule["expr"] for rule in rules))
 
     def test_prometheus_scrapes_it(self):
         self.slow_group(3)
