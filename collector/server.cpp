@@ -105,7 +105,7 @@ int CollectorServer::unfinished() const {
     return kExitIo;
 }
 
-JsonObject CollectorServer::stats(Instant) const {
+JsonObject CollectorServer::stats(Instant now) const {
     const auto& counts = judge_.counts();
     JsonObject out;
     out.add("settled", by_name<Outcome>(counts.outcomes))
@@ -126,7 +126,8 @@ JsonObject CollectorServer::stats(Instant) const {
                          .add("waiting", sinks_.waiting())
                          .add("waiting_bytes", judge_.waiting_bytes())
                          .add("bytes", sinks_.bytes())
-                         .add("waits_for", if_any(sinks_.waits_for())))
+                         .add("waits_for", if_any(sinks_.waits_for()))
+                         .add("waited_s", sinks_.waited(now)))
         .add("broker", JsonObject().add("synced", judge_.synced()).add("incarnation", judge_.broker()));
     return out;
 }

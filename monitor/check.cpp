@@ -6,6 +6,7 @@
 
 #include "common/process/options.h"
 #include "monitor/laws.h"
+#include "monitor/readiness.h"
 
 namespace curfew {
 namespace {
@@ -117,6 +118,7 @@ Finding check(const std::vector<Said>& stats, const Limits& limits) {
     const double settled = real(broker, "settled_for_s").value_or(0);
     complaints.add(in_flight > 0 && settled > longest_stop(stats), Health::warning,
                    words_of_waiting(in_flight, settled));
+    for (const std::string& trouble : troubles_of_ends(stats)) complaints.add(true, Health::warning, trouble);
     check_others(stats, limits, complaints);
 
     const std::string said =

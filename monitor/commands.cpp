@@ -164,7 +164,9 @@ int run_command(const MonitorOptions& options) {
     };
     if (verb == "stats") {
         if (options.watch > Duration::zero()) return watch(client, targets().front(), options);
-        return each(client, targets(), "stats", options, stats_text) ? kExitOk : kUnanswered;
+        const auto asked = targets();
+        if (!options.group_name.empty() && !options.as_json) fmt::print("group {}\n", options.group_name);
+        return each(client, asked, "stats", options, stats_text) ? kExitOk : kUnanswered;
     }
     if (verb == "dump") return dump(client, options.group ? std::vector<Target>() : targets(), options);
     if (verb == "events") return follow_ends(client, targets().front(), kPatience);

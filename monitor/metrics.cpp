@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "monitor/laws.h"
+#include "monitor/readiness.h"
 
 namespace curfew {
 namespace {
@@ -24,18 +25,11 @@ std::string escaped(const std::string& value) {
     return out;
 }
 
-std::string in_braces(const Labels& labels) {
-    if (labels.empty()) return "";
-    std::string out = "{";
-    for (const auto& [name, value] : labels) {
-        out += fmt::format(R"({}{}="{}")", out.size() > 1 ? "," : "", name, escaped(value));
-    }
-    return out + "}";
-}
-
-/// Collects the samples of one metric under its head: all of one name have to stand together.
+/// Collects the samples of one metric under its head: all of one name have to stand together. Each
+/// has the group's label.
 class Text {
 public:
+    explicit Text(const std::string& group) : group_(fmt::format(R"({{group="{}")", escaped(group))) {}
     void head(const char* name, const char* type, const char* help) {
         name_ = name;
         out_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
@@ -52,7 +46,13 @@ public:
     [[nodiscard]] std::string take() { return std::move(out_); }
 
 private:
-    std::string name_, out_;
+    [[nodiscard]] std::string in_braces(const Labels& labels) const {
+        std::string out = group_;
+        for (const auto& [name, value] : labels) out += fmt::format(R"(,{}="{}")", name, escaped(value));
+        return out + "}";
+    }
+
+    std::string group_, name_, out_;
 };
 
 void histogram(Text& text, const char* name, const char* help, const json& said) {
@@ -109,6 +109,36 @@ void books(Text& text, const json& broker) {
              field(field(broker, "source"), "bytes_read"));
     text.one("curfew_source_refused_total", "counter", "Messages over --max-message.",
              field(field(broker, "source"), "refused"));
+}
+
+/// A source that is a queue. How deep it is, is not known where it is not connected.
+void queue(Text& text, const json& said) {
+    if (said.is_null()) return;
+    const Labels labels = {{"queue", said.value("queue", "")}};
+    const bool connected = !real(said, "lost_for_s");
+    const auto one = [&](const char* name, const char* type, const char* help, const json& value) {
+        text.head(name, type, help);
+        text.sample(value, labels);
+    };
+    one("curfew_source_connected", "gauge", "The queue's server is connected.", connected);
+    one("curfew_source_depth", "gauge", "Messages in the queue that no group has; some seconds old.",
+        connected ? field(said, "depth") : json());
+    one("curfew_source_prefetch", "gauge", "Most messages that this group asks the queue for.",
+        field(said, "prefetch"));
+    one("curfew_source_unacked", "gauge", "Messages of the queue that this group has begun.", field(said, "unacked"));
+    one("curfew_source_oldest_unacked_seconds", "gauge", "Since the oldest of them came; 0: none.",
+        real(said, "oldest_unacked_s").value_or(0));
+    one("curfew_source_redelivered_total", "counter", "Messages that came again.", field(said, "redelivered"));
+    one("curfew_source_connections_lost_total", "counter", "Connections to the queue's server that were lost.",
+        field(said, "connections_lost"));
+}
+
+void sink(Text& text, const json& said) {
+    if (!said.is_object()) return;
+    text.one("curfew_sink_waiting", "gauge", "Outcomes that the sink does not have yet.", field(said, "waiting"));
+    text.one("curfew_sink_bytes_total", "counter", "Bytes that the sink has.", field(said, "bytes"));
+    text.one("curfew_sink_blocked", "gauge", "The sink waits: for its server, a reader, space or a lock.",
+             !field(said, "waits_for").is_null());
 }
 
 void workers(Text& text, const json& broker, const std::vector<Said>& stats) {
@@ -206,8 +236,8 @@ void roads(Text& text, const std::vector<Said>& stats) {
 
 }  // namespace
 
-std::string metrics(const std::vector<Said>& stats) {
-    Text text;
+std::string metrics(const std::vector<Said>& stats, const std::string& group) {
+    Text text(group);
     const json& broker = broker_of(stats);
     processes(text, stats);
     roads(text, stats);
@@ -215,15 +245,10 @@ std::string metrics(const std::vector<Said>& stats) {
         text.head("curfew_build_info", "gauge", "The broker's version.");
         text.sample(1, {{"version", broker.value("version", "")}});
         books(text, broker);
+        queue(text, queue_of(broker));
         workers(text, broker, stats);
     }
-    for (const auto& [name, said] : stats) {
-        if (!field(said, "sink").is_object()) continue;
-        text.one("curfew_sink_waiting", "gauge", "Outcomes that the sink does not have yet.",
-                 field(said["sink"], "waiting"));
-        text.one("curfew_sink_bytes_total", "counter", "Bytes that the sink has.", field(said["sink"], "bytes"));
-        break;
-    }
+    sink(text, sink_of(stats));
     return text.take();
 }
 

@@ -8,6 +8,7 @@
 
 namespace curfew {
 
-[[nodiscard]] std::string metrics(const std::vector<Said>& stats);
+/// `group`: what it is called, a label of each series.
+[[nodiscard]] std::string metrics(const std::vector<Said>& stats, const std::string& group);
 
 }  // namespace curfew

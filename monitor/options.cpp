@@ -2,16 +2,19 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 
 #include "common/process/run_dir.h"
 #include "common/process/socket.h"
 #include "common/process/suggestion.h"
 #include "common/words/exit_code.h"
+#include "common/words/limits.h"
 
 namespace curfew {
 namespace {
@@ -21,6 +24,13 @@ void check_numbers(const std::vector<std::string>& words, std::size_t from, cons
         if (!parse_count(words[i]))
             throw std::invalid_argument(fmt::format("{}: '{}' is not the number of a {}", verb, words[i], noun));
     }
+}
+
+/// Prometheus reads nothing at all where one label is no UTF-8.
+bool is_label(const std::string& text) {
+    const std::string kept = nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
+    return limits::printable(text) && text.size() <= limits::kNameBytes &&
+           nlohmann::json::parse(kept).get_ref<const std::string&>() == text;
 }
 
 }  // namespace
@@ -54,13 +64,23 @@ MonitorOptions::MonitorOptions(Options& options) {
     options.flag("--null", null, "dead-letters retry: messages end with a NUL byte, not with a newline");
     options.text("--http", http, "serve: ADDRESS:PORT to listen at");
     options.text("--token-file", token_file, "serve: who asks has to say what is in this file; needed beyond loopback");
+    options.text("--group-name", group_name,
+                 "serve, stats: what the group is called, among others; empty: as the machine");
     options.rest(words,
                  "stats | dump | events | top | check | serve | drain | pause | resume | cancel SEQ... | "
                  "dead-letters ls FILE | dead-letters show FILE SEQ | dead-letters retry FILE [SEQ...]");
 }
 
+std::string MonitorOptions::name_of_group() const {
+    if (!group_name.empty()) return group_name;
+    char host[256] = "";
+    (void)::gethostname(host, sizeof host - 1);
+    return limits::is_name(host) ? host : "group";
+}
+
 ServeOptions MonitorOptions::serve_options() const {
     ServeOptions serving;
+    serving.group = name_of_group();
     const std::size_t colon = http.rfind(':');
     const auto port = colon == std::string::npos ? std::nullopt : parse_count(std::string_view(http).substr(colon + 1));
     if (!port || *port > 65535 || colon == 0) {
@@ -100,6 +120,9 @@ void MonitorOptions::check() const {
     if (verb != "cancel" && verb != "dead-letters" && words.size() > 1)
         throw std::invalid_argument(fmt::format("{}: '{}' is one word too many; {}", verb, words[1], all));
     if (!connect.empty()) check_endpoint(connect, false, Reach::anybody);
+    if (!group_name.empty() && !is_label(group_name))
+        throw std::invalid_argument(
+            "--group-name: say a name of at most 255 bytes of UTF-8, without control characters");
     if (verb == "serve") (void)serve_options();
 }
 

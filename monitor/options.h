@@ -19,15 +19,17 @@ struct MonitorOptions {
     std::uint64_t limit = 1000;
     std::optional<std::uint64_t> max_in_flight;
     bool group = false, drained = false, once = false, null = false;
-    std::string worker, state, http = "127.0.0.1:9464", token_file;
+    std::string worker, state, http = "127.0.0.1:9464", token_file, group_name;
     std::vector<std::string> words;
 
     explicit MonitorOptions(Options& options);
     /// Judges the command and what goes with it. Throws std::invalid_argument, Unusable,
     /// EndpointError.
     void check() const;
-    /// What --http and --token-file say. Throws the same.
+    /// What --http, --token-file and --group-name say. Throws the same.
     [[nodiscard]] ServeOptions serve_options() const;
+    /// The group's name: the machine's, unless it was said.
+    [[nodiscard]] std::string name_of_group() const;
 
 private:
     void check_dead_letters() const;

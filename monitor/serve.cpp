@@ -16,10 +16,10 @@
 
 #include "common/process/log.h"
 #include "common/process/options.h"
-#include "monitor/fields.h"
 #include "monitor/history.h"
 #include "monitor/metrics.h"
 #include "monitor/page_files.h"
+#include "monitor/readiness.h"
 #include "monitor/view.h"
 
 namespace curfew {
@@ -224,12 +224,13 @@ private:
             response.set_content("ok\n", "text/plain; charset=utf-8");
         });
         server_.Get("/readyz", [this](const httplib::Request&, httplib::Response& response) {
-            const std::string problem = why_not_ready(watcher_.last());
+            const std::string problem = why_not_ready(watcher_.last().stats);
             response.status = problem.empty() ? 200 : 503;
             response.set_content(problem.empty() ? "ok\n" : problem + "\n", "text/plain; charset=utf-8");
         });
         server_.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
-            response.set_content(metrics(watcher_.last().stats), "text/plain; version=0.0.4; charset=utf-8");
+            response.set_content(metrics(watcher_.last().stats, options_.group),
+                                 "text/plain; version=0.0.4; charset=utf-8");
         });
         server_.Get("/stats.json", [this](const httplib::Request&, httplib::Response& response) {
             const auto look = watcher_.last();
@@ -239,7 +240,9 @@ private:
                 processes.push_back(said.is_object() ? said
                                                      : json{{"name", name}, {"role", role_of(name)}, {"gone", true}});
             }
-            answer(response, {{"schema", 1}, {"time", look.time}, {"processes", std::move(processes)}});
+            answer(
+                response,
+                {{"schema", 1}, {"group", options_.group}, {"time", look.time}, {"processes", std::move(processes)}});
         });
         server_.Get("/history.json", [this](const httplib::Request& request, httplib::Response& response) {
             const auto seconds = parse_count(request.has_param("seconds") ? request.get_param_value("seconds") : "600");
@@ -281,16 +284,6 @@ private:
             if (request.has_param(word)) query[word] = request.get_param_value(word);
         }
         return query;
-    }
-
-    static std::string why_not_ready(const Watcher::Look& look) {
-        const json& broker = broker_of(look.stats);
-        if (broker.is_null()) return "the broker does not answer";
-        if (!is_true(field(broker, "collector"), "synced")) return "there is no collector";
-        for (const json& worker : field(broker, "workers")) {
-            if (field(worker, "state") == "ready") return "";
-        }
-        return "no worker is ready";
     }
 
     ServeOptions options_;

@@ -14,6 +14,7 @@ struct ServeOptions {
     std::uint16_t port = 9464;  ///< 0: any that is free; it is said on stderr
     /// Who asks has to say it; needed where others than this machine can ask.
     std::string token;
+    std::string group;  ///< what it is called
 };
 
 /// Serves until SIGINT or SIGTERM; the exit code. Throws std::runtime_error where it cannot listen.

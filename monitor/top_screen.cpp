@@ -10,6 +10,7 @@
 
 #include "monitor/fields.h"
 #include "monitor/laws.h"
+#include "monitor/readiness.h"
 
 namespace curfew {
 namespace {
@@ -17,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kOnceRows = 24;
+constexpr int kRoomForEnds = 14, kRoomForMore = 28;  // of the screen's rows
 
 // ---- the laws ----------------------------------------------------------------------------------
 
@@ -114,6 +116,7 @@ void TopScreen::add(const Look& look, Instant now, std::string time) {
     time_ = std::move(time);
     broker_.add(look, now_, time_);
     cpu_.add(look, now_);
+    sink_ = sink_of(look.stats);
     chart_.add(broker_.in_flight());
     tables_.add(look, broker_, cpu_, now_);
 }
@@ -188,13 +191,50 @@ Line TopScreen::more_line() const {
             {" " + number("malformed_frames") + " malformed", warn_if_any("malformed_frames")}};
 }
 
-std::vector<Line> TopScreen::figures(int width, bool more) const {
+/// Empty where the source is no queue. What there is no room for stands at its end.
+Line TopScreen::queue_line(int width) const {
+    const json& queue = queue_of(broker_.said());
+    if (queue.is_null()) return {};
+    const auto number = [&](const char* key) { return short_count(real(queue, key)); };
+    const auto oldest = real(queue, "oldest_unacked_s");
+    const Span unacked{"  unacked " + number("unacked") + (oldest ? " oldest " + short_time(oldest) : "")};
+    const std::string name = "  " + cut(word(queue, "queue", utf8_), 32);
+    if (const auto lost_for = real(queue, "lost_for_s")) {
+        return {{"queue     ", Style::dim},
+                {"not connected for " + short_time(lost_for), Style::bad},
+                unacked,
+                {name + "  " + word(queue, "trouble", utf8_)}};
+    }
+    return without_rest({{"queue     ", Style::dim},
+                         {"depth "},
+                         {number("depth"), Style::bold},
+                         unacked,
+                         {"  prefetch " + number("prefetch")},
+                         {"  redelivered " + number("redelivered")},
+                         {name},
+                         {" at " + cut(word(queue, "connected", utf8_), 32), Style::dim}},
+                        width);
+}
+
+/// Empty where it does not wait.
+Line TopScreen::sink_line() const {
+    if (field(sink_, "waits_for").is_null()) return {};
+    return {{"sink      ", Style::dim},
+            {"waits for " + word(sink_, "waits_for", utf8_), Style::warn},
+            {fmt::format(" for {}: outcomes {}", short_time(real(sink_, "waited_s")),
+                         short_count(real(sink_, "waiting")))}};
+}
+
+std::vector<Line> TopScreen::figures(int width, int height) const {
     const json& broker = broker_.said();
     std::vector<Line> lines = {
         law(field(broker, "tasks"), "tasks", "accepted", kTaskTerms, tasks_residue(broker), width),
         law(field(broker, "attempts"), "attempts", "started", kAttemptTerms, attempts_residue(broker), width),
         without_rest(rates_line(), width), without_rest(times_line(), width)};
-    if (more) lines.push_back(without_rest(more_line(), width));
+    if (height >= kRoomForMore) lines.push_back(without_rest(more_line(), width));
+    for (Line line : {queue_line(width), sink_line()}) {
+        if (!line.empty() && height >= kRoomForEnds) lines.push_back(std::move(line));
+    }
     if (broker_.answers()) return lines;
     // What was last said is old.
     for (Line& line : lines) {
@@ -210,7 +250,7 @@ std::vector<Line> TopScreen::draw(int width, int height) {
     if (keys_.shows_help()) {
         for (const auto& entry : kHelp) lines.push_back(help_line(entry));
     } else {
-        append(figures(width, height >= 28));
+        append(figures(width, height));
         const int chart_rows = height < 18 ? 0 : height < 30 ? 3 : height < 45 ? 5 : 8;
         append(chart_.draw("in flight", width, chart_rows));
         constexpr int kBeside = 5;  // the last line, and two of each table that are no rows
@@ -225,7 +265,7 @@ std::vector<Line> TopScreen::draw(int width, int height) {
 std::vector<Line> TopScreen::draw_once(int width) {
     std::vector<Line> lines = {header(width)};
     const auto append = [&](std::vector<Line> more) { std::ranges::move(more, std::back_inserter(lines)); };
-    append(figures(width, true));
+    append(figures(width, kRoomForMore));
     append(tables_.draw_once(width, kOnceRows));
     for (Line& line : lines) cut(line, width);
     return lines;

@@ -50,10 +50,12 @@ public:
 private:
     [[nodiscard]] Line header(int width) const;
     void add_broker_words(Line& line) const;
-    [[nodiscard]] std::vector<Line> figures(int width, bool more) const;
+    [[nodiscard]] std::vector<Line> figures(int width, int height) const;
     [[nodiscard]] Line rates_line() const;
     [[nodiscard]] Line times_line() const;
     [[nodiscard]] Line more_line() const;
+    [[nodiscard]] Line queue_line(int width) const;
+    [[nodiscard]] Line sink_line() const;
 
     bool utf8_;
     bool asking_ = false;
@@ -61,6 +63,7 @@ private:
     Instant now_;       // of the last look
     std::string time_;  // of it, on the wall
     KnownBroker broker_;
+    nlohmann::json sink_;  // as the collector has it; null: it does not answer
     CpuShares cpu_;
     Chart chart_;
     TopTables tables_;

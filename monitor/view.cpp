@@ -6,6 +6,7 @@
 
 #include "monitor/check.h"
 #include "monitor/fields.h"
+#include "monitor/readiness.h"
 #include "monitor/terminal_text.h"
 
 namespace curfew {
@@ -60,6 +61,20 @@ std::string workers_text(const Json& workers) {
     return out;
 }
 
+/// Of a source that is a queue. How deep it is, is old where it is not connected.
+std::string queue_text(const Json& queue) {
+    if (queue.is_null()) return "";
+    const std::string lost = words_of_loss(queue);
+    const auto oldest = real(queue, "oldest_unacked_s");
+    return fmt::format("  queue     {}, prefetch {}, fetched {}, unacked {}{}, redelivered {}, connections lost {}\n",
+                       lost.empty() ? fmt::format("{} at {}: depth {}", clean(word(queue, "queue"), true),
+                                                  clean(word(queue, "connected"), true), count(queue, "depth"))
+                                    : lost,
+                       count(queue, "prefetch"), count(queue, "fetched"), count(queue, "unacked"),
+                       oldest ? fmt::format(" (the oldest {})", duration(*oldest * 1e6)) : "",
+                       count(queue, "redelivered"), count(queue, "connections_lost"));
+}
+
 std::string broker_text(const Json& s) {
     const Json& t = field(s, "tasks");
     const Json& a = field(s, "attempts");
@@ -79,6 +94,7 @@ std::string broker_text(const Json& s) {
         out += fmt::format("  {}\n", words_of_waiting(count(a, "in_flight"), settled));
     if (const std::string what = word(field(s, "source"), "waits_for"); what != "-" && !what.empty())
         out += fmt::format("  waits for {}\n", what);
+    out += queue_text(queue_of(s));
     const Json& c = field(s, "collector");
     out += fmt::format(
         "  collector {}   hedges {} sent, {} won, {} withheld   workers {} died, {} silent, {} left   frames {} "
@@ -133,12 +149,18 @@ std::string worker_text(const Json& s) {
 
 std::string collector_text(const Json& s) {
     const Json& settled = field(s, "settled");
-    return fmt::format(
+    const Json& sink = field(s, "sink");
+    std::string out = fmt::format(
         "  settled   {} completed  {} failed  {} expired  {} cancelled   {} decided and not written\n"
         "  reports   {}, {} of them duplicates   frames {} refused, {} malformed   broker {}\n",
         count(settled, "completed"), count(settled, "failed"), count(settled, "expired"), count(settled, "cancelled"),
         count(s, "decided"), count(s, "reports"), count(s, "duplicates"), count(s, "refused_frames"),
         count(s, "malformed_frames"), is_true(field(s, "broker"), "synced") ? "synced" : "MISSING");
+    if (!field(sink, "waits_for").is_null()) {
+        out += fmt::format("  sink      waits for {} for {}, outcomes {}\n", clean(word(sink, "waits_for"), true),
+                           duration(real(sink, "waited_s").value_or(0) * 1e6), count(sink, "waiting"));
+    }
+    return out;
 }
 
 }  // namespace

@@ -209,14 +209,17 @@ void AmqpSource::describe(Instant, JsonObject& out) const {
     const amqp::KeptConnection::State connection = consumer_.connection();
     const Deliveries::Counts& counts = deliveries_.counts();
     const auto oldest = deliveries_.oldest();
+    const Instant now = std::chrono::steady_clock::now();
+    const auto since = [now](Instant at) { return std::optional<Duration>(now - at); };
     out.add("queue", queue_)
         .add("connected", connection.host)
         .add("trouble", connection.trouble)
+        .add("lost_for_s", connection.host.empty() ? since(connection.lost_at) : std::nullopt)
         .add("depth", state.depth)
         .add("prefetch", state.prefetch)
         .add("fetched", static_cast<std::uint64_t>(items_.size()))
         .add("unacked", static_cast<std::uint64_t>(deliveries_.in_flight()))
-        .add("oldest_unacked_s", oldest ? std::optional(std::chrono::steady_clock::now() - *oldest) : std::nullopt)
+        .add("oldest_unacked_s", oldest ? since(*oldest) : std::nullopt)
         .add("redelivered", counts.redelivered)
         .add("adopted", counts.adopted)
         .add("known", counts.known)

@@ -65,6 +65,7 @@ void Sinks::flush(Instant now, Sink::Written& written) {
     unsaid_.clear();
     parts_.output->flush(now, written);
     if (parts_.dead_letters) parts_.dead_letters->flush(now, written);
+    waits_since_ = waits_for().empty() ? kNever : std::min(waits_since_, now);
 }
 
 void Sinks::forget_waiting() {
@@ -114,6 +115,10 @@ std::string_view Sinks::waits_for() const {
     std::string_view what;
     each([&](const Sink& sink) { what = what.empty() ? sink.waits_for() : what; });
     return what;
+}
+
+std::optional<Duration> Sinks::waited(Instant now) const {
+    return waits_since_ == kNever ? std::nullopt : std::optional(now - waits_since_);
 }
 
 }  // namespace curfew

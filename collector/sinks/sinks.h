@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -49,6 +50,8 @@ public:
     [[nodiscard]] std::uint64_t bytes() const { return parts_.output->bytes(); }
     [[nodiscard]] std::uint64_t uncertain() const;
     [[nodiscard]] std::string_view waits_for() const;
+    /// For so long, as flush() has seen it; none: it waits for nothing.
+    [[nodiscard]] std::optional<Duration> waited(Instant now) const;
 
 private:
     struct Held {
@@ -66,6 +69,7 @@ private:
     std::size_t held_bytes_ = 0;
     Sink::Written unsaid_;  // outcomes that are for no sink
     Sink::Written had_;     // by one of those beside, just now
+    Instant waits_since_ = kNever;
 };
 
 }  // namespace curfew

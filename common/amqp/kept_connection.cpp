@@ -54,6 +54,7 @@ void KeptConnection::start(bool patient) {
     } catch (const Lost& error) {
         if (!patient) throw;
         state_.trouble = error.what();
+        state_.lost_at = SystemClock::now();
     }
     thread_ = quiet_thread([this] { work(); });
 }
@@ -150,6 +151,7 @@ void KeptConnection::lose(const std::string& why) {
         const std::lock_guard lock(mutex_);
         gone = std::move(connection_);
         if (gone != nullptr) ++state_.losses;
+        if (!state_.host.empty()) state_.lost_at = SystemClock::now();
         state_.host.clear();
         state_.trouble = why;
     }

@@ -40,6 +40,7 @@ public:
     struct State {
         std::string host;          ///< empty: not connected
         std::string trouble;       ///< why not
+        Instant lost_at{};         ///< where it is not connected
         std::string server;        ///< as it calls itself
         std::uint64_t losses = 0;  ///< of connections, ever
     };

@@ -11,6 +11,7 @@ function show() {
     show_law('tasks');
     show_law('attempts');
     show_facts();
+    show_queue();
     workers_table.show(known.rows);
     processes_table.show(known.processes);
     ring.show();

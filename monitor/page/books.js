@@ -1,4 +1,4 @@
-// Whether the group is well, and its books.
+// Whether the group is well, its books, and the queue that it takes from.
 'use strict';
 
 const LAWS = {
@@ -23,8 +23,27 @@ function stuck_at_the_end(broker) {
   return `Waiting for ${many(attempts, 'attempt')} in flight, for ${seconds(broker.settled_for_s)}: all outcomes are written.`;
 }
 
+// The source of the broker where it is a queue, else null.
+function queue_of(broker) {
+  const source = (broker || {}).source || {};
+  return typeof source.queue === 'string' ? source : null;
+}
+
+// What `check` says of the ends: a queue that is not connected, a sink that waits. What is short is passed over.
+function troubles_of_ends(queue) {
+  const troubles = [];
+  if (queue && queue.lost_for_s > 5) {
+    troubles.push(`The queue ${queue.queue} is not connected for ${seconds(queue.lost_for_s)}${queue.trouble ? ` (${queue.trouble})` : ''}.`);
+  }
+  const sink = (known.collector_here && known.collector.sink) || {};
+  if (sink.waits_for && sink.waited_s >= 1) {
+    troubles.push(`The sink waits for ${sink.waits_for}, for ${seconds(sink.waited_s)}: ${many(sink.waiting || 0, 'outcome')}.`);
+  }
+  return troubles;
+}
+
 function judge() {
-  const signs = { books: null, collector: null, workers: null };
+  const signs = { books: null, collector: null, workers: null, queue: null };
   if (!stats.answered && !stats.trouble) return { level: 'wait', words: 'Asking the monitor.', signs };
   const kept = stats.answered ? ' Below, in grey, is what was last known.' : '';
   if (stats.trouble) {
@@ -51,6 +70,9 @@ function judge() {
 
   const stuck = broker && stuck_at_the_end(broker);
   if (stuck) warn.push(stuck);
+  const queue = queue_of(broker);
+  if (queue) signs.queue = isNumber(queue.lost_for_s) ? ['warn', 'Queue not connected'] : ['well', 'Queue connected'];
+  warn.push(...troubles_of_ends(queue));
 
   const synced = broker && broker.collector ? broker.collector.synced : ((known.collector || {}).broker || {}).synced;
   if (!known.collector_here) {
@@ -88,7 +110,9 @@ function show_header() {
     mark(element, 'data-level', sign && sign[0]);
     say(element, sign ? sign[1] : '');
   }
-  const title = `curfew: ${{ well: 'well', warn: 'look', bad: 'trouble', wait: 'asking' }[verdict.level]}`;
+  say(byId('group'), known.group);
+  const state = { well: 'well', warn: 'look', bad: 'trouble', wait: 'asking' }[verdict.level];
+  const title = `${known.group || 'curfew'}: ${state}${known.group ? ' (curfew)' : ''}`;
   if (document.title !== title) document.title = title;
 }
 
@@ -160,7 +184,30 @@ function show_facts() {
     ['turned-away', 'Workers died, silent, left', [broker.workers_died, broker.workers_silent, broker.workers_left].map(count).join(', ')],
     ['frames', 'Frames refused, malformed', [broker.refused_frames, broker.malformed_frames].map(count).join(', ')],
   ];
-  const element = byId('facts');
+  show_list(byId('facts'), facts);
+}
+
+function show_queue() {
+  const queue = queue_of(known.broker);
+  byId('queue').hidden = !queue;
+  if (!queue) return;
+  const lost = isNumber(queue.lost_for_s);
+  show_list(byId('queue-facts'), [
+    ['queue', 'Queue', words(queue.queue)],
+    ['connected', 'Connected to', lost ? `nobody for ${seconds(queue.lost_for_s)}` : words(queue.connected)],
+    ['depth', lost ? 'Depth, as it was' : 'Depth', count(queue.depth)],
+    ['unacked', 'Unacknowledged here', count(queue.unacked)],
+    ['oldest-unacked', 'Oldest of them', queue.oldest_unacked_s === null ? 'none' : seconds(queue.oldest_unacked_s)],
+    ['prefetch', 'Prefetch', count(queue.prefetch)],
+    ['fetched', 'Fetched, not begun', count(queue.fetched)],
+    ['redelivered', 'Redelivered', count(queue.redelivered)],
+    ['again', 'Of these adopted, known', [queue.adopted, queue.known].map(count).join(', ')],
+    ['losses', 'Connections lost', count(queue.connections_lost)],
+  ]);
+}
+
+// Names and what they say, each made once.
+function show_list(element, facts) {
   for (const [name, term, text] of facts) {
     let fact = element.querySelector(`[data-fact=${name}]`);
     if (!fact) {
@@ -168,6 +215,7 @@ function show_facts() {
       fact.append(make('dt', {}, term), make('dd'));
       element.append(fact);
     }
+    say(fact.firstChild, term);
     say(fact.lastChild, text.replace(/(\d) /g, '$1\u00a0'));   // no break between a number and its unit
   }
 }

@@ -2,6 +2,7 @@
 'use strict';
 
 const known = {
+  group: '',           // what it is called
   time: null,          // the monitor's clock in its last stats
   fresh_at: null,      // our clock when that last moved
   unmoved: 0,          // answers since then
@@ -23,6 +24,7 @@ function learn(stats) {
   known.unmoved = stats.time === known.time && known.fresh_at !== null ? known.unmoved + 1 : 0;
   if (known.unmoved === 0) known.fresh_at = Date.now();
   known.time = stats.time;
+  known.group = typeof stats.group === 'string' ? stats.group : '';
   known.processes = list(stats.processes).filter((process) => process && typeof process === 'object');
   for (const process of known.processes) if (process.role) known.roles.set(process.name, process.role);
   const here = (role) => known.processes.find((process) => process.role === role && !process.gone);

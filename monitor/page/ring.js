@@ -231,7 +231,10 @@ class Ring {
     const waiting = isNumber(sink.waiting) ? sink.waiting : collector.sink_waiting;
 
     this.say('source.name', source ? 'source' : 'producers');
-    this.say('source.1', source ? `${bytes(source.bytes_read)} read` : '');
+    const queue = queue_of(broker);
+    const lost = Boolean(queue) && isNumber(queue.lost_for_s);
+    this.level('source', lost ? 'warn' : 'well');
+    this.say('source.1', queue ? (lost ? 'not connected' : `${count(queue.depth)} waiting`) : source ? `${bytes(source.bytes_read)} read` : '');
     this.say('source.2', source ? (source.ended ? 'has ended' : source.refused ? `${count(source.refused)} refused` : '') : '');
     this.say('accepted', perSecond(known.rates.accepted));
     this.say('accepted.what', 'accepted');
@@ -248,6 +251,7 @@ class Ring {
     this.say('settled', perSecond(known.rates.settled));
     this.say('settled.what', 'settled');
     this.say('sink.name', 'sink');
+    this.level('sink', sink.waits_for && sink.waited_s >= 1 ? 'warn' : 'well');
     this.say('sink.1', `${bytes(sink.bytes)} written`);
     this.say('sink.2', `${count(waiting)} waiting`);
     const to_collector = (broker.collector || {}).unacknowledged;

@@ -20,6 +20,7 @@ from served import HttpTest  # noqa: E402
 
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 RULES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "prometheus")
+DASHBOARD = os.path.join(os.path.dirname(RULES), "grafana", "curfew.json")
 
 
 class Serve(HttpTest):
@@ -107,6 +108,25 @@ class Serve(HttpTest):
         self.assertEqual(monitor.code(), 0)
 
 
+class GroupName(HttpTest):
+    def test_a_name_that_no_label_may_have_is_refused(self):
+        for name in (b"a\nb", b"\xff", b"n" * 256):
+            code, _, err = self.monitor("--group-name", name, "serve")
+            self.assertEqual(code, 64)
+            self.assertIn("--group-name", err)
+
+    def test_it_is_said_or_the_machines(self):
+        self.slow_group(1)
+        self.serve()
+        self.assertEqual(json.loads(self.get("/stats.json")[1])["group"], os.uname().nodename)
+        self.assertIn(f'curfew_attempts_in_flight{{group="{os.uname().nodename}"}} 2\n', self.get("/metrics")[1])
+        self.environment["CURFEW_GROUP_NAME"] = 'käfig "7"'
+        self.serve()
+        self.assertEqual(json.loads(self.get("/stats.json")[1])["group"], 'käfig "7"')
+        self.assertIn('curfew_attempts_in_flight{group="käfig \\"7\\""} 2\n', self.get("/metrics")[1])
+        self.assertTrue(self.monitor("stats")[1].startswith('group käfig "7"\nbroker broker  pid '))
+
+
 @unittest.skipUnless(PROMETHEUS and PROMTOOL, "needs prometheus and promtool (install: prometheus)")
 class Prometheus(HttpTest):
     def test_promtool_accepts_the_metrics_and_the_rules(self):
@@ -116,6 +136,18 @@ class Prometheus(HttpTest):
                             (["test", "rules", os.path.join(RULES, "alerts_test.yml")], None)):
             done = subprocess.run([PROMTOOL, *words], input=data, capture_output=True, text=True, timeout=60, check=False)
             self.assertEqual((done.returncode, done.stderr), (0, ""), f"{words}: {done.stdout}")
+
+    def test_the_dashboards_questions_are_such(self):
+        with open(DASHBOARD, encoding="utf-8") as file:
+            panels = json.load(file)["panels"]
+        questions = [target["expr"] for panel in panels for target in panel.get("targets", [])]
+        self.assertGreater(len(questions), 50)
+        rules = [{"record": f"q:{i}", "expr": q.replace("$__rate_interval", "1m").replace("$group", "(a|b)")}
+                 for i, q in enumerate(questions)]
+        config = self.write("questions.yml", json.dumps({"groups": [{"name": "questions", "rules": rules}]}))
+        done = subprocess.run([PROMTOOL, "check", "rules", config], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertNotIn("$", "".join(rule["expr"] for rule in rules))
 
     def test_prometheus_scrapes_it(self):
         self.slow_group(3)

@@ -30,14 +30,6 @@ class Page(HttpTest):
     def completed(self, browser):
         return self.number_in(browser, "#tasks-law", r"(\d+)\s*completed")
 
-    def keep(self, browser, name):
-        shot = browser.screenshot()
-        self.assertTrue(shot.startswith(b"\x89PNG"))
-        if folder := os.environ.get("CURFEW_SCREENSHOTS"):
-            os.makedirs(folder, exist_ok=True)
-            with open(os.path.join(folder, f"{name}.png"), "wb") as file:
-                file.write(shot)
-
     def test_the_numbers_move_a_death_is_seen_and_so_is_the_end(self):
         launch = self.busy_group()
         self.serve()
@@ -57,7 +49,7 @@ class Page(HttpTest):
             os.kill(self.pid_of("broker"), signal.SIGKILL)
             launch.code()
             eventually(lambda: re.search(r"(?i)broker.*(gone|does not answer)", browser.text("#state")), "the page to say that the broker is gone")
-            self.keep(browser, "gone")
+            browser.keep("gone")
             self.assertEqual([line for line in browser.complaints() if "Failed to load resource" not in line], [])
 
     def died(self, browser):
@@ -77,7 +69,7 @@ class Page(HttpTest):
                     eventually(lambda: browser.run("return document.querySelectorAll('#chart-rates canvas').length") > 0, "the charts")
                     over = lambda: browser.run("return document.documentElement.scrollWidth - window.innerWidth")
                     eventually(lambda: over() <= 0, f"the page to fit a {name}")
-                    self.keep(browser, f"{name}-{'dark' if dark else 'light'}")
+                    browser.keep(f"{name}-{'dark' if dark else 'light'}")
             self.assertEqual(browser.complaints(), [])
 
     def test_it_is_worked_by_keyboard(self):

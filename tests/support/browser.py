@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 import urllib.error
@@ -53,6 +54,15 @@ class Browser:
         self._devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
         scheme = "dark" if dark else "light"
         self._devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def keep(self, name):
+        """Takes a picture of the page; CURFEW_SCREENSHOTS=DIR keeps it."""
+        shot = self.screenshot()
+        assert shot.startswith(b"\x89PNG")
+        if folder := os.environ.get("CURFEW_SCREENSHOTS"):
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, f"{name}.png"), "wb") as file:
+                file.write(shot)
 
     def screenshot(self):
         """The whole page, as PNG."""

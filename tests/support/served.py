@@ -27,8 +27,9 @@ class HttpTest(GroupTest):
                 return error.code, error.read().decode()
 
     def metric(self, name):
-        """Its value, None where it is not there."""
-        match = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
+        """Its value, None where it is not there. Without the group's label, which all have."""
+        text = re.sub(r'\{group="[^"]*"(?:(,)|\})', lambda match: "{" if match[1] else "", self.get("/metrics")[1])
+        match = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
         return float(match[1]) if match else None
 
     def slow_group(self, messages=3):

@@ -1,5 +1,5 @@
-// What the monitor makes of what the processes say: the check, the metrics, the history, a dump of
-// the whole group.
+// What the monitor makes of what the processes say: the check, readiness, the metrics, the history,
+// a dump of the whole group.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "monitor/events.h"
 #include "monitor/history.h"
 #include "monitor/metrics.h"
+#include "monitor/readiness.h"
 #include "monitor/view.h"
 
 namespace curfew {
@@ -144,39 +145,144 @@ TEST(Check, OnlyWhatRisesAllTheTimeIsALeak) {
     EXPECT_EQ(with_growth(check(group(), {}), busy, 1h).health, Health::ok);
 }
 
+// ---- a queue -----------------------------------------------------------------------------------
+
+json queue() {
+    return {{"queue", "jobs"},      {"connected", "rabbit-1"},
+            {"trouble", ""},        {"lost_for_s", nullptr},
+            {"depth", 12},          {"prefetch", 8},
+            {"fetched", 1},         {"unacked", 4},
+            {"redelivered", 3},     {"oldest_unacked_s", 1.25},
+            {"adopted", 2},         {"known", 1},
+            {"refused", 0},         {"bytes_read", 0},
+            {"waits_for", ""},      {"ended", false},
+            {"connections_lost", 1}};
+}
+
+json lost_queue(double seconds) {
+    json lost = queue();
+    lost["connected"] = "";
+    lost["trouble"] = "connection refused\x1b[31m";
+    lost["lost_for_s"] = seconds;
+    return lost;
+}
+
+/// A group from queue to queue.
+std::vector<Said> queue_group(const json& source, const json& waits_for = nullptr, double waited_s = 0) {
+    json the_broker = broker();
+    the_broker["source"] = source;
+    const json sink = {{"waiting", 9}, {"bytes", 70}, {"waits_for", waits_for}, {"waited_s", waited_s}};
+    return {{"broker", the_broker}, {"collector", {{"role", "collector"}, {"sink", sink}}}, {"w1", worker()}};
+}
+
+std::string stats_text_of(const std::vector<Said>& stats) {
+    std::string text;
+    for (const auto& [name, said] : stats) text += stats_text(said);
+    return text;
+}
+
+TEST(Queue, ItsFiguresAreALineOfTheText) {
+    const std::string text = stats_text_of(queue_group(queue()));
+    EXPECT_NE(text.find("  queue     jobs at rabbit-1: depth 12, prefetch 8, fetched 1, unacked 4 (the oldest 1.2 s), "
+                        "redelivered 3, connections lost 1\n"),
+              std::string::npos)
+        << text;
+    EXPECT_EQ(text.find("sink   "), std::string::npos);
+    EXPECT_EQ(stats_text(broker()).find("queue"), std::string::npos) << "the source is none";
+}
+
+TEST(Queue, WhatIsLostAndWhatWaitsStandsInTheText) {
+    const std::string text = stats_text_of(queue_group(lost_queue(12), "the server's alarm", 3));
+    EXPECT_NE(text.find("  queue     jobs is not connected for 12.0s (connection refused?[31m), prefetch 8"),
+              std::string::npos)
+        << text;
+    EXPECT_EQ(text.find("depth"), std::string::npos) << "it is old";
+    EXPECT_NE(text.find("  sink      waits for the server's alarm for 3.0 s, outcomes 9\n"), std::string::npos) << text;
+}
+
+TEST(Queue, OneThatIsLostForLongIsAWarningAndTheGroupIsNotReady) {
+    EXPECT_EQ(check(queue_group(queue()), {}).health, Health::ok);
+    EXPECT_EQ(why_not_ready(queue_group(queue())), "");
+    EXPECT_EQ(check(queue_group(lost_queue(4.9)), {}).health, Health::ok) << "less than a heartbeat";
+    EXPECT_EQ(why_not_ready(queue_group(lost_queue(4.9))), "");
+    const Finding finding = check(queue_group(lost_queue(5.1)), {});
+    EXPECT_EQ(finding.health, Health::warning);
+    EXPECT_TRUE(finding.line.starts_with("CURFEW WARNING - the queue jobs is not connected for 5.1s ("))
+        << finding.line;
+    EXPECT_TRUE(why_not_ready(queue_group(lost_queue(5.1))).starts_with("the queue jobs is not connected for 5.1s ("));
+}
+
+TEST(Queue, ASinkThatWaitsForLongIsAWarningAndTheGroupIsNotReady) {
+    const auto blocked = queue_group(queue(), "the server's alarm", 1);
+    const Finding finding = check(blocked, {});
+    EXPECT_EQ(finding.health, Health::warning);
+    EXPECT_TRUE(finding.line.starts_with("CURFEW WARNING - the sink waits for the server's alarm |")) << finding.line;
+    EXPECT_EQ(why_not_ready(blocked), "the sink waits for the server's alarm");
+    EXPECT_EQ(check(queue_group(queue(), "a reader", 0.9), {}).health, Health::ok) << "only now";
+    EXPECT_EQ(why_not_ready(queue_group(queue(), "a reader", 0.9)), "");
+}
+
+TEST(Queue, ItsFiguresAreMetrics) {
+    const std::string text = metrics(queue_group(queue()), "g");
+    for (const char* line : {"curfew_source_connected{group=\"g\",queue=\"jobs\"} 1\n",
+                             "curfew_source_depth{group=\"g\",queue=\"jobs\"} 12\n",
+                             "curfew_source_prefetch{group=\"g\",queue=\"jobs\"} 8\n",
+                             "curfew_source_unacked{group=\"g\",queue=\"jobs\"} 4\n",
+                             "curfew_source_oldest_unacked_seconds{group=\"g\",queue=\"jobs\"} 1.25\n",
+                             "curfew_source_redelivered_total{group=\"g\",queue=\"jobs\"} 3\n",
+                             "curfew_source_connections_lost_total{group=\"g\",queue=\"jobs\"} 1\n",
+                             "curfew_sink_waiting{group=\"g\"} 9\n", "curfew_sink_blocked{group=\"g\"} 0\n"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
+    }
+    const std::string lost = metrics(queue_group(lost_queue(1), "a queue", 1), "g");
+    EXPECT_NE(lost.find("curfew_source_connected{group=\"g\",queue=\"jobs\"} 0\n"), std::string::npos) << lost;
+    EXPECT_EQ(lost.find("curfew_source_depth{"), std::string::npos) << "nobody knows";
+    EXPECT_NE(lost.find("curfew_sink_blocked{group=\"g\"} 1\n"), std::string::npos) << lost;
+    EXPECT_EQ(metrics(group(), "g").find("curfew_source_connected"), std::string::npos) << "the source is no queue";
+}
+
 // ---- metrics -----------------------------------------------------------------------------------
 
 TEST(Metrics, TellTheBooksAndTheLaws) {
-    const std::string text = metrics(group());
+    const std::string text = metrics(group(), "g");
     for (const char* line :
-         {"curfew_tasks_total{outcome=\"completed\"} 7\n", "curfew_attempts_in_flight 3\n", "curfew_tasks_residue 0\n",
-          "curfew_attempts_residue 0\n", "curfew_up{process=\"w1\",role=\"worker\"} 1\n",
-          "curfew_worker_slots{worker=\"w1\",pool=\"p\",state=\"free\"} 3\n",
-          "curfew_worker_attempts_total{worker=\"w1\",pool=\"p\",end=\"won\"} 7\n"}) {
+         {"curfew_tasks_total{group=\"g\",outcome=\"completed\"} 7\n", "curfew_attempts_in_flight{group=\"g\"} 3\n",
+          "curfew_tasks_residue{group=\"g\"} 0\n", "curfew_attempts_residue{group=\"g\"} 0\n",
+          "curfew_up{group=\"g\",process=\"w1\",role=\"worker\"} 1\n",
+          "curfew_worker_slots{group=\"g\",worker=\"w1\",pool=\"p\",state=\"free\"} 3\n",
+          "curfew_worker_attempts_total{group=\"g\",worker=\"w1\",pool=\"p\",end=\"won\"} 7\n"}) {
         EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
     }
 }
 
 TEST(Metrics, AHistogramCountsUpToEachBound) {
-    const std::string text = metrics(group());
-    EXPECT_NE(text.find("curfew_attempt_duration_seconds_bucket{le=\"0.0001\"} 1\n"
-                        "curfew_attempt_duration_seconds_bucket{le=\"0.001\"} 3\n"
-                        "curfew_attempt_duration_seconds_bucket{le=\"+Inf\"} 6\n"
-                        "curfew_attempt_duration_seconds_sum 5.0\n"
-                        "curfew_attempt_duration_seconds_count 6\n"),
+    const std::string text = metrics(group(), "g");
+    EXPECT_NE(text.find("curfew_attempt_duration_seconds_bucket{group=\"g\",le=\"0.0001\"} 1\n"
+                        "curfew_attempt_duration_seconds_bucket{group=\"g\",le=\"0.001\"} 3\n"
+                        "curfew_attempt_duration_seconds_bucket{group=\"g\",le=\"+Inf\"} 6\n"
+                        "curfew_attempt_duration_seconds_sum{group=\"g\"} 5.0\n"
+                        "curfew_attempt_duration_seconds_count{group=\"g\"} 6\n"),
               std::string::npos)
         << text;
 }
 
 TEST(Metrics, NamesAreEscapedAndAGoneProcessIsZero) {
-    const std::string text = metrics({{"broker", json()}, {"w\"\\\n", json()}});
-    EXPECT_NE(text.find("curfew_up{process=\"broker\",role=\"broker\"} 0\n"), std::string::npos) << text;
+    const std::string text = metrics({{"broker", json()}, {"w\"\\\n", json()}}, "g");
+    EXPECT_NE(text.find("curfew_up{group=\"g\",process=\"broker\",role=\"broker\"} 0\n"), std::string::npos) << text;
     EXPECT_NE(text.find(R"(process="w\"\\\n")"), std::string::npos) << text;
     EXPECT_EQ(text.find("curfew_tasks_in_flight"), std::string::npos) << "nobody knows";
 }
 
+TEST(Metrics, EachSeriesHasTheGroupsLabel) {
+    std::istringstream lines(metrics(queue_group(queue()), "a \"b\""));
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("#")) continue;
+        EXPECT_NE(line.find(R"({group="a \"b\"")"), std::string::npos) << line;
+    }
+}
+
 TEST(Metrics, EachNameHasOneHead) {
-    std::istringstream lines(metrics(group()));
+    std::istringstream lines(metrics(queue_group(queue()), "g"));
     std::vector<std::string> heads;
     for (std::string line; std::getline(lines, line);) {
         if (line.starts_with("# TYPE")) heads.push_back(line);

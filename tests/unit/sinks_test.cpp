@@ -41,7 +41,9 @@ public:
     [[nodiscard]] std::size_t waiting() const override { return pending.size(); }
     [[nodiscard]] std::size_t waiting_bytes() const override { return 10 * pending.size(); }
     [[nodiscard]] std::uint64_t bytes() const override { return 0; }
+    [[nodiscard]] std::string_view waits_for() const override { return waits; }
 
+    std::string_view waits;
     std::vector<Seq> got;
     Written pending;
     std::size_t allowed = 1000;
@@ -131,6 +133,22 @@ TEST_F(SinksTest, WhatWasPutForABrokerThatIsNoMoreDoesNotCount) {
     log->allowed = 1;
     EXPECT_EQ(written(), std::vector<Seq>{1});
     EXPECT_EQ(output->got, std::vector<Seq>{1});
+}
+
+TEST_F(SinksTest, HowLongOneOfThemWaitsIsCountedFromItsBeginning) {
+    using namespace std::chrono_literals;
+    Sink::Written written;
+    const auto flush = [&](Duration later) { sinks->flush(kStart + later, written); };
+    flush(0s);
+    EXPECT_EQ(sinks->waited(kStart), std::nullopt);
+    letters->waits = "a reader";
+    flush(1s);
+    output->waits = "space";
+    flush(3s);
+    EXPECT_EQ(sinks->waited(kStart + 4s), Duration(3s));
+    letters->waits = output->waits = "";
+    flush(5s);
+    EXPECT_EQ(sinks->waited(kStart + 5s), std::nullopt);
 }
 
 TEST_F(SinksTest, OnlyTheOutputAndTheDeadLettersRemember) {

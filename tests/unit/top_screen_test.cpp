@@ -140,6 +140,41 @@ TEST(TopScreen, SaysHowTheGroupIs) {
     EXPECT_TRUE(has(shown.line_with("ATTEMPTS"), "2 running"));
 }
 
+Look queue_look(const json& lost_for_s, const json& waits_for) {
+    json the_broker = broker({entry("w1"), entry("w2")});
+    the_broker["source"] = {{"queue", "jobs"},
+                            {"connected", lost_for_s.is_null() ? "rabbit-1" : ""},
+                            {"trouble", "rabbit-1: no connection: nobody listens there"},
+                            {"lost_for_s", lost_for_s},
+                            {"depth", 12'345},
+                            {"prefetch", 8},
+                            {"unacked", 4},
+                            {"oldest_unacked_s", 1.2},
+                            {"redelivered", 3}};
+    Look what = look(the_broker);
+    what.stats[1].second["sink"] = {{"waiting", 9}, {"waits_for", waits_for}, {"waited_s", 3.0}};
+    return what;
+}
+
+TEST(TopScreen, SaysHowTheQueueIs) {
+    Shown shown;
+    shown.add(look());
+    EXPECT_EQ(shown.line_with("queue  "), "") << "the source is none";
+    shown.add(queue_look(nullptr, nullptr));
+    EXPECT_EQ(shown.line_with("queue  "),
+              "queue     depth 12.3k  unacked 4 oldest 1.2s  prefetch 8  redelivered 3  jobs");
+    EXPECT_TRUE(has(shown.line_with("queue  ", 100), "  jobs at rabbit-1"));
+    EXPECT_EQ(shown.line_with("queue  ", 80, 13), "") << "no room";
+    EXPECT_EQ(shown.line_with("sink  "), "");
+    shown.add(queue_look(12.0, "the server's alarm"));
+    EXPECT_EQ(style_of(shown.screen.draw(80, 24), "not connected for 12.0s"), Style::bad);
+    EXPECT_TRUE(shown.line_with("queue  ").starts_with(
+        "queue     not connected for 12.0s  unacked 4 oldest 1.2s  jobs  rabbit-1: no con"))
+        << "what there is no room for is at the end: " << shown.line_with("queue  ");
+    EXPECT_FALSE(has(shown.text(), "depth"));
+    EXPECT_EQ(shown.line_with("sink  "), "sink      waits for the server's alarm for 3.0s: outcomes 9");
+}
+
 TEST(TopScreen, SaysWhatIsWrong) {
     Shown shown;
     json off = broker({entry("w1")});
