@@ -27,6 +27,10 @@ std::optional<Duration> time_of(const std::string& expiration) {
     return std::chrono::milliseconds(std::min(millis, kMost));
 }
 
+Deliveries::Message about(const amqp::Delivered& came) {
+    return {.tag = came.tag, .id = came.properties.message_id, .body = came.body};
+}
+
 wire::MessageProperties said_by_sender(const amqp::Properties& properties) {
     return {.reply_to = properties.reply_to,
             .correlation_id = properties.correlation_id,
@@ -51,9 +55,19 @@ AmqpSource::AmqpSource(const Config& config, AmqpConsumer::Place place)
 
 // ---- messages ----------------------------------------------------------------------------------
 
+/// What is known is done with at once; what was not begun when the connection broke comes again.
 void AmqpSource::fetch() {
-    if (!items_.empty()) return;
-    items_ = consumer_.take();
+    for (AmqpConsumer::Item& item : consumer_.take()) {
+        if (item.begun) {
+            ++generation_;
+            deliveries_.begin_generation();
+            items_.clear();
+            continue;
+        }
+        redelivered_ += item.message.redelivered ? 1 : 0;
+        const bool is_known = deliveries_.knows(std::chrono::steady_clock::now(), about(item.message));
+        if (!is_known) items_.push_back(std::move(item));
+    }
 }
 
 bool AmqpSource::next(Incoming& message) {
@@ -62,12 +76,7 @@ bool AmqpSource::next(Incoming& message) {
     while (!items_.empty() && !refusal_) {
         const AmqpConsumer::Item item = std::move(items_.front());
         items_.pop_front();
-        if (item.begun) {
-            ++generation_;
-            deliveries_.begin_generation();
-        } else if (take(now, item, message)) {
-            return true;
-        }
+        if (take(now, item, message)) return true;
     }
     say_acks();
     return false;
@@ -77,8 +86,7 @@ bool AmqpSource::next(Incoming& message) {
 bool AmqpSource::take(Instant now, const AmqpConsumer::Item& item, Incoming& message) {
     const amqp::Delivered& came = item.message;
     const amqp::Properties& said = came.properties;
-    const auto handle = deliveries_.came(
-        now, {.tag = came.tag, .redelivered = came.redelivered, .id = said.message_id, .body = came.body});
+    const auto handle = deliveries_.came(now, about(came));
     if (!handle) return false;
     mean_bytes_ += (static_cast<double>(came.body.size()) - mean_bytes_) / 16;
     here_ = {said.message_id, wire::pack(said_by_sender(said)), came.body};
@@ -119,14 +127,7 @@ void AmqpSource::say_acks() {
 /// control.
 void AmqpSource::give_back_all() {
     fetch();
-    for (const AmqpConsumer::Item& item : std::exchange(items_, {})) {
-        if (item.begun) {
-            ++generation_;
-            deliveries_.begin_generation();
-        } else {
-            deliveries_.give_back(item.message.tag);
-        }
-    }
+    for (const AmqpConsumer::Item& item : std::exchange(items_, {})) deliveries_.give_back(item.message.tag);
     say_acks();
 }
 
@@ -136,9 +137,10 @@ void AmqpSource::expect(Instant now, std::size_t messages) {
     asks_at_ = now + kAsksEvery;
     say_what_happens();
     fetch();
+    say_acks();
     const Instant began_at = std::chrono::steady_clock::now() - config_.consumer_timeout / 2;
-    const bool too_long = std::ranges::any_of(
-        items_, [began_at](const AmqpConsumer::Item& item) { return !item.begun && item.came_at < began_at; });
+    const bool too_long =
+        std::ranges::any_of(items_, [began_at](const AmqpConsumer::Item& item) { return item.came_at < began_at; });
     if (too_long) {
         log::warn("source_gives_back messages={} reason=\"nobody has begun them for half of --consumer-timeout\"",
                   items_.size());
@@ -220,7 +222,7 @@ void AmqpSource::describe(Instant, JsonObject& out) const {
         .add("fetched", static_cast<std::uint64_t>(items_.size()))
         .add("unacked", static_cast<std::uint64_t>(deliveries_.in_flight()))
         .add("oldest_unacked_s", oldest ? since(*oldest) : std::nullopt)
-        .add("redelivered", counts.redelivered)
+        .add("redelivered", redelivered_)
         .add("adopted", counts.adopted)
         .add("known", counts.known)
         .add("connections_lost", connection.losses);

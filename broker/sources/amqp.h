@@ -76,7 +76,7 @@ private:
     std::deque<AmqpConsumer::Item> items_;  // taken from the consumer, and not handed over
     Here here_;                             // what the last next() has handed over
     std::uint64_t generation_ = 0;
-    std::uint64_t refused_ = 0;
+    std::uint64_t refused_ = 0, redelivered_ = 0;
     double mean_bytes_ = 0;  // of the last messages
     Instant asks_at_{};
     Instant closes_by_ = kNever;

@@ -23,22 +23,26 @@ void Deliveries::begin_generation() {
     ready_.clear();
 }
 
-std::optional<std::uint64_t> Deliveries::came(Instant now, const Message& message) {
+bool Deliveries::knows(Instant now, const Message& message) {
     forget_old(now);
-    counts_.redelivered += message.redelivered ? 1 : 0;
-    std::string key = key_of(message);
+    const std::string key = key_of(message);
     if (settled_keys_.contains(key)) {
         ++counts_.known;
         resolve(message.tag, false, false);
-        return std::nullopt;
+        return true;
     }
-    if (const auto known = handles_.find(key); known != handles_.end()) {
-        ++counts_.adopted;
-        Flight& flight = flights_.at(known->second);
-        if (std::exchange(flight.generation, generation_) != generation_) flight.tags.clear();
-        flight.tags.push_back(message.tag);
-        return std::nullopt;
-    }
+    const auto known = handles_.find(key);
+    if (known == handles_.end()) return false;
+    ++counts_.adopted;
+    Flight& flight = flights_.at(known->second);
+    if (std::exchange(flight.generation, generation_) != generation_) flight.tags.clear();
+    flight.tags.push_back(message.tag);
+    return true;
+}
+
+std::optional<std::uint64_t> Deliveries::came(Instant now, const Message& message) {
+    if (knows(now, message)) return std::nullopt;
+    std::string key = key_of(message);
     const std::uint64_t handle = ++last_handle_;
     if (!key.empty()) handles_.emplace(key, handle);
     flights_.emplace(handle, Flight{now, std::move(key), generation_, {message.tag}});

@@ -38,7 +38,6 @@ public:
     };
     struct Message {
         std::uint64_t tag = 0;
-        bool redelivered = false;
         std::string_view id{};  ///< the sender's; empty: none
         std::string_view body{};
     };
@@ -55,15 +54,17 @@ public:
         rejected,   ///< for the queue's dead letters
     };
     struct Counts {
-        std::uint64_t redelivered = 0;  ///< of what came
-        std::uint64_t adopted = 0;      ///< of what came: was in flight here
-        std::uint64_t known = 0;        ///< of what came: had settled here
+        std::uint64_t adopted = 0;  ///< of what came: was in flight here
+        std::uint64_t known = 0;    ///< of what came: had settled here
     };
 
     explicit Deliveries(const Config& config) : config_(config) {}
 
     /// A new channel: all tags of earlier ones are void.
     void begin_generation();
+    /// Whether it is in flight here, or has completed: then there is no more to be done with it. To be
+    /// asked as soon as it is there: what settles before is not acknowledged.
+    [[nodiscard]] bool knows(Instant now, const Message& message);
     /// The handle of a message that is to be worked on; none: it is known.
     [[nodiscard]] std::optional<std::uint64_t> came(Instant now, const Message& message);
     /// It has its outcome.

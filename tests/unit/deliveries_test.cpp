@@ -20,9 +20,8 @@ constexpr Instant kNow = Instant(1h);
 class DeliveriesTest : public ::testing::Test {
 protected:
     DeliveriesTest() { deliveries.begin_generation(); }
-    std::optional<std::uint64_t> come(std::uint64_t tag, std::string_view id = {}, bool again = false,
-                                      std::string_view body = "work") {
-        return deliveries.came(now, {.tag = tag, .redelivered = again, .id = id, .body = body});
+    std::optional<std::uint64_t> come(std::uint64_t tag, std::string_view id = {}, std::string_view body = "work") {
+        return deliveries.came(now, {.tag = tag, .id = id, .body = body});
     }
     Instant now = kNow;
     Deliveries deliveries{{.window = 1min, .most = 3}};
@@ -70,11 +69,10 @@ TEST_F(DeliveriesTest, AnOldTagIsNeverAcknowledged) {
 TEST_F(DeliveriesTest, WhatIsInFlightIsAdoptedAndRunsOnce) {
     const auto handle = come(1, "a");
     deliveries.begin_generation();
-    EXPECT_EQ(come(4, "a", true), std::nullopt);
+    EXPECT_EQ(come(4, "a"), std::nullopt);
     deliveries.settled(now, *handle, completed);
     EXPECT_EQ(deliveries.take_acks(), (std::vector<Ack>{{.tag = 4}}));
     EXPECT_EQ(deliveries.counts().adopted, 1U);
-    EXPECT_EQ(deliveries.counts().redelivered, 1U);
 }
 
 TEST_F(DeliveriesTest, TwoOfTheSameIdAndBytesAreOne) {
@@ -85,7 +83,7 @@ TEST_F(DeliveriesTest, TwoOfTheSameIdAndBytesAreOne) {
 }
 
 TEST_F(DeliveriesTest, TheSameIdWithOtherBytesIsAnotherMessage) {
-    const auto one = come(1, "a"), other = come(2, "a", false, "other work");
+    const auto one = come(1, "a"), other = come(2, "a", "other work");
     ASSERT_TRUE(one && other);
     EXPECT_NE(*one, *other);
 }
@@ -94,11 +92,11 @@ TEST_F(DeliveriesTest, WhatHasCompletedIsAcknowledgedWhenItComesAgain) {
     const auto handle = come(1, "a");
     deliveries.begin_generation();  // so that the server does not hear of its end
     deliveries.settled(now, *handle, completed);
-    EXPECT_EQ(come(1, "a", true), std::nullopt);
+    EXPECT_EQ(come(1, "a"), std::nullopt);
     EXPECT_EQ(deliveries.take_acks(), (std::vector<Ack>{{.tag = 1}}));
     EXPECT_EQ(deliveries.counts().known, 1U);
     now += 2min;  // --dedup-window is over
-    EXPECT_TRUE(come(2, "a", true));
+    EXPECT_TRUE(come(2, "a"));
 }
 
 TEST_F(DeliveriesTest, WhatHasFailedMayBeTriedAgain) {
@@ -113,7 +111,7 @@ TEST_F(DeliveriesTest, WhatHasFailedMayBeTriedAgain) {
 TEST_F(DeliveriesTest, WithoutAnIdItRunsAgain) {
     const auto handle = come(1);
     deliveries.begin_generation();
-    EXPECT_TRUE(come(1, {}, true));
+    EXPECT_TRUE(come(1, {}));
     deliveries.settled(now, *handle, completed);
     EXPECT_TRUE(deliveries.take_acks().empty()) << "the first is of an old channel, the second runs";
 }
@@ -121,8 +119,8 @@ TEST_F(DeliveriesTest, WithoutAnIdItRunsAgain) {
 TEST_F(DeliveriesTest, OfIdsTheLastAreRemembered) {
     std::uint64_t tag = 0;
     for (const char* id : {"a", "b", "c", "d"}) deliveries.settled(now, *come(++tag, id), completed);
-    EXPECT_TRUE(come(++tag, "a", true));
-    EXPECT_FALSE(come(++tag, "d", true));
+    EXPECT_TRUE(come(++tag, "a"));
+    EXPECT_FALSE(come(++tag, "d"));
 }
 
 TEST_F(DeliveriesTest, WhatWasNotBegunGoesBack) {
@@ -134,7 +132,7 @@ TEST_F(DeliveriesTest, WhatIsForOthersIsNotAdopted) {
     const auto handle = come(1, "a");
     deliveries.forget(*handle);
     deliveries.begin_generation();
-    EXPECT_TRUE(come(1, "a", true)) << "what was called home must not be acknowledged by its own end";
+    EXPECT_TRUE(come(1, "a")) << "what was called home must not be acknowledged by its own end";
     deliveries.settled(now, *handle, failed);
     EXPECT_TRUE(deliveries.take_acks().empty());
 }
@@ -169,7 +167,7 @@ public:
         queue_.erase(at);
         unacked_[++last_tag_] = message;
         id_ = "id" + std::to_string(message);
-        return Deliveries::Message{.tag = last_tag_, .redelivered = times > 0, .id = id_, .body = "work"};
+        return Deliveries::Message{.tag = last_tag_, .id = id_, .body = "work"};
     }
     void take(const Ack& ack) {
         ASSERT_TRUE(unacked_.contains(ack.tag)) << "the server would close the channel: unknown tag " << ack.tag;
