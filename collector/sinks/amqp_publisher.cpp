@@ -60,7 +60,6 @@ void AmqpPublisher::begin(amqp::Connection& connection) {
     if (!place_.exchange.empty()) connection.look_at_exchange(place_.exchange);
     connection.confirm_publishes();
     unconfirmed_.begin();
-    blocked_ = false;
     const std::lock_guard lock(mutex_);
     shared_.state.blocked.clear();
 }
@@ -89,7 +88,6 @@ void AmqpPublisher::serve(amqp::Connection& connection) {
 }
 
 void AmqpPublisher::publish_what_waits(amqp::Connection& connection) {
-    if (blocked_) return;
     while (const Outgoing* next = unconfirmed_.next(SystemClock::now())) {
         connection.publish(next->exchange, next->key, next->properties, next->body);
         unconfirmed_.sent();
@@ -105,7 +103,7 @@ void AmqpPublisher::hear(const amqp::Event& event) {
     } else if (const auto* returned = std::get_if<amqp::Returned>(&event)) {
         unconfirmed_.returned(*returned);
     } else if (const auto* blocked = std::get_if<amqp::Blocked>(&event)) {
-        blocked_ = !blocked->reason.empty();
+        unconfirmed_.block(!blocked->reason.empty());
         const std::lock_guard lock(mutex_);
         shared_.state.blocked = blocked->reason;
     }
@@ -125,7 +123,6 @@ void AmqpPublisher::say() {
 }
 
 void AmqpPublisher::lost() {
-    blocked_ = false;
     const std::lock_guard lock(mutex_);
     shared_.state.blocked.clear();
 }
