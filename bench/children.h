@@ -29,16 +29,16 @@ public:
         for (const std::string& file : socket_files_) unlink(file.c_str());
     }
 
-    /// `what` does not return.
+    /// `what` does not return. The child's id.
     template <class What>
-    void start(const What& what) {
+    pid_t start(const What& what) {
         const pid_t child = fork();
         if (child < 0) throw std::runtime_error("cannot fork");
         if (child == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
             what();
         }
-        children_.push_back(child);
+        return children_.emplace_back(child);
     }
 
 private:

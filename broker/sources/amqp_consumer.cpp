@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 #include <variant>
 
@@ -14,6 +16,7 @@ namespace {
 using SystemClock = std::chrono::steady_clock;
 
 constexpr auto kLookEvery = std::chrono::seconds(5);  // at the depth of the queue
+constexpr std::size_t kAtOnce = 256;                  // messages
 constexpr std::int64_t kDeliveryLimit = 20;           // of a queue that we make
 
 /// Quorum, and with a limit: else a message that kills its workers goes round for ever.
@@ -94,12 +97,17 @@ void AmqpConsumer::begin(amqp::Connection& connection) {
 void AmqpConsumer::serve(amqp::Connection& connection) {
     obey(connection, take_orders());
     if (SystemClock::now() >= looks_at_) look_at_depth(connection);
-    while (auto event = connection.next(kept_.woken(), looks_at_)) {
+    // What has come by then goes to the loop at once, with one lock and one wake
+    std::deque<Item> items;
+    auto event = connection.next(kept_.woken(), looks_at_);
+    for (; event; event = connection.next(kept_.woken(), {})) {
         if (auto* message = std::get_if<amqp::Delivered>(&*event))
-            add({.came_at = SystemClock::now(), .message = std::move(*message)});
+            items.push_back({.came_at = SystemClock::now(), .message = std::move(*message)});
         else if (std::holds_alternative<amqp::ConsumerCancelled>(*event))
             throw amqp::Lost(fmt::format("{}: the queue '{}' was deleted", connection.host(), place_.queue));
+        if (items.size() >= kAtOnce) break;
     }
+    add(std::move(items));
 }
 
 AmqpConsumer::Orders AmqpConsumer::take_orders() {
@@ -110,8 +118,10 @@ AmqpConsumer::Orders AmqpConsumer::take_orders() {
 }
 
 void AmqpConsumer::obey(amqp::Connection& connection, const Orders& orders) {
+    if (orders.acks.size() > 1) connection.hold(true);
     for (const Deliveries::Ack& ack : orders.acks)
         ack.rejects ? connection.reject(ack.tag, ack.requeues) : connection.acknowledge(ack.tag, ack.multiple);
+    if (orders.acks.size() > 1) connection.hold(false);
     // Another prefetch is another consumer, and what the old one holds does not count for the new
     // one: so not for a little
     const std::uint32_t wanted = orders.prefetch, has = consumes_;
@@ -131,14 +141,16 @@ void AmqpConsumer::look_at_depth(amqp::Connection& connection) {
     shared_.state.depth = depth;
 }
 
-void AmqpConsumer::add(Item&& item) {
-    bool is_first = false;
+void AmqpConsumer::add(std::deque<Item>&& items) {
+    if (items.empty()) return;
     {
         const std::lock_guard lock(mutex_);
-        is_first = shared_.items.empty();
-        shared_.items.push_back(std::move(item));
+        if (shared_.items.empty())
+            shared_.items = std::move(items);
+        else
+            std::ranges::move(items, std::back_inserter(shared_.items));
     }
-    if (is_first) kept_.signal();
+    kept_.signal();
 }
 
 /// What has come and was not taken comes again.

@@ -68,7 +68,7 @@ private:
     [[nodiscard]] Orders take_orders();
     void obey(amqp::Connection& connection, const Orders& orders);
     void look_at_depth(amqp::Connection& connection);
-    void add(Item&& item);
+    void add(std::deque<Item>&& items);
 
     const Place place_;
     // The thread's own

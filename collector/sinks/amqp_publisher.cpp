@@ -60,7 +60,6 @@ void AmqpPublisher::begin(amqp::Connection& connection) {
     if (!place_.exchange.empty()) connection.look_at_exchange(place_.exchange);
     connection.confirm_publishes();
     unconfirmed_.begin();
-    blocked_ = false;
     const std::lock_guard lock(mutex_);
     shared_.state.blocked.clear();
 }
@@ -82,18 +81,22 @@ void AmqpPublisher::serve(amqp::Connection& connection) {
     }
     publish_what_waits(connection);
     const Instant until = std::min(unconfirmed_.next_deadline(), SystemClock::now() + std::chrono::seconds(1));
-    while (const auto event = connection.next(kept_.woken(), until)) {
-        hear(*event);
-        publish_what_waits(connection);
-    }
+    auto event = connection.next(kept_.woken(), until);
+    if (!event) return;
+    // All that is there: the loop is told once of many. No more comes than is in the air
+    for (; event; event = connection.next(kept_.woken(), {})) hear(*event);
+    say();
 }
 
 void AmqpPublisher::publish_what_waits(amqp::Connection& connection) {
-    if (blocked_) return;
-    while (const Outgoing* next = unconfirmed_.next(SystemClock::now())) {
+    const Instant now = SystemClock::now();
+    if (unconfirmed_.next(now) == nullptr) return;
+    connection.hold(true);
+    while (const Outgoing* next = unconfirmed_.next(now)) {
         connection.publish(next->exchange, next->key, next->properties, next->body);
         unconfirmed_.sent();
     }
+    connection.hold(false);
 }
 
 void AmqpPublisher::hear(const amqp::Event& event) {
@@ -105,11 +108,10 @@ void AmqpPublisher::hear(const amqp::Event& event) {
     } else if (const auto* returned = std::get_if<amqp::Returned>(&event)) {
         unconfirmed_.returned(*returned);
     } else if (const auto* blocked = std::get_if<amqp::Blocked>(&event)) {
-        blocked_ = !blocked->reason.empty();
+        unconfirmed_.block(!blocked->reason.empty());
         const std::lock_guard lock(mutex_);
         shared_.state.blocked = blocked->reason;
     }
-    say();
 }
 
 /// What the loop is to know.
@@ -125,7 +127,7 @@ void AmqpPublisher::say() {
 }
 
 void AmqpPublisher::lost() {
-    blocked_ = false;
+    say();  // what was confirmed before
     const std::lock_guard lock(mutex_);
     shared_.state.blocked.clear();
 }

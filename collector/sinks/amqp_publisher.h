@@ -67,7 +67,6 @@ private:
     const Place place_;
     // The thread's own
     Unconfirmed unconfirmed_;
-    bool blocked_ = false;
     struct Shared {
         State state;
         std::vector<Outgoing> outgoing;

@@ -5,8 +5,7 @@
 namespace curfew {
 
 const Outgoing* Unconfirmed::next(Instant now) const {
-    if (waiting_.empty() || in_air_.size() >= kMostInAir || now < not_before_) return nullptr;
-    return &waiting_.front();
+    return may_send() && now >= not_before_ ? &waiting_.front() : nullptr;
 }
 
 void Unconfirmed::sent() {
@@ -53,6 +52,7 @@ void Unconfirmed::begin() {
     in_air_.clear();
     last_ = 0;
     not_before_ = {};
+    is_blocked_ = false;
 }
 
 }  // namespace curfew

@@ -36,7 +36,8 @@ public:
     static constexpr auto kReturnedAgain = std::chrono::seconds(1);
 
     void put(Outgoing&& outgoing) { waiting_.push_back(std::move(outgoing)); }
-    /// The next to be published; null: none, or enough are in the air, or it is too early.
+    /// The next to be published; null: none, or enough are in the air, or it is too early, or the
+    /// server takes nothing.
     [[nodiscard]] const Outgoing* next(Instant now) const;
     /// That one was published.
     void sent();
@@ -45,17 +46,20 @@ public:
     void returned(const amqp::Returned& returned);
     /// A new channel: what was in the air goes again, in its order.
     void begin();
+    /// The server takes nothing, or does again.
+    void block(bool blocked) { is_blocked_ = blocked; }
 
     [[nodiscard]] std::vector<std::uint64_t> take_done() { return std::exchange(done_, {}); }
     [[nodiscard]] bool empty() const { return waiting_.empty() && in_air_.empty(); }
-    /// Until when next() is null although something waits.
-    [[nodiscard]] Instant next_deadline() const { return waiting_.empty() ? kNever : not_before_; }
+    /// When next() may have one although the server has said nothing.
+    [[nodiscard]] Instant next_deadline() const { return may_send() ? not_before_ : kNever; }
     /// Where no queue has taken what waits now, "exchange/key"; empty: that has not happened.
     [[nodiscard]] std::string returned_to() const { return waiting_.empty() ? std::string() : returned_to_; }
     /// Answers that nobody waited for.
     [[nodiscard]] std::uint64_t unheard() const { return unheard_; }
 
 private:
+    [[nodiscard]] bool may_send() const { return !waiting_.empty() && in_air_.size() < kMostInAir && !is_blocked_; }
     void end(Instant now, Outgoing&& outgoing, bool taken);
 
     std::deque<Outgoing> waiting_;
@@ -63,6 +67,7 @@ private:
     std::uint64_t last_ = 0;                    // number
     std::vector<std::uint64_t> done_;           // handles, one for each part
     Instant not_before_{};
+    bool is_blocked_ = false;
     std::uint64_t unheard_ = 0;
     std::string returned_to_;
 };

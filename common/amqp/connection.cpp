@@ -255,6 +255,11 @@ void Connection::publish(const std::string& exchange, const std::string& key, co
     sent(amqp_basic_publish(state_, channel_, bytes(exchange), bytes(key), 1, 0, &said, bytes(body)), "publish");
 }
 
+void Connection::hold(bool held) const {
+    const int corked = held ? 1 : 0;
+    setsockopt(amqp_get_sockfd(state_), IPPROTO_TCP, TCP_CORK, &corked, sizeof corked);
+}
+
 void Connection::close() {
     amqp_connection_close(state_, AMQP_REPLY_SUCCESS);
 }

@@ -47,16 +47,18 @@ class RabbitServer:
     settings            further lines of rabbitmq.conf
     advanced            further Erlang terms for {rabbit, [...]}
     plugins             names
+    schedulers          threads that run its Erlang processes
     """
 
     def __init__(self, *, users=None, vhosts=("/",), queues=(), consumer_timeout=None, tick=None, tls=None, settings=(),
-                 advanced=(), plugins=(), started=True):
+                 advanced=(), plugins=(), schedulers=1, started=True):
         self.users = users or {"guest": "guest"}
         self.vhosts = vhosts
         self.home = tempfile.mkdtemp(prefix="curfew-rabbit-")
         self._ports = [Port() for _ in range(4)]
         self.port, self.tls_port, dist_port, epmd_port = (port.number for port in self._ports)
-        self.node = Node(self.home, "rabbit@localhost", port=self.port, dist_port=dist_port, epmd_port=epmd_port)
+        self.node = Node(self.home, "rabbit@localhost", port=self.port, dist_port=dist_port, epmd_port=epmd_port,
+                         schedulers=schedulers)
         self._epmd = self._process = None
         wanted = definitions.of_users(self.users, vhosts)
         for name in queues:

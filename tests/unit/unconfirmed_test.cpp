@@ -98,8 +98,23 @@ TEST(Unconfirmed, SoManyAreInTheAir) {
     std::size_t sent = 0;
     for (; unconfirmed.next(kNow) != nullptr; ++sent) unconfirmed.sent();
     EXPECT_EQ(sent, Unconfirmed::kMostInAir);
+    EXPECT_EQ(unconfirmed.next_deadline(), kNever) << "there is nothing to do before a confirm";
     unconfirmed.confirmed(kNow, 1, false, true);
+    EXPECT_LE(unconfirmed.next_deadline(), kNow);
     EXPECT_NE(unconfirmed.next(kNow), nullptr);
+}
+
+TEST(Unconfirmed, NothingIsSentAndNothingIsDueWhileTheServerTakesNothing) {
+    Unconfirmed unconfirmed;
+    unconfirmed.put(part(1));
+    unconfirmed.block(true);
+    EXPECT_EQ(unconfirmed.next(kNow), nullptr);
+    EXPECT_EQ(unconfirmed.next_deadline(), kNever);
+    unconfirmed.block(false);
+    EXPECT_NE(unconfirmed.next(kNow), nullptr);
+    unconfirmed.block(true);
+    unconfirmed.begin();
+    EXPECT_NE(unconfirmed.next(kNow), nullptr) << "the next connection will say whether it is blocked";
 }
 
 /// Who publishes, and a server that confirms in any order, refuses, and is lost.
