@@ -379,6 +379,7 @@ class OneTruth(DoorTest):
     """What launch says of a flag that it passes on is what the program says: --check describes each."""
 
     DEFAULT = re.compile(r"\(([^() ]+)\)$")
+    SHARED = {"all": ("broker", "worker", "collector"), "queue": ("broker", "collector"), "tls": ("broker", "worker", "collector")}
     OF_LAUNCH = {"--fanout": options.DEFAULT_FANOUT, "--attempts": "fanout", "--stdin": "line; exact with --null"}
 
     def flags_of(self, role):
@@ -390,13 +391,14 @@ class OneTruth(DoorTest):
         programs = {role: self.flags_of(role) for role in ("broker", "worker", "collector")}
         compared = 0
         for flag in options.FLAGS:
-            for role in programs if flag.to == "all" else {flag.to} & set(programs):
+            for role in self.SHARED.get(flag.to, {flag.to} & set(programs)):
                 with self.subTest(flag=flag.name, role=role):
                     there = programs[role][f"--{flag.name}"]
                     self.assertEqual(there["kind"] == "switch", not flag.metavar)
                     said = self.DEFAULT.search(flag.help)
                     if said and f"--{flag.name}" not in self.OF_LAUNCH:
-                        self.assertIn(there["default"], (said[1], str(size(said[1]))))
+                        length = values.seconds(said[1])
+                        self.assertIn(there["default"], (said[1], str(size(said[1])), length and f"{length:g}s"))
                         compared += 1
         self.assertGreater(compared, 6)
 
