@@ -225,6 +225,7 @@ void AmqpSource::describe(Instant, JsonObject& out) const {
         .add("redelivered", redelivered_)
         .add("adopted", counts.adopted)
         .add("known", counts.known)
+        .add("stale", counts.stale)
         .add("connections_lost", connection.losses);
 }
 

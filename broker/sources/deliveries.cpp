@@ -54,8 +54,9 @@ void Deliveries::settled(Instant now, std::uint64_t handle, Fate fate) {
     if (at == flights_.end()) return;
     Flight flight = std::move(at->second);
     flights_.erase(at);
-    // Else the server hands it over again: it is known then, if it has an id
-    if (flight.generation == generation_) {
+    if (flight.generation != generation_) {
+        ++counts_.stale;  // the server hands it over again: it is known then, if it has an id
+    } else {
         for (const std::uint64_t tag : flight.tags) resolve(tag, fate == Fate::rejected, false);
     }
     if (flight.key.empty()) return;

@@ -55,6 +55,7 @@ public:
     };
     struct Counts {
         std::uint64_t adopted = 0;  ///< of what came: was in flight here
+        std::uint64_t stale = 0;    ///< of what settled: its channel was gone
         std::uint64_t known = 0;    ///< of what came: had settled here
     };
 
@@ -62,8 +63,8 @@ public:
 
     /// A new channel: all tags of earlier ones are void.
     void begin_generation();
-    /// Whether it is in flight here, or has completed: then there is no more to be done with it. To be
-    /// asked as soon as it is there: what settles before is not acknowledged.
+    /// Whether it is in flight here, or has completed: then there is no more to be done with it. To
+    /// be asked as soon as it is there: what settles before is not acknowledged.
     [[nodiscard]] bool knows(Instant now, const Message& message);
     /// The handle of a message that is to be worked on; none: it is known.
     [[nodiscard]] std::optional<std::uint64_t> came(Instant now, const Message& message);

@@ -64,6 +64,7 @@ TEST_F(DeliveriesTest, AnOldTagIsNeverAcknowledged) {
     deliveries.begin_generation();
     deliveries.settled(now, *handle, completed);
     EXPECT_TRUE(deliveries.take_acks().empty());
+    EXPECT_EQ(deliveries.counts().stale, 1U);
 }
 
 TEST_F(DeliveriesTest, WhatIsInFlightIsAdoptedAndRunsOnce) {
