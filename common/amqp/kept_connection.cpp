@@ -150,10 +150,13 @@ void KeptConnection::lose(const std::string& why) {
     {
         const std::lock_guard lock(mutex_);
         gone = std::move(connection_);
-        if (gone != nullptr) ++state_.losses;
-        if (!state_.host.empty()) state_.lost_at = SystemClock::now();
+        if (gone != nullptr) {
+            ++state_.losses;
+            state_.lost_at = SystemClock::now();
+            why_lost_ = why;
+        }
         state_.host.clear();
-        state_.trouble = why;
+        state_.trouble = gone != nullptr || why_lost_.empty() ? why : why_lost_ + "; now: " + why;
     }
     gone.reset();
     talk_.lost();

@@ -39,7 +39,7 @@ class KeptConnection {
 public:
     struct State {
         std::string host;          ///< empty: not connected
-        std::string trouble;       ///< why not
+        std::string trouble;       ///< why it was lost, and why there is no other yet
         Instant lost_at{};         ///< where it is not connected
         std::string server;        ///< as it calls itself
         std::uint64_t losses = 0;  ///< of connections, ever
@@ -83,6 +83,7 @@ private:
     Talk& talk_;
     int to_loop_ = -1, to_thread_ = -1;
     std::unique_ptr<Connection> connection_;  // the thread's own, but for cut()
+    std::string why_lost_;                    // the thread's own: the last time
     std::atomic<bool> ends_ = false, closes_ = false, closed_ = false;
     mutable std::mutex mutex_;
     State state_;  // guarded by mutex_
