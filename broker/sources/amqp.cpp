@@ -202,8 +202,12 @@ void AmqpSource::say_what_happens() {
     } else if (!lost && std::exchange(said_.lost, false)) {
         log::warn("source_is_back queue={} host={} losses={}", log::quoted(queue_), state.host, state.losses);
     }
-    const std::string note = consumer_.look().note;
-    if (!note.empty() && std::exchange(said_.note, note) != note) log::warn("queue_is_odd note={}", log::quoted(note));
+    const AmqpConsumer::State seen = consumer_.look();
+    if (!seen.note.empty() && std::exchange(said_.note, seen.note) != seen.note)
+        log::warn("queue_is_odd note={}", log::quoted(seen.note));
+    if (std::exchange(said_.renewed, seen.renewed) == 0 && seen.renewed > 0)
+        log::warn("consumer_renewed queue={} reason=\"messages waited, and the server gave us none\"",
+                  log::quoted(queue_));
 }
 
 void AmqpSource::describe(Instant, JsonObject& out) const {
@@ -226,7 +230,8 @@ void AmqpSource::describe(Instant, JsonObject& out) const {
         .add("adopted", counts.adopted)
         .add("known", counts.known)
         .add("stale", counts.stale)
-        .add("connections_lost", connection.losses);
+        .add("connections_lost", connection.losses)
+        .add("consumers_renewed", state.renewed);
 }
 
 }  // namespace curfew

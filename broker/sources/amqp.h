@@ -83,7 +83,7 @@ private:
     Instant lost_since_ = kNever;
     bool hangs_up_ = false;
     struct Said {
-        std::uint64_t losses = 0;
+        std::uint64_t renewed = 0;
         bool lost = false;
         std::string note;
     } said_;

@@ -86,8 +86,10 @@ void AmqpConsumer::begin(amqp::Connection& connection) {
         connection.open_channel();
     }
     consumes_ = 0;
+    watch_.begin();
     looks_at_ = SystemClock::now() + kLookEvery;
     const std::lock_guard lock(mutex_);
+    state.renewed = shared_.state.renewed;
     shared_.state = std::move(state);
     shared_.orders.acks.clear();
     ++shared_.generation;
@@ -101,10 +103,12 @@ void AmqpConsumer::serve(amqp::Connection& connection) {
     std::deque<Item> items;
     auto event = connection.next(kept_.woken(), looks_at_);
     for (; event; event = connection.next(kept_.woken(), {})) {
-        if (auto* message = std::get_if<amqp::Delivered>(&*event))
+        if (auto* message = std::get_if<amqp::Delivered>(&*event)) {
+            watch_.came(message->tag);
             items.push_back({.came_at = SystemClock::now(), .message = std::move(*message)});
-        else if (std::holds_alternative<amqp::ConsumerCancelled>(*event))
+        } else if (std::holds_alternative<amqp::ConsumerCancelled>(*event)) {
             throw amqp::Lost(fmt::format("{}: the queue '{}' was deleted", connection.host(), place_.queue));
+        }
         if (items.size() >= kAtOnce) break;
     }
     add(std::move(items));
@@ -119,17 +123,25 @@ AmqpConsumer::Orders AmqpConsumer::take_orders() {
 
 void AmqpConsumer::obey(amqp::Connection& connection, const Orders& orders) {
     if (orders.acks.size() > 1) connection.hold(true);
-    for (const Deliveries::Ack& ack : orders.acks)
+    for (const Deliveries::Ack& ack : orders.acks) {
+        watch_.acknowledged(ack);
         ack.rejects ? connection.reject(ack.tag, ack.requeues) : connection.acknowledge(ack.tag, ack.multiple);
+    }
     if (orders.acks.size() > 1) connection.hold(false);
     // Another prefetch is another consumer, and what the old one holds does not count for the new
     // one: so not for a little
     const std::uint32_t wanted = orders.prefetch, has = consumes_;
     const bool is_near = wanted > has / 2 && wanted < has * 2;
     if (wanted == has || is_near) return;
-    if (has > 0) connection.stop_consuming();
-    if (wanted > 0) connection.consume(place_.queue, orders.prefetch, place_.max_message);
-    consumes_ = orders.prefetch;
+    consume(connection, orders.prefetch);
+}
+
+/// In place of the consumer that there is.
+void AmqpConsumer::consume(amqp::Connection& connection, std::uint16_t prefetch) {
+    if (consumes_ > 0) connection.stop_consuming();
+    if (prefetch > 0) connection.consume(place_.queue, prefetch, place_.max_message);
+    consumes_ = prefetch;
+    watch_.consumes(prefetch);
     const std::lock_guard lock(mutex_);
     shared_.state.prefetch = consumes_;
 }
@@ -137,8 +149,11 @@ void AmqpConsumer::obey(amqp::Connection& connection, const Orders& orders) {
 void AmqpConsumer::look_at_depth(amqp::Connection& connection) {
     const std::uint64_t depth = connection.look_at_queue(place_.queue);
     looks_at_ = SystemClock::now() + kLookEvery;
+    const bool is_forgotten = watch_.looked(depth);
+    if (is_forgotten) consume(connection, consumes_);
     const std::lock_guard lock(mutex_);
     shared_.state.depth = depth;
+    shared_.state.renewed += is_forgotten ? 1 : 0;
 }
 
 void AmqpConsumer::add(std::deque<Item>&& items) {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/sources/consumer_watch.h"
 #include "broker/sources/deliveries.h"
 #include "common/amqp/kept_connection.h"
 #include "common/process/poller.h"
@@ -39,6 +40,7 @@ public:
         std::string note{};          ///< what is odd about the queue
         std::uint64_t depth = 0;     ///< messages that wait in the queue, a few seconds ago
         std::uint64_t prefetch = 0;  ///< 0: nothing is consumed
+        std::uint64_t renewed = 0;   ///< consumers that the server had forgotten, ever
     };
 
     /// Connects, and looks for the queue. Throws Unusable.
@@ -67,6 +69,7 @@ private:
     bool has_said_all() override;
     [[nodiscard]] Orders take_orders();
     void obey(amqp::Connection& connection, const Orders& orders);
+    void consume(amqp::Connection& connection, std::uint16_t prefetch);
     void look_at_depth(amqp::Connection& connection);
     void add(std::deque<Item>&& items);
 
@@ -74,6 +77,7 @@ private:
     // The thread's own
     std::uint16_t consumes_ = 0;  // the prefetch of the consumer that there is
     Instant looks_at_{};
+    ConsumerWatch watch_;
     struct Shared {
         State state;
         std::deque<Item> items;

@@ -259,10 +259,27 @@ class Lost(QueueTest):
         launch = self.group("--handler", "echo")
         self.assertEqual(self.take_bodies(self.done), {"before": 1})
         self.channel.queue_delete(self.jobs)
-        eventually(lambda: "was deleted" in launch.err, lambda: f"that it is gone: {launch.err[-1000:]}")
+        eventually(lambda: "source_lost" in launch.err, lambda: f"that it is gone: {launch.err[-1000:]}")
         self.channel.queue_declare(self.jobs, durable=True, arguments={"x-queue-type": "quorum"})
         self.publish("after")
         self.assertEqual(self.take_bodies(self.done), {"after": 1})
+        self.drained(launch)
+
+    def test_a_consumer_that_the_server_forgets_is_made_anew(self):
+        """As RabbitMQ may when a queue is deleted and made again: the channel has its consumer, the queue has none."""
+        launch = self.group("--handler", "echo")
+        self.publish("before")
+        self.assertEqual(self.take_bodies(self.done), {"before": 1})
+        forgotten = self.server.eval(
+            f'{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{self.jobs}">>)),'
+            " [element(1, ra:process_command(amqqueue:get_pid(Q), rabbit_fifo:make_checkout({element(2, C), element(1, C)},"
+            " cancel, #{}))) || C <- rabbit_amqqueue:consumers(Q)].")
+        self.assertEqual(forgotten, "[ok]")
+        self.publish("after")
+        self.assertEqual(self.take_bodies(self.done), {"after": 1})
+        self.broker_until(lambda broker: broker["source"]["consumers_renewed"] == 1, "that it says so")
+        self.assertEqual(self.answer("broker")["source"]["connections_lost"], 0)
+        launch.says("consumer_renewed")
         self.drained(launch)
 
     def test_a_server_with_an_alarm_is_waited_for(self):

@@ -1,0 +1,93 @@
+"""What was published, confirmed and answered, counted by id, and the verdict. Clocks come in; no connection is known.
+
+Any thread may call it.
+"""
+
+import collections
+import threading
+
+
+class Books:
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._published = set()
+        self._accepted = set()
+        self._outcomes = {}  # id: [names of the tasks whose outcome it was]
+        self._twice_after = collections.Counter()  # by the kind of the fault before the second outcome
+        self._times = []  # of outcomes, in order
+        self._faults = []  # (when, kind), in order
+        self._unanswered = 0
+        self.not_completed = 0
+
+    # --- what happens ---
+
+    def published(self, name):
+        """It is about to be published: from now on it may come out."""
+        with self._lock:
+            self._published.add(name)
+
+    def accepted(self, name):
+        """The server has confirmed it: from now on it has to come out."""
+        with self._lock:
+            self._accepted.add(name)
+            self._unanswered += name not in self._outcomes
+
+    def outcome(self, now, name, task, redelivered, completed=True):
+        """`redelivered`: the server says so. Then one that was counted before is the same outcome once more, whose
+        acknowledgement by the consumer was lost: not a second one."""
+        with self._lock:
+            tasks = self._outcomes.setdefault(name, [])
+            if redelivered and task in tasks:
+                return
+            tasks.append(task)
+            self._times.append(now)
+            self.not_completed += not completed
+            self._unanswered -= len(tasks) == 1 and name in self._accepted
+            if len(tasks) == 2:
+                self._twice_after[self._faults[-1][1] if self._faults else "none"] += 1
+
+    def fault(self, now, kind):
+        with self._lock:
+            self._faults.append((now, kind))
+
+    # --- what is asked ---
+
+    @property
+    def unanswered(self):
+        """How many were accepted and have no outcome yet."""
+        return self._unanswered
+
+    def lost(self):
+        with self._lock:
+            return sorted(self._accepted - self._outcomes.keys())
+
+    def unexpected(self):
+        with self._lock:
+            return sorted(self._outcomes.keys() - self._published)
+
+    def _longest_gap(self, begin, end):
+        """Between two outcomes, of the gaps that lie in this time at least in part."""
+        gaps = [after - before for before, after in zip(self._times, self._times[1:]) if after > begin and before < end]
+        return max(gaps, default=0.0)
+
+    def verdict(self):
+        """The table, by name. `answered`: of what was accepted."""
+        lost, unexpected = self.lost(), self.unexpected()
+        with self._lock:
+            after = {}
+            ends = [when for when, _ in self._faults[1:]] + [float("inf")]
+            for (when, kind), end in zip(self._faults, ends):
+                after[kind] = max(after.get(kind, 0.0), self._longest_gap(when, end))
+            return {
+                "faults": dict(sorted(collections.Counter(kind for _, kind in self._faults).items())),
+                "accepted": len(self._accepted),
+                "answered": len(self._accepted & self._outcomes.keys()),
+                "lost": len(lost),
+                "unexpected": len(unexpected),
+                "twice": sum(len(tasks) > 1 for tasks in self._outcomes.values()),
+                "longest_gap_s": round(self._longest_gap(float("-inf"), float("inf")), 2),
+                "gap_after_s": {kind: round(gap, 2) for kind, gap in sorted(after.items())},
+                "twice_after": dict(sorted(self._twice_after.items())),
+                "unconfirmed": len(self._published - self._accepted),
+                "not_completed": self.not_completed,
+            }

@@ -1,0 +1,172 @@
+"""scripts/drill: its verdict, that it can fail, and that nothing is left of it, however it ends. With one node."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [os.path.join(TESTS, "support"), TESTS]
+
+from group import BIN_DIR, PYTHON, ROOT, eventually, processes_with  # noqa: E402
+from rabbit import needs_rabbit  # noqa: E402
+
+from drill_lib.books import Books  # noqa: E402
+
+UP = 120.0  # seconds that a node and groups may take
+
+
+class Verdict(unittest.TestCase):
+    def setUp(self):
+        self.books = Books()
+
+    def accept(self, *names):
+        for name in names:
+            self.books.published(name)
+            self.books.accepted(name)
+
+    def answer(self, name, at=0.0, task="1-1", redelivered=False):
+        self.books.outcome(at, name, task, redelivered)
+
+    def said(self, *names):
+        verdict = self.books.verdict()
+        return tuple(verdict[name] for name in names)
+
+    def test_an_outcome_that_does_not_come_is_lost(self):
+        self.accept("a", "b")
+        self.answer("a")
+        self.assertEqual(self.said("accepted", "answered", "lost", "unexpected"), (2, 1, 1, 0))
+        self.assertEqual((self.books.lost(), self.books.unanswered), (["b"], 1))
+
+    def test_an_outcome_of_what_nobody_published_is_unexpected(self):
+        self.accept("a")
+        self.answer("a")
+        self.answer("z")
+        self.assertEqual(self.said("answered", "lost", "unexpected"), (1, 0, 1))
+
+    def test_what_was_not_confirmed_may_come_or_not(self):
+        self.books.published("a")
+        self.books.published("b")
+        self.answer("a")
+        self.assertEqual(self.said("accepted", "answered", "lost", "unexpected", "unconfirmed"), (0, 0, 0, 0, 2))
+
+    def test_an_outcome_may_be_there_before_the_confirmation(self):
+        self.books.published("a")
+        self.answer("a")
+        self.books.accepted("a")
+        self.assertEqual((self.said("lost"), self.books.unanswered), ((0,), 0))
+
+    def test_a_second_outcome_counts_for_the_fault_before_it(self):
+        self.accept("a", "b")
+        self.answer("a", task="1-1")
+        self.books.fault(1.0, "freeze")
+        self.answer("a", task="2-1")  # by another group
+        self.answer("a", task="3-1")
+        self.answer("b", task="1-2")
+        self.answer("b", task="1-2")  # published again
+        self.assertEqual(self.said("twice", "twice_after"), (2, {"freeze": 2}))
+
+    def test_what_the_consumer_was_given_again_is_one_outcome(self):
+        self.accept("a")
+        self.answer("a", task="1-1")
+        self.answer("a", task="1-1", redelivered=True)
+        self.assertEqual(self.said("answered", "twice"), (1, 0))
+        self.answer("a", task="2-1", redelivered=True)
+        self.assertEqual(self.said("twice"), (1,))
+
+    def test_a_gap_belongs_to_the_fault_in_which_it_lies(self):
+        for at, kind in ((10.0, "cut"), (20.0, "kill"), (30.0, "cut")):
+            self.books.fault(at, kind)
+        for number, at in enumerate((1.0, 9.0, 16.0, 19.5, 23.0, 24.0, 28.0, 33.0, 34.0, 40.0)):
+            self.answer(str(number), at=at)
+        self.assertEqual(self.said("longest_gap_s", "gap_after_s"), (8.0, {"cut": 7.0, "kill": 5.0}))
+
+
+class Drill:
+    def __init__(self, *words):
+        self.home = tempfile.mkdtemp(prefix="curfew-test-")
+        self.temp = os.path.join(self.home, "temp")
+        os.mkdir(self.temp)
+        self._out, self._err = os.path.join(self.home, "out"), os.path.join(self.home, "err")
+        words = ["setpriv", "--pdeathsig", "TERM", PYTHON, os.path.join(ROOT, "scripts", "drill"), "--nodes", "1",
+                 "--groups", "2", "--backlog", "60", "--json", *words]
+        with open(self._out, "wb") as out, open(self._err, "wb") as err:
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                            start_new_session=True,
+                                            env={**os.environ, "TMPDIR": self.temp, "CURFEW_BIN_DIR": BIN_DIR})
+
+    @property
+    def err(self):
+        with open(self._err, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def says(self, text):
+        eventually(lambda: re.search(text, self.err), lambda: f"'{text}', not only: {self.err}", UP)
+
+    def code(self):
+        return self.process.wait(UP)
+
+    def verdict(self):
+        with open(self._out, encoding="utf-8") as file:
+            return json.loads(file.read())
+
+    def remains(self):
+        """Processes and files, its guard included."""
+        return processes_with(self.temp) + os.listdir(self.temp)
+
+    def remove(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        eventually(lambda: not self.remains(), "the end of a drill that was killed", UP)
+        shutil.rmtree(self.home)
+
+
+@needs_rabbit
+class Drills(unittest.TestCase):
+    def drill(self, *words):
+        drill = Drill(*words)
+        self.addCleanup(drill.remove)
+        return drill
+
+    def test_nothing_is_lost_whatever_is_killed(self):
+        kinds = ("kill-broker", "kill-collector", "kill-group", "kill-node")
+        drill = self.drill("--seed", "7", "--faults", "4", "--kinds", ",".join(kinds))
+        self.assertEqual(drill.code(), 0, drill.err)
+        verdict = drill.verdict()
+        self.assertEqual((verdict["lost"], verdict["unexpected"], verdict["wrong"]), (0, 0, []))
+        self.assertEqual((verdict["seed"], verdict["faults"]), (7, dict.fromkeys(sorted(kinds), 1)))
+        self.assertEqual(verdict["answered"], verdict["accepted"])
+        self.assertGreater(verdict["accepted"], 60)
+        self.assertEqual(verdict["gap_after_s"].keys(), verdict["faults"].keys())
+        self.assertEqual(drill.remains(), [])
+
+    def test_an_outcome_that_is_dropped_or_invented_fails_it(self):
+        drill = self.drill("--faults", "0", "--drop", "2", "--invent", "3")
+        self.assertEqual(drill.code(), 1, drill.err)
+        verdict = drill.verdict()
+        self.assertEqual((verdict["lost"], verdict["unexpected"], verdict["wrong"]), (2, 3, []))
+        self.assertEqual(drill.remains(), [])
+
+    def test_an_interrupt_in_the_middle_leaves_nothing(self):
+        drill = self.drill("--faults", "9", "--kinds", "freeze")
+        drill.says("freeze: g")
+        drill.process.send_signal(signal.SIGINT)
+        self.assertEqual(drill.code(), 130, drill.err)
+        self.assertEqual(drill.remains(), [])
+
+    def test_a_kill_leaves_nothing_either(self):
+        drill = self.drill("--faults", "9")
+        drill.says("all is up")
+        drill.process.kill()
+        self.assertEqual(drill.code(), -signal.SIGKILL)
+        eventually(lambda: not drill.remains(), lambda: f"an end of {drill.remains()}", UP)
+
+
+if __name__ == "__main__":
+    unittest.main()
