@@ -57,6 +57,10 @@ class Books:
         """How many were accepted and have no outcome yet."""
         return self._unanswered
 
+    def quiet_since(self):
+        """When the last outcome came."""
+        return self._times[-1] if self._times else float("inf")
+
     def lost(self):
         with self._lock:
             return sorted(self._accepted - self._outcomes.keys())

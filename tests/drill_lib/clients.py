@@ -13,6 +13,7 @@ import pika
 _HEARTBEAT = 5
 _ERRORS = (pika.exceptions.AMQPError, OSError)
 _PAUSE = 0.2  # seconds before another connection
+_SILENCE = 10.0
 
 
 def connect(url):
@@ -120,7 +121,8 @@ class Producer(_Client):
 
 
 class Consumer(_Client):
-    """Counts each outcome, and then acknowledges it."""
+    """Counts each outcome, and then acknowledges it. Where it is given none for some seconds it consumes anew, at the
+    next node: after a cut a server has let it wait for 20 s, and outcomes with it."""
 
     def __init__(self, urls, queue, books, drops=0, invents=0):
         """`drops`, `invents`: so many outcomes, for a try of the verdict itself."""
@@ -131,10 +133,12 @@ class Consumer(_Client):
     def work(self, connection):
         channel = connection.channel()
         channel.basic_qos(prefetch_count=100)
+        heard_at = time.monotonic()
         for method, properties, _ in channel.consume(self._queue, inactivity_timeout=0.2):
-            if self._stopped.is_set():
+            if self._stopped.is_set() or time.monotonic() - heard_at > _SILENCE:
                 return
             if method:
+                heard_at = time.monotonic()
                 self._count(method, properties)
                 channel.basic_ack(method.delivery_tag)
         # The server has cancelled the consumer, as it does where the queue's leader is gone

@@ -48,7 +48,7 @@ class Faults:
         """Quick ones as often as slow ones."""
         seconds = round(least * (most / least) ** self._chance.random(), 1)
         say(f"{what} for {seconds:g} s")
-        self._field.rest(seconds)
+        self._field.rest(seconds, say)
 
     # --- the faults ---
 

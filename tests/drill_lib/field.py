@@ -21,6 +21,7 @@ from .guard import Guard
 
 SERVER_PATIENCE = 15  # seconds: consumer_timeout, less than what the groups are told
 _TICK = 3
+_QUIET = 15
 WELL = 180  # seconds until all is well again after a fault
 
 
@@ -103,9 +104,16 @@ class Field:
                 raise NotWell(f"{what} did not come within {patience:g} s")
             time.sleep(0.2)
 
-    @staticmethod
-    def rest(seconds):
-        time.sleep(seconds)
+    def rest(self, seconds, tell):
+        """Meanwhile it tells where messages stand when no outcome comes for long."""
+        until, told = time.monotonic() + seconds, False
+        while (now := time.monotonic()) < until:
+            if not told and self.books.quiet_since() < now - _QUIET:
+                told = True
+                with contextlib.suppress(NodeError, KeyError, StopIteration):
+                    messages, outcomes = self.depths()
+                    tell(f"no outcome for {_QUIET} s; at the server {messages} messages, {outcomes} outcomes")
+            time.sleep(min(0.2, max(0.0, until - time.monotonic())))
 
     def times_impatient(self):
         """How often a node has closed a channel because of its consumer timeout."""

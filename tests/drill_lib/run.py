@@ -16,7 +16,7 @@ from .field import Field, NotWell
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LAST = 300  # seconds for all that is left to come
 _DRAIN = 60
-_COUNTS_ARE_OLD = 10  # seconds at most: the server's, of a queue
+_COUNTS_ARE_OLD = 6  # seconds at most: the server's, of a queue
 
 
 class _Stopped(BaseException):
@@ -82,7 +82,7 @@ class Drill:
         self._tell(f"seed {self._options.seed}: all is up")
         faults = Faults(self.field, self._options)
         for number in range(1, self._options.faults + 1):
-            self.field.rest(faults.pause())
+            time.sleep(faults.pause())
             kind = faults.draw()
             struck = time.monotonic()
             self.books.fault(struck, kind)

@@ -147,25 +147,23 @@ class Drills(unittest.TestCase):
         self.assertEqual(drill.remains(), [])
 
     def test_an_outcome_that_is_dropped_or_invented_fails_it(self):
-        drill = self.drill("--faults", "0", "--drop", "2", "--invent", "3")
+        drill = self.drill("--groups", "1", "--faults", "0", "--drop", "2", "--invent", "3")
         self.assertEqual(drill.code(), 1, drill.err)
         verdict = drill.verdict()
         self.assertEqual((verdict["lost"], verdict["unexpected"], verdict["wrong"]), (2, 3, []))
         self.assertEqual(drill.remains(), [])
 
-    def test_an_interrupt_in_the_middle_leaves_nothing(self):
-        drill = self.drill("--faults", "9", "--kinds", "freeze")
-        drill.says("freeze: g")
-        drill.process.send_signal(signal.SIGINT)
-        self.assertEqual(drill.code(), 130, drill.err)
-        self.assertEqual(drill.remains(), [])
-
-    def test_a_kill_leaves_nothing_either(self):
-        drill = self.drill("--faults", "9")
-        drill.says("all is up")
-        drill.process.kill()
-        self.assertEqual(drill.code(), -signal.SIGKILL)
-        eventually(lambda: not drill.remains(), lambda: f"an end of {drill.remains()}", UP)
+    def test_nothing_is_left_of_one_that_is_interrupted_or_killed(self):
+        interrupted = self.drill("--groups", "1", "--faults", "9", "--kinds", "freeze")
+        killed = self.drill("--groups", "1", "--faults", "9")
+        interrupted.says("freeze: g")
+        interrupted.process.send_signal(signal.SIGINT)
+        killed.says("all is up")
+        killed.process.kill()
+        self.assertEqual(interrupted.code(), 130, interrupted.err)
+        self.assertEqual(interrupted.remains(), [])
+        self.assertEqual(killed.code(), -signal.SIGKILL)
+        eventually(lambda: not killed.remains(), lambda: f"an end of {killed.remains()}", UP)
 
 
 if __name__ == "__main__":
