@@ -93,6 +93,8 @@ class Group:
         return False
 
     def kill_all(self):
+        """At once, as a machine dies: none of them sees another one die before, and says that work has failed."""
+        self.freeze()
         processes.kill_marked(self._mark)
 
     def freeze(self):
