@@ -70,8 +70,9 @@ class Books:
             return sorted(self._outcomes.keys() - self._published)
 
     def _longest_gap(self, begin, end):
-        """Between two outcomes, of the gaps that lie in this time at least in part."""
-        gaps = [after - before for before, after in zip(self._times, self._times[1:]) if after > begin and before < end]
+        """Between two outcomes, of the gaps that have their middle in this time."""
+        gaps = [after - before for before, after in zip(self._times, self._times[1:])
+                if begin <= (before + after) / 2 < end]
         return max(gaps, default=0.0)
 
     def verdict(self):

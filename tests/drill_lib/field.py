@@ -158,6 +158,8 @@ class Field:
         before = {group: group.completed() for group in self.groups}
         for group in self.groups:
             self.wait(lambda group=group: group.completed() not in (None, before[group]), f"work of {group.name}", WELL)
+        since = time.monotonic()
+        self.wait(lambda: self.books.quiet_since() > since, "an outcome", WELL)
 
     def _nodes_are_well(self):
         """Each serves clients, and each queue has all its members."""
