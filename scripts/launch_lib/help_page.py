@@ -19,6 +19,7 @@ shell: write -- sh -c '...' for one.
     launch --fanout 3 --hedge 0 --input puzzles --output answers -- ./solve
     launch --url http://a:8080/{} --url http://b:8080/{} --hedge p95 --hedge-budget 5% --deadline 2s < keys
     launch --pool a='cadical -q' --pool b='kissat -q' --hedge 0 --deadline 1m --input names
+    launch --source 'amqp://host/?queue=jobs' --sink 'amqp://host/?queue=done' -- ./solve
     launch -I @ --input <(ls) -- awk 'BEGIN { print length(ARGV[1]) }' @
 
 options (defaults in parentheses; DUR needs its unit: 100us, 5ms, 1.5s, 2m, 1h; SIZE is in bytes, or 64k, 1m):
@@ -50,9 +51,10 @@ The first INT, TERM or HUP drains: what is in flight finishes, nothing new is ta
 and from where to go on. TERM at any of its processes does the same. A second at launch stops now (the same one again
 within 0.1 s is still the first). Under systemd say KillMode=mixed: else the work itself gets TERM too.
 
-exit code: 0 every task completed; 1 some did not (with --resume: in this run or before); 64 wrong usage; 70 the books
-do not balance, or a process cannot be kept running; 74 I/O error, or no descriptors (ulimit -n); 75 messages were left
-without an outcome, or the input was not at its end; 128+n stopped by signal n.
+exit code: 0 every task completed; 1 some did not (with --resume: in this run or before); 64 wrong usage; 69 no queue
+server there, or no such queue; 70 the books do not balance, or a process cannot be kept running; 74 I/O error, or no
+descriptors (ulimit -n); 75 messages were left without an outcome, or the input was not at its end; 128+n stopped by
+signal n.
 """
 
 
