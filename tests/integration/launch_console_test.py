@@ -349,7 +349,8 @@ class CommandLine(LaunchTest):
         allowed = {"quiet", "run-dir", "log-level"}
         for flag in options.FLAGS:
             if flag.name not in allowed | {"handler", "help", "version"}:
-                value = {"hedge": "0", "grace": "1s", "deadline": "1s", "drain-timeout": "1s", "hedge-budget": "5%"}.get(flag.name, "1")
+                value = {"hedge": "0", "grace": "1s", "deadline": "1s", "drain-timeout": "1s", "hedge-budget": "5%",
+                         **dict.fromkeys(("source", "sink"), "amqp://host/?queue=q")}.get(flag.name, "1")
                 with self.subTest(flag=flag.name), self.assertRaisesRegex(Refusal, "no meaning with a PROCFILE"):
                     options.parse([f"--{flag.name}={value}" if flag.metavar else f"--{flag.name}", "P"])
         self.assertEqual(options.parse(["--quiet", "--run-dir", "x", "--log-level", "debug", "P"]).procfile, "P")
