@@ -197,8 +197,9 @@ void AmqpSource::say_what_happens() {
     if (lost && !std::exchange(said_.lost, true)) {
         log::warn(
             "source_lost queue={} in_flight={} reason={} next=\"it is tried again until the server answers; what "
-            "is in flight is finished, and others may be given it too\"",
-            log::quoted(queue_), deliveries_.in_flight(), log::quoted(state.trouble));
+            "is in flight {}, and others may be given it\"",
+            log::quoted(queue_), deliveries_.in_flight(), log::quoted(state.trouble),
+            config_.cancels_when_lost ? "is called home if that takes long" : "is finished");
     } else if (!lost && std::exchange(said_.lost, false)) {
         log::warn("source_is_back queue={} host={} losses={}", log::quoted(queue_), state.host, state.losses);
     }

@@ -77,12 +77,6 @@ std::string why_not_open(int status) {
     return amqp_error_string2(status);
 }
 
-bool is_transport(int status) {
-    return status == AMQP_STATUS_CONNECTION_CLOSED || status == AMQP_STATUS_SOCKET_ERROR ||
-           status == AMQP_STATUS_TIMEOUT || status == AMQP_STATUS_HEARTBEAT_TIMEOUT ||
-           status == AMQP_STATUS_SOCKET_CLOSED || status == AMQP_STATUS_TCP_ERROR;
-}
-
 }  // namespace
 
 Connection::Connection(const Access& access, std::size_t first) {
@@ -179,8 +173,7 @@ void Connection::answer(const char* what) const {
 
 void Connection::sent(int status, const char* what) const {
     if (status == AMQP_STATUS_OK) return;
-    if (is_transport(status) || status < 0)
-        throw Lost(fmt::format("{}: {}: {}", host_, what, amqp_error_string2(status)));
+    throw Lost(fmt::format("{}: {}: {}", host_, what, amqp_error_string2(status)));
 }
 
 std::uint64_t Connection::look_at_queue(const std::string& queue) {
@@ -302,11 +295,9 @@ std::optional<Event> Connection::take(const amqp_frame_t& frame) {
     if (frame.frame_type == AMQP_FRAME_METHOD) return take_method(frame);
     if (frame.frame_type == AMQP_FRAME_HEADER && body_.event) {
         body_.left = frame.payload.properties.body_size;
-        body_.has_header = true;
         const auto& found = *static_cast<const amqp_basic_properties_t*>(frame.payload.properties.decoded);
         if (auto* delivered = std::get_if<Delivered>(&*body_.event)) {
             delivered->properties = properties_of(found);
-            delivered->properties.bytes = frame.payload.properties.raw.len;
             delivered->size = body_.left;
         } else if (auto* returned = std::get_if<Returned>(&*body_.event)) {
             if ((found._flags & AMQP_BASIC_HEADERS_FLAG) != 0) returned->task = text_of(found.headers, "task");
@@ -322,7 +313,6 @@ std::optional<Event> Connection::take(const amqp_frame_t& frame) {
 }
 
 std::optional<Event> Connection::finish_body() {
-    body_.has_header = false;
     return std::exchange(body_.event, std::nullopt);
 }
 

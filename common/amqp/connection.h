@@ -51,7 +51,6 @@ struct Properties {
     std::string message_id, reply_to, correlation_id, content_type, expiration;
     std::vector<std::pair<std::string, std::string>> headers;  ///< values as text
     std::uint64_t delivery_count = 0;                          ///< the header x-delivery-count
-    std::size_t bytes = 0;                                     ///< of all of them, as they came
 };
 
 // ---- what a server says by itself --------------------------------------------------------------
@@ -129,8 +128,7 @@ public:
 private:
     struct Body {
         std::size_t limit = 0;
-        std::uint64_t left = 0;  // of the message that is under way
-        bool has_header = false;
+        std::uint64_t left = 0;      // of the message that is under way
         std::optional<Event> event;  // whose message it is
     };
     void open_to(const Access& access, const Address::Host& host);
