@@ -120,6 +120,7 @@ void Roster::remove(Session session) {
         changed(*last);
     }
     if (pool.by_load.empty()) pool.name = {};
+    if (worker.is_counted) --pool.for_returns;
     if (worker.together > 1) --together_;
     by_session_.erase(session);
     sessions_.erase(at);
@@ -194,6 +195,8 @@ void Roster::put(Pool& pool, std::size_t place, WorkerSession* worker) {
 void Roster::changed(WorkerSession& worker) {
     weigh(worker);
     Pool& pool = pools_[worker.pool_index];
+    if (std::exchange(worker.is_counted, worker.takes_what_came_back())) --pool.for_returns;
+    if (worker.is_counted) ++pool.for_returns;
     auto& heap = pool.by_load;
     std::size_t at = worker.place;
     for (; at > 0 && goes_before(worker, *heap[(at - 1) / 2]); at = (at - 1) / 2) put(pool, at, heap[(at - 1) / 2]);
@@ -205,13 +208,13 @@ void Roster::changed(WorkerSession& worker) {
     put(pool, at, &worker);
 }
 
-/// The first from this place of the heap on that may be taken. As many are passed over as have
-/// attempts of the task.
-WorkerSession* Roster::first_of(const Pool& pool, std::size_t place, Among among) const {
+/// The first from this place of the heap on that is accepted; those before it are passed over.
+template <typename Accepts>
+WorkerSession* Roster::first_of(const Pool& pool, std::size_t place, const Accepts& accepts) {
     if (place >= pool.by_load.size() || pool.by_load[place]->load == kFull) return nullptr;
-    if (may_take(*pool.by_load[place], among)) return pool.by_load[place];
-    WorkerSession* left = first_of(pool, 2 * place + 1, among);
-    WorkerSession* right = first_of(pool, 2 * place + 2, among);
+    if (accepts(*pool.by_load[place])) return pool.by_load[place];
+    WorkerSession* left = first_of(pool, 2 * place + 1, accepts);
+    WorkerSession* right = first_of(pool, 2 * place + 2, accepts);
     if (left == nullptr || right == nullptr) return left == nullptr ? right : left;
     return goes_before(*right, *left) ? right : left;
 }
@@ -245,32 +248,45 @@ bool Roster::shuns(const Task& task, const WorkerSession& worker) const {
     });
 }
 
+/// Which of two workers, of any pools, is to be chosen first for the task.
+bool Roster::goes_first(const Task& task, const WorkerSession& a, const WorkerSession& b) const {
+    const bool failed_at_a = has_failed_at(task, a), failed_at_b = has_failed_at(task, b);
+    const bool a_in_use = pools_[a.pool_index].used_in == choice_;
+    const bool b_in_use = pools_[b.pool_index].used_in == choice_;
+    return a.busy != b.busy             ? b.busy
+           : failed_at_a != failed_at_b ? failed_at_b
+           : a_in_use != b_in_use       ? b_in_use
+                                        : goes_before(a, b);
+}
+
 WorkerSession* Roster::best(const Task& task, Among among) const {
+    if (task.past != nullptr) return best_for_past(task, among);
     WorkerSession* best = nullptr;
-    const auto consider = [&](WorkerSession* worker) {
-        if (worker == nullptr || worker->load == kFull || !may_take(*worker, among)) return;
-        if (task.came_back() && !worker->has_free_slot() && !worker->moves()) return;
-        if (shuns(task, *worker)) return;
-        if (best == nullptr) {
-            best = worker;
-            return;
-        }
-        const bool failed = has_failed_at(task, *worker), failed_at_best = has_failed_at(task, *best);
-        const bool in_use = pools_[worker->pool_index].used_in == choice_;
-        const bool best_in_use = pools_[best->pool_index].used_in == choice_;
-        const bool better = worker->busy != best->busy ? best->busy
-                            : failed != failed_at_best ? failed_at_best
-                            : in_use != best_in_use    ? best_in_use
-                                                       : goes_before(*worker, *best);
-        if (better) best = worker;
-    };
     for (const Pool& pool : pools_) {
-        if (task.past == nullptr) {
-            consider(first_of(pool, 0, among));
-        } else {
-            for (WorkerSession* worker : pool.by_load) consider(worker);
-        }
+        WorkerSession* worker = first_of(pool, 0, [&](const WorkerSession& one) { return may_take(one, among); });
+        if (worker != nullptr && (best == nullptr || goes_first(task, *worker, *best))) best = worker;
     }
+    return best;
+}
+
+/// Where it has failed comes last, and not at all while there is another worker: so those are
+/// looked at only where no other has been found.
+WorkerSession* Roster::best_for_past(const Task& task, Among among) const {
+    const bool came_back = task.came_back();
+    WorkerSession* best = nullptr;
+    const auto look_among = [&](bool failed) {
+        const auto accepts = [&](const WorkerSession& worker) {
+            return may_take(worker, among) && (!came_back || worker.takes_what_came_back()) &&
+                   has_failed_at(task, worker) == failed && !(failed && shuns(task, worker));
+        };
+        for (const Pool& pool : pools_) {
+            WorkerSession* worker = came_back && pool.for_returns == 0 ? nullptr : first_of(pool, 0, accepts);
+            if (worker != nullptr && (best == nullptr || goes_first(task, *worker, *best))) best = worker;
+        }
+    };
+    look_among(false);
+    const bool all_others_are_shunned = best != nullptr && among == Among::others && !best->standing;
+    if (!all_others_are_shunned && !task.past->history.empty()) look_among(true);
     return best;
 }
 

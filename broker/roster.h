@@ -118,8 +118,9 @@ struct WorkerSession {
     bool control_blocked = false;
 
     // The roster's own.
-    std::size_t place = 0;  ///< in its pool's heap
-    bool busy = false;      ///< it would wait there for a slot
+    std::size_t place = 0;    ///< in its pool's heap
+    bool busy = false;        ///< it would wait there for a slot
+    bool is_counted = false;  ///< in its pool's `for_returns`
     /// In flight for each credit, coarse; the most there is: it can take nothing.
     std::uint64_t load = 0;
     std::uint32_t same_load_for = 0;  ///< so many more choices do not change that
@@ -143,6 +144,8 @@ struct WorkerSession {
         return can_take() && !standing && reserved == 0 && credit > slots && pace <= std::chrono::milliseconds(10);
     }
     [[nodiscard]] bool holds_more_than_slots() const { return in_flight > usable_slots(); }
+    /// What came back would start there soon; it takes no other place.
+    [[nodiscard]] bool takes_what_came_back() const { return has_free_slot() || moves(); }
     /// Its work is over before it would hear that it is called home: by a credit that adapts, 0.16
     /// ms or less.
     [[nodiscard]] bool quick() const { return credit > 32ULL * slots; }
@@ -225,6 +228,8 @@ private:
     }
     [[nodiscard]] WorkerSession* take_best(const Task& task);
     [[nodiscard]] WorkerSession* best(const Task& task, Among among) const;
+    [[nodiscard]] WorkerSession* best_for_past(const Task& task, Among among) const;
+    [[nodiscard]] bool goes_first(const Task& task, const WorkerSession& a, const WorkerSession& b) const;
 
     struct Pool {
         std::string name;
@@ -232,10 +237,12 @@ private:
         /// A binary heap: whoever may be chosen first stands in front. So a choice costs the same
         /// however many there are.
         std::vector<WorkerSession*> by_load;
+        std::size_t for_returns = 0;  // those that may take what came back, at most
     };
     [[nodiscard]] std::size_t pool_of(std::string_view name);
     static void put(Pool& pool, std::size_t place, WorkerSession* worker);
-    [[nodiscard]] WorkerSession* first_of(const Pool& pool, std::size_t place, Among among) const;
+    template <typename Accepts>
+    [[nodiscard]] static WorkerSession* first_of(const Pool& pool, std::size_t place, const Accepts& accepts);
 
     std::map<Session, std::unique_ptr<WorkerSession>> sessions_;
     DenseTable<WorkerSession*> by_session_;  // the same, to find one

@@ -226,6 +226,10 @@ class Ends(unittest.TestCase):
         self.addCleanup(up.remove)
         return up
 
+    @staticmethod
+    def status_of(up):
+        return cluster("status", "--tag", up.tag)
+
     def test_nothing_is_left_when_its_start_is_interrupted(self):
         up = self.up()
         up.has_node("h1")
@@ -239,7 +243,8 @@ class Ends(unittest.TestCase):
         up.process.kill()
         up.process.wait()
         self.assertTrue(up.remains())
-        self.assertIn("its `up` was killed", cluster("status"))
+        # What it had forked, and what has not become another program yet, holds the lock a moment longer.
+        eventually(lambda: "its `up` was killed" in self.status_of(up), lambda: f"that, in:\n{cluster('status')}")
         cluster("down", "--tag", up.tag)
         self.assertEqual(up.remains(), [])
         self.assertIn("no such cluster", cluster("down", "--tag", up.tag, code=69))

@@ -290,6 +290,87 @@ TEST_F(RosterTest, ManyWorkersAreChosenAsIfAllWereLookedAt) {
     }
 }
 
+/// What the roster promises of a task with a past, by looking at each worker.
+class PlainChoice {
+public:
+    PlainChoice(const Roster& roster, const Task& task) : roster_(roster), task_(task) {}
+
+    [[nodiscard]] std::set<const WorkerSession*> best() const {
+        std::set<const WorkerSession*> best;
+        for (const auto& [session, worker] : roster_.sessions()) {
+            if (!may_run_at(*worker)) continue;
+            if (!best.empty() && rank(*worker) < rank(**best.begin())) best.clear();
+            if (best.empty() || rank(*worker) == rank(**best.begin())) best.insert(worker.get());
+        }
+        return best;
+    }
+
+private:
+    using Rank = std::tuple<bool, bool, bool, std::uint64_t>;
+
+    [[nodiscard]] bool has_one(const WorkerSession& worker) const {
+        return std::ranges::find(task_.alive, worker.session, &AttemptId::session) != task_.alive.end();
+    }
+    [[nodiscard]] bool failed_at(const WorkerSession& worker) const {
+        return std::ranges::find(task_.past->history, worker.name, &PastAttemptEntry::worker) !=
+               task_.past->history.end();
+    }
+    [[nodiscard]] bool there_is_another() const {
+        return std::ranges::any_of(roster_.sessions(), [&](const auto& entry) {
+            const WorkerSession& worker = *entry.second;
+            return worker.slots_in_service > 0 && !worker.standing && !has_one(worker) && !failed_at(worker);
+        });
+    }
+    [[nodiscard]] bool may_run_at(const WorkerSession& worker) const {
+        if (!worker.can_take() || has_one(worker)) return false;
+        if (task_.came_back() && !worker.has_free_slot() && !worker.moves()) return false;
+        return !failed_at(worker) || !there_is_another();
+    }
+    [[nodiscard]] Rank rank(const WorkerSession& worker) const {
+        const bool pool_in_use = std::ranges::any_of(
+            task_.alive, [&](AttemptId id) { return roster_.find(id.session)->pool == worker.pool; });
+        return {worker.busy, failed_at(worker), pool_in_use, worker.load};
+    }
+
+    const Roster& roster_;
+    const Task& task_;
+};
+
+TEST_F(RosterTest, ForATaskWithAPastItIsAsIfAllWereLookedAt) {
+    std::mt19937_64 random(7);
+    const auto below = [&](std::uint32_t end) { return static_cast<std::uint32_t>(random() % end); };
+    std::vector<WorkerSession*> all;
+    for (int i = 0; i < 12; ++i)
+        all.push_back(&add("w" + std::to_string(i), i % 3 == 0 ? "cats" : "dogs", 1 + below(9)));
+    std::size_t chosen = 0, in_vain = 0, where_it_failed = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        WorkerSession& other = *all[below(12)];
+        other.standing = below(4) == 0;
+        other.slots_in_service = below(4) == 0 ? 0 : 2;
+        other.reserved = below(6) == 0 ? 1 : 0;
+        other.pace = std::chrono::milliseconds(below(2) == 0 ? 1 : 100);
+        load(other, below(other.credit + 1));
+        Task one;
+        TaskPast& past = one.make_past();
+        if (below(2) == 0) past.returned.push_back({1, false});
+        for (std::uint32_t failures = below(14); failures > 0; --failures)
+            past.history.push_back({1, all[below(12)]->name, End::failed, "no"});
+        if (below(3) == 0) start(one, *all[below(12)]);
+        const auto best = PlainChoice(roster, one).best();
+        const WorkerSession* worker = roster.choose(one);
+        ASSERT_EQ(worker == nullptr, best.empty()) << "round " << round;
+        ++(worker == nullptr ? in_vain : chosen);
+        if (worker == nullptr) continue;
+        ASSERT_TRUE(best.contains(worker)) << "round " << round << ": " << worker->name;
+        where_it_failed +=
+            static_cast<std::size_t>(std::ranges::count(past.history, worker->name, &PastAttemptEntry::worker) > 0);
+        if (below(3) == 0) roster.next_turn();
+    }
+    EXPECT_GT(chosen, 1000U);
+    EXPECT_GT(in_vain, 1000U);
+    EXPECT_GT(where_it_failed, 100U);
+}
+
 TEST_F(RosterTest, TurnsGoOnWhenAWorkerIsRemoved) {
     for (const char* name : {"a", "b", "c"}) add(name);
     (void)roster.choose(task);
