@@ -25,7 +25,7 @@ Dispatcher::Dispatcher(const Config& config)
     : config_(config),
       mail_(config.incarnation, config.epoch, ledger_, roster_),
       link_(config.incarnation, config.first_sync, config.heartbeat, counts_),
-      hedges_(config.hedging, config.fanout, ledger_),
+      hedges_(config.hedging, config.fanout, ledger_, roster_),
       expiry_(ledger_, roster_, link_, config.heartbeat),
       waiting_(ledger_, roster_),
       recalls_(ledger_, roster_, mail_, hedges_),
@@ -195,10 +195,19 @@ void Dispatcher::turn(Instant now) {
         now, [&](Seq seq) { on_deadline(now, seq); }, [&](Seq seq) { force_expiry(now, seq); });
     hedges_.fire(now, [&](Seq seq, Task& task) { start_or_wait(now, seq, task); });
     const auto start = [&](Seq seq, Task& task) { return start_due(now, seq, task); };
+    if (mutated(Mutant::idle_hedge_first)) hedge_idle(now);
     waiting_.start_again(start);
     recalls_.recall_standing(now);
     waiting_.start_others(start);
     beat(now);
+}
+
+void Dispatcher::hedge_idle(Instant now) {
+    if (waiting_.hopeful() && !mutated(Mutant::idle_hedge_first)) return;
+    hedges_.fire_idle([&](Seq seq, Task& task, WorkerSession& worker) {
+        start(now, seq, task, worker);
+        hand_over(now, seq, task);
+    });
 }
 
 Instant Dispatcher::next_deadline() const {

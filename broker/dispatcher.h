@@ -137,6 +137,9 @@ public:
     /// Fires timers, judges silence, starts what waits. Call it when everything has been read,
     /// before accept().
     void turn(Instant now);
+    /// With `--hedge idle`: what is still free gets hedges. Call it after the turn's accept(), where
+    /// no more messages are at hand.
+    void hedge_idle(Instant now);
     /// The session's sockets could not be opened: it ends, and a later hello of its worker is a new
     /// try.
     void unreachable(Instant now, Session session);

@@ -104,6 +104,7 @@ bool Dispatcher::end_returned(Instant now, WorkerSession& worker, AttemptNumber 
     Task* task = ledger_.task(attempt.seq);
     if (task == nullptr || mutated(Mutant::returned_not_replaced)) return held_credit;
     if (mutated(Mutant::refusal_counted)) ++task->failures;
+    hedges_.returned(*task, attempt);
     if (task->state == TaskState::decided && task->winner == id) ledger_.reopen(*task);
     task_lost_attempt(now, attempt.seq, *task, End::cancelled, {});
     return held_credit;
@@ -144,7 +145,11 @@ void Dispatcher::go_on(Seq seq, Task& task, End end) {
     const bool replace_failed = end == End::failed && task.failures + alive + pending < config_.attempts;
     const bool nothing_else = alive + pending == 0;
     if (end == End::lost || replace_failed || nothing_else) ++task.released;
-    if (due(task) > 0) waiting_.try_again(seq, task);
+    if (due(task) > 0) {
+        waiting_.try_again(seq, task);
+    } else {
+        hedges_.attempt_ended(seq, task);
+    }
 }
 
 // ---- calling home ------------------------------------------------------------------------------

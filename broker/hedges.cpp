@@ -6,6 +6,10 @@ namespace curfew {
 
 void Hedges::restart(Instant now, Seq seq, Task& task) {
     if (policy_.race() || task.alone() || task.alive.size() >= fanout_) return;
+    if (policy_.idle()) {
+        if (!mutated(Mutant::idle_hedge_missed)) idle_.note(seq, task);
+        return;
+    }
     const Instant hedge_at = now + policy_.delay();
     // Once for two of a turn
     if (std::exchange(task.hedge_at, hedge_at) != hedge_at) timers_.set(hedge_at, seq);

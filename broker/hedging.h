@@ -20,7 +20,8 @@ namespace curfew {
 class Hedging {
 public:
     struct Config {
-        enum class Delay : std::uint8_t { race, fixed, percentile } delay = Delay::race;
+        /// idle: see broker/idle_hedges.h.
+        enum class Delay : std::uint8_t { race, fixed, percentile, idle } delay = Delay::race;
         Duration fixed{};
         double percentile = 0.95;                          ///< 0 to 1
         Duration shortest = std::chrono::milliseconds(1);  ///< clamp of the percentile
@@ -37,8 +38,10 @@ public:
     explicit Hedging(const Config& config) : config_(config) {}
 
     [[nodiscard]] bool race() const { return config_.delay == Config::Delay::race; }
+    /// The next starts on a slot that nobody waits for, whenever that is.
+    [[nodiscard]] bool idle() const { return config_.delay == Config::Delay::idle; }
 
-    /// How long after the last attempt the next may start. Not for races.
+    /// How long after the last attempt the next may start. Not for races, and not where idle().
     [[nodiscard]] Duration delay();
 
     void task_accepted();

@@ -24,8 +24,9 @@ Take take_hedge(const std::string& text, Hedging::Config& hedging) {
         hedging.percentile = *percent;
         return std::nullopt;
     }
+    if (text == "idle") return hedging.delay = Hedging::Config::Delay::idle, std::nullopt;
     const auto delay = parse_duration(text);
-    if (!delay) return fmt::format("'{}' is not 0, a duration like 20ms, or a percentile like p95", text);
+    if (!delay) return fmt::format("'{}' is not 0, a duration like 20ms, a percentile like p95, or idle", text);
     hedging.delay = *delay == Duration::zero() ? Hedging::Config::Delay::race : Hedging::Config::Delay::fixed;
     hedging.fixed = *delay;
     return std::nullopt;
@@ -108,7 +109,8 @@ BrokerOptions::BrokerOptions(Options& options) {
 void BrokerOptions::add_hedging(Options& options) {
     Hedging::Config& hedging = config_.dispatcher.hedging;
     options.value("--hedge", "0",
-                  "0: start all at once; 20ms: the next when the last has run that long; p95: that percentile",
+                  "0: start all at once; 20ms: the next when the last has run that long; p95: that percentile; idle: "
+                  "where a slot is free and nothing waits for it",
                   [&hedging](const std::string& text) { return take_hedge(text, hedging); });
     options.value("--hedge-budget", "none",
                   "Most hedges, as a share of tasks, like 5%; ten are free, up to a hundred are saved up; not for a "
@@ -221,10 +223,12 @@ BrokerServer::Config BrokerOptions::config(Incarnation incarnation) const {
     d.past_deadline = deadline_text_.empty()
                           ? fmt::format("deadline exceeded: {}, the default (--deadline)", kDefaultDeadline)
                           : fmt::format("deadline exceeded: {}", deadline_text_);
-    if (d.hedging.budget && d.hedging.delay == Hedging::Config::Delay::race)
-        log::warn(
-            "hedge_budget_unused reason=\"--hedge 0 starts all at once, which no budget bounds\" "
-            "next=\"say --hedge p95, or another delay\"");
+    const bool idle = d.hedging.delay == Hedging::Config::Delay::idle;
+    if (d.hedging.budget && (idle || d.hedging.delay == Hedging::Config::Delay::race))
+        log::warn("hedge_budget_unused reason={} next=\"say --hedge p95, or another delay\"",
+                  idle ? "\"--hedge idle starts where a slot is free: the load bounds it\""
+                       : "\"--hedge 0 starts all at once, which no budget bounds\"");
+    if (idle) d.hedging.budget.reset();
     return config;
 }
 

@@ -1,5 +1,7 @@
 #include "broker/recalls.h"
 
+#include <tuple>
+
 #include "common/tables/keep_one.h"
 #include "common/words/mutant.h"
 
@@ -66,10 +68,15 @@ void Recalls::recall_standing(Instant now) {
         return worker == nullptr || !worker->standing;
     });
     Places places = find_places();
-    if (places.none()) return;
+    if (places.none() && !hedges_.policy().idle()) return;
     for (const Standing& standing : list_standing(now)) {
-        if (places.none()) return;
-        place(now, standing, places);
+        if (!standing.may_wait) {
+            recall(now, standing, nullptr);
+        } else if (places.none()) {
+            return;
+        } else {
+            place(now, standing, places);
+        }
     }
 }
 
@@ -95,7 +102,7 @@ std::vector<Recalls::Standing> Recalls::list_standing(Instant now) {
     }
     // A tenth of the time at most, however much stands.
     again_at_ = now + static_cast<Duration::rep>(looked) * kLook;
-    std::ranges::sort(list, {}, [](const Standing& one) { return std::pair(one.has_begun, one.seq); });
+    std::ranges::sort(list, {}, [](const Standing& one) { return std::tuple(one.may_wait, one.has_begun, one.seq); });
     return list;
 }
 
@@ -121,7 +128,8 @@ void Recalls::list_standing_at(const WorkerSession& worker, std::vector<Standing
         if (attempt.state != AttemptState::queued || attempt.recalled) return;
         const Task* task = ledger_.task(attempt.seq);
         if (task == nullptr || task->state != TaskState::open || task->expired) return;
-        list.push_back({has_begun, attempt.seq, {worker.session, number}});
+        const bool may_wait = has_begun || !attempt.hedge || !hedges_.policy().idle();
+        list.push_back({may_wait, has_begun, attempt.seq, {worker.session, number}});
     });
 }
 

@@ -12,6 +12,9 @@
 // kHold: a worker that does not answer must not idle the others. From then on the recall is
 // repeated, and nothing more is recalled from there before it is answered.
 //
+// A hedge of `--hedge idle` that has not begun is called back before anything else, and for no slot:
+// it waits until one is idle again.
+//
 // Where work is quick and the source has messages, slots are never free: each is given the next
 // message before it is. There a place ahead is as good, as long as work ends at that worker: it
 // starts within milliseconds.
@@ -70,6 +73,7 @@ public:
 
 private:
     struct Standing {
+        bool may_wait = true;    // false: a hedge that took a slot while nothing else wanted it
         bool has_begun = false;  // a guess
         Seq seq = 0;             // the oldest task goes first
         AttemptId id;

@@ -121,6 +121,7 @@ void Roster::remove(Session session) {
     }
     if (pool.by_load.empty()) pool.name = {};
     if (worker.is_counted) --pool.for_returns;
+    if (worker.is_queueing) --queueing_;
     if (worker.together > 1) --together_;
     by_session_.erase(session);
     sessions_.erase(at);
@@ -197,6 +198,8 @@ void Roster::changed(WorkerSession& worker) {
     Pool& pool = pools_[worker.pool_index];
     if (std::exchange(worker.is_counted, worker.takes_what_came_back())) --pool.for_returns;
     if (worker.is_counted) ++pool.for_returns;
+    if (std::exchange(worker.is_queueing, worker.has_a_queue())) --queueing_;
+    if (worker.is_queueing) ++queueing_;
     auto& heap = pool.by_load;
     std::size_t at = worker.place;
     for (; at > 0 && goes_before(worker, *heap[(at - 1) / 2]); at = (at - 1) / 2) put(pool, at, heap[(at - 1) / 2]);
@@ -220,11 +223,36 @@ WorkerSession* Roster::first_of(const Pool& pool, std::size_t place, const Accep
 }
 
 WorkerSession* Roster::choose(const Task& task) {
+    mark_all(task);
+    return take_best(task);
+}
+
+bool Roster::has_idle_slot() const {
+    return queueing_ == 0 && std::ranges::any_of(pools_, [](const Pool& pool) { return pool.for_returns > 0; });
+}
+
+WorkerSession* Roster::choose_idle(const Task& task) {
+    mark_all(task);
+    WorkerSession* best = nullptr;
+    for (const Among among : {Among::others, Among::all}) {
+        for (const Pool& pool : pools_) {
+            if (pool.for_returns == 0 || (among == Among::all && together_ == 0)) continue;
+            WorkerSession* worker = first_of(pool, 0, [&](const WorkerSession& one) {
+                return may_take(one, among) && one.has_free_slot() && !has_failed_at(task, one);
+            });
+            if (worker != nullptr && (best == nullptr || goes_first(task, *worker, *best))) best = worker;
+        }
+        if (best != nullptr) break;
+    }
+    if (best != nullptr) take(*best);
+    return best;
+}
+
+void Roster::mark_all(const Task& task) {
     ++choice_;
     for (const AttemptId id : task.alive) {
         if (WorkerSession* worker = find(id.session)) mark(*worker);
     }
-    return take_best(task);
 }
 
 WorkerSession* Roster::choose_another(const Task& task, WorkerSession& taken) {
@@ -296,15 +324,19 @@ WorkerSession* Roster::take_best(const Task& task) {
         WorkerSession* with_some = this->best(task, Among::all);
         if (with_some != nullptr && (best == nullptr || !with_some->busy)) best = with_some;
     }
-    if (best == nullptr) return nullptr;
-    if (best->chosen++ == 0) chosen_.push_back(best->session);
-    ++best->in_flight;
-    if (best->same_load_for > 0 && best->can_take()) {
-        --best->same_load_for;
-    } else {
-        changed(*best);
-    }
+    if (best != nullptr) take(*best);
     return best;
+}
+
+/// Takes a credit there.
+void Roster::take(WorkerSession& worker) {
+    if (worker.chosen++ == 0) chosen_.push_back(worker.session);
+    ++worker.in_flight;
+    if (worker.same_load_for > 0 && worker.can_take() && worker.is_queueing == worker.has_a_queue()) {
+        --worker.same_load_for;
+    } else {
+        changed(worker);
+    }
 }
 
 void Roster::next_turn() {

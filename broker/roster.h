@@ -118,9 +118,10 @@ struct WorkerSession {
     bool control_blocked = false;
 
     // The roster's own.
-    std::size_t place = 0;    ///< in its pool's heap
-    bool busy = false;        ///< it would wait there for a slot
-    bool is_counted = false;  ///< in its pool's `for_returns`
+    std::size_t place = 0;     ///< in its pool's heap
+    bool busy = false;         ///< it would wait there for a slot
+    bool is_queueing = false;  ///< in the roster's `queueing_`
+    bool is_counted = false;   ///< in its pool's `for_returns`
     /// In flight for each credit, coarse; the most there is: it can take nothing.
     std::uint64_t load = 0;
     std::uint32_t same_load_for = 0;  ///< so many more choices do not change that
@@ -144,6 +145,8 @@ struct WorkerSession {
         return can_take() && !standing && reserved == 0 && credit > slots && pace <= std::chrono::milliseconds(10);
     }
     [[nodiscard]] bool holds_more_than_slots() const { return in_flight > usable_slots(); }
+    /// Something of it waits for a slot, whichever of them are in service.
+    [[nodiscard]] bool has_a_queue() const { return state == SessionState::ready && in_flight > slots; }
     /// What came back would start there soon; it takes no other place.
     [[nodiscard]] bool takes_what_came_back() const { return has_free_slot() || moves(); }
     /// Its work is over before it would hear that it is called home: by a credit that adapts, 0.16
@@ -190,6 +193,12 @@ public:
     /// The same for one more attempt of the task of the last choice, which got `taken`.
     [[nodiscard]] WorkerSession* choose_another(const Task& task, WorkerSession& taken);
 
+    /// For a hedge that starts only on a slot for which nothing waits: as above, but where it has
+    /// failed it never goes.
+    [[nodiscard]] WorkerSession* choose_idle(const Task& task);
+    /// There may be a free slot, and nothing waits behind one that is busy.
+    [[nodiscard]] bool has_idle_slot() const;
+
     /// An attempt of the task has failed there, and there is another worker in service, where none
     /// has: it waits for that one, rather than fail in the same place again.
     [[nodiscard]] bool shuns(const Task& task, const WorkerSession& worker) const;
@@ -220,6 +229,8 @@ public:
 
 private:
     void mark(WorkerSession& taken);
+    void mark_all(const Task& task);
+    void take(WorkerSession& worker);
     /// Whom a choice may take: those without an attempt of the task, or those that take one more.
     enum class Among : std::uint8_t { others, all };
     [[nodiscard]] bool may_take(const WorkerSession& worker, Among among) const {
@@ -254,6 +265,7 @@ private:
     std::vector<Session> chosen_;  // in this turn
     Session last_session_ = 0;
     std::size_t together_ = 0;  // sessions whose worker takes several attempts of one task
+    std::size_t queueing_ = 0;  // sessions that hold more than their slots
     std::uint64_t changes_ = 0;
     std::vector<LinkChange> link_changes_;
 };

@@ -101,6 +101,7 @@ Instant BrokerServer::turn(Instant now) {
     dispatcher_.turn(now);
     const Instant ending_at = ending_.turn(now);
     intake_.take(now);
+    if (!intake_.has_more()) dispatcher_.hedge_idle(now);
     ending_.note_settled(now);
     // Before anybody hears of them: if we die in between, they are in flight and not unheard of
     write_books();

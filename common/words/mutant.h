@@ -15,6 +15,8 @@ enum class Mutant {
     batch_out_of_order,     ///< a batch is taken although one before it is missing
     hedge_timer_missed,     ///< a hedge that is due does not start
     hedge_not_kept,         ///< a hedge for which there was no budget never starts
+    idle_hedge_missed,      ///< a slot stays idle, though a task could be hedged on it
+    idle_hedge_first,       ///< a hedge takes the slot that a new message could have had
     deadline_forgotten,     ///< the broker does not notice a deadline
     credit_given_early,     ///< a credit is free at the cancel, not at the end
     lost_without_echo,      ///< attempts of a worker are lost before the collector refuses it

@@ -67,6 +67,61 @@ bool World::check_timers() {
     return true;
 }
 
+bool World::may_run_at(const Task& task, const WorkerSession& worker) const {
+    const bool has_one = std::ranges::any_of(task.alive, [&](AttemptId id) { return id.session == worker.session; });
+    const bool failed_there = task.past != nullptr && std::ranges::any_of(task.past->history, [&](const auto& past) {
+                                  return past.worker == worker.name;
+                              });
+    return !has_one && !failed_there;
+}
+
+/// With `--hedge idle`, when the turn is over: no slot is free on which a task could be hedged,
+/// unless something waits behind a slot, or the broker has more to do.
+void World::check_idle_slots() {
+    if (!broker_->hedging().idle() || scenario_.workers > 100) return;
+    check_hedges_began_last();
+    const auto& sessions = broker_->roster().sessions();
+    const bool queue = std::ranges::any_of(sessions, [](const auto& entry) { return entry.second->has_a_queue(); });
+    const bool more = broker_->wants_message() && has_messages() && next_message_at_ <= now_;
+    if (queue || more || broker_->next_deadline() == Instant::min()) return;
+    broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
+        if (task.state != TaskState::open || task.expired || task.cancelled || task.released != task.started) return;
+        if (task.alive.empty() || task.alive.size() >= scenario_.broker.fanout) return;
+        if (std::ranges::any_of(task.alive, [&](AttemptId id) {
+                return broker_->ledger().session(id.session)->open.find(id.number)->recalled;
+            }))
+            return;
+        for (const auto& [session, worker] : sessions) {
+            if (worker->has_free_slot() && may_run_at(task, *worker)) fail("a slot is idle, and a task is not hedged");
+        }
+    });
+}
+
+/// No hedge took a slot in this turn that something else could have had.
+void World::check_hedges_began_last() {
+    const Instant now = here(broker_process_);
+    std::vector<const WorkerSession*> got_hedges;
+    std::vector<const Task*> waited;
+    for (const auto& [session, worker] : broker_->roster().sessions()) {
+        broker_->ledger().session(session)->open.for_each([&](AttemptNumber, const Attempt& attempt) {
+            if (attempt.started_at != now) return;
+            if (attempt.hedge) got_hedges.push_back(worker.get());
+            const Task* task = broker_->ledger().task(attempt.seq);
+            if (!attempt.hedge && worker->has_a_queue() && task != nullptr) waited.push_back(task);
+        });
+    }
+    broker_->ledger().tasks().for_each([&](Seq, const Task& task) {
+        const bool may_start = task.state == TaskState::open && !task.expired && !task.cancelled;
+        if (may_start && task.released > task.started && task.alive.size() < scenario_.broker.fanout)
+            waited.push_back(&task);
+    });
+    for (const WorkerSession* worker : got_hedges) {
+        for (const Task* task : waited) {
+            if (may_run_at(*task, *worker)) fail("a hedge took a slot that something waited for");
+        }
+    }
+}
+
 /// Whoever has lost is called home in the same turn; that of a quick worker, two ticks later.
 void World::check_losers() {
     std::map<AttemptId, Instant> before;

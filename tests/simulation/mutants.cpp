@@ -22,6 +22,8 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::batch_out_of_order, "batch_out_of_order"},
     {Mutant::hedge_timer_missed, "hedge_timer_missed"},
     {Mutant::hedge_not_kept, "hedge_not_kept"},
+    {Mutant::idle_hedge_missed, "idle_hedge_missed"},
+    {Mutant::idle_hedge_first, "idle_hedge_first"},
     {Mutant::deadline_forgotten, "deadline_forgotten"},
     {Mutant::credit_given_early, "credit_given_early"},
     {Mutant::lost_without_echo, "lost_without_echo"},

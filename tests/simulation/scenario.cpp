@@ -111,6 +111,13 @@ void shape_cancels(Scenario& s) {
     s.crash_collector = s.crash_worker = 0.5;
 }
 
+/// Hedges only where a slot is free.
+void shape_idle_hedges(Scenario& s) {
+    s.broker.hedging = {};
+    s.broker.hedging.delay = Hedging::Config::Delay::idle;
+    s.broker.fanout = std::max(s.broker.fanout, 2U);
+}
+
 /// The whole group stands still now and then, in half of these worlds without any other fault: then
 /// nothing is lost.
 void shape_standstill(Dice& dice, Scenario& s) {
@@ -153,6 +160,7 @@ Scenario scenario_of(std::uint64_t seed) {
     if (dice.chance(0.3)) shape_memory(dice, s);
     if (dice.chance(0.05)) shape_sleepers(s);
     if (dice.chance(0.05)) shape_cancels(s);
+    if (dice.chance(0.15)) shape_idle_hedges(s);
     return s;
 }
 

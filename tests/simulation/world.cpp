@@ -262,6 +262,8 @@ void World::run_broker(std::vector<Frame> inbox) {
     broker_->turn(now);
     const bool looked = check_timers();  // before new messages bring tokens for hedges that wait
     take_messages();
+    if (!(broker_->wants_message() && has_messages() && next_message_at_ <= now_)) broker_->hedge_idle(now);
+    if (looked) check_idle_slots();
     broker_->flush(now, frames);
     for (const auto& change : broker_->take_link_changes()) {
         if (!change.open) continue;  // frames that were handed over still arrive

@@ -136,6 +136,9 @@ private:
     void check_step();
     void check_all();
     bool check_timers();
+    void check_idle_slots();
+    void check_hedges_began_last();
+    [[nodiscard]] bool may_run_at(const Task& task, const WorkerSession& worker) const;
     void check_losers();
     void check_standing();
     void check_standing_at(const WorkerCore& core, const std::map<AttemptId, Waiting>& before);

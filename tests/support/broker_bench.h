@@ -129,6 +129,7 @@ public:
     /// the next one.
     void turn() {
         broker.turn(now);
+        broker.hedge_idle(now);
         flush();
     }
     void flush() {
