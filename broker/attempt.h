@@ -17,6 +17,8 @@ struct Attempt {
     /// The collector has been asked to end it as lost.
     bool lose_asked = false;
     bool hedge = false;  ///< started because the earlier ones were slow
+    /// It is the first of its task, which a hedge has decided.
+    bool beaten_by_hedge = false;
     /// Its worker has said, by the token, that it has reported it.
     bool reported_there = false;
     bool recalled = false;  ///< a recall of it is under way

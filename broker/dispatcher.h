@@ -41,6 +41,7 @@
 #include "broker/out_frame.h"
 #include "broker/recalls.h"
 #include "broker/roster.h"
+#include "broker/tallies.h"
 #include "broker/waiting.h"
 #include "common/wire/wire_reader.h"
 
@@ -137,8 +138,8 @@ public:
     /// Fires timers, judges silence, starts what waits. Call it when everything has been read,
     /// before accept().
     void turn(Instant now);
-    /// With `--hedge idle`: what is still free gets hedges. Call it after the turn's accept(), where
-    /// no more messages are at hand.
+    /// With `--hedge idle`: what is still free gets hedges. Call it after the turn's accept(),
+    /// where no more messages are at hand.
     void hedge_idle(Instant now);
     /// The session's sockets could not be opened: it ends, and a later hello of its worker is a new
     /// try.
@@ -171,6 +172,7 @@ public:
     [[nodiscard]] const Roster& roster() const { return roster_; }
     [[nodiscard]] const Hedging& hedging() const { return hedges_.policy(); }
     [[nodiscard]] const Counts& counts() const { return counts_; }
+    [[nodiscard]] const Tallies& tallies() const { return tallies_; }
     [[nodiscard]] const Admissions::WrongHello& wrong_hello() const { return admissions_.wrong_hello(); }
     [[nodiscard]] const Histogram& cancel_time() const { return losers_.time(); }
     /// Bytes that wait for the sink, as far as the collector has said. It says so first when it has
@@ -214,7 +216,7 @@ private:
     void call_home(Instant now, AttemptId id, CancelReason reason);
     void call_all_home(Instant now, Task& task, CancelReason reason);
     void call_losers_home(Instant now);
-    void learn(WorkerSession* worker, Duration took);
+    void learn(WorkerSession* worker, Duration took, bool won);
     void on_deadline(Instant now, Seq seq);
     void expire(Instant now, Seq seq, Task& task);
     void force_expiry(Instant now, Seq seq);
@@ -274,6 +276,7 @@ private:
 
     Config config_;
     Counts counts_;
+    Tallies tallies_;
     Ledger ledger_;
     Roster roster_;
     Mail mail_;
@@ -286,6 +289,7 @@ private:
     Admissions admissions_;
     Beats beats_;
     Intake intake_;
+    Session sessions_in_sync_ = 0;  // up to here, of the last sync that was made
     wire::Reader reader_;
 };
 

@@ -121,6 +121,7 @@ wire::Sync Dispatcher::make_sync() {
     for (const auto& [session, worker] : roster_.sessions()) {
         const SessionBooks& books = *ledger_.session(session);
         sync.sessions.push_back({session, worker->name, worker->pool, books.ended.intervals()});
+        sessions_in_sync_ = session;
         worker->rounds.clear();
     }
     return sync;
@@ -131,9 +132,11 @@ void Dispatcher::on_record(Instant now, const wire::Synced& synced) {
     if (begins_again(synced)) return;
     learn_what_it_has(now, synced);
     for (const auto& [session, worker] : roster_.sessions()) {
-        if (Roster::admitted(*worker)) {
+        // One that came after the sync was made is not in it: its consent is still to come
+        const bool is_known = session <= sessions_in_sync_;
+        if (is_known && Roster::admitted(*worker)) {
             mail_.to(*worker).welcome();
-        } else if (!worker->is_leaving()) {
+        } else if (worker->state == SessionState::admitted || worker->state == SessionState::ready) {
             // Where the collector is a new one, the reports are sent again
             mail_.to(*worker).ping();
         }

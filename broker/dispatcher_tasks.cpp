@@ -47,14 +47,19 @@ bool Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
     }
     bool held_credit = false;
     if (won != nullptr) {
-        if (won->state != AttemptState::cancelling) learn(roster_.find(winner.session), now - won->started_at);
+        if (won->state != AttemptState::cancelling) learn(roster_.find(winner.session), now - won->started_at, true);
         held_credit = won->state != AttemptState::reported;
     } else if (task->state == TaskState::open) {
         task->outcome = Outcome::failed;  // the work itself said so: rejected
     }
+    tallies_.decided(now - task->accepted_at, won != nullptr);
     ledger_.decide(*task, winner);
     for (const AttemptId id : task->alive) {
-        if (id != winner) losers_.add(id);
+        if (id == winner) continue;
+        losers_.add(id);
+        if (won == nullptr || !won->hedge) continue;
+        Attempt* beaten = ledger_.attempt(id);
+        beaten->beaten_by_hedge = beaten->ordinal == 1;
     }
     return held_credit;
 }
@@ -84,9 +89,12 @@ bool Dispatcher::end_attempt(Instant now, WorkerSession& worker, AttemptNumber n
     const bool held_credit = attempt.state != AttemptState::reported && !given_back;
     if (attempt.state == AttemptState::cancelling) {
         losers_.ended(now - attempt.cancelled_at);
+        if (attempt.beaten_by_hedge) tallies_.beaten_by_hedge(now - attempt.cancelled_at);
     } else if (end != End::lost) {
-        learn(&worker, now - attempt.started_at);
+        learn(&worker, now - attempt.started_at, false);
     }
+    if (end == End::failed || end == End::lost || end == End::expired)
+        tallies_.failed(end, error, worker.name, attempt.seq);
     Task* task = ledger_.task(attempt.seq);
     if (task == nullptr) return held_credit;
     // The winner without its result: a new collector never got it.
@@ -159,7 +167,7 @@ void Dispatcher::call_home(Instant now, AttemptId id, CancelReason reason) {
     if (attempt == nullptr || attempt->state == AttemptState::reported) return;
     if (attempt->state == AttemptState::cancelling && attempt->reason == reason) return;
     WorkerSession* worker = roster_.find(id.session);
-    if (attempt->state != AttemptState::cancelling) learn(worker, now - attempt->started_at);
+    if (attempt->state != AttemptState::cancelling) learn(worker, now - attempt->started_at, false);
     ledger_.call_home(now, id, reason);
     if (worker == nullptr) return;
     if (mutated(Mutant::credit_given_early)) roster_.give_back(*worker);
@@ -186,9 +194,9 @@ void Dispatcher::call_losers_home(Instant now) {
 }
 
 /// How long an attempt took, or how old it was when it was called home.
-void Dispatcher::learn(WorkerSession* worker, Duration took) {
+void Dispatcher::learn(WorkerSession* worker, Duration took, bool won) {
     hedges_.policy().learn(took);
-    if (worker != nullptr) worker->took.add(took);
+    if (worker != nullptr) (won ? worker->won : worker->others).add(took);
 }
 
 // ---- giving up ---------------------------------------------------------------------------------

@@ -222,6 +222,7 @@ void Dispatcher::lose_all(Instant now, WorkerSession& worker) {
 void Dispatcher::close_if_empty(WorkerSession& worker) {
     const Session session = worker.session;
     if (!ledger_.session(session)->open.empty()) return;
+    tallies_.keep(worker, *ledger_.session(session));
     ledger_.close_session(session);
     roster_.remove(session);
 }

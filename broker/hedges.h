@@ -52,7 +52,8 @@ public:
     void attempt_ended(Seq seq, const Task& task) {
         if (policy_.idle() && idle_.wants(task)) idle_.note(seq, task);
     }
-    /// Calls start(seq, task, worker) for each hedge that may start on a slot that nobody waits for.
+    /// Calls start(seq, task, worker) for each hedge that may start on a slot that nobody waits
+    /// for.
     template <typename Start>
     void fire_idle(Start&& start) {
         if (!policy_.idle()) return;

@@ -169,6 +169,7 @@ Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_
     }
     books.ended.insert(id.number);
     ++books.ends[static_cast<std::size_t>(end)];
+    if (attempt.hedge) ++books.hedge_ends[static_cast<std::size_t>(end)];
     ++ends_[static_cast<std::size_t>(end)];
     --attempts_in_flight_;
     return attempt;
@@ -177,6 +178,7 @@ Attempt Ledger::end(AttemptId id, End end, std::string_view worker, std::string_
 Attempt Ledger::end_returned(AttemptId id, std::string_view worker) {
     const Attempt attempt = end(id, End::cancelled, worker, {}, false);
     ++moved_;
+    if (attempt.hedge) --session(id.session)->hedge_ends[static_cast<std::size_t>(End::cancelled)];
     if (Task* task = tasks_.find(attempt.seq)) {
         --task->started;
         task->make_past().returned.push_back({attempt.ordinal, attempt.hedge});

@@ -149,6 +149,8 @@ struct SessionBooks {
     IntervalSet ended;
     AttemptNumber last_number = 0;  ///< numbers 1 to last_number have been sent
     std::array<std::uint64_t, kEnds + 1> ends{};
+    /// of these, of hedges; without those that were moved
+    std::array<std::uint64_t, kEnds + 1> hedge_ends{};
 };
 
 class Ledger {

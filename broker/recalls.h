@@ -12,8 +12,8 @@
 // kHold: a worker that does not answer must not idle the others. From then on the recall is
 // repeated, and nothing more is recalled from there before it is answered.
 //
-// A hedge of `--hedge idle` that has not begun is called back before anything else, and for no slot:
-// it waits until one is idle again.
+// A hedge of `--hedge idle` that has not begun is called back before anything else, and for no
+// slot: it waits until one is idle again.
 //
 // Where work is quick and the source has messages, slots are never free: each is given the next
 // message before it is. There a place ahead is as good, as long as work ends at that worker: it

@@ -88,8 +88,9 @@ struct WorkerSession {
     Instant last_heard{};
     std::uint64_t stood = 0;  ///< the last that it said: see wire::Heartbeat
     BadRecords bad;           ///< heartbeats of it that cannot be read
-    /// As in the hedging policy, of this session alone.
-    Histogram took;
+    /// How long attempts took in this session: those that have won, to their decision; the others
+    /// to their end, or until they were called home.
+    Histogram won, others;
     Departure departure = Departure::gone;  ///< from leaving on
     /// What ran at its end may be why, and what ended before is known.
     bool blames = false;

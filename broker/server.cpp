@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -37,6 +39,15 @@ BrokerServer::BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr
       links_(daemon, dispatcher_, config.collector),
       ending_(daemon, dispatcher_, intake_, config.ending) {
     intake_.write(books_);
+}
+
+BrokerServer::~BrokerServer() {
+    const std::string path = daemon_.run_dir().path() + "/broker.last.json";
+    std::ofstream file(path + ".new");
+    file << stats(Clock::now()).text() << '\n';
+    file.close();
+    // Nothing depends on it: where there is no room, nobody hears of what racing gave
+    if (!file || std::rename((path + ".new").c_str(), path.c_str()) != 0) std::remove((path + ".new").c_str());
 }
 
 /// In the epoch of the life before, if it has left a checkpoint.

@@ -36,6 +36,10 @@ public:
         std::string events, collector, admin;  ///< endpoints; empty: in the run directory
     };
     BrokerServer(Daemon& daemon, const Config& config, std::unique_ptr<Source> source);
+    /// Leaves what it would answer to `stats` in the run directory, for who asks when it is gone.
+    ~BrokerServer() override;
+    BrokerServer(const BrokerServer&) = delete;
+    BrokerServer& operator=(const BrokerServer&) = delete;
 
     void wait_for(Poller& poller) override;
     Duration heartbeat() const override { return dispatcher_.config().heartbeat; }

@@ -107,11 +107,65 @@ JsonObject worker_json(Session session, const WorkerSession& worker, const Sessi
         .add("last_heard_s", now - worker.last_heard)
         .add("sent", books.last_number);
     out.append(by_name<End>(books.ends));
+    Histogram took = worker.won;
+    took.add(worker.others);
     out.add("took", JsonObject()
-                        .add("count", worker.took.count())
-                        .add("p50_us", micros(worker.took.quantile(0.5)))
-                        .add("p99_us", micros(worker.took.quantile(0.99))));
+                        .add("count", took.count())
+                        .add("p50_us", micros(took.quantile(0.5)))
+                        .add("p99_us", micros(took.quantile(0.99))));
     return out;
+}
+
+/// Each has one end, or none yet: nothing is counted twice.
+JsonObject hedges_json(const Hedging::Counts& counts, const EndCounts& ends, Duration saved) {
+    std::uint64_t ended = 0;
+    for (const std::uint64_t count : ends) ended += count;
+    JsonObject out = by_name<End>(ends);
+    out.add("sent", counts.sent)
+        .add("in_flight", counts.sent - std::min(counts.sent, ended))
+        .add("withheld", counts.withheld)
+        .add("saved_us", micros(saved));
+    return out;
+}
+
+JsonObject pool_json(const std::string& name, const PoolTally& pool) {
+    JsonObject out;
+    out.add("name", name);
+    out.append(by_name<End>(pool.ends));
+    out.add("won_time", times(pool.won)).add("other_time", times(pool.others));
+    return out;
+}
+
+/// The most frequent first.
+std::vector<JsonObject> failures_json(const Frequent<FailureExample>& failures) {
+    std::vector<JsonObject> out;
+    for (const auto& entry : failures.sorted()) {
+        JsonObject& failure = out.emplace_back();
+        failure.add("reason", entry.text)
+            .add("count", entry.count)
+            .add("at_most_too_many", entry.error)
+            .add("worker", entry.example.worker)
+            .add("seq", entry.example.seq)
+            .add("error", entry.example.error);
+    }
+    return out;
+}
+
+/// What racing gave.
+void add_tallies(JsonObject& out, const Dispatcher& dispatcher) {
+    const Tallies& tallies = dispatcher.tallies();
+    const auto pools = tallies.pools(dispatcher.roster(), dispatcher.ledger());
+    EndCounts hedge_ends{};
+    std::vector<JsonObject> said;
+    for (const auto& [name, pool] : pools) {
+        for (std::size_t i = 0; i < hedge_ends.size(); ++i) hedge_ends[i] += pool.hedge_ends[i];
+        said.push_back(pool_json(name, pool));
+    }
+    out.add("hedges", hedges_json(dispatcher.hedging().counts(), hedge_ends, tallies.saved()))
+        .add("task_time", times(tallies.completed()))
+        .add("task_time_not_completed", times(tallies.not_completed()))
+        .add("pools", said)
+        .add("failures", failures_json(tallies.failures()));
 }
 
 }  // namespace
@@ -119,12 +173,11 @@ JsonObject worker_json(Session session, const WorkerSession& worker, const Sessi
 JsonObject broker_stats(const Dispatcher& dispatcher, Instant now) {
     JsonObject out;
     add_books(out, dispatcher.ledger().books());
-    const auto& hedges = dispatcher.hedging().counts();
     out.add("window", dispatcher.config().window)
         .add("fanout", dispatcher.config().fanout)
-        .add("hedges", JsonObject().add("sent", hedges.sent).add("won", hedges.won).add("withheld", hedges.withheld))
         .add("attempt_time", times(dispatcher.hedging().took()))
         .add("cancel_time", times(dispatcher.cancel_time()));
+    add_tallies(out, dispatcher);
     add_counts(out, dispatcher.counts());
     out.add("backlog_bytes", dispatcher.backlog())
         .add("collector", collector_json(dispatcher, now))

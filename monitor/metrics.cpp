@@ -55,20 +55,59 @@ private:
     std::string group_, name_, out_;
 };
 
-void histogram(Text& text, const char* name, const char* help, const json& said) {
-    text.head(name, "histogram", help);
+/// One of several under one head, told apart by their labels.
+void buckets(Text& text, const json& said, const Labels& labels = {}) {
+    const auto with = [&](const char* name, std::string value) {
+        Labels all = labels;
+        all.emplace_back(name, std::move(value));
+        return all;
+    };
     const json& bounds = field(said, "le_us");
     const json& counts = field(said, "counts");
     if (!bounds.is_array() || !counts.is_array() || counts.size() != bounds.size() + 1) return;
     std::uint64_t below = 0;
     for (std::size_t i = 0; i < bounds.size(); ++i) {
         below += counts[i].get<std::uint64_t>();
-        text.sample(below, {{"le", fmt::format("{:g}", bounds[i].get<double>() / 1e6)}}, "_bucket");
+        text.sample(below, with("le", fmt::format("{:g}", bounds[i].get<double>() / 1e6)), "_bucket");
     }
     below += counts.back().get<std::uint64_t>();
-    text.sample(below, {{"le", "+Inf"}}, "_bucket");
-    text.sample(field(said, "sum_us").get<double>() / 1e6, {}, "_sum");
-    text.sample(below, {}, "_count");
+    text.sample(below, with("le", "+Inf"), "_bucket");
+    text.sample(field(said, "sum_us").get<double>() / 1e6, labels, "_sum");
+    text.sample(below, labels, "_count");
+}
+
+void histogram(Text& text, const char* name, const char* help, const json& said) {
+    text.head(name, "histogram", help);
+    buckets(text, said);
+}
+
+/// What racing gave. Series under one name never overlap, so that their sum means something.
+void racing(Text& text, const json& broker) {
+    text.head("curfew_task_duration_seconds", "histogram",
+              "From the acceptance of a task to its decision, by whether it completed.");
+    buckets(text, field(broker, "task_time"), {{"completed", "true"}});
+    buckets(text, field(broker, "task_time_not_completed"), {{"completed", "false"}});
+    const json& hedges = field(broker, "hedges");
+    text.one("curfew_hedges_sent_total", "counter", "Hedges that were sent.", field(hedges, "sent"));
+    text.head("curfew_hedges_total", "counter", "Hedges that have ended, by end.");
+    for (const char* end : kEndWords) text.sample(field(hedges, end), {{"end", end}});
+    text.one("curfew_hedges_withheld_total", "counter",
+             "Hedges that were due, and not wanted any more before there was budget.", field(hedges, "withheld"));
+    const json& pools = field(broker, "pools");
+    if (!pools.is_array()) return;
+    text.head("curfew_pool_attempts_total", "counter",
+              "Attempts that have ended, by the pool of their worker and end.");
+    for (const json& pool : pools) {
+        for (const char* end : kEndWords)
+            text.sample(field(pool, end), {{"pool", pool.value("name", "")}, {"end", end}});
+    }
+    text.head("curfew_pool_attempt_duration_seconds", "histogram",
+              "From the start of an attempt to its decision or end, by the pool of its worker and whether it won; "
+              "losers until they were called home.");
+    for (const json& pool : pools) {
+        buckets(text, field(pool, "won_time"), {{"pool", pool.value("name", "")}, {"won", "true"}});
+        buckets(text, field(pool, "other_time"), {{"pool", pool.value("name", "")}, {"won", "false"}});
+    }
 }
 
 void books(Text& text, const json& broker) {
@@ -91,10 +130,6 @@ void books(Text& text, const json& broker) {
     text.one("curfew_oldest_task_seconds", "gauge", "Age of the oldest task in flight; 0: none.", age("oldest_task_s"));
     text.one("curfew_oldest_attempt_seconds", "gauge", "Age of the oldest attempt in flight; 0: none.",
              age("oldest_attempt_s"));
-    text.head("curfew_hedges_total", "counter",
-              "Hedges: sent, of those that won, and those withheld, not wanted any more before there was budget.");
-    for (const char* result : {"sent", "won", "withheld"})
-        text.sample(field(field(broker, "hedges"), result), {{"result", result}});
     histogram(text, "curfew_attempt_duration_seconds",
               "From the start of an attempt to its decision or end; losers until they were called home.",
               field(broker, "attempt_time"));
@@ -245,6 +280,7 @@ std::string metrics(const std::vector<Said>& stats, const std::string& group) {
         text.head("curfew_build_info", "gauge", "The broker's version.");
         text.sample(1, {{"version", broker.value("version", "")}});
         books(text, broker);
+        racing(text, broker);
         queue(text, queue_of(broker));
         workers(text, broker, stats);
     }

@@ -19,7 +19,7 @@ import sys
 import traceback
 
 from launch_lib import books as page
-from launch_lib import files, guard
+from launch_lib import clock, files, guard, summary
 from launch_lib.checks import Checks
 from launch_lib.console import Console, has_room_for_progress
 from launch_lib.exits import Exit, Refusal
@@ -45,7 +45,7 @@ def main(arguments):
             return _say(help_page.help_text())
         if "version" in options.given:
             return _say(f"launch (curfew) {_version()}\n")
-        console = Console(options.quiet, has_room_for_progress("output" in options.given))
+        console = Console(options.quiet, has_room_for_progress(_results_go_elsewhere(options)))
         return _run(options, console)
     except Refusal as refusal:
         console.error(str(refusal))
@@ -58,6 +58,14 @@ def main(arguments):
         console.error(f"a fault of launch itself: {error!r}")
         traceback.print_exc()
         return Exit.INTERNAL
+
+
+def _results_go_elsewhere(options):
+    """Not to stdout."""
+    if options.procfile is None:
+        return "output" in options.given or "sink" in options.given
+    words = [word for _, line in read_procfile(options.procfile) for word in line.replace("=", " ").split()]
+    return any(word == "--sink" and to != "stdout" for word, to in zip(words, words[1:]))
 
 
 def _run(options, console):
@@ -83,16 +91,24 @@ def _run(options, console):
             if remark:
                 console.notice(remark)
         group = Group(plan, run_dir, console, signals)
+        began = clock.now()
         ending = group.run()
+        elapsed = clock.now() - began
         books = page.last_books(ending, group.books(), plan.books_expected)
+        said = summary.last_stats(run_dir)
     finally:
         run_dir.clear()
     for words in page.closing_words(ending, books, plan.books_expected):
         console.error(words)
     for words in page.remarks(books):
         console.notice(words)
-    console.books(books.lines() if books else [])
     code = page.exit_code(ending, books, plan.books_expected)
+    form = options.given.get("summary", "text")
+    if form == "text":
+        console.books(summary.text(books, said, elapsed, summary.columns()))
+    console.books(books.lines() if books else [])
+    if form == "json":
+        _say(summary.as_json(books, said, elapsed, code) + "\n")
     if "resume" in options.given and code not in (Exit.OK, Exit.INCOMPLETE, Exit.USAGE):
         console.notice("the same command goes on from here")
     return code

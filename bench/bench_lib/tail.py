@@ -2,7 +2,7 @@
 
 The experiment of "The Tail at Scale" (Dean and Barroso, 2013) on this pipeline: messages arrive at random (Poisson,
 whether or not earlier ones have been answered), at a rate that keeps a share of the slots busy; one in a hundred
-attempts takes a hundred times as long as the others. Latency is the broker's and the worker's: from the acceptance of a
+attempts (--slow) takes a hundred times as long as the others. Latency is the broker's and the worker's: from the acceptance of a
 message to the report that decides it.
 """
 
@@ -16,12 +16,12 @@ from .group import Failure, Group
 RUNS = 1
 USUAL_MS = 10
 FACTOR = 100
-SHARE = 0.01
 POLICIES = {
     "one attempt": ["--fanout", 1],
     "hedge 3 x median": ["--fanout", 2, "--hedge", f"{3 * USUAL_MS}ms"],
     "hedge p98": ["--fanout", 2, "--hedge", "p98"],
     "hedge p95": ["--fanout", 2, "--hedge", "p95"],
+    "hedge idle": ["--fanout", 2, "--hedge", "idle"],
     "race of 2": ["--fanout", 2, "--hedge", "0"],
 }
 BUDGETS = (None, "5%", "2%")
@@ -33,6 +33,8 @@ def add_options(parser):
     parser.add_argument("--slots", type=int, default=16, help="of each worker (%(default)s)")
     parser.add_argument("--load", type=share(most=2), default=0.3,
                         help="share of the slots that one attempt each would keep busy, 2 at most (%(default)s)")
+    parser.add_argument("--slow", type=share(most=1), default=0.01,
+                        help="share of the attempts that take a hundred times as long (%(default)s)")
     parser.add_argument("--only", help="one policy, by its name")
 
 
@@ -41,7 +43,7 @@ def measure(place, options):
     for name, policy in POLICIES.items():
         if options.only not in (None, name):
             continue
-        hedges = "--hedge" in policy and policy[-1] != "0"
+        hedges = "--hedge" in policy and policy[-1] not in ("0", "idle")
         for budget in BUDGETS if hedges else (None,):
             label = f"{name}, budget {budget}" if budget else name
             latencies, extra = _one(place, options, [*policy, *(["--hedge-budget", budget] if budget else [])])
@@ -55,10 +57,10 @@ def measure(place, options):
 
 def _one(place, options, policy):
     """(sorted latencies in us, extra attempts as a share of the messages)."""
-    mean_s = (USUAL_MS * (1 - SHARE) + USUAL_MS * FACTOR * SHARE) / 1000
+    mean_s = USUAL_MS * (1 - options.slow + FACTOR * options.slow) / 1000
     rate = options.load * options.workers * options.slots / mean_s
     out = place.file("outcomes")
-    work = f"sleep:tail:{USUAL_MS}ms:{USUAL_MS * FACTOR}ms:{100 * SHARE:g}%"
+    work = f"sleep:tail:{USUAL_MS}ms:{USUAL_MS * FACTOR}ms:{100 * options.slow:g}%"
     with Group(place, "--quiet", "--json", "--output", out, "--workers", options.workers, "--slots", options.slots,
                "--handler", work, *policy, stdin=subprocess.PIPE) as group:
         group.wait_for(lambda books: books is not None, options.messages)

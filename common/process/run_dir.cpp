@@ -215,8 +215,9 @@ bool RunDir::others_live() const {
 }
 
 void RunDir::remove_made() const {
-    constexpr std::string_view kEndings[] = {
-        ".sock", ".lock", ".running", ".running.before", ".sink.mark", ".dead-letters.mark", ".joblog.mark"};
+    constexpr std::string_view kEndings[] = {".sock",           ".lock",      ".running",
+                                             ".running.before", ".sink.mark", ".dead-letters.mark",
+                                             ".joblog.mark",    ".last.json", ".last.json.new"};
     for (const std::filesystem::path& file : files_in(path_)) {
         const std::string name = file.filename().string();
         const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };

@@ -45,6 +45,14 @@ void Histogram::add(Duration value) {
     for (std::uint32_t& weight : weights_) weight_ += weight /= 2;
 }
 
+void Histogram::add(const Histogram& other) {
+    for (std::size_t i = 0; i < kBuckets; ++i) weights_[i] += other.weights_[i];
+    for (std::size_t i = 0; i < totals_.size(); ++i) totals_[i] += other.totals_[i];
+    weight_ += other.weight_;
+    count_ += other.count_;
+    sum_ += other.sum_;
+}
+
 Duration Histogram::quantile(double share) const {
     if (weight_ == 0) return Duration::zero();
     const double target = std::clamp(share, 0.0, 1.0) * static_cast<double>(weight_);

@@ -16,6 +16,8 @@ namespace curfew {
 class Histogram {
 public:
     void add(Duration value);
+    /// All that the other has.
+    void add(const Histogram& other);
 
     /// The value below which `share` (0 to 1) of the weight lies; zero when there is none.
     [[nodiscard]] Duration quantile(double share) const;
@@ -25,11 +27,17 @@ public:
 
     /// Values ever added, that were at most each bound and more than the one before, up to the
     /// relative error; the last: more than all bounds.
-    static constexpr std::array<Duration, 12> kBounds = {
-        std::chrono::microseconds(100), std::chrono::microseconds(300), std::chrono::milliseconds(1),
-        std::chrono::milliseconds(3),   std::chrono::milliseconds(10),  std::chrono::milliseconds(30),
-        std::chrono::milliseconds(100), std::chrono::milliseconds(300), std::chrono::seconds(1),
-        std::chrono::seconds(3),        std::chrono::seconds(10),       std::chrono::seconds(30)};
+    /// Five to a power of two, from 100 us to 30 s: whatever lies between two of them, a quantile
+    /// that is read from the counts is wrong by 15% at most.
+    static constexpr std::array<Duration, 92> kBounds = [] {
+        std::array<Duration, 92> bounds{};
+        double us = 100;
+        for (Duration& bound : bounds) {
+            bound = std::chrono::microseconds(static_cast<std::int64_t>(us + 0.5));
+            us *= 1.1486983549970351;  // the fifth root of 2
+        }
+        return bounds;
+    }();
     [[nodiscard]] const std::array<std::uint64_t, kBounds.size() + 1>& totals() const { return totals_; }
 
 private:

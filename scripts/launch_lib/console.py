@@ -9,6 +9,8 @@ import os
 import select
 import time
 
+from .summary import columns, whole_time
+
 STDERR = 2
 _ERASE_LINE = "\r\x1b[K"
 _PATIENCE = 0.2  # seconds
@@ -46,7 +48,7 @@ class Console:
             return
         self._pace.take(now, books)
         self._drawn = True
-        _write(_ERASE_LINE + self._pace.text(books)[: _columns() - 1], 0)
+        _write(_ERASE_LINE + self._pace.text(books)[: columns() - 1], 0)
 
     def _clear(self):
         if self._drawn:
@@ -60,9 +62,12 @@ class Pace:
     SPAN = 5.0  # seconds
 
     def __init__(self):
+        self._began = None
         self._samples = collections.deque()  # (instant, settled, input_read): those of the last SPAN, and one before
 
     def take(self, now, books):
+        if self._began is None:
+            self._began = now
         self._samples.append((now, books.settled, books.input_read))
         while len(self._samples) > 2 and self._samples[1][0] <= now - self.SPAN:
             self._samples.popleft()
@@ -70,7 +75,10 @@ class Pace:
     def text(self, books):
         first, last = self._samples[0], self._samples[-1]
         elapsed = last[0] - first[0]
-        text = f"{books.settled} done, {books.tasks_in_flight} in flight"
+        text = f"{books.settled}{self._of_all(books)} done, "
+        if failed := books.settled - books.tasks[0]:
+            text += f"{failed} failed, "
+        text += f"{books.tasks_in_flight} in flight, {whole_time(last[0] - self._began)}"
         if elapsed > 0:
             text += f", {round((last[1] - first[1]) / elapsed)}/s"
         bytes_read = last[2] - first[2]
@@ -79,16 +87,20 @@ class Pace:
         return text
 
 
+    @staticmethod
+    def _of_all(books):
+        """How many messages there are: known when the last is read, before that as far as the bytes tell."""
+        if books.intake_ended and books.accepted:
+            return f" of {books.accepted} ({books.settled / books.accepted:.0%})"
+        if books.input_size and books.input_read and books.accepted:
+            total = max(books.accepted, round(books.accepted * books.input_size / books.input_read))
+            return f" of about {total} ({min(0.99, books.settled / total):.0%})"
+        return ""
+
+
 def has_room_for_progress(results_to_file):
     """Whether a line can be redrawn: stderr is a terminal, and results do not go to one too, in between."""
     return os.isatty(STDERR) and (results_to_file or not os.isatty(1))
-
-
-def _columns():
-    try:
-        return os.get_terminal_size(STDERR).columns or 80  # 0: the terminal does not know
-    except OSError:
-        return 80
 
 
 def _write(text, patience):

@@ -42,8 +42,8 @@ _NO_RUN = ("coprocess", "url")  # with which no COMMAND is run for each message
 FLAGS = (
     Flag("workers", "N", values.whole(1, 1024), "launch", "worker processes (as many as there are cores)"),
     Flag("fanout", "K", None, "broker", "the most attempts of one task alive together (2)"),
-    Flag("hedge", "0|DUR|pNN", None, "broker",
-         "when the next attempt starts: 0 at once (a race), 20ms after the last, p95 as measured"),
+    Flag("hedge", "0|DUR|pNN|idle", None, "broker",
+         "next attempt: 0 at once (a race), 20ms later, p95 as measured, idle on a free slot"),
     Flag("hedge-budget", "PCT", None, "broker", "extra attempts as a share of tasks, such as 5%"),
     Flag("deadline", "DUR|none", None, "broker", "how long a task may take (30s)"),
     Flag("drain-timeout", "DUR|none", None, "broker",
@@ -90,7 +90,9 @@ FLAGS = (
     Flag("dry-run", "", None, "launch", "print the command of each message, a line for a shell each; run nothing"),
     Flag("run-dir", "DIR", values.path, "launch", "where the sockets are (a private one, removed at the end)",
          procfile=True),
-    Flag("quiet", "", None, "launch", "no progress, no notices, no books on stderr: errors, and what the processes warn of",
+    Flag("summary", "text|json|none", values.summary, "launch",
+         "what racing gave, on stderr (text); json: on stdout, with --output or --sink", procfile=True),
+    Flag("quiet", "", None, "launch", "no progress, notices, summary, books on stderr: errors, and what the processes warn of",
          procfile=True),
     Flag("log-level", "L", None, "all", "how much the processes log", procfile=True),
     Flag("version", "", None, "launch", "say which curfew this is", procfile=True),
@@ -298,6 +300,9 @@ def _check_form(options, positional):
     for flag in FLAGS:
         if flag.words and options.given.get(flag.name) is True and positional and positional[0] in flag.words:
             raise usage(f"'{positional[0]}' is one too many: say --{flag.name}={positional[0]}")
+    on_stdout = not positional and not any(name in options.given for name in ("output", "sink"))
+    if options.given.get("summary") == "json" and on_stdout:
+        raise usage("--summary json is written to stdout, where the results go: say --output FILE")
     if positional:
         _check_procfile_form(options, positional)
         return

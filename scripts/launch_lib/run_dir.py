@@ -21,7 +21,8 @@ _LONGEST = LONGEST_SOCKET_PATH - LONGEST_SOCKET_NAME
 _PREFIX = "curfew-"
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _ENDINGS = (".sock", ".lock", ".running", ".running.before", ".sink.mark", ".dead-letters.mark",
-            ".joblog.mark")  # of what curfew makes
+            ".joblog.mark", ".last.json", ".last.json.new")  # of what curfew makes
+LAST_STATS = "broker.last.json"  # what a broker had to say in the end; as in broker/server.cpp
 _TICK = 0.02  # seconds: the time of a file may lag behind the clock by a tick of the kernel
 _PRIVATE_NAME = len("/" + _PREFIX) + 8  # mkdtemp adds eight characters
 
@@ -34,7 +35,8 @@ class RunDir:
         self.private = private  # nobody else knows of it: it goes whatever is in it
         self._made = made  # it was not there before: it goes when it is empty
         self._lock = _take_lock(path, "private" if private else "made" if made else "given")
-        _remove(self.file("books"))  # those of an earlier run, which was killed, must not pass for ours
+        for name in ("books", LAST_STATS):
+            _remove(self.file(name))  # those of an earlier run, which was killed, must not pass for ours
 
     def file(self, name):
         return os.path.join(self.path, name)

@@ -40,6 +40,12 @@ def whole(least, most):
     return check
 
 
+def summary(text):
+    if text not in ("text", "json", "none"):
+        raise ValueError("text, json or none")
+    return text
+
+
 def token(text):
     """Anything: the processes see the same bytes."""
     if not text or "\0" in text:

@@ -310,7 +310,19 @@ class Progress(LaunchTest):
         for now, done, read in ((0.0, 0, 0), (1.0, 500, 5000), (2.0, 1000, 10000)):
             found = books.decode(page_bytes(page((done, 0, 0, 0), in_flight=7, input_size=30000, input_read=read)))
             pace.take(now, found)
-        self.assertEqual(pace.text(found), "1000 done, 7 in flight, 500/s, 4 s left")
+        self.assertEqual(pace.text(found), "1000 of about 3021 (33%) done, 7 in flight, 2 s, 500/s, 4 s left")
+
+    def test_how_much_is_done_and_what_failed(self):
+        def shown(**said):
+            pace = Pace()
+            found = books.decode(page_bytes(page((95, 3, 1, 1), in_flight=100, **said)))
+            pace.take(10.0, found)
+            return pace.text(found)
+
+        self.assertEqual(shown(), "100 done, 5 failed, 100 in flight, 0 s")
+        self.assertEqual(shown(intake_ended=1), "100 of 200 (50%) done, 5 failed, 100 in flight, 0 s")
+        self.assertEqual(shown(input_size=400, input_read=400), "100 of about 200 (50%) done, 5 failed, 100 in flight, 0 s",
+                         "the last line may have more behind it")
 
 
 class CommandLine(LaunchTest):
@@ -346,7 +358,7 @@ class CommandLine(LaunchTest):
                            ("--workers", "needs a value"), ("--work 2 -- cat", "unknown option --work"), ("-x -- cat", "unknown option -x")):
             with self.subTest(line=line), self.assertRaisesRegex(Refusal, text):
                 options.parse(line.split())
-        allowed = {"quiet", "run-dir", "log-level"}
+        allowed = {"quiet", "run-dir", "log-level", "summary"}
         for flag in options.FLAGS:
             if flag.name not in allowed | {"handler", "help", "version"}:
                 value = {"hedge": "0", "grace": "1s", "deadline": "1s", "drain-timeout": "1s", "hedge-budget": "5%",

@@ -105,8 +105,9 @@ void World::check_hedges_began_last() {
     for (const auto& [session, worker] : broker_->roster().sessions()) {
         broker_->ledger().session(session)->open.for_each([&](AttemptNumber, const Attempt& attempt) {
             if (attempt.started_at != now) return;
-            if (attempt.hedge) got_hedges.push_back(worker.get());
             const Task* task = broker_->ledger().task(attempt.seq);
+            // One that came back is started anew where nothing else of its task is alive
+            if (attempt.hedge && task != nullptr && task->alive.size() > 1) got_hedges.push_back(worker.get());
             if (!attempt.hedge && worker->has_a_queue() && task != nullptr) waited.push_back(task);
         });
     }
@@ -180,10 +181,18 @@ void World::check_standing() {
     // not know what has ended.
     constexpr std::size_t kUnderWay = 16;
     if (judge_->unacknowledged() > kUnderWay) return disturb();
-    for (const auto& worker : workers_) {
-        if (worker->up && worker->paused_until <= now_ && !worker->core->held().empty())
-            check_standing_at(*worker->core, before);
+    for (Node node = kFirstWorker; node < kFirstWorker + workers_.size(); ++node) {
+        const WorkerProcess& worker = *workers_[node - kFirstWorker];
+        // What was said in a cut comes when it is over, however long nothing more is said.
+        if (is_cut(node, kCollector) || is_cut(kBroker, node)) disturb();
+        if (worker.up && worker.paused_until <= now_ && !worker.core->held().empty())
+            check_standing_at(*worker.core, before);
     }
+}
+
+bool World::is_cut(Node from, Node to) const {
+    const auto cut = cut_until_.find({from, to});
+    return cut != cut_until_.end() && now_ < cut->second;
 }
 
 /// `before`: what waited when it was looked at last.

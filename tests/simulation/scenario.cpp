@@ -178,8 +178,9 @@ Scenario large_scenario_of(std::uint64_t seed) {
     s.work.typical = std::clamp<Duration>(s.work.typical, 1ms, 20ms);
     s.work.deaf = std::min(s.work.deaf, 0.01);
     s.work.endless = 0;
-    // The collector says ten thousands of batches: one that is lost costs a heartbeat in which a thousand workers beat,
-    // and after it a window goes with each way there and back. Small worlds have that slowness.
+    // The collector says ten thousands of batches: one that is lost costs a heartbeat in which a
+    // thousand workers beat, and after it a window goes with each way there and back. Small worlds
+    // have that slowness.
     s.drop = std::min(s.drop, 0.0005);
     s.latency = std::min<Duration>(s.latency, 100us);
     return s;

@@ -14,7 +14,6 @@ using namespace std::chrono_literals;
 
 /// Of brokers that remember; no incarnation is as small.
 constexpr Epoch kEpoch = 7;
-constexpr std::size_t kBroker = 0, kCollector = 1, kFirstWorker = 2;
 
 /// After the faults are over everything has to be in the books within this, and whatever the
 /// deadlines allow.
@@ -84,7 +83,9 @@ Verdict World::run(std::uint64_t most_events) {
 }
 
 void World::fail(std::string problem) {
-    if (problem_.empty()) problem_ = std::move(problem);
+    if (!problem_.empty()) return;
+    tell(kBroker, "FAILED: " + problem);
+    problem_ = std::move(problem);
 }
 
 void World::tell(Node node, const std::string& text) const {
@@ -547,6 +548,12 @@ void World::pause(Node node, Duration length) {
     disturb(paused.paused_until - now_);
 }
 
+/// What was said in an earlier cut may come as late as that one's end.
+void World::cut(Node from, Node to, Instant until) {
+    Instant& ends = cut_until_[{from, to}];
+    ends = std::max(ends, until);
+}
+
 void World::strike() {
     const Scenario& s = scenario_;
     const double all =
@@ -564,7 +571,7 @@ void World::strike() {
         const Duration length = chance(0.5) ? exponential(100ms) : exponential(4s);
         pause(any, length);
         // A host that sleeps is not reached either
-        if (length > 2s && chance(0.5)) cut_until_[{kBroker, any}] = now_ + length + exponential(2s);
+        if (length > 2s && chance(0.5)) cut(kBroker, any, now_ + length + exponential(2s));
         return tell(any, "is paused");
     }
     if ((dice -= s.stand) < 0) {
@@ -574,8 +581,9 @@ void World::strike() {
     }
     if ((dice -= s.cut) < 0) {
         const Node other = std::uniform_int_distribution<Node>(0, nodes - 1)(random_);
-        cut_until_[{any, other}] = now_ + exponential(2s);
-        if (chance(0.5)) cut_until_[{other, any}] = cut_until_[{any, other}];
+        const Instant until = now_ + exponential(2s);
+        cut(any, other, until);
+        if (chance(0.5)) cut(other, any, until);
         return tell(any, "is cut off from " + process(other).name);
     }
     if (broker_process_.up && broker_->ledger().tasks_in_flight() > 0) cancel_one();

@@ -69,7 +69,8 @@ private:
         // Which life, and which session of it
         std::pair<Incarnation, std::uint64_t> unawaited_session;
     };
-    using Node = std::size_t;  // 0 broker, 1 collector, 2.. workers
+    using Node = std::size_t;
+    static constexpr Node kBroker = 0, kCollector = 1, kFirstWorker = 2;
     struct Event {
         Instant at;
         std::uint64_t order;
@@ -138,6 +139,8 @@ private:
     bool check_timers();
     void check_idle_slots();
     void check_hedges_began_last();
+    [[nodiscard]] bool is_cut(Node from, Node to) const;
+    void cut(Node from, Node to, Instant until);
     [[nodiscard]] bool may_run_at(const Task& task, const WorkerSession& worker) const;
     void check_losers();
     void check_standing();

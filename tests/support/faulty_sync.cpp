@@ -14,9 +14,10 @@ std::atomic<int> sync_error = 0;
 
 /// In place of libc's.
 extern "C" int fdatasync(int descriptor) {
+    const int error = curfew::support::sync_error;  // first: who has seen a sync may change it
     ++curfew::support::syncs;
-    if (curfew::support::sync_error != 0) {
-        errno = curfew::support::sync_error;
+    if (error != 0) {
+        errno = error;
         return -1;
     }
     return static_cast<int>(syscall(SYS_fdatasync, descriptor));

@@ -35,6 +35,26 @@ TEST(DispatcherWorkers, AWorkerIsWelcomedOnlyWhenTheCollectorHasAdmittedIt) {
     EXPECT_TRUE(bench.broker.wants_message());
 }
 
+/// The sync that is on its way does not have it, so the answer to that is no consent.
+TEST(DispatcherWorkers, AWorkerThatComesBehindTheSyncWaitsForItsOwnConsent) {
+    BrokerBench bench;
+    bench.hello("before", {}, 7);
+    bench.hear_collector_hellos();
+    bench.turn();
+    bench.syncs = bench.control.all<wire::Sync>();
+    ASSERT_EQ(bench.syncs.size(), 1U);
+    bench.hello("behind", {}, 8);
+    bench.turn();
+    bench.restart_stream();
+    bench.say(wire::Synced{});
+    bench.turn();
+    EXPECT_EQ(bench.to_session[1].count<wire::Welcome>(), 1U);
+    EXPECT_EQ(bench.to_session[2].count<wire::Welcome>(), 0U);
+    bench.say(wire::Admitted{2});
+    bench.turn();
+    EXPECT_EQ(bench.to_session[2].count<wire::Welcome>(), 1U);
+}
+
 TEST(DispatcherWorkers, ARepeatedHelloIsWelcomedAgainIntoTheSameSession) {
     Bench bench;
     const Session session = bench.add_worker("w");
