@@ -26,6 +26,7 @@ PURE = {
                "hedging", "ledger", "losers", "mail", "mailbox", "offered_sync", "out_frame", "owed_ack", "recalls",
                "roster", "shared_batches", "waiting"),
     "broker/sources": ("consumer_watch", "deliveries", "line_buffer", "overlong_message"),
+    "common/amqp": ("back_off",),
     "worker": ("attempts", "counts", "credit", "lease", "owed_rounds", "session", "session_work", "slots"),
     "worker/handlers": ("breaker", "standstill"),
     "collector/sinks": ("journal", "sync_pace", "unconfirmed"),
