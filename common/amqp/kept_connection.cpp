@@ -56,11 +56,8 @@ void KeptConnection::start(bool patient) {
 
 void KeptConnection::stop() {
     if (!thread_.joinable()) return;
-    {
-        const std::lock_guard lock(mutex_);
-        ends_ = true;
-        if (connection_ != nullptr) connection_->cut();
-    }
+    ends_ = true;
+    cutter_.cut();
     wake();
     thread_.join();
 }
@@ -112,7 +109,7 @@ void KeptConnection::work() {
 }
 
 void KeptConnection::connect(std::size_t first) {
-    auto connection = std::make_unique<Connection>(access_, first);
+    auto connection = std::make_unique<Connection>(access_, first, cutter_);
     talk_.begin(*connection);
     back_off_.stands(SystemClock::now());
     {

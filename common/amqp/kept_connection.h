@@ -58,7 +58,7 @@ public:
     /// Connects, and begins the thread. Throws Lost (but where it is `patient`: then the server may
     /// come later), Refused.
     void start(bool patient);
-    /// Ends the thread, whatever it waits for; before the Talk goes.
+    /// Ends the thread, whatever it waits for at a server; before the Talk goes.
     void stop();
 
     // From the loop.
@@ -86,7 +86,8 @@ private:
     const Access access_;
     Talk& talk_;
     int to_loop_ = -1, to_thread_ = -1;
-    std::unique_ptr<Connection> connection_;  // the thread's own, but for cut()
+    Cutter cutter_;                           // of what the thread waits for in a connection
+    std::unique_ptr<Connection> connection_;  // the thread's own
     std::string why_lost_;                    // the thread's own: the last time
     BackOff back_off_;                        // as well
     std::atomic<bool> ends_ = false, closes_ = false, closed_ = false;
