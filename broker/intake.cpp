@@ -80,7 +80,7 @@ void Intake::say_who_does_not_write(Instant now) {
 
 void Intake::close() {
     rest_ = source_->rest();
-    if (rest_->kind != Rest::Kind::endless) dispatcher_.end_intake();
+    if (rest_->has_end()) dispatcher_.end_intake();
 }
 
 Instant Intake::hang_up(Instant now) {
@@ -102,6 +102,10 @@ void Intake::say_what_is_left() const {
     if (rest_->kind == Rest::Kind::none) return;
     if (rest_->kind == Rest::Kind::endless) {
         log::info("source_has_no_end note=\"what its producers have not had accepted is not known here\"");
+        return;
+    }
+    if (rest_->kind == Rest::Kind::queue) {
+        log::info("source_has_no_end note=\"what is not acknowledged goes back to the queue\"");
         return;
     }
     const auto known = [](std::optional<std::uint64_t> count) { return count ? std::to_string(*count) : "unknown"; };

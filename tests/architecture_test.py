@@ -26,6 +26,7 @@ PURE = {
                "hedging", "ledger", "losers", "mail", "mailbox", "offered_sync", "out_frame", "owed_ack", "recalls",
                "roster", "shared_batches", "waiting"),
     "broker/sources": ("consumer_watch", "deliveries", "line_buffer", "overlong_message"),
+    "common/amqp": ("back_off",),
     "worker": ("attempts", "counts", "credit", "lease", "owed_rounds", "session", "session_work", "slots"),
     "worker/handlers": ("breaker", "standstill"),
     "collector/sinks": ("journal", "sync_pace", "unconfirmed"),
@@ -90,7 +91,7 @@ class OneTruth(unittest.TestCase):
                          {"running": 1, "drained": books.DRAINED, "stopped": books.STOPPED_EARLY})
         self.assertEqual(numbers("broker/sources/source.h", "enum class Kind"),
                          {"none": books.REST_NONE, "lines": books.REST_LINES, "records": books.REST_RECORDS,
-                          "endless": books.REST_ENDLESS})
+                          "endless": books.REST_ENDLESS, "queue": books.REST_QUEUE})
         self.assertIn("kUnknown = UINT64_MAX;", text_of("broker/books_page.h"))
         self.assertEqual(books._UNKNOWN, 2**64 - 1)
 

@@ -54,7 +54,7 @@ public:
     bool takes_back(Instant now) override;
     void taken_back(std::span<const std::uint64_t> tags) override;
     std::uint64_t refused() const override { return refused_; }
-    Rest position() const override { return {.kind = Rest::Kind::endless}; }
+    Rest position() const override { return {.kind = Rest::Kind::queue}; }
     Instant hang_up(Instant now) override;
     bool let_go(Instant now) override;
     void describe(Instant now, JsonObject& out) const override;

@@ -51,8 +51,9 @@ private:
 
 /// What a source has that was not taken, when no more will be: for who wants to go on from there.
 struct Rest {
-    /// `none`: it is at its end.
-    enum class Kind : std::uint8_t { none = 1, lines = 2, records = 3, endless = 4 };
+    /// `none`: it is at its end. `queue`: without an end, and it has again what was handed over and
+    /// not acknowledged.
+    enum class Kind : std::uint8_t { none = 1, lines = 2, records = 3, endless = 4, queue = 5 };
     Kind kind = Kind::none;
     /// The first message that was neither handed over nor refused: its number, and its offset.
     std::uint64_t message = 1, byte = 0;
@@ -61,6 +62,7 @@ struct Rest {
         bytes = std::nullopt;
 
     [[nodiscard]] bool left() const { return kind == Kind::lines || kind == Kind::records; }
+    [[nodiscard]] bool has_end() const { return kind != Kind::endless && kind != Kind::queue; }
 };
 
 class Source {

@@ -80,12 +80,19 @@ void AmqpPublisher::serve(amqp::Connection& connection) {
         for (Outgoing& outgoing : std::exchange(shared_.outgoing, {})) unconfirmed_.put(std::move(outgoing));
     }
     publish_what_waits(connection);
-    const Instant until = std::min(unconfirmed_.next_deadline(), SystemClock::now() + std::chrono::seconds(1));
+    const Instant until = std::min(
+        {unconfirmed_.next_deadline(), unconfirmed_.overdue_at(), SystemClock::now() + std::chrono::seconds(1)});
     auto event = connection.next(kept_.woken(), until);
-    if (!event) return;
+    const Instant now = SystemClock::now();
+    // Woken, it has not looked at what came meanwhile: a confirm may be there
+    if (!event) event = connection.next(kept_.woken(), {});
+    const bool heard = event.has_value();
     // All that is there: the loop is told once of many. No more comes than is in the air
     for (; event; event = connection.next(kept_.woken(), {})) hear(*event);
-    say();
+    if (heard) say();
+    if (now >= unconfirmed_.overdue_at())
+        throw amqp::Lost(fmt::format("{}: the server has not confirmed an outcome for {} s", connection.host(),
+                                     Unconfirmed::kPatience.count()));
 }
 
 void AmqpPublisher::publish_what_waits(amqp::Connection& connection) {
@@ -94,7 +101,7 @@ void AmqpPublisher::publish_what_waits(amqp::Connection& connection) {
     connection.hold(true);
     while (const Outgoing* next = unconfirmed_.next(now)) {
         connection.publish(next->exchange, next->key, next->properties, next->body);
-        unconfirmed_.sent();
+        unconfirmed_.sent(SystemClock::now());
     }
     connection.hold(false);
 }
@@ -108,7 +115,7 @@ void AmqpPublisher::hear(const amqp::Event& event) {
     } else if (const auto* returned = std::get_if<amqp::Returned>(&event)) {
         unconfirmed_.returned(*returned);
     } else if (const auto* blocked = std::get_if<amqp::Blocked>(&event)) {
-        unconfirmed_.block(!blocked->reason.empty());
+        unconfirmed_.block(SystemClock::now(), !blocked->reason.empty());
         const std::lock_guard lock(mutex_);
         shared_.state.blocked = blocked->reason;
     }

@@ -1,5 +1,6 @@
 #include "collector/sinks/unconfirmed.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace curfew {
@@ -8,7 +9,8 @@ const Outgoing* Unconfirmed::next(Instant now) const {
     return may_send() && now >= not_before_ ? &waiting_.front() : nullptr;
 }
 
-void Unconfirmed::sent() {
+void Unconfirmed::sent(Instant now) {
+    waiting_.front().sent_at = now;
     in_air_.emplace(++last_, std::move(waiting_.front()));
     waiting_.pop_front();
 }
@@ -42,6 +44,16 @@ void Unconfirmed::returned(const amqp::Returned& returned) {
         outgoing.is_returned = true;
         return;
     }
+}
+
+void Unconfirmed::block(Instant now, bool blocked) {
+    if (is_blocked_ && !blocked) unblocked_at_ = now;
+    is_blocked_ = blocked;
+}
+
+Instant Unconfirmed::overdue_at() const {
+    if (in_air_.empty() || is_blocked_) return kNever;
+    return std::max(in_air_.begin()->second.sent_at, unblocked_at_) + kPatience;
 }
 
 void Unconfirmed::begin() {

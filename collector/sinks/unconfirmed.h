@@ -5,7 +5,8 @@
 //                +---- nack, lost --+--returned: an answer that nobody waits for is done; else it waits, for a while
 //
 // Confirms come in any order, one or all up to a number; the number of a publish counts from 1 on
-// each channel.
+// each channel. A confirm that does not come is overdue after kPatience: the connection is then to
+// be made anew, as one that is lost.
 #pragma once
 
 #include <cstdint>
@@ -28,31 +29,36 @@ struct Outgoing {
     std::string task{};        ///< as the header of that name
     bool is_answer = false;    ///< who asked may have gone
     bool is_returned = false;  ///< by the server, just now
+    Instant sent_at{};         ///< of what is in the air
 };
 
 class Unconfirmed {
 public:
     static constexpr std::size_t kMostInAir = 1024;
     static constexpr auto kReturnedAgain = std::chrono::seconds(1);
+    static constexpr auto kPatience = std::chrono::seconds(30);
 
     void put(Outgoing&& outgoing) { waiting_.push_back(std::move(outgoing)); }
     /// The next to be published; null: none, or enough are in the air, or it is too early, or the
     /// server takes nothing.
     [[nodiscard]] const Outgoing* next(Instant now) const;
     /// That one was published.
-    void sent();
+    void sent(Instant now);
     /// Of the publish with this number, and of all before it.
     void confirmed(Instant now, std::uint64_t number, bool multiple, bool taken);
     void returned(const amqp::Returned& returned);
     /// A new channel: what was in the air goes again, in its order.
     void begin();
     /// The server takes nothing, or does again.
-    void block(bool blocked) { is_blocked_ = blocked; }
+    void block(Instant now, bool blocked);
 
     [[nodiscard]] std::vector<std::uint64_t> take_done() { return std::exchange(done_, {}); }
     [[nodiscard]] bool empty() const { return waiting_.empty() && in_air_.empty(); }
     /// When next() may have one although the server has said nothing.
     [[nodiscard]] Instant next_deadline() const { return may_send() ? not_before_ : kNever; }
+    /// When the oldest in the air has waited for too long, unless it is confirmed before. A server
+    /// that takes nothing confirms nothing; once it does again, it has all of kPatience.
+    [[nodiscard]] Instant overdue_at() const;
     /// Where no queue has taken what waits now, "exchange/key"; empty: that has not happened.
     [[nodiscard]] std::string returned_to() const { return waiting_.empty() ? std::string() : returned_to_; }
     /// Answers that nobody waited for.
@@ -68,6 +74,7 @@ private:
     std::vector<std::uint64_t> done_;           // handles, one for each part
     Instant not_before_{};
     bool is_blocked_ = false;
+    Instant unblocked_at_{};
     std::uint64_t unheard_ = 0;
     std::string returned_to_;
 };

@@ -18,6 +18,7 @@
 #include <chrono>
 
 #include "common/amqp/failure.h"
+#include "common/amqp/reach.h"
 #include "common/amqp/table.h"
 
 namespace curfew::amqp {
@@ -49,8 +50,16 @@ timeval time_of(Duration duration) {
     throw Refused(code, fmt::format("{}: {}", what, text.empty() ? "the server says no" : text));
 }
 
+/// The socket is the library's, and while it is opened nobody else has its number. To be cut it is
+/// held from here on.
+void hold_from_the_handshake_on(const SSL* ssl, int where, int) {
+    if ((where & SSL_CB_HANDSHAKE_START) == 0) return;
+    auto* cutter = static_cast<Cutter*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+    (void)cutter->hold(SSL_get_fd(ssl));
+}
+
 /// What OpenSSL and the system trust, where no file was named.
-void prepare_tls(amqp_socket_t* socket, const Access& access, const std::string& host) {
+void prepare_tls(amqp_socket_t* socket, const Access& access, const std::string& host, Cutter& cutter) {
     auto* context = static_cast<SSL_CTX*>(amqp_ssl_socket_get_context(socket));
     if (access.ca.empty()) {
         SSL_CTX_set_default_verify_paths(context);
@@ -66,20 +75,30 @@ void prepare_tls(amqp_socket_t* socket, const Access& access, const std::string&
     X509_VERIFY_PARAM* wanted = SSL_CTX_get0_param(context);
     if (X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) != 1) X509_VERIFY_PARAM_set1_host(wanted, host.c_str(), 0);
     amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST);
+    SSL_CTX_set_app_data(context, &cutter);
+    SSL_CTX_set_info_callback(context, hold_from_the_handshake_on);
 }
 
 std::string why_not_open(int status) {
     if (status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED || status == AMQP_STATUS_SSL_CONNECTION_FAILED)
         return "its certificate is not trusted or for another host, or it speaks no TLS there (--ca names whom to "
                "trust)";
-    if (status == AMQP_STATUS_SOCKET_ERROR) return "no connection: nobody listens there, or the way is closed";
     if (status == AMQP_STATUS_TIMEOUT) return "no answer";
     return amqp_error_string2(status);
 }
 
+/// With TLS the library takes no socket of ours, and nobody can call it off while it waits for a
+/// host that does not answer. So that is waited for before, and the connection thrown away.
+void open_tls(amqp_socket_t* socket, const Address::Host& host, const Cutter& cutter) {
+    ::close(reach(host, cutter, std::chrono::steady_clock::now() + kPatience));
+    const timeval patience = time_of(kPatience);
+    const int status = amqp_socket_open_noblock(socket, host.name.c_str(), host.port, &patience);
+    if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host.text(), why_not_open(status)));
+}
+
 }  // namespace
 
-Connection::Connection(const Access& access, std::size_t first) {
+Connection::Connection(const Access& access, std::size_t first, Cutter& cutter) : cutter_(cutter) {
     const auto& hosts = access.address.hosts;
     std::string troubles;
     for (std::size_t i = 0; i < hosts.size(); ++i) {
@@ -87,10 +106,11 @@ Connection::Connection(const Access& access, std::size_t first) {
             open_to(access, hosts[(first + i) % hosts.size()]);
             return;
         } catch (const Lost& lost) {
-            amqp_destroy_connection(std::exchange(state_, nullptr));
+            end();
+            if (cutter_.is_cut()) throw;
             troubles += (troubles.empty() ? "" : "; ") + std::string(lost.what());
         } catch (...) {
-            amqp_destroy_connection(std::exchange(state_, nullptr));
+            end();
             throw;
         }
     }
@@ -98,7 +118,12 @@ Connection::Connection(const Access& access, std::size_t first) {
 }
 
 Connection::~Connection() {
-    if (state_ != nullptr) amqp_destroy_connection(state_);
+    end();
+}
+
+void Connection::end() {
+    if (state_ != nullptr) amqp_destroy_connection(std::exchange(state_, nullptr));
+    cutter_.let_go();
 }
 
 void Connection::open_to(const Access& access, const Address::Host& host) {
@@ -106,12 +131,15 @@ void Connection::open_to(const Access& access, const Address::Host& host) {
     host_ = host.text();
     amqp_socket_t* socket = access.address.tls ? amqp_ssl_socket_new(state_) : amqp_tcp_socket_new(state_);
     if (socket == nullptr) throw Lost("no memory for a connection");
-    if (access.address.tls) prepare_tls(socket, access, host.name);
+    if (access.address.tls) prepare_tls(socket, access, host.name, cutter_);
     const timeval patience = time_of(kPatience);
     amqp_set_handshake_timeout(state_, &patience);
     amqp_set_rpc_timeout(state_, &patience);
-    const int status = amqp_socket_open_noblock(socket, host.name.c_str(), host.port, &patience);
-    if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, why_not_open(status)));
+    if (access.address.tls)
+        open_tls(socket, host, cutter_);
+    else
+        amqp_tcp_socket_set_sockfd(socket, reach(host, cutter_, std::chrono::steady_clock::now() + kPatience));
+    if (!cutter_.hold(amqp_get_sockfd(state_))) throw Lost("there are too few descriptors (ulimit -n)");
     // Who has vanished does not acknowledge what is written
     const auto gone_after =
         static_cast<unsigned>(std::chrono::duration_cast<std::chrono::milliseconds>(3 * Access::kHeartbeat).count());
@@ -255,10 +283,6 @@ void Connection::hold(bool held) const {
 
 void Connection::close() {
     amqp_connection_close(state_, AMQP_REPLY_SUCCESS);
-}
-
-void Connection::cut() const {
-    ::shutdown(amqp_get_sockfd(state_), SHUT_RDWR);
 }
 
 // ---- what comes --------------------------------------------------------------------------------

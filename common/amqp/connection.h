@@ -4,7 +4,8 @@
 // within a few heartbeats that nobody is there.
 //
 // For one thread, which may wait: what is read is waited for with a deadline and a descriptor that
-// ends the wait; what is written is waited for as long as the server takes it, or cut() is called.
+// ends the wait; what is written is waited for as long as the server takes it. Another thread ends
+// each wait with the Cutter, that for the connection itself too.
 // Errors are thrown as Lost (the connection, or its channel, is gone: open another) or Refused (the
 // server says no: another one like it would be told the same).
 #pragma once
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "common/amqp/address.h"
+#include "common/amqp/cutter.h"
 #include "common/words/vocabulary.h"
 
 struct amqp_connection_state_t_;
@@ -83,7 +85,8 @@ using Event = std::variant<Delivered, ConsumerCancelled, Confirmed, Returned, Bl
 class Connection {
 public:
     /// Tries the hosts in turn, from `first` on. Throws Lost where none can be reached, Refused.
-    Connection(const Access& access, std::size_t first);
+    /// The cutter is for this connection alone as long as there is one.
+    Connection(const Access& access, std::size_t first, Cutter& cutter);
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -122,8 +125,6 @@ public:
     [[nodiscard]] std::optional<Event> next(int wake, Instant until);
     /// Says goodbye, waits for a moment.
     void close();
-    /// From any thread: what waits there fails with Lost.
-    void cut() const;
 
 private:
     struct Body {
@@ -133,6 +134,7 @@ private:
     };
     void open_to(const Access& access, const Address::Host& host);
     void log_in(const Access& access);
+    void end();
     [[nodiscard]] std::optional<Event> take(const amqp_frame_t_& frame);
     [[nodiscard]] std::optional<Event> take_method(const amqp_frame_t_& frame);
     [[nodiscard]] std::optional<Event> finish_body();
@@ -140,6 +142,7 @@ private:
     void sent(int status, const char* what) const;
     [[nodiscard]] bool wait(int wake, Instant until) const;
 
+    Cutter& cutter_;
     amqp_connection_state_t_* state_ = nullptr;
     std::uint16_t channel_ = 0;
     std::string host_, server_;

@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <system_error>
@@ -15,11 +14,7 @@
 namespace curfew::amqp {
 namespace {
 
-using namespace std::chrono_literals;
 using SystemClock = std::chrono::steady_clock;
-
-constexpr Duration kShortest = 100ms;  // pause before another connection
-constexpr Duration kLongest = 5s;
 
 int make_event() {
     const int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -61,11 +56,8 @@ void KeptConnection::start(bool patient) {
 
 void KeptConnection::stop() {
     if (!thread_.joinable()) return;
-    {
-        const std::lock_guard lock(mutex_);
-        ends_ = true;
-        if (connection_ != nullptr) connection_->cut();
-    }
+    ends_ = true;
+    cutter_.cut();
     wake();
     thread_.join();
 }
@@ -99,11 +91,9 @@ void KeptConnection::signal() const {
 // ---- the thread --------------------------------------------------------------------------------
 
 void KeptConnection::work() {
-    Duration rest = kShortest;
     for (std::size_t tries = 1;; ++tries) {
         try {
             if (connection_ == nullptr) connect(tries);
-            rest = kShortest;
             while (!serve()) {
             }
             return;
@@ -112,15 +102,16 @@ void KeptConnection::work() {
         } catch (const Refused& error) {
             lose(error.what());
         }
-        if (!ends_) pause(SystemClock::now() + rest);
+        const Instant now = SystemClock::now();
+        pause(now + back_off_.lost(now));
         if (ends_ || closes_) return;
-        rest = std::min<Duration>(2 * rest, kLongest);
     }
 }
 
 void KeptConnection::connect(std::size_t first) {
-    auto connection = std::make_unique<Connection>(access_, first);
+    auto connection = std::make_unique<Connection>(access_, first, cutter_);
     talk_.begin(*connection);
+    back_off_.stands(SystemClock::now());
     {
         const std::lock_guard lock(mutex_);
         connection_ = std::move(connection);

@@ -5,6 +5,9 @@
 //     connect, begin --> serve --Lost, Refused--> lost --a pause--> connect, begin
 //                          +--closes--> goodbye, and the end
 //
+// The pause begins anew after a connection that has stood for a while (back_off.h): a server that
+// lets in and ends it at once is not asked ten times a second.
+//
 // What is said there is the Talk's: its functions are called on the thread, but for the first
 // begin(), which start() calls.
 #pragma once
@@ -16,6 +19,7 @@
 #include <string>
 #include <thread>
 
+#include "common/amqp/back_off.h"
 #include "common/amqp/connection.h"
 #include "common/process/poller.h"
 
@@ -54,7 +58,7 @@ public:
     /// Connects, and begins the thread. Throws Lost (but where it is `patient`: then the server may
     /// come later), Refused.
     void start(bool patient);
-    /// Ends the thread, whatever it waits for; before the Talk goes.
+    /// Ends the thread, whatever it waits for at a server; before the Talk goes.
     void stop();
 
     // From the loop.
@@ -82,8 +86,10 @@ private:
     const Access access_;
     Talk& talk_;
     int to_loop_ = -1, to_thread_ = -1;
-    std::unique_ptr<Connection> connection_;  // the thread's own, but for cut()
+    Cutter cutter_;                           // of what the thread waits for in a connection
+    std::unique_ptr<Connection> connection_;  // the thread's own
     std::string why_lost_;                    // the thread's own: the last time
+    BackOff back_off_;                        // as well
     std::atomic<bool> ends_ = false, closes_ = false, closed_ = false;
     mutable std::mutex mutex_;
     State state_;  // guarded by mutex_

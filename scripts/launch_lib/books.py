@@ -23,7 +23,7 @@ _PAGE = struct.Struct("<8s33Q")
 DRAINED, STOPPED_EARLY = 2, 3  # 1 is running
 STATES_OF_AN_END = (DRAINED, STOPPED_EARLY)
 TASK_ENDS = ("completed", "failed", "expired", "cancelled")
-REST_NONE, REST_LINES, REST_RECORDS, REST_ENDLESS = 1, 2, 3, 4
+REST_NONE, REST_LINES, REST_RECORDS, REST_ENDLESS, REST_QUEUE = 1, 2, 3, 4, 5
 _UNKNOWN = 2**64 - 1
 ATTEMPT_ENDS = ("won", "late", "cancelled", "failed", "expired", "lost")
 
@@ -195,7 +195,9 @@ def closing_words(ending, books, books_expected):
         elif books_expected and ending == Ending():
             words.append("the broker left no books")
         return words
-    if ending.broker_died and books.accepted == 0:
+    if books.rest == REST_QUEUE and (books.tasks_in_flight or ending.broker_died):
+        words.append(_what_the_queue_has_again(books))
+    elif ending.broker_died and books.accepted == 0:
         words.append("the broker died before it had accepted a message: give the whole input again")
     elif books.tasks_in_flight or ending.broker_died:
         words.append(_what_has_no_outcome(books))
@@ -222,6 +224,14 @@ def _what_has_no_outcome(books):
     if books.first_in_flight and books.rest != REST_ENDLESS:
         words += f"; the first in flight is message {books.first_in_flight}"
     return words
+
+
+def _what_the_queue_has_again(books):
+    """What was in flight, and what was fetched or settled and not acknowledged, which nobody counts any more."""
+    count = books.tasks_in_flight
+    had = f"{messages(count)} had no outcome" if count else "what was not acknowledged is not lost"
+    return (f"{had}: the queue has {'them' if count > 1 else 'it'} again, for other groups or for this one when it is"
+            " started again")
 
 
 def _what_is_left(books):

@@ -80,10 +80,26 @@ class ExitCodesAndBooks(LaunchTest):
               "the input was not at its end: how much is left is not known; go on at message 8, byte offset 14"
               " (tail -c +15), and give what was in flight (2) again")),
             ({"rest": books.REST_ENDLESS}, ("2 messages left without an outcome (2 in flight)",)),
+            ({"rest": books.REST_QUEUE}, (
+                "2 messages had no outcome: the queue has them again, for other groups or for this one when it is started"
+                " again",)),
         ):
             with self.subTest(said=said):
                 found = books.decode(page_bytes(page((5, 0, 0, 0), in_flight=2, first_in_flight=4, rest_message=8, rest_byte=14, **rest)))
                 self.assertEqual(tuple(books.closing_words(books.Ending(signal=15), found, True)), said)
+
+    def test_what_a_queue_gave_it_has_again(self):
+        again = "the queue has it again, for other groups or for this one when it is started again"
+        for completed, in_flight, ending, said in (
+            (5, 1, books.Ending(signal=15), [f"1 message had no outcome: {again}"]),
+            (5, 0, books.Ending(broker_died=True), [f"what was not acknowledged is not lost: {again}"]),
+            (0, 0, books.Ending(broker_died=True), [f"what was not acknowledged is not lost: {again}"]),
+            (5, 0, books.Ending(), []),
+        ):
+            with self.subTest(completed=completed, in_flight=in_flight, ending=ending):
+                found = books.decode(page_bytes(page((completed, 0, 0, 0), in_flight=in_flight, rest=books.REST_QUEUE)))
+                self.assertEqual(books.closing_words(ending, found, True), said)
+                self.assertEqual(books.remarks(found), [], "a queue keeps what nobody took")
 
     def test_64_and_74_of_any_process_end_the_group_with_that_code(self):
         for name, code in (("broker", 64), ("broker", 74), ("w2", 64), ("collector", 74)):

@@ -25,7 +25,7 @@ Outgoing part(std::uint64_t handle, bool is_answer = false) {
 TEST(Unconfirmed, IsDoneWhenItIsConfirmed) {
     Unconfirmed unconfirmed;
     for (const std::uint64_t handle : {1U, 2U, 3U}) unconfirmed.put(part(handle));
-    while (unconfirmed.next(kNow) != nullptr) unconfirmed.sent();
+    while (unconfirmed.next(kNow) != nullptr) unconfirmed.sent(kNow);
     EXPECT_TRUE(unconfirmed.take_done().empty());
     unconfirmed.confirmed(kNow, 3, false, true);
     EXPECT_EQ(unconfirmed.take_done(), std::vector<std::uint64_t>{3});
@@ -38,7 +38,7 @@ TEST(Unconfirmed, WhatNoQueueTakesWaitsAndGoesAgain) {
     Unconfirmed unconfirmed;
     unconfirmed.put(part(1));
     ASSERT_NE(unconfirmed.next(kNow), nullptr);
-    unconfirmed.sent();
+    unconfirmed.sent(kNow);
     unconfirmed.returned({.exchange = "", .key = "outcomes", .text = "NO_ROUTE", .task = "7-1"});
     unconfirmed.confirmed(kNow, 1, false, true);
     EXPECT_TRUE(unconfirmed.take_done().empty());
@@ -46,7 +46,7 @@ TEST(Unconfirmed, WhatNoQueueTakesWaitsAndGoesAgain) {
     EXPECT_EQ(unconfirmed.next(kNow), nullptr) << "not at once";
     EXPECT_EQ(unconfirmed.next_deadline(), kNow + Unconfirmed::kReturnedAgain);
     ASSERT_NE(unconfirmed.next(kNow + 1s), nullptr);
-    unconfirmed.sent();
+    unconfirmed.sent(kNow);
     unconfirmed.confirmed(kNow, 2, false, true);
     EXPECT_EQ(unconfirmed.take_done(), std::vector<std::uint64_t>{1});
     EXPECT_EQ(unconfirmed.returned_to(), "");
@@ -56,7 +56,7 @@ TEST(Unconfirmed, AnAnswerThatNobodyWaitsForIsLeft) {
     Unconfirmed unconfirmed;
     unconfirmed.put(part(1, true));
     ASSERT_NE(unconfirmed.next(kNow), nullptr);
-    unconfirmed.sent();
+    unconfirmed.sent(kNow);
     unconfirmed.returned({.exchange = "", .key = "answers", .text = "NO_ROUTE", .task = "7-1"});
     unconfirmed.confirmed(kNow, 1, false, true);
     EXPECT_EQ(unconfirmed.take_done(), std::vector<std::uint64_t>{1});
@@ -67,7 +67,7 @@ TEST(Unconfirmed, OfTwoPartsTheOneThatCameBackIsMeant) {
     Unconfirmed unconfirmed;
     unconfirmed.put(part(1, true));
     unconfirmed.put(part(1));
-    while (unconfirmed.next(kNow) != nullptr) unconfirmed.sent();
+    while (unconfirmed.next(kNow) != nullptr) unconfirmed.sent(kNow);
     unconfirmed.returned({.exchange = "", .key = "outcomes", .text = "NO_ROUTE", .task = "7-1"});
     unconfirmed.confirmed(kNow, 2, true, true);
     EXPECT_EQ(unconfirmed.take_done().size(), 1U) << "the answer has arrived, the outcome has not";
@@ -79,13 +79,13 @@ TEST(Unconfirmed, AfterALossAllGoAgainInTheirOrder) {
     for (const std::uint64_t handle : {1U, 2U, 3U}) unconfirmed.put(part(handle));
     for (int i = 0; i < 2; ++i) {
         ASSERT_NE(unconfirmed.next(kNow), nullptr);
-        unconfirmed.sent();
+        unconfirmed.sent(kNow);
     }
     unconfirmed.begin();
     std::vector<std::uint64_t> again;
     while (const Outgoing* next = unconfirmed.next(kNow)) {
         again.push_back(next->handle);
-        unconfirmed.sent();
+        unconfirmed.sent(kNow);
     }
     EXPECT_EQ(again, (std::vector<std::uint64_t>{1, 2, 3}));
     unconfirmed.confirmed(kNow, 3, true, true);
@@ -96,7 +96,7 @@ TEST(Unconfirmed, SoManyAreInTheAir) {
     Unconfirmed unconfirmed;
     for (std::uint64_t handle = 1; handle <= Unconfirmed::kMostInAir + 1; ++handle) unconfirmed.put(part(handle));
     std::size_t sent = 0;
-    for (; unconfirmed.next(kNow) != nullptr; ++sent) unconfirmed.sent();
+    for (; unconfirmed.next(kNow) != nullptr; ++sent) unconfirmed.sent(kNow);
     EXPECT_EQ(sent, Unconfirmed::kMostInAir);
     EXPECT_EQ(unconfirmed.next_deadline(), kNever) << "there is nothing to do before a confirm";
     unconfirmed.confirmed(kNow, 1, false, true);
@@ -107,14 +107,70 @@ TEST(Unconfirmed, SoManyAreInTheAir) {
 TEST(Unconfirmed, NothingIsSentAndNothingIsDueWhileTheServerTakesNothing) {
     Unconfirmed unconfirmed;
     unconfirmed.put(part(1));
-    unconfirmed.block(true);
+    unconfirmed.block(kNow, true);
     EXPECT_EQ(unconfirmed.next(kNow), nullptr);
     EXPECT_EQ(unconfirmed.next_deadline(), kNever);
-    unconfirmed.block(false);
+    unconfirmed.block(kNow, false);
     EXPECT_NE(unconfirmed.next(kNow), nullptr);
-    unconfirmed.block(true);
+    unconfirmed.block(kNow, true);
     unconfirmed.begin();
     EXPECT_NE(unconfirmed.next(kNow), nullptr) << "the next connection will say whether it is blocked";
+}
+
+TEST(Unconfirmed, TheOldestIsOverdueWhenItsPatienceIsOver) {
+    Unconfirmed unconfirmed;
+    for (const std::uint64_t handle : {1U, 2U, 3U}) unconfirmed.put(part(handle));
+    EXPECT_EQ(unconfirmed.overdue_at(), kNever) << "nothing was published";
+    unconfirmed.sent(kNow);
+    unconfirmed.sent(kNow + 10s);
+    EXPECT_EQ(unconfirmed.overdue_at(), kNow + 30s);
+    unconfirmed.confirmed(kNow + 29s, 1, false, true);
+    EXPECT_EQ(unconfirmed.overdue_at(), kNow + 40s) << "the next has its own time";
+    unconfirmed.confirmed(kNow + 29s, 2, false, true);
+    EXPECT_EQ(unconfirmed.overdue_at(), kNever) << "what only waits is not overdue";
+}
+
+TEST(Unconfirmed, AConfirmOfAYoungerOneDoesNotExcuseTheOldest) {
+    Unconfirmed unconfirmed;
+    for (const std::uint64_t handle : {1U, 2U}) unconfirmed.put(part(handle));
+    unconfirmed.sent(kNow);
+    unconfirmed.sent(kNow + 10s);
+    unconfirmed.confirmed(kNow + 20s, 2, false, true);
+    EXPECT_EQ(unconfirmed.overdue_at(), kNow + 30s);
+}
+
+TEST(Unconfirmed, WhatComesBackIsNotOverdue) {
+    Unconfirmed unconfirmed;
+    unconfirmed.put(part(1));
+    unconfirmed.sent(kNow);
+    unconfirmed.returned({.exchange = "", .key = "outcomes", .text = "NO_ROUTE", .task = "7-1"});
+    unconfirmed.confirmed(kNow + 1s, 1, false, true);
+    EXPECT_EQ(unconfirmed.overdue_at(), kNever);
+    unconfirmed.sent(kNow + 20s);
+    EXPECT_EQ(unconfirmed.overdue_at(), kNow + 50s) << "from when it went last";
+}
+
+TEST(Unconfirmed, NothingIsOverdueWhileTheServerTakesNothingAndThenItHasAllOfThePatience) {
+    Unconfirmed unconfirmed;
+    unconfirmed.put(part(1));
+    unconfirmed.sent(kNow);
+    unconfirmed.block(kNow + 5s, true);
+    EXPECT_EQ(unconfirmed.overdue_at(), kNever);
+    unconfirmed.block(kNow + 100s, false);
+    EXPECT_EQ(unconfirmed.overdue_at(), kNow + 130s);
+    unconfirmed.block(kNow + 110s, false);
+    EXPECT_EQ(unconfirmed.overdue_at(), kNow + 130s) << "it had said so before";
+}
+
+TEST(Unconfirmed, OnANewConnectionThePatienceBeginsWithThePublish) {
+    Unconfirmed unconfirmed;
+    unconfirmed.put(part(1));
+    unconfirmed.sent(kNow);
+    unconfirmed.begin();
+    EXPECT_EQ(unconfirmed.overdue_at(), kNever);
+    ASSERT_NE(unconfirmed.next(kNow + 31s), nullptr);
+    unconfirmed.sent(kNow + 31s);
+    EXPECT_EQ(unconfirmed.overdue_at(), kNow + 61s);
 }
 
 /// Who publishes, and a server that confirms in any order, refuses, and is lost.
@@ -148,7 +204,7 @@ private:
         const Outgoing* next = unconfirmed_.next(now_);
         if (next == nullptr) return;
         unsaid_[++number_] = next->handle;
-        unconfirmed_.sent();
+        unconfirmed_.sent(now_);
     }
     void confirm() {
         if (unsaid_.empty()) return;

@@ -1,0 +1,75 @@
+#include "common/amqp/reach.h"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+
+#include "common/amqp/connection.h"
+
+namespace curfew::amqp {
+namespace {
+
+using SystemClock = std::chrono::steady_clock;
+using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+Addresses addresses_of(const Address::Host& host) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICSERV;
+    addrinfo* found = nullptr;
+    const int error = getaddrinfo(host.name.c_str(), std::to_string(host.port).c_str(), &hints, &found);
+    if (error != 0) throw Lost(fmt::format("{}: it is not found: {}", host.text(), gai_strerror(error)));
+    return {found, &freeaddrinfo};
+}
+
+/// What became of a connect that is under way: 0, or why not (errno).
+int wait_for(int socket, const Cutter& cutter, Instant until) {
+    std::array<pollfd, 2> watched{{{socket, POLLOUT, 0}, {cutter.descriptor(), POLLIN, 0}}};
+    for (;;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - SystemClock::now()).count();
+        if (left <= 0) return ETIMEDOUT;
+        const int found = ::poll(watched.data(), watched.size(), static_cast<int>(left));
+        if (found < 0 && errno != EINTR) return errno;
+        if (found <= 0) continue;
+        if (watched[1].revents != 0) return ECANCELED;
+        int error = 0;
+        socklen_t size = sizeof error;
+        return getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+    }
+}
+
+/// 0, or why not.
+int connect(int socket, const addrinfo& address, const Cutter& cutter, Instant until) {
+    if (::connect(socket, address.ai_addr, address.ai_addrlen) == 0) return 0;
+    return errno == EINPROGRESS ? wait_for(socket, cutter, until) : errno;
+}
+
+std::string why_not(int error) {
+    if (error == ECANCELED) return "stopped";
+    if (error == ETIMEDOUT) return "no answer";
+    if (error == EMFILE || error == ENFILE) return "there are too few descriptors (ulimit -n)";
+    return "no connection: nobody listens there, or the way is closed";
+}
+
+}  // namespace
+
+int reach(const Address::Host& host, const Cutter& cutter, Instant until) {
+    const Addresses addresses = addresses_of(host);
+    int error = 0;
+    for (const addrinfo* at = addresses.get(); at != nullptr && error != ECANCELED; at = at->ai_next) {
+        const int socket = ::socket(at->ai_family, at->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, at->ai_protocol);
+        error = socket < 0 ? errno : connect(socket, *at, cutter, until);
+        if (error == 0) return socket;
+        if (socket >= 0) ::close(socket);
+    }
+    throw Lost(fmt::format("{}: {}", host.text(), why_not(error)));
+}
+
+}  // namespace curfew::amqp

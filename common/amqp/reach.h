@@ -1,0 +1,14 @@
+// A way to a host, by TCP, which can be called off while it is made.
+#pragma once
+
+#include "common/amqp/address.h"
+#include "common/amqp/cutter.h"
+#include "common/words/vocabulary.h"
+
+namespace curfew::amqp {
+
+/// A socket that is connected, and does not block; the caller's. Waits until then, or for the
+/// cutter; but for a name server it waits as long as the resolver does. Throws Lost.
+[[nodiscard]] int reach(const Address::Host& host, const Cutter& cutter, Instant until);
+
+}  // namespace curfew::amqp
