@@ -12,6 +12,7 @@
 
 #include "common/process/clock.h"
 #include "common/words/exit_code.h"
+#include "monitor/admin_text.h"
 #include "monitor/check.h"
 #include "monitor/client.h"
 #include "monitor/dead_letters.h"
@@ -134,21 +135,25 @@ int top_group(Client& client, const MonitorOptions& options) {
         return Look{group.stats(), group.dump({{"limit", kOldest}})};
     };
     const auto cancel = [&](std::uint64_t seq) {
-        const std::string request = json{{"do", "cancel"}, {"seq", seq}}.dump();
-        return client.ask(admin_endpoint(options), request, kPatience).value_or("the broker does not answer");
+        const auto answer = client.ask(admin_endpoint(options), json{{"do", "cancel"}, {"seq", seq}}.dump(), kPatience);
+        return answer ? admin_text("cancel", seq, json::parse(*answer, nullptr, false))
+                      : fmt::format("task {}: the broker does not answer", seq);
     };
     return run_top(top, look, cancel);
 }
 
-int command_admin(Client& client, const MonitorOptions& options, const std::string& request) {
+/// `seq`: of the task that is to be cancelled.
+int command_admin(Client& client, const MonitorOptions& options, const std::string& verb, std::uint64_t seq = 0) {
     const std::string endpoint = admin_endpoint(options);
-    const auto answer = client.ask(endpoint, request, kPatience);
+    json request = {{"do", verb}};
+    if (verb == "cancel") request["seq"] = seq;
+    const auto answer = client.ask(endpoint, request.dump(), kPatience);
     if (!answer) {
         fmt::print(stderr, "curfew-monitor: the broker does not answer at {}\n", endpoint);
         return kUnanswered;
     }
-    fmt::print("{}\n", *answer);
     const json said = json::parse(*answer, nullptr, false);
+    fmt::print("{}\n", options.as_json ? *answer : admin_text(verb, seq, said));
     return said.is_object() && said.value("ok", false) ? kExitOk : kExitIncomplete;
 }
 
@@ -175,11 +180,10 @@ int run_command(const MonitorOptions& options) {
     if (verb == "serve")
         return serve(options.serve_options(), Group(options.run_dir, options.connect),
                      Group(options.run_dir, options.connect));
-    if (verb != "cancel") return command_admin(client, options, json{{"do", verb}}.dump());
+    if (verb != "cancel") return command_admin(client, options, verb);
     int code = kExitOk;
     for (std::size_t i = 1; i < options.words.size(); ++i) {
-        const json request = {{"do", "cancel"}, {"seq", parse_count(options.words[i]).value()}};
-        code = std::max(code, command_admin(client, options, request.dump()));
+        code = std::max(code, command_admin(client, options, verb, parse_count(options.words[i]).value()));
     }
     return code;
 }

@@ -40,7 +40,7 @@ MonitorOptions::MonitorOptions(Options& options) {
     if (run_dir.empty()) run_dir = default_run_dir();
     options.text("--run-dir", run_dir, "Look at the processes in this run directory");
     options.text("--connect", connect, "Look at one process, by its monitor (or admin) endpoint");
-    options.flag("--json", as_json, "One JSON object a process, as it was answered");
+    options.flag("--json", as_json, "One JSON object a process, or an answer, as it came");
     options.duration("--watch", watch, Duration::zero(), std::chrono::hours(24 * 7),
                      "stats: a line each time; top: look so often");
     options.count("--limit", limit, 1, 1'000'000,

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <sstream>
 
+#include "monitor/admin_text.h"
 #include "monitor/check.h"
 #include "monitor/events.h"
 #include "monitor/history.h"
@@ -381,6 +382,38 @@ TEST(GroupDump, WithoutABrokerTheWorkersAreListed) {
     EXPECT_TRUE(merged["in_flight"].is_null());
     EXPECT_EQ(merged["attempts"].size(), 2U);
     EXPECT_NE(group_dump_text(merged, true).find("running"), std::string::npos);
+}
+
+// ---- what was touched --------------------------------------------------------------------------
+
+TEST(AdminText, ASentenceWithTheRightNumber) {
+    const auto said = [](const char* verb, std::uint64_t tasks) {
+        return admin_text(verb, 0, {{"ok", true}, {"tasks_in_flight", tasks}});
+    };
+    EXPECT_EQ(said("drain", 12),
+              "the broker takes no more messages, and ends when the 12 tasks in flight have their outcomes");
+    EXPECT_EQ(said("drain", 1), "the broker takes no more messages, and ends when the task in flight has its outcome");
+    EXPECT_EQ(said("drain", 0), "the broker takes no more messages, and ends: no task is in flight");
+    const std::string paused = "paused: no messages are taken until `curfew-monitor resume`; ";
+    EXPECT_EQ(said("pause", 12), paused + "12 tasks in flight go on");
+    EXPECT_EQ(said("pause", 1), paused + "1 task in flight goes on");
+    EXPECT_EQ(said("pause", 0), paused + "no task is in flight");
+    EXPECT_EQ(said("resume", 12), "no longer paused; 12 tasks are in flight");
+    EXPECT_EQ(said("resume", 1), "no longer paused; 1 task is in flight");
+}
+
+TEST(AdminText, ACancelNamesItsTaskAndWhyItWasNotDone) {
+    EXPECT_EQ(admin_text("cancel", 5, {{"ok", true}, {"tasks_in_flight", 3}}), "task 5 is cancelled");
+    EXPECT_EQ(admin_text("cancel", 9, {{"ok", false}, {"reason", "there is no such task in flight"}}),
+              "task 9 is not cancelled: there is no such task in flight");
+}
+
+TEST(AdminText, AnAnswerThatIsNoneIsShownButCannotTouchTheTerminal) {
+    EXPECT_EQ(admin_text("drain", 0, {{"error", "what\x1b[31m"}}),
+              R"(drain was not done; the answer: {"error":"what\u001b[31m"})");
+    EXPECT_EQ(admin_text("cancel", 5, {{"ok", false}, {"reason", "\x1b[2J"}}), "task 5 is not cancelled: ?[2J");
+    EXPECT_EQ(admin_text("pause", 0, json::parse("nonsense", nullptr, false)),
+              "pause was not done; the answer: no JSON");
 }
 
 // ---- events ----
