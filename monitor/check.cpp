@@ -150,9 +150,8 @@ bool only_rises(const std::vector<std::uint64_t>& samples) {
 
 Finding with_growth(const Finding& finding, const std::vector<std::uint64_t>& samples, Duration window) {
     if (!only_rises(samples)) return finding;
-    const std::string what =
-        fmt::format("attempts in flight only rise: {} to {} in {}; see curfew-monitor dump --group", samples.front(),
-                    samples.back(), text_of(window));
+    const std::string what = fmt::format("attempts in flight only rise: {} to {} in {}; see curfew-monitor dump",
+                                         samples.front(), samples.back(), text_of(window));
     const std::size_t words = finding.line.find(" - ") + 3;
     const std::string rest = finding.line.substr(words);
     const std::size_t figures = rest.find(" | ");

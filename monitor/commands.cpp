@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -16,10 +17,12 @@
 #include "monitor/check.h"
 #include "monitor/client.h"
 #include "monitor/dead_letters.h"
+#include "monitor/dump_view.h"
 #include "monitor/events.h"
 #include "monitor/fields.h"
 #include "monitor/group.h"
 #include "monitor/serve.h"
+#include "monitor/terminal.h"
 #include "monitor/top.h"
 #include "monitor/view.h"
 
@@ -30,6 +33,11 @@ using nlohmann::json;
 
 constexpr Duration kPatience = std::chrono::seconds(2);
 constexpr int kUnanswered = 2;
+
+std::vector<Target> targets_of(const MonitorOptions& options) {
+    if (!options.connect.empty()) return {{"the process", options.connect}};
+    return targets_in(options.run_dir);
+}
 
 /// Asks each; prints what `show` makes of the answer. True if all answered.
 bool each(Client& client, const std::vector<Target>& targets, const std::string& request, const MonitorOptions& options,
@@ -73,20 +81,35 @@ std::string admin_endpoint(const MonitorOptions& options) {
     return options.connect.empty() ? "ipc://" + options.run_dir + "/admin.sock" : options.connect;
 }
 
-int dump(Client& client, const std::vector<Target>& targets, const MonitorOptions& options) {
+json dump_query(const MonitorOptions& options) {
     json query = {{"limit", options.limit}};
     if (options.older_than > Duration::zero())
         query["older_than_s"] = std::chrono::duration<double>(options.older_than).count();
     if (!options.worker.empty()) query["worker"] = options.worker;
     if (!options.state.empty()) query["state"] = options.state;
-    if (!options.group) {
-        query["ask"] = "dump";
-        return each(client, targets, query.dump(), options, dump_text) ? kExitOk : kUnanswered;
-    }
-    query["limit"] = 0;
-    const json whole = Group(options.run_dir, options.connect).dump(query);
-    fmt::print("{}", options.as_json ? whole.dump() + "\n" : group_dump_text(whole, false));
-    return whole["in_flight"].is_null() ? kUnanswered : kExitOk;
+    return query;
+}
+
+int dump_group(const MonitorOptions& options) {
+    constexpr int kAnyWidth = 1000;
+    json query = dump_query(options);
+    if (options.group) query["limit"] = 0;
+    const json whole = Group(options.run_dir, options.connect, kPatience).dump(query);
+    const int width = isatty(STDOUT_FILENO) != 0 ? columns_of_terminal() : kAnyWidth;
+    fmt::print("{}", options.as_json ? whole.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"
+                                     : group_dump_text(whole, !options.group, width));
+    std::fflush(stdout);
+    for (const json& name : whole["unanswered"])
+        fmt::print(stderr, "curfew-monitor: {} does not answer\n", name.get<std::string>());
+    return whole["unanswered"].empty() && !whole["in_flight"].is_null() ? kExitOk : kUnanswered;
+}
+
+/// One process that was named is shown as it says it.
+int dump(Client& client, const MonitorOptions& options) {
+    if (!options.by_process && (options.group || options.connect.empty())) return dump_group(options);
+    json query = dump_query(options);
+    query["ask"] = "dump";
+    return each(client, targets_of(options), query.dump(), options, dump_text) ? kExitOk : kUnanswered;
 }
 
 /// Attempts in flight, seen evenly over the window.
@@ -163,18 +186,14 @@ int run_command(const MonitorOptions& options) {
     const std::string& verb = options.words.front();
     if (verb == "dead-letters") return dead_letters(options);
     Client client;
-    const auto targets = [&] {
-        return options.connect.empty() ? targets_in(options.run_dir)
-                                       : std::vector<Target>{{"the process", options.connect}};
-    };
     if (verb == "stats") {
-        if (options.watch > Duration::zero()) return watch(client, targets().front(), options);
-        const auto asked = targets();
+        if (options.watch > Duration::zero()) return watch(client, targets_of(options).front(), options);
+        const auto asked = targets_of(options);
         if (!options.group_name.empty() && !options.as_json) fmt::print("group {}\n", options.group_name);
         return each(client, asked, "stats", options, stats_text) ? kExitOk : kUnanswered;
     }
-    if (verb == "dump") return dump(client, options.group ? std::vector<Target>() : targets(), options);
-    if (verb == "events") return follow_ends(client, targets().front(), kPatience);
+    if (verb == "dump") return dump(client, options);
+    if (verb == "events") return follow_ends(client, targets_of(options).front(), kPatience);
     if (verb == "check") return check_group(options);
     if (verb == "top") return top_group(client, options);
     if (verb == "serve")

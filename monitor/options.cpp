@@ -43,9 +43,9 @@ MonitorOptions::MonitorOptions(Options& options) {
     options.flag("--json", as_json, "One JSON object a process, or an answer, as it came");
     options.duration("--watch", watch, Duration::zero(), std::chrono::hours(24 * 7),
                      "stats: a line each time; top: look so often");
-    options.count("--limit", limit, 1, 1'000'000,
-                  "dump: most attempts to list for a process; dead-letters ls: most letters");
-    options.flag("--group", group, "dump: count what is in the same place, for the whole group");
+    options.count("--limit", limit, 1, 1'000'000, "dump: most attempts to list; dead-letters ls: most letters");
+    options.flag("--by-process", by_process, "dump: of each process by itself, as it says it");
+    options.former_flag("--group", group);
     options.duration("--older-than", older_than, Duration::zero(), std::chrono::hours(24 * 365),
                      "dump: only attempts at least as old");
     options.text("--worker", worker, "dump: only attempts of this worker");

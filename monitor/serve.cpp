@@ -16,16 +16,18 @@
 
 #include "common/process/log.h"
 #include "common/process/options.h"
+#include "monitor/dump_view.h"
 #include "monitor/history.h"
 #include "monitor/metrics.h"
 #include "monitor/page_files.h"
 #include "monitor/readiness.h"
-#include "monitor/view.h"
 
 namespace curfew {
 namespace {
 
 using nlohmann::json;
+
+constexpr int kPageColumns = 200;  // of a text
 
 double unix_time() {
     return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -254,7 +256,8 @@ private:
         });
         server_.Get("/dump", [this](const httplib::Request& request, httplib::Response& response) {
             if (const auto query = query_of(request, response))
-                response.set_content(group_dump_text(dumper_.dump(*query), true), "text/plain; charset=utf-8");
+                response.set_content(group_dump_text(dumper_.dump(*query), true, kPageColumns),
+                                     "text/plain; charset=utf-8");
         });
     }
 

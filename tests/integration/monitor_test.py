@@ -76,7 +76,7 @@ class Dump(MonitorTest):
 
     def test_the_dump_is_readable_too(self):
         launch = self.long_work(2)
-        code, out, err = self.monitor("dump")
+        code, out, err = self.monitor("--by-process", "dump")
         self.assertEqual((code, err), (0, ""))
         self.assertRegex(out, r"(?m)^broker broker: 4 attempts in flight$")
         self.assertEqual(len(re.findall(r"(?m)^ +task +attempt +worker +state +age +left +pid$", out)), 3)
@@ -88,9 +88,41 @@ class Dump(MonitorTest):
     def test_a_limit_is_kept_and_what_is_left_out_is_said(self):
         launch = self.long_work(3)
         self.broker_until(lambda b: b["attempts"]["in_flight"] == 6, "6 attempts in flight")
-        code, out, _ = self.monitor("--limit", "2", "dump")
+        code, out, _ = self.monitor("--limit", "2", "--by-process", "dump")
         self.assertEqual(code, 0)
         self.assertRegex(out, r"(?ms)^broker broker: 6 attempts in flight$.*?^ +\.\.\. and 4 more \(--limit\)$")
+        code, out, err = self.monitor("--limit", "2", "dump")
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"(?ms)^6 attempts in flight$.*^ +task attempt .*^\.\.\. and 4 more \(--limit\)$")
+        self.assertEqual(len(re.findall(r"(?m)^ +\d+ +[12] +w[12] +default ", out)), 2, out)
+        self.stop_now(launch)
+
+    def test_the_whole_group_is_one_list_the_oldest_first_with_what_its_workers_know(self):
+        launch = self.long_work(3)
+        whole = {}
+
+        def all_there():
+            whole.update(json.loads(self.monitor("--json", "dump")[1]))
+            return [a["state"] for a in whole["attempts"]].count("running") == 4
+        eventually(all_there, lambda: f"four that run, not {whole}")
+        self.assertEqual((whole["in_flight"], whole["matching"], len(whole["attempts"])), (6, 6, 6))
+        ages = [attempt["age_s"] for attempt in whole["attempts"]]
+        self.assertEqual(ages, sorted(ages, reverse=True))
+        self.assertEqual({attempt["worker"] for attempt in whole["attempts"]}, {"w1", "w2"})
+        self.assertEqual(sorted(a["pid"] for a in whole["attempts"] if a["pid"]), sorted(processes_running(self.sleep)))
+        code, out, err = self.monitor("dump")
+        self.assertEqual((code, err, len(re.findall(r"(?m)^ +\d+ +[12] +w[12] ", out))), (0, "", 6), out)
+        code, out, err = self.monitor("--group", "dump")  # as it was: no more than the places
+        self.assertEqual((code, err, re.findall(r"(?m)^ +\d+ +[12] +w[12] ", out)), (0, "", []), out)
+        self.assertRegex(out, r"(?m)^ +4 +running +default ")
+        pid = self.pid_of("w1")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            code, out, err = self.monitor("dump")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual((code, err), (2, "curfew-monitor: w1 does not answer\n"))
+        self.assertEqual(len(re.findall(r"(?m)^ +\d+ +[12] +w[12] ", out)), 6, "the broker knows them")
         self.stop_now(launch)
 
     def test_attempts_that_are_called_home_are_shown_as_cancelling(self):

@@ -8,10 +8,12 @@
 
 #include "monitor/admin_text.h"
 #include "monitor/check.h"
+#include "monitor/dump_view.h"
 #include "monitor/events.h"
 #include "monitor/history.h"
 #include "monitor/metrics.h"
 #include "monitor/readiness.h"
+#include "monitor/terminal_text.h"
 #include "monitor/view.h"
 
 namespace curfew {
@@ -375,13 +377,57 @@ TEST(GroupDump, OfAWorkerThatDoesNotAnswerTheBrokersWordCounts) {
     EXPECT_EQ(merged["groups"][0]["count"], 3);
 }
 
+TEST(GroupDump, TheLimitCountsTheOldestOfAllProcesses) {
+    auto limited = dumps();  // each was asked for two
+    limited[0].second["matching"] = 3;
+    limited[0].second["attempts"].erase(2);
+    const json merged = merge_dumps(limited, 2, false);
+    EXPECT_EQ(merged["matching"], 3);
+    ASSERT_EQ(merged["attempts"].size(), 2U);
+    EXPECT_EQ(merged["attempts"][0]["number"], 1);
+    EXPECT_EQ(merged["attempts"][1]["number"], 2);
+    const std::string text = group_dump_text(merged, true, 80);
+    EXPECT_NE(text.find("\n... and 1 more (--limit)\n"), std::string::npos) << text;
+    EXPECT_EQ(group_dump_text(merge_dumps(dumps(), 3, false), true, 80).find("--limit"), std::string::npos);
+}
+
+TEST(GroupDump, SlotsOutOfServiceAndWhoDoesNotAnswerAreNamed) {
+    auto ill = dumps();
+    ill[1].second["out_of_service"] = {{{"slot", 3}, {"pid", 77}, {"stopping_s", 12.25}}};
+    ill.emplace_back("w2", json());
+    const json merged = merge_dumps(ill, 10, false);
+    EXPECT_EQ(merged["unanswered"], json({"w2"}));
+    ASSERT_EQ(merged["out_of_service"].size(), 1U);
+    EXPECT_EQ(merged["out_of_service"][0]["worker"], "w1");
+    EXPECT_TRUE(group_dump_text(merged, false, 80)
+                    .ends_with("w1: slot 3 is out of service: its work (pid 77) was told to stop 12.2s ago\n"));
+}
+
+TEST(GroupDump, TheTextFitsTheWidthAndSaysTheNumberOfEachTask) {
+    const json merged = merge_dumps(dumps(), 10, false);
+    const std::string wide = group_dump_text(merged, true, 200);
+    EXPECT_TRUE(wide.starts_with("3 attempts in flight\n    count  state ")) << wide;
+    EXPECT_NE(wide.find("   task attempt worker pool state         age in state   left    pid id\n"), std::string::npos)
+        << wide;
+    EXPECT_NE(wide.find("      1       - w1     p    running      9.0s     8.0s      -     77 e-1\n"),
+              std::string::npos)
+        << wide;
+    std::istringstream lines(group_dump_text(merged, true, 60));
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(columns_of(line), 60) << line;
+    EXPECT_EQ(group_dump_text(merged, false, 80).find("attempt worker"), std::string::npos)
+        << "no more than the places";
+}
+
 TEST(GroupDump, WithoutABrokerTheWorkersAreListed) {
     auto without = dumps();
     without[0].second = json();
     const json merged = merge_dumps(without, 10, false);
     EXPECT_TRUE(merged["in_flight"].is_null());
     EXPECT_EQ(merged["attempts"].size(), 2U);
-    EXPECT_NE(group_dump_text(merged, true).find("running"), std::string::npos);
+    EXPECT_EQ(merged["matching"], 2);
+    const std::string text = group_dump_text(merged, true, 80);
+    EXPECT_TRUE(text.starts_with("the broker does not answer: these are the attempts that workers hold\n")) << text;
+    EXPECT_NE(text.find("running"), std::string::npos);
 }
 
 // ---- what was touched --------------------------------------------------------------------------
