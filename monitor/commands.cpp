@@ -3,7 +3,6 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -91,13 +90,11 @@ json dump_query(const MonitorOptions& options) {
 }
 
 int dump_group(const MonitorOptions& options) {
-    constexpr int kAnyWidth = 1000;
     json query = dump_query(options);
     if (options.group) query["limit"] = 0;
     const json whole = Group(options.run_dir, options.connect, kPatience).dump(query);
-    const int width = isatty(STDOUT_FILENO) != 0 ? columns_of_terminal() : kAnyWidth;
     fmt::print("{}", options.as_json ? whole.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"
-                                     : group_dump_text(whole, !options.group, width));
+                                     : group_dump_text(whole, !options.group, columns_of_stdout()));
     std::fflush(stdout);
     for (const json& name : whole["unanswered"])
         fmt::print(stderr, "curfew-monitor: {} does not answer\n", name.get<std::string>());
@@ -110,6 +107,15 @@ int dump(Client& client, const MonitorOptions& options) {
     json query = dump_query(options);
     query["ask"] = "dump";
     return each(client, targets_of(options), query.dump(), options, dump_text) ? kExitOk : kUnanswered;
+}
+
+int follow(Client& client, const MonitorOptions& options) {
+    const Target broker = targets_of(options).front();
+    if (options.as_json || (!options.as_text && !stdout_is_terminal()))
+        return follow_ends(client, broker, kPatience, end_lines);
+    EndTable table(columns_of_stdout(), locale_is_utf8());
+    return follow_ends(client, broker, kPatience,
+                       [&](const json& answer, WallTime now) { return table.lines(answer, now); });
 }
 
 /// Attempts in flight, seen evenly over the window.
@@ -193,7 +199,7 @@ int run_command(const MonitorOptions& options) {
         return each(client, asked, "stats", options, stats_text) ? kExitOk : kUnanswered;
     }
     if (verb == "dump") return dump(client, options);
-    if (verb == "events") return follow_ends(client, targets_of(options).front(), kPatience);
+    if (verb == "events") return follow(client, options);
     if (verb == "check") return check_group(options);
     if (verb == "top") return top_group(client, options);
     if (verb == "serve")

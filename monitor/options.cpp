@@ -41,6 +41,7 @@ MonitorOptions::MonitorOptions(Options& options) {
     options.text("--run-dir", run_dir, "Look at the processes in this run directory");
     options.text("--connect", connect, "Look at one process, by its monitor (or admin) endpoint");
     options.flag("--json", as_json, "One JSON object a process, or an answer, as it came");
+    options.flag("--text", as_text, "events: a table, also where stdout is no terminal; elsewhere it is JSON lines");
     options.duration("--watch", watch, Duration::zero(), std::chrono::hours(24 * 7),
                      "stats: a line each time; top: look so often");
     options.count("--limit", limit, 1, 1'000'000, "dump: most attempts to list; dead-letters ls: most letters");
@@ -119,6 +120,7 @@ void MonitorOptions::check() const {
     if (verb == "dead-letters") check_dead_letters();
     if (verb != "cancel" && verb != "dead-letters" && words.size() > 1)
         throw std::invalid_argument(fmt::format("{}: '{}' is one word too many; {}", verb, words[1], all));
+    if (as_json && as_text) throw std::invalid_argument("--json and --text: say one of them");
     if (!connect.empty()) check_endpoint(connect, false, Reach::anybody);
     if (!group_name.empty() && !is_label(group_name))
         throw std::invalid_argument(

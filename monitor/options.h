@@ -14,7 +14,7 @@ namespace curfew {
 
 struct MonitorOptions {
     std::string run_dir, connect;
-    bool as_json = false;
+    bool as_json = false, as_text = false;
     Duration watch{}, older_than{}, max_age{}, growth{};
     std::uint64_t limit = 1000;
     std::optional<std::uint64_t> max_in_flight;

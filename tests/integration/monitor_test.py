@@ -3,8 +3,10 @@
 Against real groups whose work would sleep for a quarter of an hour, so that what is looked at stays there.
 """
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -166,10 +168,36 @@ class Events(MonitorTest):
         self.assertEqual((bad["seq"], bad["called_home"]), (seqs[-1], None))
         self.assertRegex(bad["error"], "1")
         self.assertIn("won", [last[(seqs[-2], attempt)]["end"] for attempt in (1, 2) if (seqs[-2], attempt) in last])
-        self.assertEqual({e["left_out"] for e in found}, {0})
+        self.assertEqual({(e["left_out"], e["pool"]) for e in found}, {(0, "default")})
         for end in found:
             self.assertRegex(end["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
             self.assertGreaterEqual(end["took_s"], 0)
+
+    def test_on_a_terminal_it_is_a_table_and_elsewhere_where_that_is_said(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--attempts", "1", "--handler", "fail",
+                             stdin="pipe")
+        self.workers_are_ready(1)
+        terminal, inside = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        os.set_blocking(terminal, False)
+        followers = [self.binary("monitor", "events", stdout=inside), self.binary("monitor", "events", "--text")]
+        self.binary("monitor", "events", "--json", stdout=inside)
+        os.close(inside)
+        shown = bytearray()
+
+        def begun():  # what ended before the first question is not told
+            launch.feed(b"ping\n")
+            with contextlib.suppress(BlockingIOError):
+                shown.extend(os.read(terminal, 65536))
+            return b" failed " in shown and b'"end":"failed"' in shown and len(followers[1].lines) > 1
+        eventually(begun, lambda: f"the first ends on each, not {bytes(shown)} and {followers[1].lines}")
+        launch.end_of_input()
+        launch.code()
+        row = r"\d\d:\d\d:\d\d\.\d{3} +\S+-\d+ +1 w1 +default failed +\S+"
+        self.assertRegex(shown.decode(), rf"(?m)^time +id +att worker +pool +end +took error\r\n(?:.*\n)*{row}")
+        self.assertRegex(followers[1].lines[0], "^time +id +att worker +pool +end +took error$")
+        self.assertRegex(followers[1].lines[1], f"^{row}")
+        self.assertEqual(self.monitor("events", "--text", "--json")[0], 64)
 
     def test_without_a_group_it_says_so(self):
         code, out, err = self.monitor("events")

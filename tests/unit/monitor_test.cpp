@@ -9,7 +9,7 @@
 #include "monitor/admin_text.h"
 #include "monitor/check.h"
 #include "monitor/dump_view.h"
-#include "monitor/events.h"
+#include "monitor/end_view.h"
 #include "monitor/history.h"
 #include "monitor/metrics.h"
 #include "monitor/readiness.h"
@@ -471,6 +471,7 @@ TEST(Events, ALineForEachEndWithItsOwnTime) {
                           {{{"seq", 7},
                             {"id", "a\"b"},
                             {"worker", nullptr},
+                            {"pool", "fast"},
                             {"end", "failed"},
                             {"error", "no"},
                             {"ago_s", 0.9},
@@ -482,6 +483,7 @@ TEST(Events, ALineForEachEndWithItsOwnTime) {
     EXPECT_EQ(first["time"], "2026-11-24T20:42:50.000Z");
     EXPECT_EQ(first["id"], "a\"b");
     EXPECT_TRUE(first["worker"].is_null());
+    EXPECT_EQ(first["pool"], "fast");
     EXPECT_EQ(first["left_out"], 3);
     EXPECT_TRUE(lines.starts_with(R"({"time":"2026-11-24T20:42:50.000Z","seq":7,)")) << "always in this order";
 }
@@ -490,6 +492,55 @@ TEST(Events, WhatWasMissedIsALineOfItsOwn) {
     EXPECT_EQ(end_lines(json{{"missed", 5}, {"ends", json::array()}}, {}), "{\"missed\":5}\n");
     EXPECT_EQ(end_lines(json{{"ends", json::array()}}, {}), "");
     EXPECT_EQ(end_lines(json{{"ends", "nonsense"}}, {}), "");
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::istringstream in(text);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    return lines;
+}
+
+json end_of(const char* end, const char* id, const json& error = nullptr) {
+    return {{"seq", 7},   {"id", id},       {"attempt", 2},   {"worker", "w1"}, {"pool", "fast"},
+            {"end", end}, {"took_s", 0.25}, {"error", error}, {"ago_s", 0.9},   {"left_out", 0}};
+}
+
+TEST(EndTable, ALineForEachEndUnderItsTitles) {
+    EndTable table(80, true);
+    const auto first =
+        lines_of(table.lines({{"ends", {end_of("won", "a-1"), end_of("failed", "a-2", "no\nway")}}}, WallTime(1s)));
+    ASSERT_EQ(first.size(), 3U);
+    EXPECT_EQ(first[0], "time         id   att worker pool end         took error");
+    EXPECT_EQ(first[1].substr(12), " a-1    2 w1     fast won        250ms");
+    EXPECT_EQ(first[2].substr(12), " a-2    2 w1     fast failed     250ms no?way");
+    EXPECT_EQ(first[1].substr(5, 7), ":00.100") << "a time of day";
+    const auto second = lines_of(table.lines({{"ends", {end_of("lost", "a-10")}}}, {}));
+    ASSERT_EQ(second.size(), 1U) << "titles once";
+    EXPECT_EQ(second[0].find("lost"), first[1].find("won")) << "below what was printed";
+}
+
+TEST(EndTable, NoLineIsWiderThanTheTerminalAndOfALongIdItsEndIsShown) {
+    for (const int width : {20, 40, 80, 200}) {
+        EndTable table(width, true);
+        const std::string text = table.lines(
+            {{"ends", {end_of("failed", "7141444783181458044-123456789012345678", std::string(300, 'x'))}}}, {});
+        for (const std::string& line : lines_of(text)) EXPECT_LE(columns_of(line), width) << line;
+        if (width >= 40) {
+            EXPECT_NE(text.find("5678 "), std::string::npos) << text;
+        }
+    }
+}
+
+TEST(EndTable, WhatWasMissedAndWhatWasLeftOutIsSaid) {
+    EndTable table(80, true);
+    EXPECT_EQ(table.lines({{"missed", 1}, {"ends", json::array()}}, {}), "... 1 end missed\n");
+    json end = end_of("won", "a-1");
+    end["left_out"] = 12;
+    const auto lines = lines_of(table.lines({{"ends", {end}}}, {}));
+    ASSERT_EQ(lines.size(), 3U);
+    EXPECT_EQ(lines[1], "... 12 more won");
+    EXPECT_EQ(table.lines({{"ends", "nonsense"}}, {}), "");
 }
 
 }  // namespace
