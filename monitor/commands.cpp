@@ -60,16 +60,30 @@ bool each(Client& client, const std::vector<Target>& targets, const std::string&
     return all;
 }
 
+/// Whether no process of the group answers: it is not only the broker.
+bool has_ended(const MonitorOptions& options) {
+    try {
+        return !anybody_answers(Group(options.run_dir, options.connect).stats());
+    } catch (const std::runtime_error&) {  // there is none
+        return true;
+    }
+}
+
 int watch(Client& client, const Target& broker, const MonitorOptions& options) {
+    std::string last;  // its line
     for (;;) {
         const auto answer = client.ask(broker.endpoint, "stats", kPatience);
         const std::string time = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::localtime(std::time(nullptr)));
         if (!answer) {
-            fmt::print(stderr, "{}  {} does not answer: gone\n", time, broker.name);
+            const bool ended = !last.empty() && has_ended(options);
+            fmt::print(
+                stderr, "{}  {}", time,
+                ended ? "the group ended; its last figures:\n" + last : broker.name + " does not answer: gone\n");
             return kUnanswered;
         }
         const json snapshot = json::parse(*answer, nullptr, false);
-        fmt::print("{}", options.as_json ? *answer + "\n" : watch_line(snapshot, time));
+        last = watch_line(snapshot, time);
+        fmt::print("{}", options.as_json ? *answer + "\n" : last);
         std::fflush(stdout);
         (void)poll(nullptr, 0,
                    static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(options.watch).count()));

@@ -115,6 +115,10 @@ const json& broker_of(const std::vector<Said>& stats) {
     return kNone;
 }
 
+bool anybody_answers(const std::vector<Said>& stats) {
+    return std::ranges::any_of(stats, [](const Said& said) { return said.second.is_object(); });
+}
+
 std::string role_of(const std::string& name) {
     return name == "broker" || name == "collector" ? name : "worker";
 }

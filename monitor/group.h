@@ -43,6 +43,9 @@ private:
 /// The broker's among them; null if it does not answer.
 [[nodiscard]] const nlohmann::json& broker_of(const std::vector<Said>& stats);
 
+/// Whether any process of the group does.
+[[nodiscard]] bool anybody_answers(const std::vector<Said>& stats);
+
 /// Of a process that does not answer only its name is left; it says as much, unless somebody has
 /// chosen it.
 [[nodiscard]] std::string role_of(const std::string& name);

@@ -12,6 +12,13 @@ void Table::fill(std::vector<Row> rows) {
     arrange();
 }
 
+void Table::dim() {
+    for (Row& row : rows_) {
+        row.dim = true;
+        for (Cell& cell : row.cells) cell.style = Style::plain;
+    }
+}
+
 void Table::sort_by_next() {
     sorted_by_ = (sorted_by_ + 1) % columns_.size();
     falling_ = columns_[sorted_by_].number;

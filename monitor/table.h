@@ -49,6 +49,8 @@ public:
     Table(std::vector<Column> columns, std::size_t sorted_by) : columns_(std::move(columns)), sorted_by_(sorted_by) {}
 
     void fill(std::vector<Row> rows);
+    /// All rows, and each cell of them, until the next fill().
+    void dim();
     void sort_by_next();
     void reverse();
     void filter(std::string text);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "monitor/fields.h"
+#include "monitor/group.h"
 #include "monitor/laws.h"
 #include "monitor/readiness.h"
 
@@ -115,16 +116,37 @@ void TopScreen::add(const Look& look, Instant now, std::string time) {
     now_ = now;
     time_ = std::move(time);
     broker_.add(look, now_, time_);
+    if (whole_ && !anybody_answers(look.stats)) {
+        if (ended_at_.empty()) show_last_figures();
+        return;
+    }
+    if (!ended_at_.empty()) chart_.begin();  // another group
+    ended_at_.clear();
+    if (broker_.answers()) whole_ = Whole{look, now_};
     cpu_.add(look, now_);
     sink_ = sink_of(look.stats);
     chart_.add(broker_.in_flight());
     tables_.add(look, broker_, cpu_, now_);
 }
 
+/// The group has ended. Who of it has left first does not matter: what it was is what stays.
+void TopScreen::show_last_figures() {
+    ended_at_ = time_;
+    sink_ = {};
+    KnownBroker then;
+    then.add(whole_->look, whole_->at, time_);
+    tables_.add(whole_->look, then, cpu_, whole_->at);
+    tables_.make_old();
+}
+
 // ---- what is drawn -----------------------------------------------------------------------------
 
 void TopScreen::add_broker_words(Line& line) const {
     if (!looked_) return;
+    if (!ended_at_.empty()) {
+        line.push_back({fmt::format("the group ended at {}: these are its last figures", ended_at_), Style::warn});
+        return;
+    }
     if (!broker_.answers()) {
         const std::string ago = short_time(seconds(now_ - broker_.gone_at()));
         line.push_back({fmt::format("BROKER GONE since {} ({})", broker_.gone_since(), ago), Style::bad});

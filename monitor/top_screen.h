@@ -12,6 +12,7 @@
 //     TopKeys       what the keys do                                     monitor/top_keys.h
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,7 @@ public:
     [[nodiscard]] Duration every() const { return keys_.every(); }
 
 private:
+    void show_last_figures();
     [[nodiscard]] Line header(int width) const;
     void add_broker_words(Line& line) const;
     [[nodiscard]] std::vector<Line> figures(int width, int height) const;
@@ -57,11 +59,19 @@ private:
     [[nodiscard]] Line queue_line(int width) const;
     [[nodiscard]] Line sink_line() const;
 
+    /// The last look in which the broker answered.
+    struct Whole {
+        Look look;
+        Instant at;
+    };
+
     bool utf8_;
     bool asking_ = false;
     bool looked_ = false;
-    Instant now_;       // of the last look
-    std::string time_;  // of it, on the wall
+    Instant now_;           // of the last look
+    std::string time_;      // of it, on the wall
+    std::string ended_at_;  // on the wall: since then no process answers; empty: one does
+    std::optional<Whole> whole_;
     KnownBroker broker_;
     nlohmann::json sink_;  // as the collector has it; null: it does not answer
     CpuShares cpu_;

@@ -76,6 +76,11 @@ void TopTables::add(const Look& look, const KnownBroker& broker, const CpuShares
     add_attempts(look.dump);
 }
 
+void TopTables::make_old() {
+    workers_.dim();
+    attempts_.dim();
+}
+
 Table::Cell TopTables::state_of(const KnownWorkers::Worker& worker, bool broker_answers) const {
     if (worker.gone_at) return text_cell("gone", Style::bad);
     if (!broker_answers) return text_cell("no broker", Style::warn);

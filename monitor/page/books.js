@@ -42,6 +42,13 @@ function troubles_of_ends(queue) {
   return troubles;
 }
 
+function judge_ended(signs) {
+  const at = new Date(known.ended * 1000).toLocaleTimeString('en-GB');
+  const ended = `The group ended at ${at}: these are its last figures.`;
+  const off = holds('tasks') === false || holds('attempts') === false;
+  return { level: off ? 'bad' : 'ended', words: off ? `${ended} The books do not balance.` : ended, signs };
+}
+
 function judge() {
   const signs = { books: null, collector: null, workers: null, queue: null };
   if (!stats.answered && !stats.trouble) return { level: 'wait', words: 'Asking the monitor.', signs };
@@ -52,6 +59,8 @@ function judge() {
       : `The monitor does not answer (${stats.trouble.words}).`;
     return { level: 'bad', words: what + kept, signs };
   }
+
+  if (known.ended !== null) return judge_ended(signs);
 
   const bad = [];
   const warn = [];
@@ -111,7 +120,7 @@ function show_header() {
     say(element, sign ? sign[1] : '');
   }
   say(byId('group'), known.group);
-  const state = { well: 'well', warn: 'look', bad: 'trouble', wait: 'asking' }[verdict.level];
+  const state = { well: 'well', warn: 'look', bad: 'trouble', wait: 'asking', ended: 'ended' }[verdict.level];
   const title = `${known.group || 'curfew'}: ${state}${known.group ? ' (curfew)' : ''}`;
   if (document.title !== title) document.title = title;
 }
@@ -126,7 +135,8 @@ function show_age() {
 
 function show_old() {
   const broker_old = Boolean(stats.trouble) || (stats.answered && !known.broker_here);
-  const old = { stats: Boolean(stats.trouble), broker: broker_old, dump: Boolean(dump.trouble), history: Boolean(past.trouble) };
+  const ended = known.ended !== null;
+  const old = { stats: Boolean(stats.trouble) || ended, broker: broker_old, dump: Boolean(dump.trouble) || ended, history: Boolean(past.trouble) };
   for (const section of document.querySelectorAll('section[data-from]')) {
     mark(section, 'data-old', old[section.dataset.from] ? 'true' : null);
   }

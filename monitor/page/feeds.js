@@ -6,6 +6,7 @@ const known = {
   time: null,          // the monitor's clock in its last stats
   fresh_at: null,      // our clock when that last moved
   unmoved: 0,          // answers since then
+  ended: null,         // when the group ended: its last figures are shown; null: it has not
   processes: [],
   broker: null,        // the last it said, also after it is gone
   broker_here: false,
@@ -25,13 +26,14 @@ function learn(stats) {
   if (known.unmoved === 0) known.fresh_at = Date.now();
   known.time = stats.time;
   known.group = typeof stats.group === 'string' ? stats.group : '';
-  known.processes = list(stats.processes).filter((process) => process && typeof process === 'object');
+  known.ended = isNumber(stats.ended) ? stats.ended : null;
+  known.processes = list(known.ended === null ? stats.processes : stats.last).filter((process) => process && typeof process === 'object');
   for (const process of known.processes) if (process.role) known.roles.set(process.name, process.role);
   const here = (role) => known.processes.find((process) => process.role === role && !process.gone);
   const broker = here('broker');
   const collector = here('collector');
-  known.broker_here = Boolean(broker);
-  known.collector_here = Boolean(collector);
+  known.broker_here = Boolean(broker) && known.ended === null;
+  known.collector_here = Boolean(collector) && known.ended === null;
   known.broker = broker || known.broker;
   known.collector = collector || known.collector;
   known.rows = worker_rows();
@@ -80,6 +82,7 @@ function worker_rows() {
 // Rates are the broker's where it gives them, else the difference to the sample before.
 function learn_rates(time) {
   const broker = known.broker;
+  if (known.ended !== null) return;
   if (!known.broker_here || !isNumber(time)) {
     known.before = null;
     known.ends_per_s = new Map();
@@ -150,5 +153,8 @@ class Feed {
 
 let range_s = 600;
 const stats = new Feed(() => 'stats.json', 1000, learn);
-const dump = new Feed(() => 'dump.json?limit=25', 2000, (answer) => { known.dump = answer; });
+const dump = new Feed(() => 'dump.json?limit=25', 2000, (answer) => {
+  const of_nobody = !isNumber(answer.in_flight) && list(answer.attempts).length === 0;
+  if (!of_nobody || !known.dump) known.dump = answer;
+});
 const past = new Feed(() => `history.json?seconds=${range_s}`, 5000, (answer) => draw_charts(answer));

@@ -351,9 +351,22 @@ class Stats(MonitorTest):
         self.assertRegex(watch.lines[0], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d  in flight: 2 tasks, 4 attempts   won 0 ")
         os.kill(self.pid_of("broker"), signal.SIGKILL)
         self.assertEqual(watch.code(), 2)
-        self.assertRegex(watch.err, r"broker does not answer: gone\n$")
+        self.assertRegex(watch.err, r"  (broker does not answer: gone|the group ended; its last figures:\n.*  in flight: 2 tasks.*)\n$")
         self.assertEqual(launch.code(), 75)
         self.nothing_runs(self.sleep)
+
+    def test_watch_says_that_the_group_ended_and_its_last_figures(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--handler", "echo", stdin="pipe")
+        self.workers_are_ready(1)
+        launch.feed(b"one\n")
+        self.broker_until(lambda b: b["tasks"]["completed"] == 1, "the first to be completed")
+        watch = self.binary("monitor", "--watch", "50ms", "stats")
+        watch.writes(1)
+        launch.end_of_input()
+        self.assertEqual((launch.code(), watch.code()), (0, 2))
+        said, last = watch.err.splitlines()
+        self.assertRegex(said, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d  the group ended; its last figures:$")
+        self.assertEqual(last, watch.lines[-1])
 
     def test_flags_may_follow_the_verb(self):
         launch = self.long_work(1)

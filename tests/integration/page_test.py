@@ -48,8 +48,14 @@ class Page(HttpTest):
             eventually(lambda: str(pid) not in row() and "w2" in row(), "the worker that replaces it")
             os.kill(self.pid_of("broker"), signal.SIGKILL)
             launch.code()
-            eventually(lambda: re.search(r"(?i)broker.*(gone|does not answer)", browser.text("#state")), "the page to say that the broker is gone")
+            eventually(lambda: re.search(r"The group ended at \d\d:\d\d:\d\d: these are its last figures", browser.text("#state")),
+                       lambda: f"the page to say that the group ended, not {browser.text('#state')}")
+            self.assertGreater(self.completed(browser), first)
+            self.assertEqual(len(rows()), 3)
             browser.keep("gone")
+            browser.open(self.url + "/")  # to who comes now it shows the same
+            eventually(lambda: "The group ended" in browser.text("#state"), "the end, to who comes later")
+            self.assertGreater(self.completed(browser), first)
             self.assertEqual([line for line in browser.complaints() if "Failed to load resource" not in line], [])
 
     def died(self, browser):

@@ -307,8 +307,21 @@ TEST(History, ASampleEachSecondAndOneEachMinute) {
     EXPECT_EQ(fine["settled_per_s"][0], 12.5);
     EXPECT_TRUE(fine["attempts_in_flight"].back().is_null()) << "the broker was gone";
     const json coarse = history.json(1700, 3600);
-    EXPECT_EQ(coarse["t"].size(), 12U);
+    EXPECT_EQ(coarse["t"].size(), 13U) << "and where the gap begins";
     EXPECT_EQ(coarse["step_s"], 60);
+}
+
+TEST(History, BeginsWithTheFirstAnswerAndShowsAGapForLong) {
+    History history;
+    history.add(1000, {});
+    history.add(1001, group(json()));
+    EXPECT_TRUE(history.json(1001, 600)["t"].empty()) << "there was no group";
+    history.add(1002, group());
+    history.add(1003, group(json()));
+    history.add(1004, group(json()));
+    history.add(1100, group());
+    EXPECT_EQ(history.json(1100, 600)["t"], json({1002, 1003, 1004, 1100}));
+    EXPECT_EQ(history.json(1100, 3600)["attempts_in_flight"], json({3, nullptr, 3})) << "not a line over the gap";
 }
 
 // ---- dump --------------------------------------------------------------------------------------

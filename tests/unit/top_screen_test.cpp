@@ -70,9 +70,9 @@ struct Shown {
     TopScreen screen{true, 1s};
     Instant now{100s};
 
-    void add(const Look& what, Duration later = 1s) {
+    void add(const Look& what, Duration later = 1s, const char* time = "12:00:00") {
         now += later;
-        screen.add(what, now, "12:00:00");
+        screen.add(what, now, time);
     }
     void type(std::string_view text) {
         for (const char c : text) (void)screen.press(Key::character, c);
@@ -226,15 +226,41 @@ TEST(TopScreen, AWorkerThatCameBackReplacesItsOldSession) {
 TEST(TopScreen, ABrokerThatIsGoneIsSaidWithSinceWhen) {
     Shown shown;
     shown.add(look());
-    const Look nobody{{{"broker", nullptr}, {"collector", nullptr}, {"w1", nullptr}, {"w2", nullptr}}, nullptr};
-    shown.add(nobody);
-    shown.add(nobody, 70s);
+    const Look without{{{"broker", nullptr}, {"collector", nullptr}, {"w1", worker()}, {"w2", nullptr}}, nullptr};
+    shown.add(without);
+    shown.add(without, 70s);
     EXPECT_TRUE(has(shown.text(), "BROKER GONE since 12:00:00 (1m10s)")) << shown.text();
     EXPECT_TRUE(has(shown.text(), "10 accepted")) << "what was last known stays";
     EXPECT_EQ(style_of(shown.screen.draw(80, 24), "BROKER GONE"), Style::bad);
     EXPECT_FALSE(shown.screen.broker_answers());
     shown.add(look());
     EXPECT_FALSE(has(shown.text(), "GONE"));
+}
+
+TEST(TopScreen, AGroupThatEndedKeepsItsLastFiguresUntilThereIsAnother) {
+    Shown shown;
+    shown.add(look());
+    shown.add({{{"broker", nullptr}, {"collector", nullptr}, {"w1", worker()}, {"w2", nullptr}}, nullptr});
+    EXPECT_TRUE(has(shown.line_with("ATTEMPTS"), "ATTEMPTS -")) << "who is left knows of none";
+    const Look nobody{{{"broker", nullptr}, {"collector", nullptr}}, nullptr};
+    shown.add(nobody, 1s, "12:00:05");
+    shown.add(nobody, 60s, "12:01:05");
+    EXPECT_TRUE(has(shown.lines()[0], "the group ended at 12:00:05: these are its last figures")) << shown.text();
+    EXPECT_TRUE(has(shown.text(), "10 accepted")) << shown.text();
+    EXPECT_TRUE(has(shown.line_with("WORKERS"), "WORKERS 2 ")) << shown.text();
+    EXPECT_TRUE(has(shown.line_with("w2 "), "ready")) << shown.text();
+    EXPECT_TRUE(has(shown.line_with("ATTEMPTS"), "ATTEMPTS 2 "));
+    EXPECT_TRUE(has(shown.text(), "9-2"));
+    (void)shown.screen.press(Key::tab);  // the selection is elsewhere
+    const auto lines = shown.screen.draw(80, 24);
+    EXPECT_EQ(style_of(lines, "ready"), Style::dim) << "it is no more";
+    EXPECT_EQ(style_of(lines, "9-2"), Style::dim);
+    EXPECT_FALSE(shown.screen.broker_answers());
+
+    shown.add(look(broker({entry("w1", 7, 9)}, 1)), 1s, "12:02:00");
+    EXPECT_FALSE(has(shown.text(), "ended"));
+    EXPECT_TRUE(has(shown.text(), "1 accepted"));
+    EXPECT_EQ(style_of(shown.screen.draw(80, 24), "ready"), Style::good);
 }
 
 TEST(TopScreen, ShowsSomethingWhenThereNeverWasABroker) {
@@ -376,11 +402,25 @@ TEST(TopScreen, WithoutUtf8ThereIsOnlyAscii) {
 TEST(TopScreen, TheChartShowsWhatWasInFlightAndGaps) {
     Shown shown;
     for (const std::uint64_t in_flight : {1U, 8U, 0U}) shown.add(look(broker({}, 10, in_flight)));
-    shown.add({});
+    shown.add({{{"broker", nullptr}, {"w1", worker()}}, nullptr});
     shown.add(look(broker({}, 10, 8)));
     EXPECT_TRUE(shown.lines()[5].starts_with("        8 ")) << shown.lines()[5];
     EXPECT_TRUE(shown.lines()[5].ends_with(" █  █")) << shown.lines()[5];
     EXPECT_TRUE(shown.lines()[7].ends_with("▃█  █")) << shown.lines()[7];
+}
+
+TEST(TopScreen, TheChartBeginsWhereTheGroupBegan) {
+    Shown shown;
+    for (int i = 0; i < 3; ++i) shown.add({});
+    shown.add(look(broker({}, 10, 8)));
+    EXPECT_TRUE(shown.lines()[5].ends_with("  █")) << shown.lines()[5];
+    const Look nobody{{{"broker", nullptr}, {"collector", nullptr}}, nullptr};
+    for (int i = 0; i < 3; ++i) shown.add(nobody);
+    EXPECT_TRUE(shown.lines()[5].ends_with("  █")) << "it ended: nothing moves";
+    shown.add(look(broker({}, 10, 4)));
+    shown.add(look(broker({}, 10, 2)));
+    EXPECT_TRUE(shown.lines()[5].starts_with("        4 ")) << "another group: " << shown.lines()[5];
+    EXPECT_TRUE(shown.lines()[5].ends_with("  █ ")) << shown.lines()[5];
 }
 
 TEST(TopScreen, PausesAndChangesItsInterval) {
