@@ -51,6 +51,7 @@ public:
     void fill(std::vector<Row> rows);
     /// All rows, and each cell of them, until the next fill().
     void dim();
+    /// Of the columns that there was room for.
     void sort_by_next();
     void reverse();
     void filter(std::string text);
@@ -78,6 +79,7 @@ private:
 
     std::vector<Column> columns_;
     std::vector<Row> rows_;
+    std::vector<std::size_t> drawn_;  ///< of columns_: what there was room for
     std::vector<std::size_t> shown_;  ///< of rows_: those that match, sorted
     std::size_t sorted_by_;
     bool falling_ = false;

@@ -25,6 +25,8 @@ public:
 
     /// What was added last is what was.
     void make_old();
+    /// Another group: its workers are others, whatever they are called.
+    void begin() { known_ = {}; }
 
     [[nodiscard]] bool on_workers() const { return on_workers_; }
     void to_the_other() { on_workers_ = !on_workers_; }
