@@ -132,15 +132,18 @@ int follow(Client& client, const MonitorOptions& options) {
                        [&](const json& answer, WallTime now) { return table.lines(answer, now); });
 }
 
+void sleep_until(Instant at) {
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(at - Clock::now()).count();
+    if (ms > 0) (void)poll(nullptr, 0, static_cast<int>(ms));
+}
+
 /// Attempts in flight, seen evenly over the window.
 std::vector<std::uint64_t> watch_growth(Group& group, Duration window) {
     constexpr int kSamples = 60;
     std::vector<std::uint64_t> samples;
     const Instant began = Clock::now();
     for (int i = 0; i < kSamples; ++i) {
-        const Duration left = began + window * i / kSamples - Clock::now();
-        const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
-        if (ms > 0) (void)poll(nullptr, 0, static_cast<int>(ms));
+        sleep_until(began + window * i / kSamples);
         const auto stats = group.stats();
         const json& broker = broker_of(stats);
         if (broker.is_null()) break;  // the check says so
@@ -157,8 +160,12 @@ int check_group(const MonitorOptions& options) {
         limits.drained = options.drained;
         limits.most_in_flight = options.max_in_flight;
         if (options.max_age > Duration::zero()) limits.oldest = options.max_age;
+        const Instant began = Clock::now();
+        limits.most_failed = options.max_failed;
+        if (options.max_failed) limits.earlier = broker_of(group.stats());
         std::vector<std::uint64_t> samples;
         if (options.growth > Duration::zero()) samples = watch_growth(group, options.growth);
+        if (options.max_failed) sleep_until(began + options.failed_window);
         const Finding finding = with_growth(check(group.stats(), limits), samples, options.growth);
         fmt::print("{}\n", finding.line);
         return static_cast<int>(finding.health);

@@ -60,6 +60,13 @@ MonitorOptions::MonitorOptions(Options& options) {
                      "check: of the oldest attempt (0: any)");
     options.duration("--growth", growth, Duration::zero(), std::chrono::hours(24),
                      "check: watch for so long whether what is in flight only rises (0: do not)");
+    options.value("--max-failed", "any", "check: largest share of the attempts that end meanwhile and fail: 5% or 0.05",
+                  [this](const std::string& text) {
+                      max_failed = parse_share(text);
+                      return max_failed ? std::nullopt : std::optional<std::string>("say a share, like 5% or 0.05");
+                  });
+    options.duration("--failed-window", failed_window, std::chrono::milliseconds(1), std::chrono::hours(24),
+                     "check: for so long --max-failed looks");
     options.flag("--drained", drained, "check: nothing may be alive");
     options.flag("--once", once, "top: print one screen, and end");
     options.flag("--null", null, "dead-letters retry: messages end with a NUL byte, not with a newline");

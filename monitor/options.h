@@ -18,6 +18,8 @@ struct MonitorOptions {
     Duration watch{}, older_than{}, max_age{}, growth{};
     std::uint64_t limit = 1000;
     std::optional<std::uint64_t> max_in_flight;
+    std::optional<double> max_failed;
+    Duration failed_window = std::chrono::seconds(5);
     bool by_process = false, drained = false, once = false, null = false;
     bool group = false;  ///< dump: no more than where they are
     std::string worker, state, http = "127.0.0.1:9464", token_file, group_name;

@@ -42,6 +42,15 @@ function troubles_of_ends(queue) {
   return troubles;
 }
 
+// Where work fails: null where little does, or too little has ended to tell.
+function many_failures() {
+  if (known.ends.length < 2) return null;
+  const [first, last] = [known.ends[0], known.ends[known.ends.length - 1]];
+  const [all, failed] = [last.all - first.all, last.failed - first.failed];
+  if (all < 10 || failed <= all / 10) return null;
+  return `${count(failed)} of ${many(all, 'attempt')} that ended in the last ${seconds(Math.round(last.time - first.time))} failed.`;
+}
+
 function judge_ended(signs) {
   const at = new Date(known.ended * 1000).toLocaleTimeString('en-GB');
   const ended = `The group ended at ${at}: these are its last figures.`;
@@ -79,6 +88,8 @@ function judge() {
 
   const stuck = broker && stuck_at_the_end(broker);
   if (stuck) warn.push(stuck);
+  const failures = broker && many_failures();
+  if (failures) warn.push(failures);
   const queue = queue_of(broker);
   if (queue) signs.queue = isNumber(queue.lost_for_s) ? ['warn', 'Queue not connected'] : ['well', 'Queue connected'];
   warn.push(...troubles_of_ends(queue));

@@ -18,6 +18,7 @@ const known = {
   before: null,        // the sample that rates are taken against
   ends_per_s: new Map(),
   rates: {},
+  ends: [],            // of attempts, a sample an answer, of the last minute
   dump: null,
 };
 
@@ -38,6 +39,7 @@ function learn(stats) {
   known.collector = collector || known.collector;
   known.rows = worker_rows();
   learn_rates(stats.time);
+  learn_ends(stats.time);
 }
 
 function role_of(process) {
@@ -77,6 +79,18 @@ function worker_rows() {
   }
   known.last_row = new Map(rows.map((row) => [row.name, row]));
   return rows;
+}
+
+// Those that were called home and stopped say nothing of the work: they are left out.
+function learn_ends(time) {
+  const attempts = (known.broker_here && known.broker.attempts) || null;
+  const sum = (...ends) => ends.reduce((all, end) => all + (attempts[end] || 0), 0);
+  const last = known.ends[known.ends.length - 1];
+  if (last && (!attempts || last.incarnation !== known.broker.incarnation)) known.ends = [];
+  if (!attempts || !isNumber(time) || (last && known.ends.length && time <= last.time)) return;
+  const failed = sum('failed', 'expired', 'lost');
+  known.ends.push({ time, incarnation: known.broker.incarnation, failed, all: failed + sum('won', 'late') });
+  while (known.ends[0].time < time - 60) known.ends.shift();
 }
 
 // Rates are the broker's where it gives them, else the difference to the sample before.

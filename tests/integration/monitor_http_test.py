@@ -235,6 +235,20 @@ class Check(HttpTest):
         os.kill(self.pid_of("broker"), signal.SIGKILL)
         launch.code()
 
+    def test_work_that_fails_is_a_warning(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--attempts", "1", "--handler", "fail",
+                             stdin="pipe")
+        self.workers_are_ready(1)
+        self.assertEqual(self.check("--max-failed", "10%", "--failed-window", "1ms")[0], 0, "nothing ends")
+        probe = self.run_words(os.path.join(BIN_DIR, "curfew-monitor"), "--run-dir", self.run_dir, "--max-failed", "10%",
+                               "--failed-window", "1s", "check")
+        eventually(lambda: launch.feed(b"x\n") or not probe.alive, "its end")
+        self.assertEqual(probe.code(), 1, probe.out)
+        self.assertRegex(probe.out.decode(), r"^CURFEW WARNING - (\d+) of \1 attempts? that ended failed, more than 10% \| ")
+        self.assertEqual(self.monitor("check", "--max-failed", "many")[0], 64)
+        launch.end_of_input()
+        self.assertEqual(launch.code(), 1)
+
     def test_a_drained_group_passes_the_gate(self):
         launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--handler", "echo", stdin="pipe")
         self.workers_are_ready(2)

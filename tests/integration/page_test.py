@@ -63,6 +63,17 @@ class Page(HttpTest):
                            "const name = names.find(e => e.textContent.includes('died'));"
                            "return name ? parseInt(name.nextElementSibling.textContent) : null;")
 
+    def test_work_that_fails_turns_it_amber(self):
+        self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--attempts", "1", "--slots", "2", "--", "sh", "-c",
+                    "sleep 0.05; exit 1", stdin=numbers(20_000))
+        self.workers_are_ready(1)
+        self.serve()
+        with Browser(self) as browser:
+            browser.open(self.url + "/")
+            words = r"^Needs a look\. (\d+) of \1 attempts that ended in the last \d+\.0 s failed\."
+            eventually(lambda: re.search(words, browser.text("#state") or ""), lambda: f"the failures, not {browser.text('#state')}")
+            self.assertEqual(browser.run("return document.body.getAttribute('data-level')"), "warn")
+
     def test_it_fits_at_three_sizes_in_dark_and_light(self):
         self.busy_group()
         self.serve()

@@ -101,6 +101,37 @@ TEST(Check, DrainedMeansThatNothingIsAliveAnywhere) {
     EXPECT_EQ(check(group(broker(), worker(0)), limits).health, Health::critical);
 }
 
+TEST(Check, WorkThatFailsIsAWarning) {
+    json later = broker();
+    later["attempts"]["won"] = 10;    // 3 more
+    later["attempts"]["failed"] = 9;  // 7 more
+    later["attempts"]["cancelled"] = 60;
+    later["attempts"]["started"] = 84;
+    Limits limits;
+    limits.most_failed = 0.69;
+    limits.earlier = broker();
+    const Finding finding = check(group(later), limits);
+    EXPECT_EQ(finding.health, Health::warning);
+    EXPECT_TRUE(finding.line.starts_with("CURFEW WARNING - 7 of 10 attempts that ended failed, more than 69% | "))
+        << finding.line;
+    limits.most_failed = 0.7;
+    EXPECT_EQ(check(group(later), limits).health, Health::ok) << "no more than that";
+    limits.most_failed = 0;
+    EXPECT_EQ(check(group(broker()), limits).health, Health::ok) << "nothing ended meanwhile";
+    later["incarnation"] = 6;
+    EXPECT_EQ(check(group(later), limits).health, Health::ok) << "another broker has other books";
+}
+
+TEST(Check, WhatExpiredAndWhatWasLostFailedToo) {
+    json later = broker();
+    later["attempts"]["expired"] = 2;
+    later["attempts"]["lost"] = 1;
+    later["attempts"]["late"] = 3;
+    const EndsBetween ends = ends_between(broker(), later);
+    EXPECT_EQ(ends.all, 4U);
+    EXPECT_EQ(ends.failed, 3U);
+}
+
 TEST(Check, WhoDoesNotAnswerIsMissed) {
     EXPECT_EQ(check(group(json(), worker()), {}).health, Health::critical) << "the broker";
     const Finding finding = check(group(broker(), json()), {});
