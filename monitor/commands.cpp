@@ -75,7 +75,7 @@ int watch(Client& client, const Target& broker, const MonitorOptions& options) {
         const auto answer = client.ask(broker.endpoint, "stats", kPatience);
         const std::string time = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::localtime(std::time(nullptr)));
         if (!answer) {
-            const bool ended = !last.empty() && has_ended(options);
+            const bool ended = !last.empty() && options.connect.empty() && has_ended(options);
             fmt::print(
                 stderr, "{}  {}", time,
                 ended ? "the group ended; its last figures:\n" + last : broker.name + " does not answer: gone\n");

@@ -118,16 +118,11 @@ void TopScreen::add(const Look& look, Instant now, std::string time) {
     now_ = now;
     time_ = std::move(time);
     broker_.add(look, now_, time_);
-    if (whole_ && !anybody_answers(look.stats)) {
-        if (ended_at_.empty()) show_last_figures();
-        return;
+    if (whole_ && ended_at_.empty() && !anybody_answers(look.stats)) show_last_figures();
+    if (!ended_at_.empty()) {
+        if (!broker_.answers()) return;  // what there is is no group yet
+        begin_again();
     }
-    if (!ended_at_.empty()) {  // another group
-        chart_.begin();
-        settled_.begin();
-        tables_.begin();
-    }
-    ended_at_.clear();
     if (broker_.answers()) whole_ = Whole{look, now_};
     cpu_.add(look, now_);
     sink_ = sink_of(look.stats);
@@ -144,6 +139,15 @@ void TopScreen::show_last_figures() {
     then.add(whole_->look, whole_->at, time_);
     tables_.add(whole_->look, then, cpu_, whole_->at);
     tables_.make_old();
+}
+
+/// A broker answers where the group had ended. If it is the same it had not: it stood still.
+void TopScreen::begin_again() {
+    ended_at_.clear();
+    if (count(broker_.said(), "incarnation") == count(broker_of(whole_->look.stats), "incarnation")) return;
+    chart_.begin();
+    settled_.begin();
+    tables_.begin();
 }
 
 // ---- what is drawn -----------------------------------------------------------------------------

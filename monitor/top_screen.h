@@ -51,6 +51,7 @@ public:
 
 private:
     void show_last_figures();
+    void begin_again();
     [[nodiscard]] Line header(int width) const;
     void add_broker_words(Line& line) const;
     [[nodiscard]] std::vector<Line> charts(int width, int rows) const;

@@ -258,8 +258,12 @@ TEST(TopScreen, AGroupThatEndedKeepsItsLastFiguresUntilThereIsAnother) {
     EXPECT_EQ(style_of(lines, "9-2"), Style::dim);
     EXPECT_FALSE(shown.screen.broker_answers());
 
-    Look another = look(broker({entry("w1")}, 1));
+    json next = broker({entry("w1")}, 1);
+    next["incarnation"] = 6;
+    Look another = look(next);
     another.stats.pop_back();
+    shown.add({{{"broker", nullptr}, {"w1", worker()}}, nullptr}, 1s, "12:01:59");
+    EXPECT_TRUE(has(shown.text(), "the group ended at 12:00:05")) << "without a broker there is no other yet";
     shown.add(another, 1s, "12:02:00");
     EXPECT_TRUE(has(shown.line_with("w1 "), " 3/4 ")) << "its sessions are numbered anew: " << shown.text();
     EXPECT_TRUE(has(shown.line_with("WORKERS"), "WORKERS 1  by"));
@@ -466,10 +470,23 @@ TEST(TopScreen, TheChartBeginsWhereTheGroupBegan) {
     const Look nobody{{{"broker", nullptr}, {"collector", nullptr}}, nullptr};
     for (int i = 0; i < 3; ++i) shown.add(nobody);
     EXPECT_TRUE(shown.lines()[5].ends_with("  █")) << "it ended: nothing moves";
-    shown.add(look(broker({}, 10, 4)));
-    shown.add(look(broker({}, 10, 2)));
+    for (const std::uint64_t in_flight : {4U, 2U}) {
+        json next = broker({}, 10, in_flight);
+        next["incarnation"] = 6;
+        shown.add(look(next));
+    }
     EXPECT_TRUE(shown.lines()[5].starts_with("        4 ")) << "another group: " << shown.lines()[5];
     EXPECT_TRUE(shown.lines()[5].ends_with("  █ ")) << shown.lines()[5];
+}
+
+TEST(TopScreen, AGroupThatOnlyStoodStillGoesOn) {
+    Shown shown;
+    shown.add(look(broker({entry("w1", 7, 3)}, 10, 8)));
+    shown.add({{{"broker", nullptr}, {"collector", nullptr}, {"w1", nullptr}}, nullptr});
+    EXPECT_TRUE(has(shown.text(), "ended"));
+    shown.add(look(broker({entry("w1", 7, 3)}, 10, 8)));
+    EXPECT_FALSE(has(shown.text(), "ended"));
+    EXPECT_TRUE(shown.lines()[5].ends_with("██")) << shown.lines()[5];
 }
 
 TEST(TopScreen, PausesAndChangesItsInterval) {
