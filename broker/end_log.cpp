@@ -36,10 +36,16 @@ void EndLog::note(AttemptId id, const Attempt& attempt, End end, std::string_vie
     if (entries_.size() > kMost) entries_.pop_front();
 }
 
+std::string EndLog::pool_of(Session session) const {
+    const auto at = pools_.find(session);
+    return at == pools_.end() ? std::string() : at->second;
+}
+
 void EndLog::go_on(Instant now) {
     if (now - *asked_at_ > kPatience) {
         asked_at_.reset();
         entries_ = {};
+        pools_ = {};
         ++noted_;  // what follows is not noted: to who comes back, one that has gone
         return;
     }

@@ -3,15 +3,17 @@
 // a script can follow, so that a rare failure is not lost among millions that won; what is left out
 // is counted. While nobody asks, nothing is noted.
 //
-// Pure. Memory: kMost entries, while somebody follows.
+// Pure. Memory: kMost entries, and the pools of the sessions, while somebody follows.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "broker/attempt.h"
@@ -49,6 +51,12 @@ public:
     /// To be called for each end, while it is followed.
     void note(AttemptId id, const Attempt& attempt, End end, std::string_view worker, std::string_view error,
               std::string_view task_id);
+    /// The pools of the sessions that are there now: an end may be asked for when its session has
+    /// gone.
+    void know_pools(std::map<Session, std::string> pools) { pools_ = std::move(pools); }
+    /// As they were known last; empty: not known.
+    [[nodiscard]] std::string pool_of(Session session) const;
+
     /// A turn of the loop begins: the instant at which what ends in it has ended.
     void turn(Instant now) {
         if (followed()) go_on(now);
@@ -65,6 +73,7 @@ private:
     Instant now_{};
     std::array<Kind, kEnds + 1> kinds_;  // by End
     std::deque<Entry> entries_;
+    std::map<Session, std::string> pools_;
     std::uint64_t noted_ = 0;  // entries ever; the last of them is entries_.back()
 };
 

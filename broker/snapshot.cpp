@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/look/attempt_groups.h"
@@ -333,6 +335,7 @@ JsonObject broker_ends(Dispatcher& dispatcher, Instant now, std::optional<std::u
             .add("session", entry.id.session)
             .add("number", entry.id.number)
             .add("worker", if_any(worker == nullptr ? entry.worker : worker->name))
+            .add("pool", if_any(worker == nullptr ? dispatcher.end_log().pool_of(entry.id.session) : worker->pool))
             .add("end", name_of(entry.end))
             .add("called_home", called_home ? std::optional(name_of(entry.attempt.reason)) : std::nullopt)
             .add("hedge", entry.attempt.hedge)
@@ -341,6 +344,9 @@ JsonObject broker_ends(Dispatcher& dispatcher, Instant now, std::optional<std::u
             .add("error", if_any(entry.error))
             .add("left_out", entry.left_out);
     }
+    std::map<Session, std::string> pools;
+    for (const auto& [session, worker] : dispatcher.roster().sessions()) pools.emplace(session, worker->pool);
+    dispatcher.end_log().know_pools(std::move(pools));
     JsonObject out;
     out.add("next", part.last).add("missed", part.missed).add("ends", ends);
     return out;

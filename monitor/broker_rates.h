@@ -15,8 +15,6 @@ class BrokerRates {
 public:
     /// What the broker has said at `now`.
     void add(const nlohmann::json& broker, Instant now);
-    /// It does not answer.
-    void forget() { *this = {}; }
 
     [[nodiscard]] std::optional<double> accepted() const { return rates_[0]; }
     [[nodiscard]] std::optional<double> settled() const { return rates_[1]; }

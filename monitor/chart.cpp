@@ -12,6 +12,7 @@ constexpr std::size_t kLooks = 600;
 }  // namespace
 
 void Chart::add(std::optional<double> figure) {
+    if (figures_.empty() && !figure) return;
     figures_.push_back(figure);
     if (figures_.size() > kLooks) figures_.pop_front();
 }

@@ -7,6 +7,7 @@
 #include "common/process/options.h"
 #include "monitor/laws.h"
 #include "monitor/readiness.h"
+#include "monitor/terminal_text.h"
 
 namespace curfew {
 namespace {
@@ -84,6 +85,15 @@ void check_limits(std::uint64_t tasks, std::uint64_t attempts, double oldest, co
                        fmt::format("not drained: {} tasks and {} attempts in flight", tasks, attempts));
 }
 
+void check_failures(const json& broker, const Limits& limits, Complaints& complaints) {
+    if (!limits.most_failed) return;
+    const EndsBetween ends = ends_between(limits.earlier, broker);
+    const double most = *limits.most_failed * static_cast<double>(ends.all);
+    complaints.add(static_cast<double>(ends.failed) > most, Health::warning,
+                   fmt::format("{} of {} that ended failed, more than {:g}%", ends.failed, many(ends.all, "attempt"),
+                               *limits.most_failed * 100));
+}
+
 /// What a plugin for Nagios says behind the bar.
 std::string figures(const json& broker, double oldest, const Limits& limits) {
     const json& tasks = field(broker, "tasks");
@@ -114,6 +124,7 @@ Finding check(const std::vector<Said>& stats, const Limits& limits) {
     complaints.add(attempts_off != 0, Health::critical,
                    fmt::format("the books of the attempts are {} off", attempts_off));
     check_limits(tasks, in_flight, oldest, limits, complaints);
+    check_failures(broker, limits, complaints);
     complaints.add(!is_true(field(broker, "collector"), "synced"), Health::warning, "there is no collector");
     const double settled = real(broker, "settled_for_s").value_or(0);
     complaints.add(in_flight > 0 && settled > longest_stop(stats), Health::warning,
@@ -127,6 +138,16 @@ Finding check(const std::vector<Said>& stats, const Limits& limits) {
             : complaints.words();
     return {complaints.worst(),
             fmt::format("CURFEW {} - {} | {}", word(complaints.worst()), said, figures(broker, oldest, limits))};
+}
+
+EndsBetween ends_between(const json& earlier, const json& later) {
+    if (count(earlier, "incarnation") != count(later, "incarnation")) return {};
+    const auto more = [&](const char* end) {
+        const std::uint64_t now = count(field(later, "attempts"), end), then = count(field(earlier, "attempts"), end);
+        return now - std::min(now, then);
+    };
+    const std::uint64_t failed = more("failed") + more("expired") + more("lost");
+    return {more("won") + more("late") + failed, failed};
 }
 
 std::string words_of_waiting(std::uint64_t attempts, double seconds) {
@@ -150,9 +171,8 @@ bool only_rises(const std::vector<std::uint64_t>& samples) {
 
 Finding with_growth(const Finding& finding, const std::vector<std::uint64_t>& samples, Duration window) {
     if (!only_rises(samples)) return finding;
-    const std::string what =
-        fmt::format("attempts in flight only rise: {} to {} in {}; see curfew-monitor dump --group", samples.front(),
-                    samples.back(), text_of(window));
+    const std::string what = fmt::format("attempts in flight only rise: {} to {} in {}; see curfew-monitor dump",
+                                         samples.front(), samples.back(), text_of(window));
     const std::size_t words = finding.line.find(" - ") + 3;
     const std::string rest = finding.line.substr(words);
     const std::size_t figures = rest.find(" | ");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@ struct Limits {
     std::optional<std::uint64_t> most_in_flight;  ///< attempts
     std::optional<Duration> oldest;               ///< attempt
     bool drained = false;                         ///< nothing may be alive
+    std::optional<double> most_failed;            ///< share of the attempts that end
+    nlohmann::json earlier{};                     ///< what the broker said before they did
 };
 
 enum class Health : std::uint8_t { ok = 0, warning = 1, critical = 2, unknown = 3 };
@@ -24,6 +27,14 @@ struct Finding {
 };
 
 [[nodiscard]] Finding check(const std::vector<Said>& stats, const Limits& limits);
+
+/// Attempts that ended between two looks at one life of the broker. Those that were called home and
+/// stopped say nothing of the work: they are left out.
+struct EndsBetween {
+    std::uint64_t all = 0;
+    std::uint64_t failed = 0;  ///< or expired, or lost
+};
+[[nodiscard]] EndsBetween ends_between(const nlohmann::json& earlier, const nlohmann::json& later);
 
 /// A broker whose intake has ended and whose tasks all have their outcomes waits for attempts
 /// alone. As launch says it.

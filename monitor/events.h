@@ -1,19 +1,18 @@
-// `curfew-monitor events`: the ends of attempts as they happen, one JSON line each
-// (docs/monitor.md).
+// `curfew-monitor events`: follows the ends of attempts (docs/monitor.md, what ends). One thread.
 #pragma once
 
-#include <chrono>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "monitor/client.h"
+#include "monitor/end_view.h"
 
 namespace curfew {
 
-/// The lines for one answer of the broker to `ends`, oldest first; `now` is when it came. Pure.
-[[nodiscard]] std::string end_lines(const nlohmann::json& answer, std::chrono::system_clock::time_point now);
-
-/// Prints them until the broker does not answer within `patience` any more. The exit code.
-int follow_ends(Client& client, const Target& broker, Duration patience);
+/// Prints what `show` makes of each answer, until the broker does not answer within `patience` any
+/// more. The exit code.
+int follow_ends(Client& client, const Target& broker, Duration patience,
+                const std::function<std::string(const nlohmann::json& answer, WallTime now)>& show);
 
 }  // namespace curfew

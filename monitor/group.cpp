@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 #include <stdexcept>
 
@@ -9,8 +10,6 @@ namespace curfew {
 namespace {
 
 using nlohmann::json;
-
-constexpr Duration kPatience = std::chrono::seconds(1);
 
 /// Session and number: what an attempt is called by both sides.
 using Key = std::pair<std::uint64_t, std::uint64_t>;
@@ -88,7 +87,7 @@ std::vector<Said> Group::ask(const std::string& request) {
         if (std::ranges::find(targets, target.name, &Target::name) == targets.end()) targets.push_back(target);
     }
     known_ = targets;
-    const auto answers = client_.ask_all(targets, request, kPatience);
+    const auto answers = client_.ask_all(targets, request, patience_);
     std::vector<Said> all;
     for (std::size_t i = 0; i < targets.size(); ++i) {
         json said = answers[i] ? json::parse(*answers[i], nullptr, false) : json();
@@ -116,6 +115,10 @@ const json& broker_of(const std::vector<Said>& stats) {
     return kNone;
 }
 
+bool anybody_answers(const std::vector<Said>& stats) {
+    return std::ranges::any_of(stats, [](const Said& said) { return said.second.is_object(); });
+}
+
 std::string role_of(const std::string& name) {
     return name == "broker" || name == "collector" ? name : "worker";
 }
@@ -134,6 +137,25 @@ std::string worker_of(const json& row) {
     return name.is_string() ? name.get<std::string>() : "";
 }
 
+/// Where a worker says so: each with its worker.
+json slots_out_of_service(const std::map<std::string, const json*>& workers) {
+    json slots = json::array();
+    for (const auto& [name, dump] : workers) {
+        for (json slot : dump->value("out_of_service", json::array())) {
+            if (!slot.is_object()) continue;
+            slot["worker"] = name;
+            slots.push_back(std::move(slot));
+        }
+    }
+    return slots;
+}
+
+std::uint64_t all_of(const json& groups) {
+    return std::accumulate(groups.begin(), groups.end(), std::uint64_t{0}, [](std::uint64_t sum, const json& group) {
+        return sum + group.value("count", std::uint64_t{0});
+    });
+}
+
 }  // namespace
 
 json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool part) {
@@ -141,7 +163,9 @@ json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool part) {
     const json& broker = broker_of(dumps).is_null() ? kSaysNothing : broker_of(dumps);
     std::map<std::string, const json*> workers;
     std::map<Key, const json*> held;
+    json unanswered = json::array();
     for (const auto& [name, said] : dumps) {
+        if (!said.is_object()) unanswered.push_back(name);
         if (!said.is_object() || said.value("role", "") != "worker") continue;
         workers[name] = &said;
         if (!said.contains("attempts")) continue;
@@ -165,10 +189,15 @@ json merge_dumps(const std::vector<Said>& dumps, std::size_t limit, bool part) {
     std::stable_sort(rows.begin(), rows.end(),
                      [](const json& a, const json& b) { return a.value("age_s", 0.0) > b.value("age_s", 0.0); });
     if (rows.size() > limit) rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(limit), rows.end());
+    json groups = groups_of(broker, workers, part);
+    const json matching = broker.empty() || part ? json(all_of(groups)) : broker.value("matching", json());
     return {{"schema", 1},
             {"in_flight", broker.value("in_flight", json())},
-            {"groups", groups_of(broker, workers, part)},
-            {"attempts", std::move(rows)}};
+            {"matching", matching},
+            {"groups", std::move(groups)},
+            {"attempts", std::move(rows)},
+            {"out_of_service", slots_out_of_service(workers)},
+            {"unanswered", std::move(unanswered)}};
 }
 
 }  // namespace curfew

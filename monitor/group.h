@@ -2,6 +2,7 @@
 // time.
 #pragma once
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -17,7 +18,9 @@ using Said = std::pair<std::string, nlohmann::json>;
 class Group {
 public:
     /// The processes in a run directory, or the one at `endpoint` where that is not empty.
-    Group(std::string run_dir, std::string endpoint) : run_dir_(std::move(run_dir)), endpoint_(std::move(endpoint)) {}
+    /// Each has `patience` for its answer.
+    Group(std::string run_dir, std::string endpoint, Duration patience = std::chrono::seconds(1))
+        : run_dir_(std::move(run_dir)), endpoint_(std::move(endpoint)), patience_(patience) {}
 
     /// What each says to `stats`: broker first, then collector, then workers. One that does not
     /// answer is null; broker and collector stay in the list although their sockets are gone.
@@ -32,12 +35,16 @@ private:
     [[nodiscard]] std::vector<Said> ask(const std::string& request);
 
     std::string run_dir_, endpoint_;
+    Duration patience_;
     Client client_;
     std::vector<Target> known_;
 };
 
 /// The broker's among them; null if it does not answer.
 [[nodiscard]] const nlohmann::json& broker_of(const std::vector<Said>& stats);
+
+/// Whether any process of the group does.
+[[nodiscard]] bool anybody_answers(const std::vector<Said>& stats);
 
 /// Of a process that does not answer only its name is left; it says as much, unless somebody has
 /// chosen it.

@@ -1,5 +1,7 @@
 #include "monitor/history.h"
 
+#include <utility>
+
 #include "monitor/fields.h"
 
 namespace curfew {
@@ -21,13 +23,16 @@ constexpr Curve kCurves[] = {
 
 void History::add(double time, const std::vector<Said>& stats) {
     const nlohmann::json& broker = broker_of(stats);
+    if (seconds_.empty() && broker.is_null()) return;
     Sample sample;
     sample.time = time;
     for (std::size_t i = 0; i < kFields; ++i) {
         const Curve& curve = kCurves[i];
         sample.values[i] = real(field(broker, curve.group), curve.member);
     }
-    if (minutes_.empty() || time - minutes_.back().time >= 60) {
+    const bool gap_begins = broker.is_null() && std::exchange(answered_, false);
+    answered_ = answered_ || !broker.is_null();
+    if (minutes_.empty() || gap_begins || time - minutes_.back().time >= 60) {
         minutes_.push_back(sample);
         if (minutes_.size() > kMinutes) minutes_.pop_front();
     }

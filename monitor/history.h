@@ -14,8 +14,8 @@ namespace curfew {
 
 class History {
 public:
-    /// A look at the group, `time` in seconds since the epoch. A broker that does not answer is a
-    /// gap.
+    /// A look at the group, `time` in seconds since the epoch. It begins with the first answer of a
+    /// broker; one that does not answer later is a gap.
     void add(double time, const std::vector<Said>& stats);
 
     /// The last so many seconds: docs/monitor.md, /history.json.
@@ -30,6 +30,7 @@ private:
     static constexpr std::size_t kSeconds = 600, kMinutes = 1440;
 
     std::deque<Sample> seconds_, minutes_;
+    bool answered_ = false;  // the broker, at the last look
 };
 
 }  // namespace curfew

@@ -19,7 +19,6 @@ void KnownBroker::add(const Look& look, Instant now, const std::string& time) {
         rates_.add(said_, now);
         return;
     }
-    rates_.forget();
     if (!answered && !gone_since_.empty()) return;
     gone_since_ = time;
     gone_at_ = now;

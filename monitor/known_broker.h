@@ -1,5 +1,5 @@
-// What is known of the broker: what it has said last, which stays when it is gone, and since when
-// it is gone. Pure.
+// What is known of the broker: what it has said last, and its rates, which stay when it is gone,
+// and since when it is gone. Pure.
 #pragma once
 
 #include <nlohmann/json.hpp>

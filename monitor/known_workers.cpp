@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "monitor/fields.h"
+#include "monitor/laws.h"
+#include "monitor/terminal_text.h"
 
 namespace curfew {
 namespace {
@@ -14,6 +17,11 @@ using nlohmann::json;
 
 constexpr std::size_t kGone = 64;  // that are remembered
 
+double ends_of(const json& row) {
+    return std::accumulate(kEndWords.begin(), kEndWords.end(), 0.0,
+                           [&](double sum, const char* end) { return sum + static_cast<double>(count(row, end)); });
+}
+
 }  // namespace
 
 void KnownWorkers::add(const Look& look, const json& listed, Instant now) {
@@ -21,17 +29,20 @@ void KnownWorkers::add(const Look& look, const json& listed, Instant now) {
         worker.listed = worker.answers = false;
         worker.said = {};
     }
-    take_list(listed);
+    take_list(listed, now);
     take_stats(look);
     forget(now);
 }
 
-void KnownWorkers::take_list(const json& listed) {
+void KnownWorkers::take_list(const json& listed, Instant now) {
     if (!listed.is_array()) return;
     for (const json& row : listed) {
         Worker& worker = known_[{field(row, "name").is_string() ? row["name"] : json("-"), count(row, "session")}];
+        if (worker.listed_at && now > *worker.listed_at)
+            worker.ends_per_s = std::max(0.0, ends_of(row) - ends_of(worker.row)) / seconds(now - *worker.listed_at);
         worker.row = row;
         worker.listed = true;
+        worker.listed_at = now;
     }
 }
 

@@ -23,6 +23,8 @@ public:
         nlohmann::json row;   ///< the broker's
         nlohmann::json said;  ///< its own stats
         bool listed = false, answers = false;
+        std::optional<Instant> listed_at;  ///< when `row` was said
+        std::optional<double> ends_per_s;  ///< between the last two looks that list it
         std::optional<Instant> gone_at;
 
         [[nodiscard]] bool is_here() const { return listed || answers; }
@@ -35,7 +37,7 @@ public:
     [[nodiscard]] std::size_t gone() const;
 
 private:
-    void take_list(const nlohmann::json& listed);
+    void take_list(const nlohmann::json& listed, Instant now);
     void take_stats(const Look& look);
     void forget(Instant now);
 

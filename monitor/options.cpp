@@ -40,12 +40,13 @@ MonitorOptions::MonitorOptions(Options& options) {
     if (run_dir.empty()) run_dir = default_run_dir();
     options.text("--run-dir", run_dir, "Look at the processes in this run directory");
     options.text("--connect", connect, "Look at one process, by its monitor (or admin) endpoint");
-    options.flag("--json", as_json, "One JSON object a process, as it was answered");
+    options.flag("--json", as_json, "One JSON object a process, or an answer, as it came");
+    options.flag("--text", as_text, "events: a table, also where stdout is no terminal; elsewhere it is JSON lines");
     options.duration("--watch", watch, Duration::zero(), std::chrono::hours(24 * 7),
                      "stats: a line each time; top: look so often");
-    options.count("--limit", limit, 1, 1'000'000,
-                  "dump: most attempts to list for a process; dead-letters ls: most letters");
-    options.flag("--group", group, "dump: count what is in the same place, for the whole group");
+    options.count("--limit", limit, 1, 1'000'000, "dump: most attempts to list; dead-letters ls: most letters");
+    options.flag("--by-process", by_process, "dump: of each process by itself, as it says it");
+    options.former_flag("--group", group);
     options.duration("--older-than", older_than, Duration::zero(), std::chrono::hours(24 * 365),
                      "dump: only attempts at least as old");
     options.text("--worker", worker, "dump: only attempts of this worker");
@@ -59,6 +60,13 @@ MonitorOptions::MonitorOptions(Options& options) {
                      "check: of the oldest attempt (0: any)");
     options.duration("--growth", growth, Duration::zero(), std::chrono::hours(24),
                      "check: watch for so long whether what is in flight only rises (0: do not)");
+    options.value("--max-failed", "any", "check: largest share of the attempts that end meanwhile and fail: 5% or 0.05",
+                  [this](const std::string& text) {
+                      max_failed = parse_share(text);
+                      return max_failed ? std::nullopt : std::optional<std::string>("say a share, like 5% or 0.05");
+                  });
+    options.duration("--failed-window", failed_window, std::chrono::milliseconds(1), std::chrono::hours(24),
+                     "check: for so long --max-failed looks");
     options.flag("--drained", drained, "check: nothing may be alive");
     options.flag("--once", once, "top: print one screen, and end");
     options.flag("--null", null, "dead-letters retry: messages end with a NUL byte, not with a newline");
@@ -119,6 +127,7 @@ void MonitorOptions::check() const {
     if (verb == "dead-letters") check_dead_letters();
     if (verb != "cancel" && verb != "dead-letters" && words.size() > 1)
         throw std::invalid_argument(fmt::format("{}: '{}' is one word too many; {}", verb, words[1], all));
+    if (as_json && as_text) throw std::invalid_argument("--json and --text: say one of them");
     if (!connect.empty()) check_endpoint(connect, false, Reach::anybody);
     if (!group_name.empty() && !is_label(group_name))
         throw std::invalid_argument(

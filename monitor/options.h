@@ -14,11 +14,14 @@ namespace curfew {
 
 struct MonitorOptions {
     std::string run_dir, connect;
-    bool as_json = false;
+    bool as_json = false, as_text = false;
     Duration watch{}, older_than{}, max_age{}, growth{};
     std::uint64_t limit = 1000;
     std::optional<std::uint64_t> max_in_flight;
-    bool group = false, drained = false, once = false, null = false;
+    std::optional<double> max_failed;
+    Duration failed_window = std::chrono::seconds(5);
+    bool by_process = false, drained = false, once = false, null = false;
+    bool group = false;  ///< dump: no more than where they are
     std::string worker, state, http = "127.0.0.1:9464", token_file, group_name;
     std::vector<std::string> words;
 

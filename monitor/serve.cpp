@@ -16,16 +16,18 @@
 
 #include "common/process/log.h"
 #include "common/process/options.h"
+#include "monitor/dump_view.h"
 #include "monitor/history.h"
 #include "monitor/metrics.h"
 #include "monitor/page_files.h"
 #include "monitor/readiness.h"
-#include "monitor/view.h"
 
 namespace curfew {
 namespace {
 
 using nlohmann::json;
+
+constexpr int kPageColumns = 200;  // of a text
 
 double unix_time() {
     return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -71,6 +73,7 @@ public:
         double time = 0;  ///< 0: none yet
         std::vector<Said> stats;
         std::string problem;  ///< why there is nothing
+        double ended = 0;     ///< since then no process answers; 0: one does
     };
     /// The last one; waits for the first.
     [[nodiscard]] Look last() {
@@ -80,7 +83,12 @@ public:
     }
     [[nodiscard]] json history(double seconds) {
         const std::scoped_lock lock(mutex_);
-        return history_.json(unix_time(), seconds);
+        return history_.json(last_.ended != 0 ? last_.ended : unix_time(), seconds);
+    }
+    /// What each said when the broker answered last.
+    [[nodiscard]] std::vector<Said> last_figures() {
+        const std::scoped_lock lock(mutex_);
+        return last_figures_;
     }
 
 private:
@@ -97,11 +105,19 @@ private:
             }
             look.time = unix_time();
             lock.lock();
-            history_.add(look.time, look.stats);
-            last_ = std::move(look);
+            take(std::move(look));
             looked_.notify_all();
             wake_.wait_until(lock, next, [&] { return closing_; });
         }
+    }
+
+    void take(Look look) {
+        const double ended = last_.ended;
+        if (!last_figures_.empty() && !anybody_answers(look.stats)) look.ended = ended != 0 ? ended : look.time;
+        // Where it ended, it stays.
+        if (ended == 0 || look.ended == 0) history_.add(look.time, look.stats);
+        if (!broker_of(look.stats).is_null()) last_figures_ = look.stats;
+        last_ = std::move(look);
     }
 
     Group group_;
@@ -109,6 +125,7 @@ private:
     std::condition_variable wake_, looked_;
     bool closing_ = false;
     Look last_;
+    std::vector<Said> last_figures_;
     History history_;
     std::thread thread_;
 };
@@ -235,14 +252,13 @@ private:
         server_.Get("/stats.json", [this](const httplib::Request&, httplib::Response& response) {
             const auto look = watcher_.last();
             if (!look.problem.empty()) return fail(response, 503, look.problem);
-            json processes = json::array();
-            for (const auto& [name, said] : look.stats) {
-                processes.push_back(said.is_object() ? said
-                                                     : json{{"name", name}, {"role", role_of(name)}, {"gone", true}});
-            }
-            answer(
-                response,
-                {{"schema", 1}, {"group", options_.group}, {"time", look.time}, {"processes", std::move(processes)}});
+            json said = {{"schema", 1},
+                         {"group", options_.group},
+                         {"time", look.time},
+                         {"ended", look.ended != 0 ? json(look.ended) : json()},
+                         {"processes", processes_of(look.stats)}};
+            if (look.ended != 0) said["last"] = processes_of(watcher_.last_figures());
+            answer(response, said);
         });
         server_.Get("/history.json", [this](const httplib::Request& request, httplib::Response& response) {
             const auto seconds = parse_count(request.has_param("seconds") ? request.get_param_value("seconds") : "600");
@@ -254,8 +270,18 @@ private:
         });
         server_.Get("/dump", [this](const httplib::Request& request, httplib::Response& response) {
             if (const auto query = query_of(request, response))
-                response.set_content(group_dump_text(dumper_.dump(*query), true), "text/plain; charset=utf-8");
+                response.set_content(group_dump_text(dumper_.dump(*query), true, kPageColumns),
+                                     "text/plain; charset=utf-8");
         });
+    }
+
+    static json processes_of(const std::vector<Said>& stats) {
+        json processes = json::array();
+        for (const auto& [name, said] : stats) {
+            processes.push_back(said.is_object() ? said
+                                                 : json{{"name", name}, {"role", role_of(name)}, {"gone", true}});
+        }
+        return processes;
     }
 
     static void answer(httplib::Response& response, const json& what) {

@@ -12,8 +12,16 @@ void Table::fill(std::vector<Row> rows) {
     arrange();
 }
 
+void Table::dim() {
+    for (Row& row : rows_) {
+        row.dim = true;
+        for (Cell& cell : row.cells) cell.style = Style::plain;
+    }
+}
+
 void Table::sort_by_next() {
-    sorted_by_ = (sorted_by_ + 1) % columns_.size();
+    const auto next = std::ranges::upper_bound(drawn_, sorted_by_);
+    sorted_by_ = drawn_.empty() ? (sorted_by_ + 1) % columns_.size() : next == drawn_.end() ? drawn_.front() : *next;
     falling_ = columns_[sorted_by_].number;
     arrange();
 }
@@ -141,6 +149,8 @@ std::vector<Line> Table::draw(int width, int rows, bool active) {
     if (selected_ >= first_ + page_) first_ = selected_ - page_ + 1;
     if (first_ + page_ > shown_.size()) first_ = shown_.size() - std::min(page_, shown_.size());
     const auto at = places(width);
+    drawn_.clear();
+    for (const Place& place : at) drawn_.push_back(place.column);
     std::vector<Line> lines = {titles(at)};
     for (std::size_t i = first_; i < std::min(shown_.size(), first_ + static_cast<std::size_t>(std::max(0, rows)));
          ++i) {

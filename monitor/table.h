@@ -49,6 +49,9 @@ public:
     Table(std::vector<Column> columns, std::size_t sorted_by) : columns_(std::move(columns)), sorted_by_(sorted_by) {}
 
     void fill(std::vector<Row> rows);
+    /// All rows, and each cell of them, until the next fill().
+    void dim();
+    /// Of the columns that there was room for.
     void sort_by_next();
     void reverse();
     void filter(std::string text);
@@ -76,6 +79,7 @@ private:
 
     std::vector<Column> columns_;
     std::vector<Row> rows_;
+    std::vector<std::size_t> drawn_;  ///< of columns_: what there was room for
     std::vector<std::size_t> shown_;  ///< of rows_: those that match, sorted
     std::size_t sorted_by_;
     bool falling_ = false;

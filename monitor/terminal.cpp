@@ -23,4 +23,13 @@ int columns_of_terminal() {
     return columns >= 40 && columns <= 1000 ? columns : 80;
 }
 
+bool stdout_is_terminal() {
+    return isatty(STDOUT_FILENO) != 0;
+}
+
+int columns_of_stdout() {
+    constexpr int kAsItTakes = 1000;
+    return stdout_is_terminal() ? columns_of_terminal() : kAsItTakes;
+}
+
 }  // namespace curfew

@@ -199,6 +199,10 @@ Span verdict(const std::string& name, const json& said, const char* well, const 
     return said == true ? Span{name + " " + well, Style::good} : Span{name + " " + ill, Style::bad};
 }
 
+std::string many(std::uint64_t count, std::string_view noun) {
+    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 std::string short_count(std::optional<double> value) {
     return value ? text_of_count(*value) : "-";
 }

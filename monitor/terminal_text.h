@@ -45,6 +45,8 @@ void append_right(Line& line, const Line& right, int width);
 
 /// `name` and how it is: well, or not; a question mark where that was not said.
 [[nodiscard]] Span verdict(const std::string& name, const nlohmann::json& said, const char* well, const char* ill);
+/// `1 task`, `2 tasks`.
+[[nodiscard]] std::string many(std::uint64_t count, std::string_view noun);
 /// Four or five columns.
 [[nodiscard]] std::string short_count(std::optional<double> value);
 [[nodiscard]] std::string rate(std::optional<double> value);

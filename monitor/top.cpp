@@ -213,7 +213,7 @@ private:
     }
     std::string ask_to_cancel(std::uint64_t seq) {
         try {
-            return fmt::format("task {}: {}", seq, cancel_(seq));
+            return cancel_(seq);
         } catch (const std::exception& error) {
             return fmt::format("task {}: {}", seq, error.what());
         }

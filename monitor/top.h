@@ -19,7 +19,7 @@ struct TopOptions {
 };
 
 /// Runs until q; the exit code (2: once, and the broker does not answer; 128+n: ended by a signal).
-/// `look` asks the group, `cancel` gives up a task and returns what the broker said, in one line.
+/// `look` asks the group, `cancel` gives up a task and returns what became of that, in one line.
 /// Both are called by one other thread, never at the same time; leaving waits for the call that
 /// runs. What they throw is shown; once, it is thrown on.
 int run_top(const TopOptions& options, const std::function<Look()>& look,

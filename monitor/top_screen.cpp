@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "monitor/fields.h"
+#include "monitor/group.h"
 #include "monitor/laws.h"
 #include "monitor/readiness.h"
 
@@ -18,6 +19,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kOnceRows = 24;
+constexpr int kWide = 160;                           // columns, that have room for a second chart
 constexpr int kRoomForEnds = 14, kRoomForMore = 28;  // of the screen's rows
 
 // ---- the laws ----------------------------------------------------------------------------------
@@ -84,7 +86,7 @@ Line law(const json& books, const char* name, const char* all, const std::array<
 
 // ---- help --------------------------------------------------------------------------------------
 
-constexpr std::array<std::pair<const char*, const char*>, 17> kHelp = {{
+constexpr std::array<std::pair<const char*, const char*>, 18> kHelp = {{
     {"q", "quit"},
     {"?", "this help; any key leaves it"},
     {"Tab", "to the other table: workers, attempts"},
@@ -99,6 +101,7 @@ constexpr std::array<std::pair<const char*, const char*>, 17> kHelp = {{
     {"slots", "busy/all; with !: some are out of service"},
     {"won ...", "how attempts ended: won, late, cancelled, failed, expired, lost"},
     {"p99", "of start to end of its attempts; heard: how long ago it was heard"},
+    {"que run", "what the worker holds: queued, running, and told to stop"},
     {"gone", "neither the broker nor the worker says anything of it any more"},
     {"age", "since the attempt was handed over; left: until its deadline"},
     {"chart", "attempts in flight, a column a look; a gap: no answer"},
@@ -115,16 +118,46 @@ void TopScreen::add(const Look& look, Instant now, std::string time) {
     now_ = now;
     time_ = std::move(time);
     broker_.add(look, now_, time_);
+    if (whole_ && ended_at_.empty() && !anybody_answers(look.stats)) show_last_figures();
+    if (!ended_at_.empty()) {
+        if (!broker_.answers()) return;  // what there is is no group yet
+        begin_again();
+    }
+    if (broker_.answers()) whole_ = Whole{look, now_};
     cpu_.add(look, now_);
     sink_ = sink_of(look.stats);
     chart_.add(broker_.in_flight());
+    settled_.add(broker_.answers() ? broker_.rates().settled() : std::nullopt);
     tables_.add(look, broker_, cpu_, now_);
+}
+
+/// The group has ended. Who of it has left first does not matter: what it was is what stays.
+void TopScreen::show_last_figures() {
+    ended_at_ = time_;
+    sink_ = {};
+    KnownBroker then;
+    then.add(whole_->look, whole_->at, time_);
+    tables_.add(whole_->look, then, cpu_, whole_->at);
+    tables_.make_old();
+}
+
+/// A broker answers where the group had ended. If it is the same it had not: it stood still.
+void TopScreen::begin_again() {
+    ended_at_.clear();
+    if (count(broker_.said(), "incarnation") == count(broker_of(whole_->look.stats), "incarnation")) return;
+    chart_.begin();
+    settled_.begin();
+    tables_.begin();
 }
 
 // ---- what is drawn -----------------------------------------------------------------------------
 
 void TopScreen::add_broker_words(Line& line) const {
     if (!looked_) return;
+    if (!ended_at_.empty()) {
+        line.push_back({fmt::format("the group ended at {}: these are its last figures", ended_at_), Style::warn});
+        return;
+    }
     if (!broker_.answers()) {
         const std::string ago = short_time(seconds(now_ - broker_.gone_at()));
         line.push_back({fmt::format("BROKER GONE since {} ({})", broker_.gone_since(), ago), Style::bad});
@@ -165,12 +198,15 @@ Line TopScreen::rates_line() const {
             {"  attempt " + short_time(real(broker_.said(), "oldest_attempt_s"))}};
 }
 
-Line TopScreen::times_line() const {
+Line TopScreen::times_line(int width) const {
     const json& took = field(broker_.said(), "attempt_time");
     const json& hedges = field(broker_.said(), "hedges");
+    const std::string times = width < kWide ? fmt::format("p50 {}  p99 {}", us(took, "p50_us"), us(took, "p99_us"))
+                                            : fmt::format("p50 {}  p90 {}  p99 {}  p999 {}", us(took, "p50_us"),
+                                                          us(took, "p90_us"), us(took, "p99_us"), us(took, "p999_us"));
     return {
         {"time      ", Style::dim},
-        {fmt::format("p50 {}  p99 {}", us(took, "p50_us"), us(took, "p99_us"))},
+        {times},
         {"  cancel p99 " + us(field(broker_.said(), "cancel_time"), "p99_us")},
         {fmt::format("  hedges {} sent {} won", short_count(real(hedges, "sent")), short_count(real(hedges, "won")))},
         {fmt::format(" {} withheld", short_count(real(hedges, "withheld")))}};
@@ -230,7 +266,7 @@ std::vector<Line> TopScreen::figures(int width, int height) const {
     std::vector<Line> lines = {
         law(field(broker, "tasks"), "tasks", "accepted", kTaskTerms, tasks_residue(broker), width),
         law(field(broker, "attempts"), "attempts", "started", kAttemptTerms, attempts_residue(broker), width),
-        without_rest(rates_line(), width), without_rest(times_line(), width)};
+        without_rest(rates_line(), width), without_rest(times_line(width), width)};
     if (height >= kRoomForMore) lines.push_back(without_rest(more_line(), width));
     for (Line line : {queue_line(width), sink_line()}) {
         if (!line.empty() && height >= kRoomForEnds) lines.push_back(std::move(line));
@@ -239,6 +275,19 @@ std::vector<Line> TopScreen::figures(int width, int height) const {
     // What was last said is old.
     for (Line& line : lines) {
         for (Span& span : line) span.style = span.style == Style::bad ? Style::bad : Style::dim;
+    }
+    return lines;
+}
+
+/// One beside the other, where there is room.
+std::vector<Line> TopScreen::charts(int width, int rows) const {
+    if (width < kWide) return chart_.draw("in flight", width, rows);
+    const int left = width / 2;
+    std::vector<Line> lines = chart_.draw("in flight", left, rows);
+    const std::vector<Line> right = settled_.draw("settled/s", width - left - 1, rows);
+    for (std::size_t row = 0; row < lines.size(); ++row) {
+        lines[row].push_back({" "});
+        lines[row].insert(lines[row].end(), right[row].begin(), right[row].end());
     }
     return lines;
 }
@@ -252,7 +301,7 @@ std::vector<Line> TopScreen::draw(int width, int height) {
     } else {
         append(figures(width, height));
         const int chart_rows = height < 18 ? 0 : height < 30 ? 3 : height < 45 ? 5 : 8;
-        append(chart_.draw("in flight", width, chart_rows));
+        append(charts(width, chart_rows));
         constexpr int kBeside = 5;  // the last line, and two of each table that are no rows
         append(tables_.draw(width, std::max(0, height - static_cast<int>(lines.size()) - kBeside)));
     }

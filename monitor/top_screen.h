@@ -7,11 +7,12 @@
 //
 //     KnownBroker   what it has said, its rates, since when it is gone   monitor/known_broker.h
 //     CpuShares     of all processes                                     monitor/cpu_shares.h
-//     Chart         attempts in flight                                   monitor/chart.h
+//     Chart         attempts in flight, tasks settled                    monitor/chart.h
 //     TopTables     workers and attempts                                 monitor/top_tables.h
 //     TopKeys       what the keys do                                     monitor/top_keys.h
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +29,8 @@ namespace curfew {
 
 class TopScreen {
 public:
-    TopScreen(bool utf8, Duration every) : utf8_(utf8), chart_(utf8), tables_(utf8), keys_(utf8, every) {}
+    TopScreen(bool utf8, Duration every)
+        : utf8_(utf8), chart_(utf8), settled_(utf8), tables_(utf8), keys_(utf8, every) {}
 
     /// A look that came at `now`; `time` is what the clock on the wall says.
     void add(const Look& look, Instant now, std::string time);
@@ -48,24 +50,35 @@ public:
     [[nodiscard]] Duration every() const { return keys_.every(); }
 
 private:
+    void show_last_figures();
+    void begin_again();
     [[nodiscard]] Line header(int width) const;
     void add_broker_words(Line& line) const;
+    [[nodiscard]] std::vector<Line> charts(int width, int rows) const;
     [[nodiscard]] std::vector<Line> figures(int width, int height) const;
     [[nodiscard]] Line rates_line() const;
-    [[nodiscard]] Line times_line() const;
+    [[nodiscard]] Line times_line(int width) const;
     [[nodiscard]] Line more_line() const;
     [[nodiscard]] Line queue_line(int width) const;
     [[nodiscard]] Line sink_line() const;
 
+    /// The last look in which the broker answered.
+    struct Whole {
+        Look look;
+        Instant at;
+    };
+
     bool utf8_;
     bool asking_ = false;
     bool looked_ = false;
-    Instant now_;       // of the last look
-    std::string time_;  // of it, on the wall
+    Instant now_;           // of the last look
+    std::string time_;      // of it, on the wall
+    std::string ended_at_;  // on the wall: since then no process answers; empty: one does
+    std::optional<Whole> whole_;
     KnownBroker broker_;
     nlohmann::json sink_;  // as the collector has it; null: it does not answer
     CpuShares cpu_;
-    Chart chart_;
+    Chart chart_, settled_;
     TopTables tables_;
     TopKeys keys_;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -26,9 +27,19 @@ std::vector<Table::Column> worker_columns() {
             {.title = "fail", .least = 4, .number = true},
             {.title = "exp", .least = 4, .number = true, .drop = 5},
             {.title = "lost", .least = 4, .number = true},
+            {.title = "ends/s", .least = 6, .number = true, .drop = 10},
+            {.title = "p50", .least = 5, .number = true, .drop = 11},
             {.title = "p99", .least = 5, .number = true, .drop = 2},
             {.title = "heard", .least = 5, .number = true, .drop = 6},
-            {.title = "cpu", .least = 4, .number = true, .drop = 9}};
+            {.title = "cpu", .least = 4, .number = true, .drop = 9},
+            {.title = "que", .least = 4, .number = true, .drop = 12},
+            {.title = "run", .least = 4, .number = true, .drop = 12},
+            {.title = "stop", .least = 4, .number = true, .drop = 12},
+            {.title = "sent", .least = 6, .number = true, .drop = 13},
+            {.title = "mem MiB", .least = 7, .number = true, .drop = 14},
+            {.title = "up", .least = 6, .number = true, .drop = 15},
+            {.title = "pid", .least = 7, .number = true, .drop = 16},
+            {.title = "session", .least = 7, .number = true, .drop = 17}};
 }
 
 constexpr std::size_t kAgeColumn = 6;
@@ -44,7 +55,9 @@ std::vector<Table::Column> attempt_columns() {
             {.title = "age", .least = 6, .number = true},
             {.title = "in state", .least = 8, .number = true, .drop = 9},
             {.title = "left", .least = 6, .number = true, .drop = 3},
-            {.title = "pid", .least = 6, .number = true, .drop = 4}};
+            {.title = "pid", .least = 6, .number = true, .drop = 4},
+            {.title = "session", .least = 7, .number = true, .drop = 10},
+            {.title = "number", .least = 7, .number = true, .drop = 11}};
 }
 
 Table::Cell number_cell(std::optional<double> value, Style style_if_any = Style::plain) {
@@ -54,6 +67,30 @@ Table::Cell number_cell(std::optional<double> value, Style style_if_any = Style:
 Table::Cell time_cell(std::optional<double> s, double none = -1) {
     const bool over = s && *s < 0;
     return {short_time(s), s.value_or(none), over ? Style::bad : Style::plain};
+}
+
+/// Of the attempts of a worker that the broker lists.
+Table::Cell took_cell(const json& row, const char* quantile) {
+    const json& took = field(row, "took");
+    return {us(took, quantile), count(took, "count") > 0 ? real(took, quantile).value_or(-1) : -1};
+}
+
+/// For a wide screen: what the worker says of itself, and what it is called.
+std::vector<Table::Cell> more_cells(const KnownWorkers::Id& id, const KnownWorkers::Worker& worker) {
+    const json& held = field(worker.said, "held");
+    const auto memory_kib = real(worker.said, "memory_kib");
+    const auto pid = real(worker.said.is_object() ? worker.said : worker.row, "pid");
+    const auto whole = [](std::optional<double> value) {
+        return Table::Cell{value ? fmt::format("{:.0f}", *value) : "-", value.value_or(-1)};
+    };
+    return {number_cell(real(held, "queued")),
+            number_cell(real(held, "running")),
+            number_cell(real(held, "cancelling"), Style::warn),
+            number_cell(real(worker.row, "sent")),
+            whole(memory_kib ? std::optional(*memory_kib / 1024) : std::nullopt),
+            time_cell(real(worker.said, "uptime_s")),
+            whole(pid),
+            {id.second == 0 ? "-" : std::to_string(id.second), static_cast<double>(id.second)}};
 }
 
 Table::Cell text_cell(std::string text, Style style = Style::plain) {
@@ -76,6 +113,11 @@ void TopTables::add(const Look& look, const KnownBroker& broker, const CpuShares
     add_attempts(look.dump);
 }
 
+void TopTables::make_old() {
+    workers_.dim();
+    attempts_.dim();
+}
+
 Table::Cell TopTables::state_of(const KnownWorkers::Worker& worker, bool broker_answers) const {
     if (worker.gone_at) return text_cell("gone", Style::bad);
     if (!broker_answers) return text_cell("no broker", Style::warn);
@@ -92,8 +134,6 @@ Table::Row TopTables::row_of(const KnownWorkers::Id& id, const KnownWorkers::Wor
     const auto in_service = real(row, "slots_in_service");
     const bool out = count(slots, "out_of_service") > 0 || (in_service && all && *in_service < *all);
     const json& pool = field(row, "pool").is_null() ? worker.said : row;
-    const json& took = field(row, "took");
-    const double p99_us = count(took, "count") > 0 ? real(took, "p99_us").value_or(-1) : -1;
     const auto heard = worker.gone_at ? seconds(now - *worker.gone_at) : real(row, "last_heard_s");
     Table::Row out_row;
     out_row.key = fmt::format("{}#{}", id.first, id.second);
@@ -112,10 +152,13 @@ Table::Row TopTables::row_of(const KnownWorkers::Id& id, const KnownWorkers::Wor
         number_cell(real(row, "failed"), Style::warn),
         number_cell(real(row, "expired"), Style::warn),
         number_cell(real(row, "lost"), Style::bad),
-        {p99_us < 0 ? "-" : short_time(p99_us / 1e6), p99_us},
+        {rate(worker.ends_per_s), worker.ends_per_s.value_or(-1)},
+        took_cell(row, "p50_us"),
+        took_cell(row, "p99_us"),
         {short_time(heard), heard.value_or(-1)},
         {cpu.text_of(id.first), cpu.of(id.first).value_or(-1)},
     };
+    std::ranges::move(more_cells(id, worker), std::back_inserter(out_row.cells));
     return out_row;
 }
 
@@ -147,7 +190,9 @@ Table::Row TopTables::row_of(const json& attempt) const {
                  time_cell(real(attempt, "age_s")),
                  time_cell(real(attempt, "in_state_s")),
                  time_cell(real(attempt, "left_s"), kNoDeadline),
-                 {said("pid"), real(attempt, "pid").value_or(-1)}};
+                 {said("pid"), real(attempt, "pid").value_or(-1)},
+                 {said("session"), real(attempt, "session").value_or(-1)},
+                 {said("number"), real(attempt, "number").value_or(-1)}};
     return row;
 }
 

@@ -23,6 +23,11 @@ public:
 
     void add(const Look& look, const KnownBroker& broker, const CpuShares& cpu, Instant now);
 
+    /// What was added last is what was.
+    void make_old();
+    /// Another group: its workers are others, whatever they are called.
+    void begin() { known_ = {}; }
+
     [[nodiscard]] bool on_workers() const { return on_workers_; }
     void to_the_other() { on_workers_ = !on_workers_; }
     [[nodiscard]] Table& active() { return on_workers_ ? workers_ : attempts_; }

@@ -208,28 +208,4 @@ std::string dump_text(const Json& snapshot) {
     return out;
 }
 
-std::string group_dump_text(const Json& dump, bool each) {
-    std::string out = fmt::format("{} attempts in flight\n", word(dump, "in_flight"));
-    const Json& groups = field(dump, "groups");
-    if (groups.is_array() && !groups.empty()) out += "    count  state       pool              oldest\n";
-    for (const Json& group : groups) {
-        out += fmt::format("  {:>7}  {:<10}  {:<16} {:>7}\n", count(group, "count"), word(group, "state"),
-                           word(group, "pool"), duration(real(group, "oldest_s").value_or(0) * 1e6));
-    }
-    const Json& attempts = field(dump, "attempts");
-    if (!each || !attempts.is_array() || attempts.empty()) return out;
-    out +=
-        "\n  task                      attempt  worker            state            age  in state      left      pid\n";
-    const auto time = [](const Json& row, const char* key) {
-        return row.contains(key) && row[key].is_number() ? duration(real(row, key).value_or(0) * 1e6)
-                                                         : std::string("-");
-    };
-    for (const Json& a : attempts) {
-        out += fmt::format("  {:<24}  {:>7}  {:<16}  {:<10} {:>9} {:>9} {:>9}  {:>7}\n", word(a, "id"),
-                           count(a, "attempt"), word(a, "worker"), word(a, "state"), time(a, "age_s"),
-                           time(a, "in_state_s"), time(a, "left_s"), word(a, "pid"));
-    }
-    return out;
-}
-
 }  // namespace curfew

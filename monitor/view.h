@@ -13,8 +13,5 @@ namespace curfew {
 [[nodiscard]] std::string watch_line(const nlohmann::json& broker_snapshot, const std::string& time);
 /// The live attempts of one process, one a line, under a heading.
 [[nodiscard]] std::string dump_text(const nlohmann::json& snapshot);
-/// The live attempts of a group (docs/monitor.md, /dump.json): where they are, and, if they are
-/// asked for, each.
-[[nodiscard]] std::string group_dump_text(const nlohmann::json& dump, bool each);
 
 }  // namespace curfew

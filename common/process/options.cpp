@@ -292,6 +292,10 @@ void Options::flag(const std::string& name, bool& value, const std::string& help
     inside_->describe(name, "switch", "", help);
 }
 
+void Options::former_flag(const std::string& name, bool& value) {
+    inside_->app.add_flag(name, value)->group("");
+}
+
 void Options::exit_codes(const std::string& name, std::vector<int>& value, const std::string& help) {
     std::string shown;
     for (const int code : value) shown += (shown.empty() ? "" : ",") + std::to_string(code);

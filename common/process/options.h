@@ -53,6 +53,8 @@ public:
               const std::string& help);
     void duration(const std::string& name, Duration& value, Duration least, Duration most, const std::string& help);
     void flag(const std::string& name, bool& value, const std::string& help);
+    /// A flag that was, and is taken still: nothing says it.
+    void former_flag(const std::string& name, bool& value);
     /// With a letter beside its name: `-I TOKEN`. Any text but an empty one.
     void lettered(char letter, const std::string& name, std::string& value, const std::string& help);
     /// Numbers from 0 to 255, by commas.

@@ -42,6 +42,22 @@ function troubles_of_ends(queue) {
   return troubles;
 }
 
+// Where work fails: null where little does, or too little has ended to tell.
+function many_failures() {
+  if (known.ends.length < 2) return null;
+  const [first, last] = [known.ends[0], known.ends[known.ends.length - 1]];
+  const [all, failed] = [last.all - first.all, last.failed - first.failed];
+  if (all < 10 || failed <= all / 10) return null;
+  return `${count(failed)} of ${many(all, 'attempt')} that ended in the last ${seconds(Math.round(last.time - first.time))} failed.`;
+}
+
+function judge_ended(signs) {
+  const at = new Date(known.ended * 1000).toLocaleTimeString('en-GB');
+  const ended = `The group ended at ${at}: these are its last figures.`;
+  const off = holds('tasks') === false || holds('attempts') === false;
+  return { level: off ? 'bad' : 'ended', words: off ? `${ended} The books do not balance.` : ended, signs };
+}
+
 function judge() {
   const signs = { books: null, collector: null, workers: null, queue: null };
   if (!stats.answered && !stats.trouble) return { level: 'wait', words: 'Asking the monitor.', signs };
@@ -52,6 +68,8 @@ function judge() {
       : `The monitor does not answer (${stats.trouble.words}).`;
     return { level: 'bad', words: what + kept, signs };
   }
+
+  if (known.ended !== null) return judge_ended(signs);
 
   const bad = [];
   const warn = [];
@@ -70,6 +88,8 @@ function judge() {
 
   const stuck = broker && stuck_at_the_end(broker);
   if (stuck) warn.push(stuck);
+  const failures = broker && many_failures();
+  if (failures) warn.push(failures);
   const queue = queue_of(broker);
   if (queue) signs.queue = isNumber(queue.lost_for_s) ? ['warn', 'Queue not connected'] : ['well', 'Queue connected'];
   warn.push(...troubles_of_ends(queue));
@@ -111,7 +131,7 @@ function show_header() {
     say(element, sign ? sign[1] : '');
   }
   say(byId('group'), known.group);
-  const state = { well: 'well', warn: 'look', bad: 'trouble', wait: 'asking' }[verdict.level];
+  const state = { well: 'well', warn: 'look', bad: 'trouble', wait: 'asking', ended: 'ended' }[verdict.level];
   const title = `${known.group || 'curfew'}: ${state}${known.group ? ' (curfew)' : ''}`;
   if (document.title !== title) document.title = title;
 }
@@ -126,7 +146,8 @@ function show_age() {
 
 function show_old() {
   const broker_old = Boolean(stats.trouble) || (stats.answered && !known.broker_here);
-  const old = { stats: Boolean(stats.trouble), broker: broker_old, dump: Boolean(dump.trouble), history: Boolean(past.trouble) };
+  const ended = known.ended !== null;
+  const old = { stats: Boolean(stats.trouble) || ended, broker: broker_old, dump: Boolean(dump.trouble) || ended, history: Boolean(past.trouble) };
   for (const section of document.querySelectorAll('section[data-from]')) {
     mark(section, 'data-old', old[section.dataset.from] ? 'true' : null);
   }

@@ -59,12 +59,14 @@ function draw_charts(history) {
   if (!window.Dygraph) return;
   const times = list(history.t);
   const until = times.length ? times[times.length - 1] : Date.now() / 1000;
+  // It begins where the group began; ten seconds are the least that is shown.
+  const from = Math.max(until - range_s, Math.min(times.length ? times[0] : 0, until - 10));
   for (const chart of CHARTS) {
     const columns = chart.series.map(([field]) => list(history[field]));
     const value = (column, i) => (isNumber(column[i]) ? (chart.scale || Number)(column[i]) : null);
     chart.rows = times.map((t, i) => [new Date(t * 1000), ...columns.map((column) => value(column, i))]);
     if (chart.rows.length === 0) chart.rows = [[new Date(until * 1000), ...chart.series.map(() => null)]];
-    const options = { dateWindow: [(until - range_s) * 1000, until * 1000] };
+    const options = { dateWindow: [from * 1000, until * 1000] };
     if (chart.graph) chart.graph.updateOptions({ ...options, file: chart.rows });
     else start_chart(chart, options);
     if (!chart.pointer) show_key(chart);

@@ -6,6 +6,7 @@ const known = {
   time: null,          // the monitor's clock in its last stats
   fresh_at: null,      // our clock when that last moved
   unmoved: 0,          // answers since then
+  ended: null,         // when the group ended: its last figures are shown; null: it has not
   processes: [],
   broker: null,        // the last it said, also after it is gone
   broker_here: false,
@@ -17,6 +18,7 @@ const known = {
   before: null,        // the sample that rates are taken against
   ends_per_s: new Map(),
   rates: {},
+  ends: [],            // of attempts, a sample an answer, of the last minute
   dump: null,
 };
 
@@ -25,17 +27,19 @@ function learn(stats) {
   if (known.unmoved === 0) known.fresh_at = Date.now();
   known.time = stats.time;
   known.group = typeof stats.group === 'string' ? stats.group : '';
-  known.processes = list(stats.processes).filter((process) => process && typeof process === 'object');
+  known.ended = isNumber(stats.ended) ? stats.ended : null;
+  known.processes = list(known.ended === null ? stats.processes : stats.last).filter((process) => process && typeof process === 'object');
   for (const process of known.processes) if (process.role) known.roles.set(process.name, process.role);
   const here = (role) => known.processes.find((process) => process.role === role && !process.gone);
   const broker = here('broker');
   const collector = here('collector');
-  known.broker_here = Boolean(broker);
-  known.collector_here = Boolean(collector);
+  known.broker_here = Boolean(broker) && known.ended === null;
+  known.collector_here = Boolean(collector) && known.ended === null;
   known.broker = broker || known.broker;
   known.collector = collector || known.collector;
   known.rows = worker_rows();
   learn_rates(stats.time);
+  learn_ends(stats.time);
 }
 
 function role_of(process) {
@@ -77,9 +81,22 @@ function worker_rows() {
   return rows;
 }
 
+// Those that were called home and stopped say nothing of the work: they are left out.
+function learn_ends(time) {
+  const attempts = (known.broker_here && known.broker.attempts) || null;
+  const sum = (...ends) => ends.reduce((all, end) => all + (attempts[end] || 0), 0);
+  const last = known.ends[known.ends.length - 1];
+  if (last && (!attempts || last.incarnation !== known.broker.incarnation)) known.ends = [];
+  if (!attempts || !isNumber(time) || (last && known.ends.length && time <= last.time)) return;
+  const failed = sum('failed', 'expired', 'lost');
+  known.ends.push({ time, incarnation: known.broker.incarnation, failed, all: failed + sum('won', 'late') });
+  while (known.ends[0].time < time - 60) known.ends.shift();
+}
+
 // Rates are the broker's where it gives them, else the difference to the sample before.
 function learn_rates(time) {
   const broker = known.broker;
+  if (known.ended !== null) return;
   if (!known.broker_here || !isNumber(time)) {
     known.before = null;
     known.ends_per_s = new Map();
@@ -150,5 +167,8 @@ class Feed {
 
 let range_s = 600;
 const stats = new Feed(() => 'stats.json', 1000, learn);
-const dump = new Feed(() => 'dump.json?limit=25', 2000, (answer) => { known.dump = answer; });
+const dump = new Feed(() => 'dump.json?limit=25', 2000, (answer) => {
+  const of_nobody = !isNumber(answer.in_flight) && list(answer.attempts).length === 0;
+  if (!of_nobody || !known.dump) known.dump = answer;
+});
 const past = new Feed(() => `history.json?seconds=${range_s}`, 5000, (answer) => draw_charts(answer));

@@ -46,6 +46,34 @@ class Serve(HttpTest):
                              "a second look")
         self.assertEqual(history["attempts_in_flight"][-1], 6)
 
+    def test_a_group_that_ended_leaves_its_last_figures_until_another_comes(self):
+        def group():
+            launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--handler", "echo", stdin="pipe")
+            self.workers_are_ready(1)
+            return launch
+        stats = lambda: json.loads(self.get("/stats.json")[1])
+        first = group()
+        self.serve()
+        first.feed(b"one\ntwo\n")
+        eventually(lambda: stats()["processes"][0].get("tasks", {}).get("completed") == 2, "both to be completed")
+        self.assertEqual((stats()["ended"], "last" in stats()), (None, False))
+        first.end_of_input()
+        self.assertEqual(first.code(), 0)
+        eventually(lambda: stats()["ended"], "the end of the group")
+        said = stats()
+        self.assertTrue(all(process["gone"] for process in said["processes"]), said["processes"])
+        self.assertEqual((said["last"][0]["role"], said["last"][0]["tasks"]["completed"]), ("broker", 2))
+        self.assertLess(abs(said["ended"] - said["time"]), 60)
+        history = json.loads(self.get("/history.json")[1])
+        self.assertEqual(history["tasks_in_flight"][-1], None)
+        self.assertLessEqual(history["t"][-1], said["ended"])
+        self.assertEqual(self.get("/readyz")[0], 503)
+        self.assertIsNotNone(history["tasks_in_flight"][0], "it begins where the group began")
+        second = group()
+        eventually(lambda: stats()["ended"] is None and stats()["processes"][0].get("tasks", {}).get("completed") == 0, "the next group")
+        second.end_of_input()
+        self.assertEqual(second.code(), 0)
+
     def test_it_only_looks(self):
         self.slow_group(1)
         self.serve()
@@ -206,6 +234,20 @@ class Check(HttpTest):
         self.assertIn("not drained", out)
         os.kill(self.pid_of("broker"), signal.SIGKILL)
         launch.code()
+
+    def test_work_that_fails_is_a_warning(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--attempts", "1", "--handler", "fail",
+                             stdin="pipe")
+        self.workers_are_ready(1)
+        self.assertEqual(self.check("--max-failed", "10%", "--failed-window", "1ms")[0], 0, "nothing ends")
+        probe = self.run_words(os.path.join(BIN_DIR, "curfew-monitor"), "--run-dir", self.run_dir, "--max-failed", "10%",
+                               "--failed-window", "1s", "check")
+        eventually(lambda: launch.feed(b"x\n") or not probe.alive, "its end")
+        self.assertEqual(probe.code(), 1, probe.out)
+        self.assertRegex(probe.out.decode(), r"^CURFEW WARNING - (\d+) of \1 attempts? that ended failed, more than 10% \| ")
+        self.assertEqual(self.monitor("check", "--max-failed", "many")[0], 64)
+        launch.end_of_input()
+        self.assertEqual(launch.code(), 1)
 
     def test_a_drained_group_passes_the_gate(self):
         launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--handler", "echo", stdin="pipe")

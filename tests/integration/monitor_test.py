@@ -3,8 +3,10 @@
 Against real groups whose work would sleep for a quarter of an hour, so that what is looked at stays there.
 """
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -76,7 +78,7 @@ class Dump(MonitorTest):
 
     def test_the_dump_is_readable_too(self):
         launch = self.long_work(2)
-        code, out, err = self.monitor("dump")
+        code, out, err = self.monitor("--by-process", "dump")
         self.assertEqual((code, err), (0, ""))
         self.assertRegex(out, r"(?m)^broker broker: 4 attempts in flight$")
         self.assertEqual(len(re.findall(r"(?m)^ +task +attempt +worker +state +age +left +pid$", out)), 3)
@@ -88,9 +90,41 @@ class Dump(MonitorTest):
     def test_a_limit_is_kept_and_what_is_left_out_is_said(self):
         launch = self.long_work(3)
         self.broker_until(lambda b: b["attempts"]["in_flight"] == 6, "6 attempts in flight")
-        code, out, _ = self.monitor("--limit", "2", "dump")
+        code, out, _ = self.monitor("--limit", "2", "--by-process", "dump")
         self.assertEqual(code, 0)
         self.assertRegex(out, r"(?ms)^broker broker: 6 attempts in flight$.*?^ +\.\.\. and 4 more \(--limit\)$")
+        code, out, err = self.monitor("--limit", "2", "dump")
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"(?ms)^6 attempts in flight$.*^ +task attempt .*^\.\.\. and 4 more \(--limit\)$")
+        self.assertEqual(len(re.findall(r"(?m)^ +\d+ +[12] +w[12] +default ", out)), 2, out)
+        self.stop_now(launch)
+
+    def test_the_whole_group_is_one_list_the_oldest_first_with_what_its_workers_know(self):
+        launch = self.long_work(3)
+        whole = {}
+
+        def all_there():
+            whole.update(json.loads(self.monitor("--json", "dump")[1]))
+            return [a["state"] for a in whole["attempts"]].count("running") == 4
+        eventually(all_there, lambda: f"four that run, not {whole}")
+        self.assertEqual((whole["in_flight"], whole["matching"], len(whole["attempts"])), (6, 6, 6))
+        ages = [attempt["age_s"] for attempt in whole["attempts"]]
+        self.assertEqual(ages, sorted(ages, reverse=True))
+        self.assertEqual({attempt["worker"] for attempt in whole["attempts"]}, {"w1", "w2"})
+        self.assertEqual(sorted(a["pid"] for a in whole["attempts"] if a["pid"]), sorted(processes_running(self.sleep)))
+        code, out, err = self.monitor("dump")
+        self.assertEqual((code, err, len(re.findall(r"(?m)^ +\d+ +[12] +w[12] ", out))), (0, "", 6), out)
+        code, out, err = self.monitor("--group", "dump")  # as it was: no more than the places
+        self.assertEqual((code, err, re.findall(r"(?m)^ +\d+ +[12] +w[12] ", out)), (0, "", []), out)
+        self.assertRegex(out, r"(?m)^ +4 +running +default ")
+        pid = self.pid_of("w1")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            code, out, err = self.monitor("dump")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual((code, err), (2, "curfew-monitor: w1 does not answer\n"))
+        self.assertEqual(len(re.findall(r"(?m)^ +\d+ +[12] +w[12] ", out)), 6, "the broker knows them")
         self.stop_now(launch)
 
     def test_attempts_that_are_called_home_are_shown_as_cancelling(self):
@@ -134,10 +168,36 @@ class Events(MonitorTest):
         self.assertEqual((bad["seq"], bad["called_home"]), (seqs[-1], None))
         self.assertRegex(bad["error"], "1")
         self.assertIn("won", [last[(seqs[-2], attempt)]["end"] for attempt in (1, 2) if (seqs[-2], attempt) in last])
-        self.assertEqual({e["left_out"] for e in found}, {0})
+        self.assertEqual({(e["left_out"], e["pool"]) for e in found}, {(0, "default")})
         for end in found:
             self.assertRegex(end["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
             self.assertGreaterEqual(end["took_s"], 0)
+
+    def test_on_a_terminal_it_is_a_table_and_elsewhere_where_that_is_said(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--attempts", "1", "--handler", "fail",
+                             stdin="pipe")
+        self.workers_are_ready(1)
+        terminal, inside = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        os.set_blocking(terminal, False)
+        followers = [self.binary("monitor", "events", stdout=inside), self.binary("monitor", "events", "--text")]
+        self.binary("monitor", "events", "--json", stdout=inside)
+        os.close(inside)
+        shown = bytearray()
+
+        def begun():  # what ended before the first question is not told
+            launch.feed(b"ping\n")
+            with contextlib.suppress(BlockingIOError):
+                shown.extend(os.read(terminal, 65536))
+            return b" failed " in shown and b'"end":"failed"' in shown and len(followers[1].lines) > 1
+        eventually(begun, lambda: f"the first ends on each, not {bytes(shown)} and {followers[1].lines}")
+        launch.end_of_input()
+        launch.code()
+        row = r"\d\d:\d\d:\d\d\.\d{3} +\S+-\d+ +1 w1 +default failed +\S+"
+        self.assertRegex(shown.decode(), rf"(?m)^time +id +att worker +pool +end +took error\r\n(?:.*\n)*{row}")
+        self.assertRegex(followers[1].lines[0], "^time +id +att worker +pool +end +took error$")
+        self.assertRegex(followers[1].lines[1], f"^{row}")
+        self.assertEqual(self.monitor("events", "--text", "--json")[0], 64)
 
     def test_without_a_group_it_says_so(self):
         code, out, err = self.monitor("events")
@@ -158,13 +218,16 @@ class Pause(MonitorTest):
         self.workers_are_ready(1)
         launch.feed(b"one\n")
         launch.writes(1)
-        self.assertEqual(self.monitor("pause")[0], 0)
+        self.broker_until(lambda b: b["tasks"]["in_flight"] == 0, "the first to be settled")
+        said = "paused: no messages are taken until `curfew-monitor resume`; no task is in flight\n"
+        self.assertEqual(self.monitor("pause")[:2], (0, said))
         self.assertTrue(self.answer()["paused"])
         self.assertIn("PAUSED", self.monitor("stats")[1])
         launch.feed(b"two\n")
         for _ in range(3):  # between two answers lies a turn, in which it would have been taken
             self.assertEqual(self.answer()["tasks"]["accepted"], 1)
-        self.assertEqual(self.monitor("resume")[0], 0)
+        code, out, _ = self.monitor("resume")
+        self.assertEqual((code, out), (0, "no longer paused; no task is in flight\n"))
         launch.writes(2)
         launch.end_of_input()
         self.assertEqual(launch.code(), 0)
@@ -288,9 +351,22 @@ class Stats(MonitorTest):
         self.assertRegex(watch.lines[0], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d  in flight: 2 tasks, 4 attempts   won 0 ")
         os.kill(self.pid_of("broker"), signal.SIGKILL)
         self.assertEqual(watch.code(), 2)
-        self.assertRegex(watch.err, r"broker does not answer: gone\n$")
+        self.assertRegex(watch.err, r"  (broker does not answer: gone|the group ended; its last figures:\n.*  in flight: 2 tasks.*)\n$")
         self.assertEqual(launch.code(), 75)
         self.nothing_runs(self.sleep)
+
+    def test_watch_says_that_the_group_ended_and_its_last_figures(self):
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--handler", "echo", stdin="pipe")
+        self.workers_are_ready(1)
+        launch.feed(b"one\n")
+        self.broker_until(lambda b: b["tasks"]["completed"] == 1, "the first to be completed")
+        watch = self.binary("monitor", "--watch", "50ms", "stats")
+        watch.writes(1)
+        launch.end_of_input()
+        self.assertEqual((launch.code(), watch.code()), (0, 2))
+        said, last = watch.err.splitlines()
+        self.assertRegex(said, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d  the group ended; its last figures:$")
+        self.assertEqual(last, watch.lines[-1])
 
     def test_flags_may_follow_the_verb(self):
         launch = self.long_work(1)
@@ -355,13 +431,15 @@ class Verbs(MonitorTest):
     def test_cancel_settles_the_task_as_cancelled_and_ends_its_work(self):
         launch = self.long_work(2, "--json")
         code, out, _ = self.monitor("cancel", "1")
-        self.assertEqual((code, json.loads(out)["ok"]), (0, True))
+        self.assertEqual((code, out), (0, "task 1 is cancelled\n"))
         eventually(lambda: len(processes_running(self.sleep)) == 2, "the end of its work")
         launch.writes(1)
         outcome = json.loads(launch.lines[0])
         self.assertEqual((outcome["seq"], outcome["outcome"]), (1, "cancelled"))
         for seq in ("1", "77"):
             code, out, _ = self.monitor("cancel", seq)
+            self.assertEqual((code, out), (1, f"task {seq} is not cancelled: there is no such task in flight\n"))
+            code, out, _ = self.monitor("cancel", seq, "--json")
             said = json.loads(out)
             self.assertEqual((code, said["ok"], said["reason"]), (1, False, "there is no such task in flight"))
         self.assertEqual(self.monitor("cancel", "2")[0], 0)
@@ -371,7 +449,7 @@ class Verbs(MonitorTest):
 
     def test_cancel_takes_many_and_goes_on_after_one_that_is_not_there(self):
         launch = self.long_work(3)
-        code, out, _ = self.monitor("cancel", "3", "99", "1", "2")
+        code, out, _ = self.monitor("--json", "cancel", "3", "99", "1", "2")
         self.assertEqual((code, [json.loads(line)["ok"] for line in out.splitlines()]), (1, [True, False, True, True]))
         self.assertEqual(self.ends_well(launch, code=1)[0]["cancelled"], 3)
 
@@ -381,7 +459,8 @@ class Verbs(MonitorTest):
         launch.feed(numbers(2))
         self.broker_until(lambda b: b["tasks"]["in_flight"] == 2, "both to be in flight")
         code, out, _ = self.monitor("drain")
-        self.assertEqual((code, json.loads(out)["ok"]), (0, True))
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"^the broker takes no more messages, and ends(: no| when the) .*in flight")
         tasks, _ = self.ends_well(launch, code=75)  # its stdin is still open
         self.assertEqual((tasks["completed"], sorted(launch.lines)), (2, ["1", "2"]))
 

@@ -48,14 +48,31 @@ class Page(HttpTest):
             eventually(lambda: str(pid) not in row() and "w2" in row(), "the worker that replaces it")
             os.kill(self.pid_of("broker"), signal.SIGKILL)
             launch.code()
-            eventually(lambda: re.search(r"(?i)broker.*(gone|does not answer)", browser.text("#state")), "the page to say that the broker is gone")
+            eventually(lambda: re.search(r"The group ended at \d\d:\d\d:\d\d: these are its last figures", browser.text("#state")),
+                       lambda: f"the page to say that the group ended, not {browser.text('#state')}")
+            self.assertGreater(self.completed(browser), first)
+            self.assertEqual(len(rows()), 3)
             browser.keep("gone")
+            browser.open(self.url + "/")  # to who comes now it shows the same
+            eventually(lambda: "The group ended" in browser.text("#state"), "the end, to who comes later")
+            self.assertGreater(self.completed(browser), first)
             self.assertEqual([line for line in browser.complaints() if "Failed to load resource" not in line], [])
 
     def died(self, browser):
         return browser.run("const names = [...document.querySelectorAll('#facts dt')];"
                            "const name = names.find(e => e.textContent.includes('died'));"
                            "return name ? parseInt(name.nextElementSibling.textContent) : null;")
+
+    def test_work_that_fails_turns_it_amber(self):
+        self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--attempts", "1", "--slots", "2", "--", "sh", "-c",
+                    "sleep 0.05; exit 1", stdin=numbers(20_000))
+        self.workers_are_ready(1)
+        self.serve()
+        with Browser(self) as browser:
+            browser.open(self.url + "/")
+            words = r"^Needs a look\. (\d+) of \1 attempts that ended in the last \d+\.0 s failed\."
+            eventually(lambda: re.search(words, browser.text("#state") or ""), lambda: f"the failures, not {browser.text('#state')}")
+            self.assertEqual(browser.run("return document.body.getAttribute('data-level')"), "warn")
 
     def test_it_fits_at_three_sizes_in_dark_and_light(self):
         self.busy_group()

@@ -185,7 +185,7 @@ class OverZeroMQ(GroupTest):
             pushes[n % 2].send(b"message %d" % n)
         results = sorted(pull.recv() for _ in range(2000))
         self.assertEqual(results, sorted(b"message %d" % n for n in range(2000)))
-        code, out, _ = self.monitor("drain")
+        code, out, _ = self.monitor("--json", "drain")
         self.assertEqual((code, json.loads(out)["ok"]), (0, True))
         self.assertEqual(broker.code(), 0)
         with self.assertRaises(zmq.Again):

@@ -282,7 +282,8 @@ class GroupTest(unittest.TestCase):
 
     def snapshots(self, verb="stats"):
         """{process name: its JSON} of those in the run directory that answer."""
-        return {snapshot["name"]: snapshot for line in self.monitor("--json", verb)[1].splitlines()
+        words = ("--by-process",) if verb == "dump" else ()
+        return {snapshot["name"]: snapshot for line in self.monitor("--json", verb, *words)[1].splitlines()
                 if "name" in (snapshot := json.loads(line))}
 
     def snapshot(self, name="broker", verb="stats"):

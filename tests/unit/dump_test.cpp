@@ -157,11 +157,25 @@ TEST_F(BrokerDumpTest, EndsAreFollowed) {
     ASSERT_EQ(said["ends"].size(), 2U);
     EXPECT_EQ(said["ends"][0]["end"], "won");
     EXPECT_EQ(said["ends"][0]["seq"], 1);
+    EXPECT_EQ(said["ends"][0]["pool"], "default");
     EXPECT_TRUE(said["ends"][0]["called_home"].is_null());
     EXPECT_EQ(said["ends"][1]["end"], "cancelled");
     EXPECT_EQ(said["ends"][1]["called_home"], "decided");
     EXPECT_EQ(said["ends"][1]["left_out"], 0);
     EXPECT_GE(said["ends"][1]["took_s"].get<double>(), 0.003);
+}
+
+TEST_F(BrokerDumpTest, AnEndWhoseSessionHasGoneHasItsPoolStill) {
+    const json first = json::parse(broker_ends(bench.broker, bench.now, {}).text());
+    accept(1);
+    bench.turn();
+    bench.bury("w1", 1);
+    EXPECT_EQ(bench.broker.ledger().session(1), nullptr);
+    const json said = json::parse(broker_ends(bench.broker, bench.now, first["next"].get<std::uint64_t>()).text());
+    ASSERT_EQ(said["ends"].size(), 1U) << said;
+    EXPECT_EQ(said["ends"][0]["end"], "lost");
+    EXPECT_EQ(said["ends"][0]["worker"], "w1");
+    EXPECT_EQ(said["ends"][0]["pool"], "default");
 }
 
 TEST(WorkerDump, WhatIsHeldAndWhatHasComeSince) {

@@ -51,6 +51,16 @@ TEST_F(EndLogTest, EachEndIsGivenOnceInOrder) {
     EXPECT_TRUE(log.follow(now, part.last).entries.empty());
 }
 
+TEST_F(EndLogTest, ThePoolsOfSessionsAreKnownUntilNobodyFollows) {
+    (void)begin();
+    log.know_pools({{3, "fast"}});
+    EXPECT_EQ(log.pool_of(3), "fast");
+    EXPECT_EQ(log.pool_of(4), "");
+    pass(EndLog::kPatience + 1ms);
+    EXPECT_FALSE(log.followed());
+    EXPECT_EQ(log.pool_of(3), "");
+}
+
 TEST_F(EndLogTest, TwoFollowersGetTheSame) {
     const std::uint64_t from = begin();
     end(End::won);

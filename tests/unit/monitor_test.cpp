@@ -6,11 +6,14 @@
 #include <chrono>
 #include <sstream>
 
+#include "monitor/admin_text.h"
 #include "monitor/check.h"
-#include "monitor/events.h"
+#include "monitor/dump_view.h"
+#include "monitor/end_view.h"
 #include "monitor/history.h"
 #include "monitor/metrics.h"
 #include "monitor/readiness.h"
+#include "monitor/terminal_text.h"
 #include "monitor/view.h"
 
 namespace curfew {
@@ -96,6 +99,37 @@ TEST(Check, DrainedMeansThatNothingIsAliveAnywhere) {
     EXPECT_EQ(check(group(done, worker(0)), limits).health, Health::ok);
     EXPECT_EQ(check(group(done, worker(1)), limits).health, Health::critical) << "a worker still runs something";
     EXPECT_EQ(check(group(broker(), worker(0)), limits).health, Health::critical);
+}
+
+TEST(Check, WorkThatFailsIsAWarning) {
+    json later = broker();
+    later["attempts"]["won"] = 10;    // 3 more
+    later["attempts"]["failed"] = 9;  // 7 more
+    later["attempts"]["cancelled"] = 60;
+    later["attempts"]["started"] = 84;
+    Limits limits;
+    limits.most_failed = 0.69;
+    limits.earlier = broker();
+    const Finding finding = check(group(later), limits);
+    EXPECT_EQ(finding.health, Health::warning);
+    EXPECT_TRUE(finding.line.starts_with("CURFEW WARNING - 7 of 10 attempts that ended failed, more than 69% | "))
+        << finding.line;
+    limits.most_failed = 0.7;
+    EXPECT_EQ(check(group(later), limits).health, Health::ok) << "no more than that";
+    limits.most_failed = 0;
+    EXPECT_EQ(check(group(broker()), limits).health, Health::ok) << "nothing ended meanwhile";
+    later["incarnation"] = 6;
+    EXPECT_EQ(check(group(later), limits).health, Health::ok) << "another broker has other books";
+}
+
+TEST(Check, WhatExpiredAndWhatWasLostFailedToo) {
+    json later = broker();
+    later["attempts"]["expired"] = 2;
+    later["attempts"]["lost"] = 1;
+    later["attempts"]["late"] = 3;
+    const EndsBetween ends = ends_between(broker(), later);
+    EXPECT_EQ(ends.all, 4U);
+    EXPECT_EQ(ends.failed, 3U);
 }
 
 TEST(Check, WhoDoesNotAnswerIsMissed) {
@@ -304,8 +338,21 @@ TEST(History, ASampleEachSecondAndOneEachMinute) {
     EXPECT_EQ(fine["settled_per_s"][0], 12.5);
     EXPECT_TRUE(fine["attempts_in_flight"].back().is_null()) << "the broker was gone";
     const json coarse = history.json(1700, 3600);
-    EXPECT_EQ(coarse["t"].size(), 12U);
+    EXPECT_EQ(coarse["t"].size(), 13U) << "and where the gap begins";
     EXPECT_EQ(coarse["step_s"], 60);
+}
+
+TEST(History, BeginsWithTheFirstAnswerAndShowsAGapForLong) {
+    History history;
+    history.add(1000, {});
+    history.add(1001, group(json()));
+    EXPECT_TRUE(history.json(1001, 600)["t"].empty()) << "there was no group";
+    history.add(1002, group());
+    history.add(1003, group(json()));
+    history.add(1004, group(json()));
+    history.add(1100, group());
+    EXPECT_EQ(history.json(1100, 600)["t"], json({1002, 1003, 1004, 1100}));
+    EXPECT_EQ(history.json(1100, 3600)["attempts_in_flight"], json({3, nullptr, 3})) << "not a line over the gap";
 }
 
 // ---- dump --------------------------------------------------------------------------------------
@@ -374,13 +421,89 @@ TEST(GroupDump, OfAWorkerThatDoesNotAnswerTheBrokersWordCounts) {
     EXPECT_EQ(merged["groups"][0]["count"], 3);
 }
 
+TEST(GroupDump, TheLimitCountsTheOldestOfAllProcesses) {
+    auto limited = dumps();  // each was asked for two
+    limited[0].second["matching"] = 3;
+    limited[0].second["attempts"].erase(2);
+    const json merged = merge_dumps(limited, 2, false);
+    EXPECT_EQ(merged["matching"], 3);
+    ASSERT_EQ(merged["attempts"].size(), 2U);
+    EXPECT_EQ(merged["attempts"][0]["number"], 1);
+    EXPECT_EQ(merged["attempts"][1]["number"], 2);
+    const std::string text = group_dump_text(merged, true, 80);
+    EXPECT_NE(text.find("\n... and 1 more (--limit)\n"), std::string::npos) << text;
+    EXPECT_EQ(group_dump_text(merge_dumps(dumps(), 3, false), true, 80).find("--limit"), std::string::npos);
+}
+
+TEST(GroupDump, SlotsOutOfServiceAndWhoDoesNotAnswerAreNamed) {
+    auto ill = dumps();
+    ill[1].second["out_of_service"] = {{{"slot", 3}, {"pid", 77}, {"stopping_s", 12.25}}};
+    ill.emplace_back("w2", json());
+    const json merged = merge_dumps(ill, 10, false);
+    EXPECT_EQ(merged["unanswered"], json({"w2"}));
+    ASSERT_EQ(merged["out_of_service"].size(), 1U);
+    EXPECT_EQ(merged["out_of_service"][0]["worker"], "w1");
+    EXPECT_TRUE(group_dump_text(merged, false, 80)
+                    .ends_with("w1: slot 3 is out of service: its work (pid 77) was told to stop 12.2s ago\n"));
+}
+
+TEST(GroupDump, TheTextFitsTheWidthAndSaysTheNumberOfEachTask) {
+    const json merged = merge_dumps(dumps(), 10, false);
+    const std::string wide = group_dump_text(merged, true, 200);
+    EXPECT_TRUE(wide.starts_with("3 attempts in flight\n    count  state ")) << wide;
+    EXPECT_NE(wide.find("   task attempt worker pool state         age in state   left    pid id\n"), std::string::npos)
+        << wide;
+    EXPECT_NE(wide.find("      1       - w1     p    running      9.0s     8.0s      -     77 e-1\n"),
+              std::string::npos)
+        << wide;
+    std::istringstream lines(group_dump_text(merged, true, 60));
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(columns_of(line), 60) << line;
+    EXPECT_EQ(group_dump_text(merged, false, 80).find("attempt worker"), std::string::npos)
+        << "no more than the places";
+}
+
 TEST(GroupDump, WithoutABrokerTheWorkersAreListed) {
     auto without = dumps();
     without[0].second = json();
     const json merged = merge_dumps(without, 10, false);
     EXPECT_TRUE(merged["in_flight"].is_null());
     EXPECT_EQ(merged["attempts"].size(), 2U);
-    EXPECT_NE(group_dump_text(merged, true).find("running"), std::string::npos);
+    EXPECT_EQ(merged["matching"], 2);
+    const std::string text = group_dump_text(merged, true, 80);
+    EXPECT_TRUE(text.starts_with("the broker does not answer: these are the attempts that workers hold\n")) << text;
+    EXPECT_NE(text.find("running"), std::string::npos);
+}
+
+// ---- what was touched --------------------------------------------------------------------------
+
+TEST(AdminText, ASentenceWithTheRightNumber) {
+    const auto said = [](const char* verb, std::uint64_t tasks) {
+        return admin_text(verb, 0, {{"ok", true}, {"tasks_in_flight", tasks}});
+    };
+    EXPECT_EQ(said("drain", 12),
+              "the broker takes no more messages, and ends when the 12 tasks in flight have their outcomes");
+    EXPECT_EQ(said("drain", 1), "the broker takes no more messages, and ends when the task in flight has its outcome");
+    EXPECT_EQ(said("drain", 0), "the broker takes no more messages, and ends: no task is in flight");
+    const std::string paused = "paused: no messages are taken until `curfew-monitor resume`; ";
+    EXPECT_EQ(said("pause", 12), paused + "12 tasks in flight go on");
+    EXPECT_EQ(said("pause", 1), paused + "1 task in flight goes on");
+    EXPECT_EQ(said("pause", 0), paused + "no task is in flight");
+    EXPECT_EQ(said("resume", 12), "no longer paused; 12 tasks are in flight");
+    EXPECT_EQ(said("resume", 1), "no longer paused; 1 task is in flight");
+}
+
+TEST(AdminText, ACancelNamesItsTaskAndWhyItWasNotDone) {
+    EXPECT_EQ(admin_text("cancel", 5, {{"ok", true}, {"tasks_in_flight", 3}}), "task 5 is cancelled");
+    EXPECT_EQ(admin_text("cancel", 9, {{"ok", false}, {"reason", "there is no such task in flight"}}),
+              "task 9 is not cancelled: there is no such task in flight");
+}
+
+TEST(AdminText, AnAnswerThatIsNoneIsShownButCannotTouchTheTerminal) {
+    EXPECT_EQ(admin_text("drain", 0, {{"error", "what\x1b[31m"}}),
+              R"(drain was not done; the answer: {"error":"what\u001b[31m"})");
+    EXPECT_EQ(admin_text("cancel", 5, {{"ok", false}, {"reason", "\x1b[2J"}}), "task 5 is not cancelled: ?[2J");
+    EXPECT_EQ(admin_text("pause", 0, json::parse("nonsense", nullptr, false)),
+              "pause was not done; the answer: no JSON");
 }
 
 // ---- events ----
@@ -392,6 +515,7 @@ TEST(Events, ALineForEachEndWithItsOwnTime) {
                           {{{"seq", 7},
                             {"id", "a\"b"},
                             {"worker", nullptr},
+                            {"pool", "fast"},
                             {"end", "failed"},
                             {"error", "no"},
                             {"ago_s", 0.9},
@@ -403,6 +527,7 @@ TEST(Events, ALineForEachEndWithItsOwnTime) {
     EXPECT_EQ(first["time"], "2026-11-24T20:42:50.000Z");
     EXPECT_EQ(first["id"], "a\"b");
     EXPECT_TRUE(first["worker"].is_null());
+    EXPECT_EQ(first["pool"], "fast");
     EXPECT_EQ(first["left_out"], 3);
     EXPECT_TRUE(lines.starts_with(R"({"time":"2026-11-24T20:42:50.000Z","seq":7,)")) << "always in this order";
 }
@@ -411,6 +536,55 @@ TEST(Events, WhatWasMissedIsALineOfItsOwn) {
     EXPECT_EQ(end_lines(json{{"missed", 5}, {"ends", json::array()}}, {}), "{\"missed\":5}\n");
     EXPECT_EQ(end_lines(json{{"ends", json::array()}}, {}), "");
     EXPECT_EQ(end_lines(json{{"ends", "nonsense"}}, {}), "");
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::istringstream in(text);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    return lines;
+}
+
+json end_of(const char* end, const char* id, const json& error = nullptr) {
+    return {{"seq", 7},   {"id", id},       {"attempt", 2},   {"worker", "w1"}, {"pool", "fast"},
+            {"end", end}, {"took_s", 0.25}, {"error", error}, {"ago_s", 0.9},   {"left_out", 0}};
+}
+
+TEST(EndTable, ALineForEachEndUnderItsTitles) {
+    EndTable table(80, true);
+    const auto first =
+        lines_of(table.lines({{"ends", {end_of("won", "a-1"), end_of("failed", "a-2", "no\nway")}}}, WallTime(1s)));
+    ASSERT_EQ(first.size(), 3U);
+    EXPECT_EQ(first[0], "time         id   att worker pool end         took error");
+    EXPECT_EQ(first[1].substr(12), " a-1    2 w1     fast won        250ms");
+    EXPECT_EQ(first[2].substr(12), " a-2    2 w1     fast failed     250ms no?way");
+    EXPECT_EQ(first[1].substr(5, 7), ":00.100") << "a time of day";
+    const auto second = lines_of(table.lines({{"ends", {end_of("lost", "a-10")}}}, {}));
+    ASSERT_EQ(second.size(), 1U) << "titles once";
+    EXPECT_EQ(second[0].find("lost"), first[1].find("won")) << "below what was printed";
+}
+
+TEST(EndTable, NoLineIsWiderThanTheTerminalAndOfALongIdItsEndIsShown) {
+    for (const int width : {20, 40, 80, 200}) {
+        EndTable table(width, true);
+        const std::string text = table.lines(
+            {{"ends", {end_of("failed", "7141444783181458044-123456789012345678", std::string(300, 'x'))}}}, {});
+        for (const std::string& line : lines_of(text)) EXPECT_LE(columns_of(line), width) << line;
+        if (width >= 40) {
+            EXPECT_NE(text.find("5678 "), std::string::npos) << text;
+        }
+    }
+}
+
+TEST(EndTable, WhatWasMissedAndWhatWasLeftOutIsSaid) {
+    EndTable table(80, true);
+    EXPECT_EQ(table.lines({{"missed", 1}, {"ends", json::array()}}, {}), "... 1 end missed\n");
+    json end = end_of("won", "a-1");
+    end["left_out"] = 12;
+    const auto lines = lines_of(table.lines({{"ends", {end}}}, {}));
+    ASSERT_EQ(lines.size(), 3U);
+    EXPECT_EQ(lines[1], "... 12 more won");
+    EXPECT_EQ(table.lines({{"ends", "nonsense"}}, {}), "");
 }
 
 }  // namespace

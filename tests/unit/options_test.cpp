@@ -182,6 +182,19 @@ TEST(Options, WhatIsMistypedGetsASuggestion) {
     EXPECT_NE(program.said.find("unknown option --fanout; did you mean --fan-out?"), std::string::npos) << program.said;
 }
 
+TEST(Options, AFormerFlagIsTakenAndNothingSaysIt) {
+    Program program;
+    bool former = false;
+    program.options.former_flag("--loud", former);
+    EXPECT_EQ(program.options.describe().text().find("loud"), std::string::npos);
+    EXPECT_EQ(program.parse({"--loud"}), std::nullopt);
+    EXPECT_TRUE(former);
+    Program asked;
+    asked.options.former_flag("--loud", former);
+    EXPECT_EQ(asked.parse({"--help"}), 0);
+    EXPECT_EQ(asked.said.find("loud"), std::string::npos) << asked.said;
+}
+
 TEST(Options, HelpAndVersionEndWell) {
     EXPECT_EQ(Program().parse({"--help"}), 0);
     Program program;

@@ -70,9 +70,9 @@ struct Shown {
     TopScreen screen{true, 1s};
     Instant now{100s};
 
-    void add(const Look& what, Duration later = 1s) {
+    void add(const Look& what, Duration later = 1s, const char* time = "12:00:00") {
         now += later;
-        screen.add(what, now, "12:00:00");
+        screen.add(what, now, time);
     }
     void type(std::string_view text) {
         for (const char c : text) (void)screen.press(Key::character, c);
@@ -226,15 +226,50 @@ TEST(TopScreen, AWorkerThatCameBackReplacesItsOldSession) {
 TEST(TopScreen, ABrokerThatIsGoneIsSaidWithSinceWhen) {
     Shown shown;
     shown.add(look());
-    const Look nobody{{{"broker", nullptr}, {"collector", nullptr}, {"w1", nullptr}, {"w2", nullptr}}, nullptr};
-    shown.add(nobody);
-    shown.add(nobody, 70s);
+    const Look without{{{"broker", nullptr}, {"collector", nullptr}, {"w1", worker()}, {"w2", nullptr}}, nullptr};
+    shown.add(without);
+    shown.add(without, 70s);
     EXPECT_TRUE(has(shown.text(), "BROKER GONE since 12:00:00 (1m10s)")) << shown.text();
     EXPECT_TRUE(has(shown.text(), "10 accepted")) << "what was last known stays";
+    EXPECT_TRUE(has(shown.line_with("per s"), "12 accepted"));
     EXPECT_EQ(style_of(shown.screen.draw(80, 24), "BROKER GONE"), Style::bad);
     EXPECT_FALSE(shown.screen.broker_answers());
     shown.add(look());
     EXPECT_FALSE(has(shown.text(), "GONE"));
+}
+
+TEST(TopScreen, AGroupThatEndedKeepsItsLastFiguresUntilThereIsAnother) {
+    Shown shown;
+    shown.add(look(broker({entry("w1", 7, 3), entry("w2")})));
+    shown.add({{{"broker", nullptr}, {"collector", nullptr}, {"w1", worker()}, {"w2", nullptr}}, nullptr});
+    EXPECT_TRUE(has(shown.line_with("ATTEMPTS"), "ATTEMPTS -")) << "who is left knows of none";
+    const Look nobody{{{"broker", nullptr}, {"collector", nullptr}}, nullptr};
+    shown.add(nobody, 1s, "12:00:05");
+    shown.add(nobody, 60s, "12:01:05");
+    EXPECT_TRUE(has(shown.lines()[0], "the group ended at 12:00:05: these are its last figures")) << shown.text();
+    EXPECT_TRUE(has(shown.text(), "10 accepted")) << shown.text();
+    EXPECT_TRUE(has(shown.line_with("WORKERS"), "WORKERS 2 ")) << shown.text();
+    EXPECT_TRUE(has(shown.line_with("w2 "), "ready")) << shown.text();
+    EXPECT_TRUE(has(shown.line_with("ATTEMPTS"), "ATTEMPTS 2 "));
+    EXPECT_TRUE(has(shown.text(), "9-2"));
+    (void)shown.screen.press(Key::tab);  // the selection is elsewhere
+    const auto lines = shown.screen.draw(80, 24);
+    EXPECT_EQ(style_of(lines, "ready"), Style::dim) << "it is no more";
+    EXPECT_EQ(style_of(lines, "9-2"), Style::dim);
+    EXPECT_FALSE(shown.screen.broker_answers());
+
+    json next = broker({entry("w1")}, 1);
+    next["incarnation"] = 6;
+    Look another = look(next);
+    another.stats.pop_back();
+    shown.add({{{"broker", nullptr}, {"w1", worker()}}, nullptr}, 1s, "12:01:59");
+    EXPECT_TRUE(has(shown.text(), "the group ended at 12:00:05")) << "without a broker there is no other yet";
+    shown.add(another, 1s, "12:02:00");
+    EXPECT_TRUE(has(shown.line_with("w1 "), " 3/4 ")) << "its sessions are numbered anew: " << shown.text();
+    EXPECT_TRUE(has(shown.line_with("WORKERS"), "WORKERS 1  by"));
+    EXPECT_FALSE(has(shown.text(), "ended"));
+    EXPECT_TRUE(has(shown.text(), "1 accepted"));
+    EXPECT_EQ(style_of(shown.screen.draw(80, 24), "ready"), Style::good);
 }
 
 TEST(TopScreen, ShowsSomethingWhenThereNeverWasABroker) {
@@ -272,6 +307,50 @@ TEST(TopScreen, SortsByTheNextColumnAndBack) {
     EXPECT_EQ(order(), "w2 w1 w10 ");
     shown.type("r");
     EXPECT_EQ(order(), "w10 w1 w2 ");
+}
+
+Look wide_look(std::uint64_t won) {
+    json own = worker();
+    own["held"] = {{"queued", 11}, {"running", 3}, {"cancelling", 1}};
+    own["memory_kib"] = 20'480;
+    own["uptime_s"] = 63.0;
+    own["pid"] = 4711;
+    json said = broker({entry("w1", won, 9)}, won);
+    said["attempt_time"]["p90_us"] = 17'000;
+    return {{{"broker", said}, {"w1", own}}, dump({attempt(1, 3)})};
+}
+
+TEST(TopScreen, AWideScreenHasMoreColumnsAndASecondChart) {
+    Shown shown;
+    shown.add(wide_look(10));
+    shown.add(wide_look(40), 2s);
+    EXPECT_EQ(shown.line_with("name ", 200, 50),
+              "name pool state slots flight cred   won  late  canc fail  exp lost ends/s   p50   p99 heard  cpu"
+              "  que  run stop   sent mem MiB     up     pid session");
+    EXPECT_EQ(shown.line_with("w1 ", 200, 50),
+              "w1   p    ready   3/4      3    8    40     1     2    0    0    0     15 1.0ms  20ms 200ms    -"
+              "   11    3    1      -      20  1m03s    4711       9");
+    EXPECT_TRUE(has(shown.line_with("time  ", 200, 50), "p50 1.5ms  p90 17ms  p99 20ms  p999 -"));
+    const std::string title = shown.line_with("settled/s", 200, 50);
+    EXPECT_TRUE(title.starts_with("in flight ")) << title;
+    EXPECT_EQ(columns_of(title.substr(0, title.find("settled/s"))), 101);
+    EXPECT_TRUE(title.ends_with("█")) << title;
+}
+
+TEST(TopScreen, ANarrowScreenHasNeitherAndSortsByWhatItShows) {
+    Shown shown;
+    shown.add(wide_look(10));
+    shown.add(wide_look(40), 2s);
+    const std::string titles = shown.line_with("name ");
+    EXPECT_TRUE(titles.starts_with("name pool state slots flight cred   won  late  canc fail ")) << titles;
+    for (const char* more : {"ends/s", "que", "settled/s", "p90", "MiB"}) EXPECT_FALSE(has(shown.text(), more)) << more;
+    for (int i = 0; i < 40; ++i) {
+        shown.type("s");
+        const std::string order = shown.line_with("WORKERS");
+        const std::size_t from = order.find("by ") + 3;
+        const std::string column = order.substr(from, order.find(',', from) - from);
+        EXPECT_TRUE(has(titles, column)) << column;
+    }
 }
 
 TEST(TopScreen, FiltersWhileItIsTyped) {
@@ -376,11 +455,38 @@ TEST(TopScreen, WithoutUtf8ThereIsOnlyAscii) {
 TEST(TopScreen, TheChartShowsWhatWasInFlightAndGaps) {
     Shown shown;
     for (const std::uint64_t in_flight : {1U, 8U, 0U}) shown.add(look(broker({}, 10, in_flight)));
-    shown.add({});
+    shown.add({{{"broker", nullptr}, {"w1", worker()}}, nullptr});
     shown.add(look(broker({}, 10, 8)));
     EXPECT_TRUE(shown.lines()[5].starts_with("        8 ")) << shown.lines()[5];
     EXPECT_TRUE(shown.lines()[5].ends_with(" █  █")) << shown.lines()[5];
     EXPECT_TRUE(shown.lines()[7].ends_with("▃█  █")) << shown.lines()[7];
+}
+
+TEST(TopScreen, TheChartBeginsWhereTheGroupBegan) {
+    Shown shown;
+    for (int i = 0; i < 3; ++i) shown.add({});
+    shown.add(look(broker({}, 10, 8)));
+    EXPECT_TRUE(shown.lines()[5].ends_with("  █")) << shown.lines()[5];
+    const Look nobody{{{"broker", nullptr}, {"collector", nullptr}}, nullptr};
+    for (int i = 0; i < 3; ++i) shown.add(nobody);
+    EXPECT_TRUE(shown.lines()[5].ends_with("  █")) << "it ended: nothing moves";
+    for (const std::uint64_t in_flight : {4U, 2U}) {
+        json next = broker({}, 10, in_flight);
+        next["incarnation"] = 6;
+        shown.add(look(next));
+    }
+    EXPECT_TRUE(shown.lines()[5].starts_with("        4 ")) << "another group: " << shown.lines()[5];
+    EXPECT_TRUE(shown.lines()[5].ends_with("  █ ")) << shown.lines()[5];
+}
+
+TEST(TopScreen, AGroupThatOnlyStoodStillGoesOn) {
+    Shown shown;
+    shown.add(look(broker({entry("w1", 7, 3)}, 10, 8)));
+    shown.add({{{"broker", nullptr}, {"collector", nullptr}, {"w1", nullptr}}, nullptr});
+    EXPECT_TRUE(has(shown.text(), "ended"));
+    shown.add(look(broker({entry("w1", 7, 3)}, 10, 8)));
+    EXPECT_FALSE(has(shown.text(), "ended"));
+    EXPECT_TRUE(shown.lines()[5].ends_with("██")) << shown.lines()[5];
 }
 
 TEST(TopScreen, PausesAndChangesItsInterval) {
