@@ -89,7 +89,7 @@ bool Dispatcher::end_attempt(Instant now, WorkerSession& worker, AttemptNumber n
     const bool held_credit = attempt.state != AttemptState::reported && !given_back;
     if (attempt.state == AttemptState::cancelling) {
         losers_.ended(now - attempt.cancelled_at);
-        if (attempt.beaten_by_hedge) tallies_.beaten_by_hedge(now - attempt.cancelled_at);
+        if (attempt.beaten_by_hedge && end == End::late) tallies_.beaten_by_hedge(now - attempt.cancelled_at);
     } else if (end != End::lost) {
         learn(&worker, now - attempt.started_at, false);
     }

@@ -53,7 +53,7 @@ public:
     /// An attempt has failed, was lost, or has expired. What differs in numbers alone is one
     /// reason.
     void failed(End end, std::string_view error, std::string_view worker, Seq seq);
-    /// A first attempt that a hedge has beaten went on for so long after the decision.
+    /// A first attempt that a hedge has beaten finished all the same, so long after the decision.
     void beaten_by_hedge(Duration went_on) { saved_ += went_on; }
     /// The session is over: its counts stay.
     void keep(const WorkerSession& worker, const SessionBooks& books);
@@ -62,8 +62,8 @@ public:
     [[nodiscard]] const Histogram& not_completed() const { return not_completed_; }
     /// By the failures' end and what they said.
     [[nodiscard]] const Frequent<FailureExample>& failures() const { return failures_; }
-    /// What hedges have saved at least: without them the first attempts would not have been called
-    /// home, and were not done when they ended.
+    /// What hedges have saved for certain. How long those that were stopped would have gone on,
+    /// nobody knows.
     [[nodiscard]] Duration saved() const { return saved_; }
     /// By name, with the sessions there are.
     [[nodiscard]] std::map<std::string, PoolTally, std::less<>> pools(const Roster& roster, const Ledger& ledger) const;

@@ -33,7 +33,7 @@ public:
         std::array<Duration, 92> bounds{};
         double us = 100;
         for (Duration& bound : bounds) {
-            bound = std::chrono::microseconds(static_cast<std::int64_t>(us + 0.5));
+            bound = std::chrono::microseconds(static_cast<std::int64_t>(us));
             us *= 1.1486983549970351;  // the fifth root of 2
         }
         return bounds;

@@ -41,8 +41,8 @@ CURFEW_WORKER, CURFEW_POOL. Its limits (ulimit) are those of launch. FILE may be
 refused there.
 
 Each line of a PROCFILE is run by /bin/sh, in the folder in which launch was started. With one only --run-dir, --quiet,
---summary and --log-level have a meaning: say the rest to the processes. PATH then begins with the folder of the curfew binaries,
-and CURFEW_PROCFILE_DIR names the folder of the PROCFILE.
+--summary and --log-level have a meaning: say the rest to the processes. PATH then begins with the folder of the curfew
+binaries, and CURFEW_PROCFILE_DIR names the folder of the PROCFILE.
 
 Where it may, launch runs its group in a cgroup (v2) of its own, so that nothing of it outlives even a kill of all its
 processes at once; --log-level info says so where it may not.
