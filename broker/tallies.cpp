@@ -1,6 +1,6 @@
 #include "broker/tallies.h"
 
-#include <utility>
+#include <algorithm>
 
 namespace curfew {
 namespace {
@@ -9,15 +9,24 @@ void add_up(EndCounts& to, const EndCounts& from) {
     for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
 }
 
-/// "exit code 3 after 17 ms" and "exit code 3 after 18 ms" are one reason.
+/// A number behind these says what kind of failure it was.
+bool is_told_apart_by_number(std::string_view before) {
+    constexpr std::string_view kWords[] = {"exit code ", "status ", "signal "};
+    return std::ranges::any_of(kWords, [&](std::string_view words) { return before.ends_with(words); });
+}
+
+/// "exit code 3: line 17" and "exit code 3: line 18" are one reason, "exit code 4" is another.
 std::string without_numbers(std::string_view text) {
+    constexpr std::string_view kDigits = "0123456789";
+    text = text.substr(0, Tallies::kReasonBytes);
     std::string out;
-    bool number = false;
-    for (const char c : text.substr(0, Tallies::kReasonBytes)) {
-        const bool digit = c >= '0' && c <= '9';
-        if (!digit) out += c;
-        if (digit && !std::exchange(number, true)) out += '#';
-        number = digit;
+    while (!text.empty()) {
+        const std::size_t number = std::min(text.find_first_of(kDigits), text.size());
+        out += text.substr(0, number);
+        text.remove_prefix(number);
+        const std::size_t end = std::min(text.find_first_not_of(kDigits), text.size());
+        if (end > 0) out += is_told_apart_by_number(out) ? text.substr(0, end) : "#";
+        text.remove_prefix(end);
     }
     return out;
 }

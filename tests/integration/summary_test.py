@@ -104,7 +104,7 @@ class OfARun(GroupTest):
         self.assertLessEqual(said["tasks"]["p50_us"], said["tasks"]["p999_us"])
         self.assertEqual(sum(pool["won"] for pool in said["pools"]), 270)
         self.assertEqual([(failure["reason"], failure["count"]) for failure in said["failures"]],
-                         [("failed: exit code #: bad number #", 30)])
+                         [("failed: exit code 4: bad number #", 30)])
         self.assertNotIn("summary ", done.stderr)
         self.assertIn("tasks     300 = 270 completed", done.stderr)
 
