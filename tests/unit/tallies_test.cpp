@@ -57,9 +57,10 @@ TEST(Tallies, ALongReasonIsCut) {
 
 struct Pools : testing::Test {
     WorkerSession& add(const std::string& pool) {
+        const std::string name = "w" + std::to_string(roster.sessions().size());
         wire::Hello hello;
         hello.worker = 1;
-        hello.name = "w" + std::to_string(roster.sessions().size());
+        hello.name = name;
         hello.pool = pool;
         WorkerSession& worker = roster.admit({}, hello);
         ledger.open_session(worker.session);
