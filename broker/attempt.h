@@ -24,6 +24,7 @@ struct Attempt {
     bool recalled = false;  ///< a recall of it is under way
     /// A winner whose result a new collector may still need.
     bool awaited = false;
+    bool told = false;  ///< as its task
     Instant started_at{};
     Instant cancelled_at{};
 };

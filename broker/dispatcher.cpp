@@ -71,6 +71,7 @@ Seq Dispatcher::accept(Instant now, const Incoming& message) {
     expiry_.set(deadline_at, seq);
     hedges_.policy().task_accepted();
     Task& task = *ledger_.task(seq);
+    task.told = stories_.takes(seq);
     task.released = hedges_.policy().race() && !task.alone() ? config_.fanout : 1;
     if (task.state == TaskState::open) start_or_wait(now, seq, task);
     return seq;
@@ -188,6 +189,7 @@ void Dispatcher::hand_over(Instant now, Seq seq, const Task& task) {
 /// A free slot belongs first to what is tried again or came back, then to what stands behind busy
 /// slots, then to those that still wait, and to new messages last.
 void Dispatcher::turn(Instant now) {
+    stories_.turn(now);
     judge_silence(now);
     gather(now);
     recalls_.repeat(now);

@@ -13,6 +13,7 @@
 //     Recalls        what stands behind busy slots                      broker/recalls.h
 //     Losers         whom another has beaten, before they are told      broker/losers.h
 //     Admissions     which workers are let in                           broker/admissions.h
+//     Stories        what became of the last tasks                      broker/stories.h
 //     Beats          when pings, the token and looks are due            broker/beats.h
 //
 // The shell calls it once a turn: receive() for every frame that came, flush_cancels(), turn()
@@ -41,6 +42,7 @@
 #include "broker/out_frame.h"
 #include "broker/recalls.h"
 #include "broker/roster.h"
+#include "broker/stories.h"
 #include "broker/tallies.h"
 #include "broker/waiting.h"
 #include "common/wire/wire_reader.h"
@@ -173,6 +175,7 @@ public:
     [[nodiscard]] const Hedging& hedging() const { return hedges_.policy(); }
     [[nodiscard]] const Counts& counts() const { return counts_; }
     [[nodiscard]] const Tallies& tallies() const { return tallies_; }
+    [[nodiscard]] const Stories& stories() const { return stories_; }
     [[nodiscard]] const Admissions::WrongHello& wrong_hello() const { return admissions_.wrong_hello(); }
     [[nodiscard]] const Histogram& cancel_time() const { return losers_.time(); }
     /// Bytes that wait for the sink, as far as the collector has said. It says so first when it has
@@ -205,9 +208,11 @@ private:
     void start_or_wait(Instant now, Seq seq, Task& task);
     void gather(Instant now);
     bool decide(Instant now, Seq seq, AttemptId winner);
-    bool settle(Seq seq, Outcome outcome);
+    bool settle(Instant now, Seq seq, Outcome outcome);
     bool end_attempt(Instant now, WorkerSession& worker, AttemptNumber number, End end, std::string_view error);
     bool end_returned(Instant now, WorkerSession& worker, AttemptNumber number);
+    void tell(Instant now, const WorkerSession& worker, AttemptId id, const Attempt& was, End end,
+              std::string_view error, bool moved = false);
     void task_lost_attempt(Instant now, Seq seq, Task& task, End end, std::string_view error);
     void go_on(Seq seq, Task& task, End end);
     void cancel(Instant now, Seq seq, Task& task, std::string_view why);
@@ -277,6 +282,7 @@ private:
     Config config_;
     Counts counts_;
     Tallies tallies_;
+    Stories stories_;
     Ledger ledger_;
     Roster roster_;
     Mail mail_;

@@ -176,7 +176,7 @@ void Dispatcher::learn_what_it_has(Instant now, const wire::Synced& synced) {
         ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
             // One that is not in the list of ends has completed
             if (ledger_.task(seq)->state != TaskState::decided) adopt(now, {seq, Outcome::completed, {}});
-            (void)settle(seq, ledger_.task(seq)->outcome);
+            (void)settle(now, seq, ledger_.task(seq)->outcome);
         });
     }
     IntervalSet settled;
@@ -246,11 +246,11 @@ void Dispatcher::on_record(Instant now, const wire::Decided& decided) {
     }
 }
 
-void Dispatcher::on_record(Instant, const wire::Settled& settled) {
+void Dispatcher::on_record(Instant now, const wire::Settled& settled) {
     for (const Interval& range : settled.seqs) {
         std::uint64_t settled_now = 0;
         ledger_.tasks().for_each_within(range.first, range.last, [&](Seq seq) {
-            if (settle(seq, settled.outcome)) ++settled_now;
+            if (settle(now, seq, settled.outcome)) ++settled_now;
         });
         settled_now += ledger_.earlier().settle_decided(range, settled.outcome);
         if (settled_now <= range.last - range.first) ++counts_.surprises;

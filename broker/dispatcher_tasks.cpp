@@ -53,6 +53,7 @@ bool Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
         task->outcome = Outcome::failed;  // the work itself said so: rejected
     }
     tallies_.decided(now - task->accepted_at, won != nullptr);
+    if (task->told) stories_.decided(now, seq);
     ledger_.decide(*task, winner);
     for (const AttemptId id : task->alive) {
         if (id == winner) continue;
@@ -65,10 +66,14 @@ bool Dispatcher::decide(Instant now, Seq seq, AttemptId winner) {
 }
 
 /// False if the task is not decided.
-bool Dispatcher::settle(Seq seq, Outcome outcome) {
+bool Dispatcher::settle(Instant now, Seq seq, Outcome outcome) {
     const Task* task = ledger_.task(seq);
     if (task->state != TaskState::decided) return false;
-    if (const Attempt* won = ledger_.attempt(task->winner); won != nullptr && won->hedge) hedges_.policy().won();
+    if (task->told) stories_.settled(now, seq, *task, outcome);
+    if (const Attempt* won = ledger_.attempt(task->winner)) {
+        if (won->hedge) hedges_.policy().won();
+        if (won->told) tell(now, *roster_.find(task->winner.session), task->winner, *won, End::won, {});
+    }
     const AttemptId winner = ledger_.settle(seq, outcome);
     WorkerSession* worker = winner.session == 0 ? nullptr : roster_.find(winner.session);
     if (worker == nullptr) return true;
@@ -79,12 +84,20 @@ bool Dispatcher::settle(Seq seq, Outcome outcome) {
 
 // ---- ends of attempts --------------------------------------------------------------------------
 
+/// For the story of its task.
+void Dispatcher::tell(Instant now, const WorkerSession& worker, AttemptId id, const Attempt& was, End end,
+                      std::string_view error, bool moved) {
+    stories_.ended({id, was, worker.name, worker.pool, end, std::string(error), moved, now},
+                   ledger_.task(was.seq) != nullptr);
+}
+
 /// True if the attempt held a credit, which the caller is to give back.
 bool Dispatcher::end_attempt(Instant now, WorkerSession& worker, AttemptNumber number, End end,
                              std::string_view error) {
     const AttemptId id{worker.session, number};
     if (ledger_.attempt(id)->recalled) recalls_.ended(worker, number);
     const Attempt attempt = ledger_.end(id, end, worker.name, error);
+    if (attempt.told) tell(now, worker, id, attempt, end, error);
     const bool given_back = mutated(Mutant::credit_given_early) && attempt.state == AttemptState::cancelling;
     const bool held_credit = attempt.state != AttemptState::reported && !given_back;
     if (attempt.state == AttemptState::cancelling) {
@@ -108,6 +121,7 @@ bool Dispatcher::end_returned(Instant now, WorkerSession& worker, AttemptNumber 
     const AttemptId id{worker.session, number};
     if (ledger_.attempt(id)->recalled) recalls_.ended(worker, number);
     const Attempt attempt = ledger_.end_returned(id, worker.name);
+    if (attempt.told) tell(now, worker, id, attempt, End::cancelled, {}, true);
     const bool held_credit = attempt.state != AttemptState::reported;
     Task* task = ledger_.task(attempt.seq);
     if (task == nullptr || mutated(Mutant::returned_not_replaced)) return held_credit;

@@ -123,6 +123,7 @@ AttemptId Ledger::start(Instant now, Seq seq, Session session) {
     const AttemptId id{session, ++books.last_number};
     Attempt& attempt = books.open.insert(id.number);
     attempt.seq = seq;
+    attempt.told = task.told;
     attempt.ordinal = ++task.started;
     if (task.came_back()) {
         // The first of them, so that no ordinal is above the number of attempts.

@@ -106,6 +106,7 @@ struct Task {
     /// Decided by the collector that there is, in an earlier life of the broker or before it heard
     /// of that: open again if that collector goes.
     bool by_hearsay = false;
+    bool told = false;          ///< its story is (broker/stories.h)
     AttemptId winner;           ///< once decided by an attempt
     std::uint32_t started = 0;  ///< attempts so far, without those that were moved
     /// Attempts that may have been started by now; the difference is due.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "broker/snapshot.h"
+#include "broker/story_json.h"
 #include "common/look/json_object.h"
 #include "common/process/reading.h"
 #include "common/process/running_page.h"
@@ -244,6 +245,10 @@ std::unique_ptr<Reply> BrokerServer::dump(Instant now, const DumpQuery& query, c
 
 JsonObject BrokerServer::ends(Instant now, std::optional<std::uint64_t> after) {
     return broker_ends(dispatcher_, now, after);
+}
+
+JsonObject BrokerServer::story(Instant now, const std::string& task) const {
+    return broker_story(dispatcher_, now, Clock::wall_us(now), task);
 }
 
 JsonObject BrokerServer::endpoints() const {

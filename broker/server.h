@@ -53,6 +53,7 @@ public:
     JsonObject stats(Instant now) const override;
     std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query, const JsonObject& first) const override;
     JsonObject ends(Instant now, std::optional<std::uint64_t> after) override;
+    JsonObject story(Instant now, const std::string& task) const override;
     JsonObject endpoints() const override;
 
 private:

@@ -132,6 +132,22 @@ int follow(Client& client, const MonitorOptions& options) {
                        [&](const json& answer, WallTime now) { return table.lines(answer, now); });
 }
 
+int tell_story(const MonitorOptions& options) {
+    const std::string& task = options.words[1];
+    const json story = Group(options.run_dir, options.connect, kPatience).story(task);
+    if (story.is_null()) {
+        fmt::print(stderr, "curfew-monitor: the broker does not answer: it alone knows the story of a task\n");
+        return kUnanswered;
+    }
+    if (options.as_json) fmt::print("{}\n", story.dump(-1, ' ', false, json::error_handler_t::replace));
+    if (const std::string why = why_no_story(story, task); !why.empty()) {
+        fmt::print(stderr, "curfew-monitor: {}\n", why);
+        return kExitIncomplete;
+    }
+    if (!options.as_json) fmt::print("{}", story_text(story, columns_of_terminal(), locale_is_utf8()));
+    return kExitOk;
+}
+
 void sleep_until(Instant at) {
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(at - Clock::now()).count();
     if (ms > 0) (void)poll(nullptr, 0, static_cast<int>(ms));
@@ -221,6 +237,7 @@ int run_command(const MonitorOptions& options) {
     }
     if (verb == "dump") return dump(client, options);
     if (verb == "events") return follow(client, options);
+    if (verb == "story") return tell_story(options);
     if (verb == "check") return check_group(options);
     if (verb == "top") return top_group(client, options);
     if (verb == "serve")

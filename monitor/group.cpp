@@ -70,7 +70,7 @@ json groups_of(const json& broker, const std::map<std::string, const json*>& wor
 
 }  // namespace
 
-std::vector<Said> Group::ask(const std::string& request) {
+std::vector<Target> Group::targets() {
     std::vector<Target> targets;
     if (endpoint_.empty()) {
         try {
@@ -87,6 +87,11 @@ std::vector<Said> Group::ask(const std::string& request) {
         if (std::ranges::find(targets, target.name, &Target::name) == targets.end()) targets.push_back(target);
     }
     known_ = targets;
+    return targets;
+}
+
+std::vector<Said> Group::ask(const std::string& request) {
+    const std::vector<Target> targets = this->targets();
     const auto answers = client_.ask_all(targets, request, patience_);
     std::vector<Said> all;
     for (std::size_t i = 0; i < targets.size(); ++i) {
@@ -105,6 +110,10 @@ json Group::dump(json query) {
     const bool part = query.contains("state") || query.contains("older_than_s");
     query["ask"] = "dump";
     return merge_dumps(ask(query.dump()), limit, part);
+}
+
+json Group::story(const std::string& task) {
+    return ask_story(client_, targets(), task, patience_);
 }
 
 const json& broker_of(const std::vector<Said>& stats) {

@@ -5,15 +5,12 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "monitor/client.h"
+#include "monitor/story.h"
 
 namespace curfew {
-
-/// A process and what it said; null: it does not answer (any more).
-using Said = std::pair<std::string, nlohmann::json>;
 
 class Group {
 public:
@@ -31,7 +28,12 @@ public:
     /// `query`: limit, older_than_s, worker, state.
     [[nodiscard]] nlohmann::json dump(nlohmann::json query);
 
+    /// The story of `task`, by its number or what its sender called it; docs/monitor.md. Null: the
+    /// broker does not answer.
+    [[nodiscard]] nlohmann::json story(const std::string& task);
+
 private:
+    [[nodiscard]] std::vector<Target> targets();
     [[nodiscard]] std::vector<Said> ask(const std::string& request);
 
     std::string run_dir_, endpoint_;

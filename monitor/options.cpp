@@ -74,9 +74,10 @@ MonitorOptions::MonitorOptions(Options& options) {
     options.text("--token-file", token_file, "serve: who asks has to say what is in this file; needed beyond loopback");
     options.text("--group-name", group_name,
                  "serve, stats: what the group is called, among others; empty: as the machine");
-    options.rest(words,
-                 "stats | dump | events | top | check | serve | drain | pause | resume | cancel SEQ... | "
-                 "dead-letters ls FILE | dead-letters show FILE SEQ | dead-letters retry FILE [SEQ...]");
+    options.rest(
+        words,
+        "stats | dump | events | story SEQ|ID | top | check | serve | drain | pause | resume | cancel SEQ... | "
+        "dead-letters ls FILE | dead-letters show FILE SEQ | dead-letters retry FILE [SEQ...]");
 }
 
 std::string MonitorOptions::name_of_group() const {
@@ -113,8 +114,8 @@ ServeOptions MonitorOptions::serve_options() const {
 }
 
 void MonitorOptions::check() const {
-    const std::vector<std::string> verbs = {"stats", "dump",  "events", "top",    "check",       "serve",
-                                            "drain", "pause", "resume", "cancel", "dead-letters"};
+    const std::vector<std::string> verbs = {"stats", "dump",  "events", "story",  "top",    "check",
+                                            "serve", "drain", "pause",  "resume", "cancel", "dead-letters"};
     const std::string verb = words.empty() ? "" : words.front();
     const std::string all =
         fmt::format("say one of: {} SEQ..., {}", fmt::join(verbs.begin(), verbs.end() - 1, ", "), verbs.back());
@@ -124,8 +125,12 @@ void MonitorOptions::check() const {
     if (verb == "cancel" && words.size() == 1)
         throw std::invalid_argument("cancel: the number of a task is missing; " + all);
     if (verb == "cancel") check_numbers(words, 1, verb, "task");
+    if (verb == "story" && (words.size() == 1 || words[1].empty()))
+        throw std::invalid_argument("story: of which task? Say its number, or the id that its sender gave it");
+    if (verb == "story" && words.size() > 2)
+        throw std::invalid_argument(fmt::format("story: '{}' is one word too many; it tells of one task", words[2]));
     if (verb == "dead-letters") check_dead_letters();
-    if (verb != "cancel" && verb != "dead-letters" && words.size() > 1)
+    if (verb != "cancel" && verb != "dead-letters" && verb != "story" && words.size() > 1)
         throw std::invalid_argument(fmt::format("{}: '{}' is one word too many; {}", verb, words[1], all));
     if (as_json && as_text) throw std::invalid_argument("--json and --text: say one of them");
     if (!connect.empty()) check_endpoint(connect, false, Reach::anybody);

@@ -130,7 +130,8 @@ private:
     std::thread thread_;
 };
 
-/// Dumps cost the group more than stats: one at a time, and the same one at most twice a second.
+/// Dumps and stories cost the group more than stats: one at a time, and the same dump at most twice
+/// a second.
 class Dumper {
 public:
     explicit Dumper(Group group) : group_(std::move(group)) {}
@@ -143,6 +144,10 @@ public:
             at_ = now;
         }
         return dump_;
+    }
+    [[nodiscard]] json story(const std::string& task) {
+        const std::scoped_lock lock(mutex_);
+        return group_.story(task);
     }
 
 private:
@@ -228,9 +233,11 @@ private:
         return false;
     }
 
+    /// The page of a task is the same for each.
     void add_pages() {
         for (const PageFile& file : page_files()) {
-            server_.Get(std::string(file.path), [&file](const httplib::Request&, httplib::Response& response) {
+            const std::string path = file.path == "/task.html" ? "/task/.+" : std::string(file.path);
+            server_.Get(path, [&file](const httplib::Request&, httplib::Response& response) {
                 response.set_content(file.bytes.data(), file.bytes.size(), std::string(file.type));
             });
         }
@@ -267,6 +274,14 @@ private:
         });
         server_.Get("/dump.json", [this](const httplib::Request& request, httplib::Response& response) {
             if (const auto query = query_of(request, response)) answer(response, dumper_.dump(*query));
+        });
+        server_.Get("/story.json", [this](const httplib::Request& request, httplib::Response& response) {
+            const std::string task = request.get_param_value("task");
+            if (task.empty()) return fail(response, 400, "task: say its number, or the id that its sender gave it");
+            const json story = dumper_.story(task);
+            if (story.is_null()) return fail(response, 503, "the broker does not answer");
+            const std::string why = why_no_story(story, task);
+            why.empty() ? answer(response, story) : fail(response, 404, why);
         });
         server_.Get("/dump", [this](const httplib::Request& request, httplib::Response& response) {
             if (const auto query = query_of(request, response))

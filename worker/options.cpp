@@ -49,12 +49,6 @@ constexpr std::array<FlagOfHandlers, 24> kFlagsOfHandlers{{
     {"--http-result", "http"},
 }};
 
-std::uint64_t wall_us(Instant at) {
-    const auto then = std::chrono::system_clock::now() - (Clock::now() - at);
-    const auto since = std::chrono::duration_cast<std::chrono::microseconds>(then.time_since_epoch());
-    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, since.count()));
-}
-
 /// A whole number from 1 on.
 Take take_number(const std::string& text, std::uint64_t most, std::uint64_t& number) {
     number = parse_count(text).value_or(0);
@@ -146,7 +140,7 @@ WorkerServer::Config WorkerOptions::config() const {
     config.core.pool = pool();
     config.core.heartbeat = heartbeat_;
     config.core.slots = slots();
-    if (report_ == "full") config.core.wall_us = wall_us;
+    if (report_ == "full") config.core.wall_us = Clock::wall_us;
     const std::uint32_t fixed = kinds_.empty() ? 0 : chosen().kind->credit;
     const std::uint64_t credit = credit_ != 0 ? credit_ : fixed != 0 ? fixed : slots();
     config.core.credit = static_cast<std::uint32_t>(credit);

@@ -10,6 +10,7 @@
 #include "common/process/reading.h"
 #include "common/words/exit_code.h"
 #include "worker/snapshot.h"
+#include "worker/story_json.h"
 
 namespace curfew {
 namespace {
@@ -139,6 +140,12 @@ JsonObject WorkerServer::stats(Instant now) const {
 
 std::unique_ptr<Reply> WorkerServer::dump(Instant now, const DumpQuery& query, const JsonObject& first) const {
     return worker_dump(core_, *handler_, now, query, first);
+}
+
+JsonObject WorkerServer::story(Instant now, const std::string& task) const {
+    const auto seq = parse_count(task);
+    if (!seq) return std::move(JsonObject().add("error", "ask a worker for the number of a task"));
+    return worker_story(core_, now, Clock::wall_us(now), *seq);
 }
 
 JsonObject WorkerServer::endpoints() const {

@@ -37,6 +37,7 @@ public:
     int unfinished() const override;
     JsonObject stats(Instant now) const override;
     std::unique_ptr<Reply> dump(Instant now, const DumpQuery& query, const JsonObject& first) const override;
+    JsonObject story(Instant now, const std::string& task) const override;
     JsonObject endpoints() const override;
 
 private:

@@ -7,6 +7,7 @@
 //     Lease       the session, and how long it is sure   worker/lease.h
 //     Credit      how much the broker may send ahead     worker/credit.h
 //     OwedRounds  what is to be answered behind reports  worker/owed_rounds.h
+//     WorkTimes   when work was done, for who looks      worker/work_times.h
 //
 // A cancel may come before its task. A recall takes back what has not begun, early or queued; the
 // worker alone says what that is, and answers behind the reports. A cancel that says `decided`
@@ -35,6 +36,7 @@
 #include "worker/lease.h"
 #include "worker/owed_rounds.h"
 #include "worker/slots.h"
+#include "worker/work_times.h"
 
 namespace curfew {
 
@@ -114,6 +116,7 @@ public:
     [[nodiscard]] const Config& config() const { return config_; }
     [[nodiscard]] std::size_t kept_bytes() const { return attempts_.kept_bytes(); }
     [[nodiscard]] std::uint32_t credit() const { return credit_.now(); }
+    [[nodiscard]] const WorkTimes& work_times() const { return work_times_; }
 
 private:
     enum class Stay : std::uint8_t { stays, leaves, has_said_bye };
@@ -170,6 +173,7 @@ private:
     Credit credit_;
     std::vector<WorkEnd> ends_;
     OwedRounds owed_;
+    WorkTimes work_times_;
     Stay stay_ = Stay::stays;
     bool results_blocked_ = false;
     bool ending_ = false;  // the broker has said so: nothing but what was called home is left

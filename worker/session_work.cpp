@@ -52,6 +52,7 @@ void WorkerCore::run_at_once(Instant now, const Attempts::Queued& queued, const 
     slots_.note(0, work.id);
     handler_.run(work, end);
     slots_.note(0, {});
+    work_times_.ended({.id = work.id, .seq = work.seq, .began_at = now, .ended_at = now});
     finish(now, queued.number, *queued.attempt, end);
 }
 
@@ -70,7 +71,9 @@ void WorkerCore::on_end(Instant now, WorkEnd& end) {
     credit_.worked(now - slot.started_at);
     if (id.session != session()) return;  // work of a session that is no more
     HeldAttempt* attempt = attempts_.find(id.number);
-    if (attempt != nullptr && attempt->is_at_work()) finish(now, id.number, *attempt, end);
+    if (attempt == nullptr || !attempt->is_at_work()) return;
+    work_times_.ended({id, attempt->seq, slot.started_at, slot.stopping ? slot.stop_at : kNever, now});
+    finish(now, id.number, *attempt, end);
 }
 
 /// The attempt's work is over.
@@ -190,6 +193,7 @@ void WorkerCore::turn(Instant now) {
     const auto due = [&](AttemptNumber number, HeldAttempt& attempt) { on_deadline(now, number, attempt); };
     attempts_.fire(now, due);
     check_slots(now);
+    work_times_.turn(now);
     if (credit_.adapt(now)) lease_.heartbeat_now(now);  // the broker is to know at once
     start_queued(now);
     attempts_.set_timers(now, due);

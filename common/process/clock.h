@@ -9,7 +9,9 @@
 // clock.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <utility>
 
 #include "common/words/vocabulary.h"
@@ -22,6 +24,13 @@ public:
     /// How long it stood, in all.
     [[nodiscard]] static Duration stood() { return Duration(stood_.load(std::memory_order_relaxed)); }
     static void stand(Duration gap) { stood_.fetch_add(gap.count(), std::memory_order_relaxed); }
+    /// What the wall clock shows at that moment, in microseconds since 1970: for people, and to
+    /// compare with other processes.
+    [[nodiscard]] static std::uint64_t wall_us(Instant at) {
+        const auto then = std::chrono::system_clock::now() - (now() - at);
+        const auto since = std::chrono::duration_cast<std::chrono::microseconds>(then.time_since_epoch());
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(0, since.count()));
+    }
     /// The same moment on the system's monotonic clock, unless the process stands still before it.
     [[nodiscard]] static Instant of_system(Instant at) { return at >= kNever - stood() ? kNever : at + stood(); }
 

@@ -215,7 +215,7 @@ std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::strin
         return std::make_unique<ShortReply>(JsonObject().add("error", text));
     };
     const std::optional<Question> question = parse_question(request);
-    if (!question) return error(R"(ask with {"ask":"stats"}, "dump", "ends" or "health")");
+    if (!question) return error(R"(ask with {"ask":"stats"}, "dump", "ends", "story" or "health")");
     JsonObject said = about_itself(now);
     if (question->ask == "dump") return shell.dump(now, question->query, said);
     if (question->ask == "health") return std::make_unique<ShortReply>(said);
@@ -227,7 +227,11 @@ std::unique_ptr<Reply> Daemon::begin_reply(Shell& shell, Instant now, std::strin
         said.append(shell.ends(now, question->after));
         return std::make_unique<ShortReply>(said, false);
     }
-    return error("unknown question: ask for stats, dump, ends or health");
+    if (question->ask == "story") {
+        said.append(shell.story(now, question->task));
+        return std::make_unique<ShortReply>(said);
+    }
+    return error("unknown question: ask for stats, dump, ends, story or health");
 }
 
 JsonObject Daemon::about_itself(Instant now) const {

@@ -68,6 +68,11 @@ public:
         (void)now, (void)after;
         return std::move(JsonObject().add("error", "only the broker says what ends"));
     }
+    /// When what happened to this task: as its broker knows it, or its work here.
+    [[nodiscard]] virtual JsonObject story(Instant now, const std::string& task) const {
+        (void)now, (void)task;
+        return std::move(JsonObject().add("error", "only the broker and workers know the story of a task"));
+    }
     /// Endpoints that were bound, each by its name: for --ready-fd.
     [[nodiscard]] virtual JsonObject endpoints() const = 0;
 };

@@ -12,7 +12,7 @@ constexpr std::size_t kMostDumped = 1'000'000;
 }  // namespace
 
 std::optional<Question> parse_question(std::string_view request) {
-    Question question{.ask = std::string(request), .query = {}, .after = std::nullopt};
+    Question question{.ask = std::string(request), .query = {}, .after = std::nullopt, .task = {}};
     question.query.limit = kDumpLimit;
     if (!request.starts_with('{')) return question;
     const auto json = nlohmann::json::parse(request, nullptr, false);
@@ -30,6 +30,7 @@ std::optional<Question> parse_question(std::string_view request) {
     if (json.contains("state") && json["state"].is_string()) question.query.state = json["state"];
     if (json.contains("after") && json["after"].is_number_unsigned())
         question.after = json["after"].get<std::uint64_t>();
+    if (json.contains("task") && json["task"].is_string()) question.task = json["task"];
     return question;
 }
 

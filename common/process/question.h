@@ -11,9 +11,10 @@
 namespace curfew {
 
 struct Question {
-    std::string ask;  ///< stats, dump, ends, health; or something that nobody knows
+    std::string ask;  ///< stats, dump, ends, story, health; or something that nobody knows
     DumpQuery query;
     std::optional<std::uint64_t> after;  ///< ends: those after this one
+    std::string task;                    ///< story: its number, or what its sender called it
 };
 
 /// None: it is JSON, and no question.
