@@ -121,9 +121,9 @@ bool Dispatcher::end_returned(Instant now, WorkerSession& worker, AttemptNumber 
     const AttemptId id{worker.session, number};
     if (ledger_.attempt(id)->recalled) recalls_.ended(worker, number);
     const Attempt attempt = ledger_.end_returned(id, worker.name);
-    if (attempt.told) tell(now, worker, id, attempt, End::cancelled, {}, true);
     const bool held_credit = attempt.state != AttemptState::reported;
     Task* task = ledger_.task(attempt.seq);
+    if (attempt.told) tell(now, worker, id, attempt, End::cancelled, {}, task != nullptr);
     if (task == nullptr || mutated(Mutant::returned_not_replaced)) return held_credit;
     if (mutated(Mutant::refusal_counted)) ++task->failures;
     hedges_.returned(*task, attempt);

@@ -14,7 +14,7 @@ void Stories::ended(ToldAttempt attempt, bool in_flight) {
     Story& story = at->second;
     std::erase(story.open, attempt.id);
     if (story.attempts.size() >= kMostOfOne && attempt.end != End::won) {
-        ++story.left_out;
+        if (!attempt.moved) ++story.left_out;
         return;
     }
     attempt.error.resize(std::min(attempt.error.size(), kErrorBytes));

@@ -42,7 +42,7 @@ struct Story {
     std::string error;
     std::vector<ToldAttempt> attempts;  ///< that have ended, in that order
     std::vector<AttemptId> open;        ///< once settled: those without an end
-    std::uint64_t left_out = 0;         ///< attempts that are not told: they were too many
+    std::uint64_t left_out = 0;         ///< attempts that are not told, as they were too many
 };
 
 class Stories {

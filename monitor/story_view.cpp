@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -188,7 +189,7 @@ Table::Row row_of(const json& attempt, double from) {
     row.cells = {
         {name_of_attempt(attempt)}, {word(attempt, "worker", true)}, {word(attempt, "pool", true)}, time(times.sent),
         time(times.began),          time(times.called_home),         time(times.work_ended),        time(times.heard),
-        {end_of(attempt)},          {word(attempt, "error", true)}};
+        {end_of(attempt)}};
     return row;
 }
 
@@ -201,8 +202,7 @@ std::string times(const json& story, double from, int width) {
                  {.title = "called home", .least = 11, .number = true},
                  {.title = "ended", .least = 6, .number = true, .drop = 2},
                  {.title = "heard", .least = 6, .number = true},
-                 {.title = "end", .least = 9},
-                 {.title = "error", .least = 5, .elastic = true, .drop = 5}},
+                 {.title = "end", .least = 9}},
                 0);
     std::vector<Table::Row> rows;
     double place = 0;
@@ -221,6 +221,22 @@ std::string times(const json& story, double from, int width) {
     return out;
 }
 
+/// Why attempts failed, each reason once.
+std::string errors(const json& story, int width, bool utf8) {
+    std::map<std::string, std::string> by_error;
+    for (const json& attempt : field(field(story, "task"), "attempts")) {
+        if (field(attempt, "error").is_null()) continue;
+        std::string& who = by_error[word(attempt, "error", utf8)];
+        who += (who.empty() ? "" : ", ") + std::to_string(count(attempt, "attempt"));
+    }
+    std::string out;
+    for (const auto& [error, who] : by_error) {
+        const std::string line = fmt::format("attempt {}: {}", who, error);
+        out += (columns_of(line) > width ? cut(line, width - 1) + "~" : line) + "\n";
+    }
+    return out;
+}
+
 }  // namespace
 
 std::string story_text(const json& story, int width, bool utf8) {
@@ -230,7 +246,7 @@ std::string story_text(const json& story, int width, bool utf8) {
     if (field(task, "attempts").empty()) {
         out += "\nno attempt of it has begun\n";
     } else {
-        out += bars(story, width, utf8) + legend(width, utf8) + times(story, from, width);
+        out += bars(story, width, utf8) + legend(width, utf8) + times(story, from, width) + errors(story, width, utf8);
     }
     if (const auto left_out = count(task, "left_out"); left_out > 0)
         out += fmt::format("... and {}\n", many(left_out, "attempt"));

@@ -94,9 +94,9 @@ function show_line(story) {
   for (const attempt of list(story.task.attempts)) {
     const who = make('div', { class: 'who', title: words(attempt.worker) });
     who.append(make('b', {}, words(attempt.worker)), make('small', {}, ` ${attempt.attempt}${attempt.hedge ? ' hedge' : ''}`));
-    rows.push(who, lane_of(attempt, scale, story), make('div', { class: 'end', 'data-level': level_of(attempt) }, say_end(attempt)));
+    rows.push(who, make('div', { class: 'end', 'data-level': level_of(attempt) }, say_end(attempt)), lane_of(attempt, scale, story));
   }
-  rows.push(make('div', { class: 'corner' }), axis_of(scale), make('div', { class: 'corner' }));
+  rows.push(axis_of(scale));
   byId('line').replaceChildren(...rows);
   const left_out = story.task.left_out;
   say(byId('left-out'), left_out > 0 ? `${many(left_out, 'more attempt')} of it ${left_out === 1 ? 'is' : 'are'} not told.` : '');

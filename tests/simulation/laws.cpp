@@ -1,6 +1,7 @@
 // The laws: what holds after each step, what holds now and then, what holds at the end.
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "tests/simulation/world.h"
 
@@ -269,8 +270,31 @@ bool World::drained() const {
     });
 }
 
+/// A story has each attempt of its task once, and its times go on.
+void World::check_stories() {
+    for (Seq seq = 1; seq <= broker_->ledger().last_seq(); ++seq) {
+        const Story* story = broker_->stories().find(seq);
+        if (story == nullptr) continue;
+        if (story->settled_at == kNever) return fail("a story of a task that is no more has no outcome");
+        std::set<AttemptId> ids(story->open.begin(), story->open.end());
+        std::uint64_t all = story->open.size() + story->left_out, won = 0;
+        for (const ToldAttempt& told : story->attempts) {
+            if (!ids.insert(told.id).second) fail("a story has an attempt twice");
+            if (!told.moved) ++all;
+            if (told.end == End::won) ++won;
+            if (told.was.started_at < story->accepted_at || told.ended_at < told.was.started_at)
+                fail("the times of a story go back");
+        }
+        if (all != story->started)
+            fail("a story has " + std::to_string(all) + " attempts, its task had " + std::to_string(story->started) +
+                 ": " + std::to_string(seq));
+        if (won > (story->outcome == Outcome::completed ? 1 : 0)) fail("a story has too many winners");
+    }
+}
+
 void World::check_end() {
     if (const auto wrong = broker_->ledger().audit()) fail(*wrong);
+    check_stories();
     const Scenario& s = scenario_;
     const bool nothing_can_be_lost = s.drop + s.overtake + s.cut + s.pause + s.crash_worker + s.crash_broker == 0;
     if (nothing_can_be_lost && broker_->ledger().books().of(End::lost) > 0) fail("an attempt was lost without a fault");

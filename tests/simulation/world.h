@@ -154,6 +154,7 @@ private:
     static constexpr Duration kStreamMends = std::chrono::milliseconds(1200);
     void disturb(Duration mended_within = {}) { calm_since_ = std::max(calm_since_, now_ + mended_within); }
     void check_lease(WorkerProcess& worker);
+    void check_stories();
     void check_end();
     void fail(std::string problem);
     [[nodiscard]] bool drained() const;
