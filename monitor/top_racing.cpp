@@ -173,12 +173,12 @@ Line TopRacing::failure_line(const json& failure, const std::string& rest, int w
     const std::string example = "  " + example_of(failure, utf8_);
     const int all = width - kLabel - columns_of(head) - columns_of(rest);
     const int room = all - columns_of(example) >= kReason ? all - columns_of(example) : std::max(16, all);
-    return without_rest(
-        {{head},
-         {columns_of(reason) <= room ? reason : cut(reason, room - 2) + "..", lately > 0 ? Style::warn : Style::plain},
-         {rest, Style::dim},
-         {example, Style::dim}},
-        width - kLabel);
+    Line line = {
+        {head},
+        {columns_of(reason) <= room ? reason : cut(reason, room - 2) + "..", lately > 0 ? Style::warn : Style::plain}};
+    if (columns_of(line.back().text) + columns_of(example) <= all) line.push_back({example, Style::dim});
+    line.push_back({rest, Style::dim});
+    return line;
 }
 
 /// What fails now is first.

@@ -113,7 +113,7 @@ TEST(TopRacing, WhatFailsNowIsFirstAndAmber) {
     Racing racing;
     racing.add(broker({}, {failure("failed: old", 70), failure("failed: new", 3)}));
     racing.add(broker({}, {failure("failed: old", 70), failure("failed: new", 7)}), 2s);
-    EXPECT_EQ(racing.text(), "failures      7   2.0/s  failed: new  +1 more  message 13 at w1");
+    EXPECT_EQ(racing.text(), "failures      7   2.0/s  failed: new  message 13 at w1  +1 more");
     EXPECT_EQ(racing.text(80, 3),
               "failures      7   2.0/s  failed: new  message 13 at w1\n"
               "             70     0/s  failed: old  message 13 at w1");
