@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "monitor/group.h"
+#include "monitor/recent_times.h"
 
 namespace curfew {
 
@@ -22,14 +23,17 @@ public:
     [[nodiscard]] nlohmann::json json(double now, double seconds) const;
 
 private:
-    static constexpr std::size_t kFields = 7;
+    static constexpr std::size_t kFields = 10;
     struct Sample {
         double time = 0;
         std::array<std::optional<double>, kFields> values;
     };
     static constexpr std::size_t kSeconds = 600, kMinutes = 1440;
 
+    [[nodiscard]] Sample sample_of(double time, const nlohmann::json& broker);
+
     std::deque<Sample> seconds_, minutes_;
+    std::array<RecentTimes, 3> recent_;
     bool answered_ = false;  // the broker, at the last look
 };
 

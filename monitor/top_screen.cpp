@@ -22,6 +22,11 @@ constexpr int kOnceRows = 24;
 constexpr int kWide = 160;                           // columns, that have room for a second chart
 constexpr int kRoomForEnds = 14, kRoomForMore = 28;  // of the screen's rows
 
+/// Of who wins, and of why work fails.
+int rows_of_racing(int height) {
+    return height < kRoomForMore ? 1 : height < 45 ? 3 : 6;
+}
+
 // ---- the laws ----------------------------------------------------------------------------------
 
 struct Term {
@@ -86,7 +91,7 @@ Line law(const json& books, const char* name, const char* all, const std::array<
 
 // ---- help --------------------------------------------------------------------------------------
 
-constexpr std::array<std::pair<const char*, const char*>, 18> kHelp = {{
+constexpr std::array<std::pair<const char*, const char*>, 21> kHelp = {{
     {"q", "quit"},
     {"?", "this help; any key leaves it"},
     {"Tab", "to the other table: workers, attempts"},
@@ -97,6 +102,9 @@ constexpr std::array<std::pair<const char*, const char*>, 18> kHelp = {{
     {"c", "cancel the task of the selected attempt; it asks first"},
     {"Space", "pause, and go on"},
     {"+ -", "a longer, a shorter interval"},
+    {"", ""},
+    {"latency", "of tasks, from acceptance to decision"},
+    {"wins", "by pool, and failures: in the last ten seconds; amber: fails now"},
     {"", ""},
     {"slots", "busy/all; with !: some are out of service"},
     {"won ...", "how attempts ended: won, late, cancelled, failed, expired, lost"},
@@ -123,7 +131,10 @@ void TopScreen::add(const Look& look, Instant now, std::string time) {
         if (!broker_.answers()) return;  // what there is is no group yet
         begin_again();
     }
-    if (broker_.answers()) whole_ = Whole{look, now_};
+    if (broker_.answers()) {
+        whole_ = Whole{look, now_};
+        racing_.add(broker_.said(), now_);
+    }
     cpu_.add(look, now_);
     sink_ = sink_of(look.stats);
     chart_.add(broker_.in_flight());
@@ -198,20 +209,6 @@ Line TopScreen::rates_line() const {
             {"  attempt " + short_time(real(broker_.said(), "oldest_attempt_s"))}};
 }
 
-Line TopScreen::times_line(int width) const {
-    const json& took = field(broker_.said(), "attempt_time");
-    const json& hedges = field(broker_.said(), "hedges");
-    const std::string times = width < kWide ? fmt::format("p50 {}  p99 {}", us(took, "p50_us"), us(took, "p99_us"))
-                                            : fmt::format("p50 {}  p90 {}  p99 {}  p999 {}", us(took, "p50_us"),
-                                                          us(took, "p90_us"), us(took, "p99_us"), us(took, "p999_us"));
-    return {
-        {"time      ", Style::dim},
-        {times},
-        {"  cancel p99 " + us(field(broker_.said(), "cancel_time"), "p99_us")},
-        {fmt::format("  hedges {} sent {} won", short_count(real(hedges, "sent")), short_count(real(hedges, "won")))},
-        {fmt::format(" {} withheld", short_count(real(hedges, "withheld")))}};
-}
-
 /// Where there is room.
 Line TopScreen::more_line() const {
     const json& broker = broker_.said();
@@ -266,8 +263,11 @@ std::vector<Line> TopScreen::figures(int width, int height) const {
     std::vector<Line> lines = {
         law(field(broker, "tasks"), "tasks", "accepted", kTaskTerms, tasks_residue(broker), width),
         law(field(broker, "attempts"), "attempts", "started", kAttemptTerms, attempts_residue(broker), width),
-        without_rest(rates_line(), width), without_rest(times_line(width), width)};
+        without_rest(rates_line(), width), TopRacing::times(broker, width)};
     if (height >= kRoomForMore) lines.push_back(without_rest(more_line(), width));
+    if (height >= kRoomForEnds)
+        std::ranges::move(racing_.draw(broker, width, rows_of_racing(height), width >= kWide),
+                          std::back_inserter(lines));
     for (Line line : {queue_line(width), sink_line()}) {
         if (!line.empty() && height >= kRoomForEnds) lines.push_back(std::move(line));
     }

@@ -8,6 +8,7 @@
 //     KnownBroker   what it has said, its rates, since when it is gone   monitor/known_broker.h
 //     CpuShares     of all processes                                     monitor/cpu_shares.h
 //     Chart         attempts in flight, tasks settled                    monitor/chart.h
+//     TopRacing     latency, who wins, why work fails                    monitor/top_racing.h
 //     TopTables     workers and attempts                                 monitor/top_tables.h
 //     TopKeys       what the keys do                                     monitor/top_keys.h
 #pragma once
@@ -23,6 +24,7 @@
 #include "monitor/known_broker.h"
 #include "monitor/look.h"
 #include "monitor/top_keys.h"
+#include "monitor/top_racing.h"
 #include "monitor/top_tables.h"
 
 namespace curfew {
@@ -30,7 +32,7 @@ namespace curfew {
 class TopScreen {
 public:
     TopScreen(bool utf8, Duration every)
-        : utf8_(utf8), chart_(utf8), settled_(utf8), tables_(utf8), keys_(utf8, every) {}
+        : utf8_(utf8), chart_(utf8), settled_(utf8), racing_(utf8), tables_(utf8), keys_(utf8, every) {}
 
     /// A look that came at `now`; `time` is what the clock on the wall says.
     void add(const Look& look, Instant now, std::string time);
@@ -57,7 +59,6 @@ private:
     [[nodiscard]] std::vector<Line> charts(int width, int rows) const;
     [[nodiscard]] std::vector<Line> figures(int width, int height) const;
     [[nodiscard]] Line rates_line() const;
-    [[nodiscard]] Line times_line(int width) const;
     [[nodiscard]] Line more_line() const;
     [[nodiscard]] Line queue_line(int width) const;
     [[nodiscard]] Line sink_line() const;
@@ -79,6 +80,7 @@ private:
     nlohmann::json sink_;  // as the collector has it; null: it does not answer
     CpuShares cpu_;
     Chart chart_, settled_;
+    TopRacing racing_;
     TopTables tables_;
     TopKeys keys_;
 };

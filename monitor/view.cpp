@@ -6,6 +6,7 @@
 
 #include "monitor/check.h"
 #include "monitor/fields.h"
+#include "monitor/racing_text.h"
 #include "monitor/readiness.h"
 #include "monitor/terminal_text.h"
 
@@ -13,6 +14,8 @@ namespace curfew {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr int kWide = 100;  // columns, of what is no table
 
 std::string word(const Json& object, const char* key) {
     if (!object.is_object() || !object.contains(key) || object[key].is_null()) return "-";
@@ -42,8 +45,9 @@ std::string duration(double us) {
 }
 
 std::string percentiles(const Json& histogram) {
-    return fmt::format("p50 {}  p99 {}  ({} counted)", duration(real(histogram, "p50_us").value_or(0)),
-                       duration(real(histogram, "p99_us").value_or(0)), count(histogram, "count"));
+    if (count(histogram, "count") == 0) return "none yet";
+    return fmt::format("p50 {}, p99 {} ({} counted)", three_digits(real(histogram, "p50_us").value_or(0)),
+                       three_digits(real(histogram, "p99_us").value_or(0)), count(histogram, "count"));
 }
 
 std::string workers_text(const Json& workers) {
@@ -88,6 +92,7 @@ std::string broker_text(const Json& s) {
     out += fmt::format("  window    {} of {} in use   fanout {}   books {}{}{}\n", count(t, "in_flight"),
                        count(s, "window"), count(s, "fanout"), is_true(s, "balanced") ? "balanced" : "NOT BALANCED",
                        is_true(s, "paused") ? "   PAUSED" : "", is_true(s, "draining") ? "   draining" : "");
+    for (const std::string& line : racing_text(s, kWide)) out += "  " + line + "\n";
     out += fmt::format("  attempt time  {}\n  cancel time   {}\n", percentiles(field(s, "attempt_time")),
                        percentiles(field(s, "cancel_time")));
     if (const double settled = real(s, "settled_for_s").value_or(0); settled >= 1 && count(a, "in_flight") > 0)
@@ -96,13 +101,10 @@ std::string broker_text(const Json& s) {
         out += fmt::format("  waits for {}\n", what);
     out += queue_text(queue_of(s));
     const Json& c = field(s, "collector");
-    out += fmt::format(
-        "  collector {}   hedges {} sent, {} won, {} withheld   workers {} died, {} silent, {} left   frames {} "
-        "refused, {} "
-        "malformed\n",
-        is_true(c, "synced") ? "synced" : "MISSING", count(field(s, "hedges"), "sent"),
-        count(field(s, "hedges"), "won"), count(field(s, "hedges"), "withheld"), count(s, "workers_died"),
-        count(s, "workers_silent"), count(s, "workers_left"), count(s, "refused_frames"), count(s, "malformed_frames"));
+    out +=
+        fmt::format("  collector {}   workers {} died, {} silent, {} left   frames {} refused, {} malformed\n",
+                    is_true(c, "synced") ? "synced" : "MISSING", count(s, "workers_died"), count(s, "workers_silent"),
+                    count(s, "workers_left"), count(s, "refused_frames"), count(s, "malformed_frames"));
     return out + workers_text(field(s, "workers"));
 }
 

@@ -8,6 +8,7 @@ function show() {
   show_age();
   show_old();
   if (stats.answered) {
+    show_racing();
     show_law('tasks');
     show_law('attempts');
     show_facts();

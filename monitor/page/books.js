@@ -187,14 +187,10 @@ function show_law(noun) {
 
 function show_facts() {
   const broker = known.broker || {};
-  const hedges = broker.hedges || {};
   const attempts = broker.attempt_time || {};
   const cancels = broker.cancel_time || {};
   const sink = (known.collector || {}).sink || {};
   const facts = [
-    ['hedges-sent', 'Hedges sent', count(hedges.sent)],
-    ['hedges-won', 'Hedges won', count(hedges.won)],
-    ['hedges-withheld', 'Hedges withheld', count(hedges.withheld)],
     ['fanout', 'Fanout', count(broker.fanout)],
     ['window', 'Window', count(broker.window)],
     ['oldest-task', 'Oldest task', broker.oldest_task_s === null ? 'none' : seconds(broker.oldest_task_s)],

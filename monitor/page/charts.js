@@ -4,9 +4,10 @@
 const to_ms = (value) => value / 1000;
 const as_ms = (value) => micros(value * 1000);
 const CHARTS = [
+  { id: 'chart-latency', series: [['task_p50_us', 'p50'], ['task_p99_us', 'p99'], ['task_p999_us', 'p99.9']], scale: to_ms, text: as_ms, log: true },
   { id: 'chart-in-flight', series: [['tasks_in_flight', 'tasks'], ['attempts_in_flight', 'attempts']], text: count },
   { id: 'chart-rates', series: [['settled_per_s', 'tasks settled'], ['started_per_s', 'attempts started']], text: perSecond },
-  { id: 'chart-latency', series: [['p50_us', 'p50'], ['p99_us', 'p99'], ['cancel_p99_us', 'cancel p99']], scale: to_ms, text: as_ms },
+  { id: 'chart-attempts', series: [['p50_us', 'p50'], ['p99_us', 'p99'], ['cancel_p99_us', 'cancel p99']], scale: to_ms, text: as_ms },
 ];
 const PATTERNS = [null, [7, 4], [2, 3]];
 
@@ -41,7 +42,8 @@ function start_chart(chart, options) {
     labels: ['time', ...chart.series.map(([, name]) => name)],
     series: Object.fromEntries(chart.series.map(([, name], i) => [name, { strokePattern: PATTERNS[i] }])),
     legend: 'never',
-    valueRange: [0, null],
+    valueRange: chart.log ? [null, null] : [0, null],
+    logscale: Boolean(chart.log),
     strokeWidth: 1.8,
     drawGapEdgePoints: true,
     interactionModel: {},   // no zoom and no pan: touch scrolls the page

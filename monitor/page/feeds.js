@@ -18,7 +18,7 @@ const known = {
   before: null,        // the sample that rates are taken against
   ends_per_s: new Map(),
   rates: {},
-  ends: [],            // of attempts, a sample an answer, of the last minute
+  ends: [],            // of attempts, with who won and why they failed: a sample an answer, of the last minute
   dump: null,
 };
 
@@ -89,7 +89,13 @@ function learn_ends(time) {
   if (last && (!attempts || last.incarnation !== known.broker.incarnation)) known.ends = [];
   if (!attempts || !isNumber(time) || (last && known.ends.length && time <= last.time)) return;
   const failed = sum('failed', 'expired', 'lost');
-  known.ends.push({ time, incarnation: known.broker.incarnation, failed, all: failed + sum('won', 'late') });
+  const map = (all, key, value) => new Map(list(all).map((one) => [one[key], value(one)]));
+  known.ends.push({
+    time, incarnation: known.broker.incarnation, failed, all: failed + sum('won', 'late'),
+    won: map(known.broker.pools, 'name', (pool) => pool.won || 0),
+    won_at: map(known.rows, 'key', (row) => row.won || 0),
+    reasons: map(known.broker.failures, 'reason', (failure) => failure.count - (failure.at_most_too_many || 0)),  // certain
+  });
   while (known.ends[0].time < time - 60) known.ends.shift();
 }
 

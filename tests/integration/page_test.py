@@ -12,7 +12,8 @@ from browser import CHROMIUM, DRIVER, Browser  # noqa: E402
 from group import eventually, numbers  # noqa: E402
 from served import HttpTest  # noqa: E402
 
-SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
+SIZES = {"phone": (390, 844), "tablet": (820, 1180), "laptop": (1280, 800), "desktop": (1920, 1080)}
+RACER = "sh -c 'read -r n; case $n in *3) echo no >&2; exit 3;; esac; sleep {}; echo $n'"
 
 
 @unittest.skipUnless(CHROMIUM and DRIVER, "needs a browser (install: chromium chromium-driver)")
@@ -74,7 +75,33 @@ class Page(HttpTest):
             eventually(lambda: re.search(words, browser.text("#state") or ""), lambda: f"the failures, not {browser.text('#state')}")
             self.assertEqual(browser.run("return document.body.getAttribute('data-level')"), "warn")
 
-    def test_it_fits_at_three_sizes_in_dark_and_light(self):
+    def test_the_first_screen_says_how_it_goes_who_wins_and_what_fails(self):
+        self.launch("--run-dir", self.run_dir, "--pool", "quick=" + RACER.format(0.02), "--pool", "slow=" + RACER.format(0.5),
+                    "--slots", "2", "--stdin", "line", stdin=numbers(20_000))
+        self.workers_are_ready(2)
+        self.serve()
+        with Browser(self) as browser:
+            browser.resize(*SIZES["laptop"])
+            browser.open(self.url + "/")
+            bars = lambda: browser.run("return [...document.querySelectorAll('#wins-bars li')].map(e => [e.dataset.key, parseInt("
+                                       "e.querySelector('b').textContent), parseFloat(e.querySelector('.bar span').style.width)])")
+            eventually(lambda: len(bars()) == 2 and bars()[0][1] > 50, lambda: f"who wins, not {bars()}")
+            (winner, share, width), (_, other, _) = bars()
+            self.assertEqual((winner, share + other), ("quick", 100))
+            self.assertAlmostEqual(width, share, delta=0.6)
+            failures = lambda: browser.text("#failures-list") or ""
+            eventually(lambda: re.search(r"failed: exit code 3: no.*message \d*3 at (quick|slow)", failures()), lambda: f"why, not {failures()}")
+            self.assertEqual(browser.run("return document.getElementById('failures').dataset.level"), "warn")
+            self.assertRegex(browser.text("#failures-note"), r"^\d+ of \d+ attempts that ended in the last .* failed\.")
+            latency = lambda: browser.text("#latency-facts") or ""
+            eventually(lambda: re.search(r"p50[\d.]+\s(ms|s)p99[\d.]+\s(ms|s)p99\.9[\d.]+\s(ms|s)", latency()), lambda: f"times, not {latency()}")
+            eventually(lambda: re.search(r"p50 [\d.]+ (ms|s)", browser.text("#pace .key") or ""), "the curve of the latency")
+            ends = browser.run("return ['pace', 'wins', 'failures'].map(id => document.getElementById(id).getBoundingClientRect().bottom)")
+            self.assertLessEqual(max(ends), SIZES["laptop"][1], "without scrolling")
+            self.assertLessEqual(max(ends), browser.run("return document.getElementById('ring').getBoundingClientRect().top"))
+            browser.keep("first-screen")
+
+    def test_it_fits_at_four_sizes_in_dark_and_light(self):
         self.busy_group()
         self.serve()
         with Browser(self) as browser:
