@@ -187,8 +187,9 @@ std::vector<Line> TopRacing::failures(const json& broker, int width, int rows) c
     for (const json& failure : field(broker, "failures")) {
         if (count(failure, "count") > 0) found.push_back(&failure);
     }
-    std::ranges::stable_partition(
-        found, [&](const json* failure) { return grown(&Figures::failed, name_of(*failure, "reason")) > 0; });
+    std::stable_partition(found.begin(), found.end(), [&](const json* failure) {
+        return grown(&Figures::failed, name_of(*failure, "reason")) > 0;
+    });
     const std::size_t shown = std::min(found.size(), static_cast<std::size_t>(rows));
     std::vector<Line> lines;
     for (std::size_t i = 0; i < shown; ++i) {
