@@ -136,7 +136,9 @@ function show_reasons(element, rows) {
   while (element.children.length > rows.length) element.lastChild.remove();
   while (element.children.length < rows.length) {
     const line = make('li');
-    line.append(make('b'), make('span'), make('small'));
+    const more = make('small');
+    more.append(make('span'), make('a'), make('span'));
+    line.append(make('b'), make('span'), more);
     element.append(line);
   }
   rows.forEach(({ failure, now }, i) => {
@@ -146,7 +148,11 @@ function show_reasons(element, rows) {
     say(times, `${failure.at_most_too_many > 0 ? 'about ' : ''}${count(failure.count)}`);
     say(reason, reason_of(failure));
     mark(reason, 'title', words(failure.error));
-    say(more, `${now > 0 ? `${count(now)} lately; ` : ''}message ${words(failure.seq)}${failure.worker ? ` at ${failure.worker}` : ''}`);
+    const [grown, example, where] = more.children;
+    say(grown, now > 0 ? `${count(now)} lately; ` : '');
+    say(example, `message ${words(failure.seq)}`);
+    mark(example, 'href', `task/${failure.seq}`);
+    say(where, failure.worker ? ` at ${failure.worker}` : '');
   });
 }
 

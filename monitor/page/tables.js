@@ -1,8 +1,8 @@
 // The tables: workers, where attempts are, the oldest of them, processes.
 'use strict';
 
-// columns: {name, title, text(row), by(row)?: sortable, words?, long?, head?}; rows are kept by key, so that focus,
-// selection and scrolling stay.
+// columns: {name, title, text(row), by(row)?: sortable, link(row)?: where it leads, words?, long?, head?}; rows are kept
+// by key, so that focus, selection and scrolling stay.
 class Table {
   constructor(id, columns, { key, dress = () => {}, none }) {
     Object.assign(this, { columns, key, dress, none, rows: new Map(), data: [], sorted: null, up: true });
@@ -61,6 +61,7 @@ class Table {
         for (const column of this.columns) {
           const cell = column.head ? make('th', { scope: 'row' }) : make('td');
           cell.className = [column.words && 'words', column.long && 'long', column.name === 'state' && 'state'].filter(Boolean).join(' ');
+          if (column.link) cell.append(make('a'));
           line.append(cell);
         }
         this.rows.set(key, line);
@@ -68,7 +69,8 @@ class Table {
       left.delete(key);
       this.columns.forEach((column, i) => {
         const text = column.text(row);
-        say(line.cells[i], text);
+        say(column.link ? line.cells[i].firstElementChild : line.cells[i], text);
+        if (column.link) mark(line.cells[i].firstElementChild, 'href', column.link(row));
         if (column.long) mark(line.cells[i], 'title', text);
       });
       this.dress(line, row);
@@ -143,7 +145,7 @@ const groups_table = new Table('groups', [
 });
 
 const oldest_table = new Table('oldest', [
-  plain(counted('seq', 'Task')),
+  { ...plain(counted('seq', 'Task')), link: (row) => `task/${row.seq}` },
   plain(counted('attempt', 'Attempt')),
   plain(worded('worker', 'Worker')),
   plain(worded('pool', 'Pool')),
