@@ -1,7 +1,7 @@
 // What racing gives: how it goes, who wins, what fails. In the words of launch's summary and of `curfew-monitor stats`.
 'use strict';
 
-const MOST_BARS = 8;
+const MOST_BARS = 6;
 const MOST_REASONS = 5;
 
 // The last minute, or what there is of it: null before the second answer.
