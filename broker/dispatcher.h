@@ -222,6 +222,7 @@ private:
     void call_all_home(Instant now, Task& task, CancelReason reason);
     void call_losers_home(Instant now);
     void learn(WorkerSession* worker, Duration took, bool won);
+    [[nodiscard]] std::string past_deadline(const Task& task) const;
     void on_deadline(Instant now, Seq seq);
     void expire(Instant now, Seq seq, Task& task);
     void force_expiry(Instant now, Seq seq);

@@ -148,7 +148,7 @@ void Dispatcher::task_lost_attempt(Instant now, Seq seq, Task& task, End end, st
         // way here.
         expire(now, seq, task);
     } else if (task.expired && task.alive.empty()) {
-        give_up(now, seq, task, Outcome::expired, why_expired(config_.past_deadline, task, roster_));
+        give_up(now, seq, task, Outcome::expired, why_expired(past_deadline(task), task, roster_));
     } else if (task.expired) {
         expiry_.force(now, seq, task);  // it may have been decided when the last timer fired
     } else if (config_.poison > 0 && task.deaths >= config_.poison) {
@@ -263,6 +263,14 @@ void Dispatcher::send_verdict(Instant now, Seq seq, const Task& task) {
 
 // ---- deadlines ---------------------------------------------------------------------------------
 
+/// What is said of a task that is past it: whose deadline it was.
+std::string Dispatcher::past_deadline(const Task& task) const {
+    const Duration left = task.deadline_at - task.accepted_at;
+    const bool has_own = task.sender != nullptr && task.sender->has_deadline;
+    if (!has_own || (config_.deadline && left >= *config_.deadline)) return config_.past_deadline;
+    return "deadline exceeded: " + std::to_string(left / std::chrono::milliseconds(1)) + "ms, the message's own";
+}
+
 void Dispatcher::on_deadline(Instant now, Seq seq) {
     Task* task = ledger_.task(seq);
     if (task == nullptr || task->expired || task->deadline_at > now || mutated(Mutant::deadline_forgotten)) return;
@@ -273,7 +281,7 @@ void Dispatcher::expire(Instant now, Seq seq, Task& task) {
     task.expired = true;
     if (task.state != TaskState::open) return;
     if (task.alive.empty()) {
-        give_up(now, seq, task, Outcome::expired, why_expired(config_.past_deadline, task, roster_));
+        give_up(now, seq, task, Outcome::expired, why_expired(past_deadline(task), task, roster_));
     } else {
         call_all_home(now, task, CancelReason::deadline);
         expiry_.force(now, seq, task);
@@ -291,7 +299,7 @@ void Dispatcher::force_expiry(Instant now, Seq seq) {
         return;
     }
     ++counts_.forced;
-    give_up(now, seq, *task, Outcome::expired, config_.past_deadline + "; its work has not been seen to end");
+    give_up(now, seq, *task, Outcome::expired, past_deadline(*task) + "; its work has not been seen to end");
 }
 
 /// What was finished in time still wins, if it comes within two rounds of the token. True if there

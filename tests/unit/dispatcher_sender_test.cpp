@@ -51,6 +51,20 @@ TEST_F(SenderTest, TheShorterDeadlineCounts) {
     EXPECT_EQ(bench.tasks[0].record.left_us, 30'000'000);
 }
 
+TEST_F(SenderTest, WhoseDeadlineItWasIsSaid) {
+    Dispatcher::Config config = raced();
+    config.past_deadline = "past ours";
+    support::BrokerBench bench(config);
+    bench.meet_collector();  // and no worker: nothing is to be called home
+    const auto said_after = [&](Duration left) {
+        bench.broker.accept(bench.now, {.payload = "m", .left = left});
+        bench.pass(31s);
+        return std::string(bench.control.only<wire::Verdict>().error);
+    };
+    EXPECT_EQ(said_after(1500ms), "deadline exceeded: 1500ms, the message's own");
+    EXPECT_EQ(said_after(2h), "past ours");
+}
+
 TEST_F(SenderTest, OneThatIsToRunAloneHasOneAttemptAtATime) {
     support::BrokerBench bench(raced());
     meet(bench);
