@@ -28,7 +28,11 @@ std::optional<Duration> time_of(const std::string& expiration) {
 }
 
 Deliveries::Message about(const amqp::Delivered& came) {
-    return {.tag = came.tag, .id = came.properties.message_id, .body = came.body};
+    return {.tag = came.tag,
+            .id = came.properties.message_id,
+            .body = came.body,
+            .reply_to = came.properties.reply_to,
+            .correlation_id = came.properties.correlation_id};
 }
 
 wire::MessageProperties said_by_sender(const amqp::Properties& properties) {

@@ -6,12 +6,15 @@
 namespace curfew {
 namespace {
 
-/// Of the same sender, and the same bytes: some use an id for more than one message.
+/// Of the same sender, the same bytes, and for the same place: some use an id for more than one
+/// message.
 std::string key_of(const Deliveries::Message& message) {
     if (message.id.empty()) return {};
     std::string key(message.id);
-    const std::uint64_t digest = std::hash<std::string_view>()(message.body);
-    key.append(reinterpret_cast<const char*>(&digest), sizeof digest);
+    for (const std::string_view part : {message.body, message.reply_to, message.correlation_id}) {
+        const std::uint64_t digest = std::hash<std::string_view>()(part);
+        key.append(reinterpret_cast<const char*>(&digest), sizeof digest);
+    }
     return key;
 }
 

@@ -9,7 +9,8 @@
 //
 // A tag belongs to a generation (a channel), and is never used in a later one: the server would
 // close the channel, and hand over all again. What has no id of its sender's cannot be told from
-// another of the same bytes: redelivered, it runs again.
+// another of the same bytes: redelivered, it runs again. A question that is asked again, with
+// another place for its answer, is another message: else who asks twice would hear nothing.
 //
 // Memory: what is in flight, and at most Config::most ids that have settled. Pure.
 #pragma once
@@ -40,6 +41,7 @@ public:
         std::uint64_t tag = 0;
         std::string_view id{};  ///< the sender's; empty: none
         std::string_view body{};
+        std::string_view reply_to{}, correlation_id{};  ///< where an answer is to go
     };
     struct Ack {
         std::uint64_t tag = 0;

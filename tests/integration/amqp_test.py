@@ -65,6 +65,15 @@ class Queues(QueueTest):
         self.drained(launch, code=1)
         self.assertEqual(self.take_bodies(self.dead), {"fail": 1}, "what did not complete is in the queue's dead letters")
 
+    def test_a_question_that_is_asked_again_is_answered_again(self):
+        answers = self.channel.queue_declare("", exclusive=True).method.queue
+        launch = self.group("--handler", "echo")
+        for correlation in ("first", "second"):
+            self.publish("question", message_id="q", reply_to=answers, correlation_id=correlation)
+            (properties, body), = self.take(answers)
+            self.assertEqual((properties.correlation_id, body), (correlation, b"question"))
+        self.drained(launch)
+
     def test_an_answer_that_nobody_waits_for_holds_up_nobody(self):
         self.publish("who has gone", reply_to="nobody", correlation_id="c")
         self.publish("who is there")

@@ -89,6 +89,20 @@ TEST_F(DeliveriesTest, TheSameIdWithOtherBytesIsAnotherMessage) {
     EXPECT_NE(*one, *other);
 }
 
+TEST_F(DeliveriesTest, AQuestionThatIsAskedAgainIsAnsweredAgain) {
+    const auto ask = [&](std::uint64_t tag, std::string_view reply_to, std::string_view correlation_id) {
+        return deliveries.came(now, {tag, "id", "work", reply_to, correlation_id});
+    };
+    const auto first = ask(1, "answers", "a");
+    ASSERT_TRUE(first);
+    EXPECT_TRUE(ask(2, "answers", "b")) << "while the first is in flight";
+    EXPECT_FALSE(ask(3, "answers", "a")) << "it is the same, handed over again";
+    deliveries.settled(now, *first, Deliveries::Fate::completed);
+    EXPECT_FALSE(ask(4, "answers", "a"));
+    EXPECT_TRUE(ask(5, "answers", "c"));
+    EXPECT_TRUE(ask(6, "other", "a"));
+}
+
 TEST_F(DeliveriesTest, WhatHasCompletedIsAcknowledgedWhenItComesAgain) {
     const auto handle = come(1, "a");
     deliveries.begin_generation();  // so that the server does not hear of its end
