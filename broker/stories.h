@@ -1,7 +1,7 @@
 // The stories of tasks that have ended: when each attempt was sent, called home and ended, and when
 // the task was decided. Who asks why a task took so long asks when it is over; so the last of them
 // are kept, those that did not complete apart, which are few and the more interesting ones. Where
-// there are more than a few hundred a second, one of some. Nothing depends on it.
+// there are more than a hundred a second, one of some. Nothing depends on it.
 //
 // What of a task is still in flight stands in the ledger: a story has what has ended. Pure. Memory:
 // twice kMostTasks stories and kMostAttempts attempts in them, and what has ended of tasks in
@@ -47,7 +47,7 @@ struct Story {
 
 class Stories {
 public:
-    static constexpr std::uint64_t kASecond = 500;
+    static constexpr std::uint64_t kASecond = 100;
     /// Completed ones, and as many of the others.
     static constexpr std::size_t kMostTasks = 4096;
     static constexpr std::size_t kMostAttempts = 16'384;

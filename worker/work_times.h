@@ -13,7 +13,7 @@ namespace curfew {
 
 class WorkTimes {
 public:
-    static constexpr std::uint64_t kASecond = 1000;
+    static constexpr std::uint64_t kASecond = 200;
     static constexpr std::size_t kMost = 8192;
 
     struct Entry {
