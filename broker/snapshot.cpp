@@ -39,11 +39,6 @@ std::optional<Duration> age(std::optional<Instant> since, Instant now) {
     return since ? std::optional(now - *since) : std::nullopt;
 }
 
-/// By which a task is known: as its sender named it, or by its number.
-std::string id_of(const Dispatcher& dispatcher, Seq seq, std::string_view given) {
-    return given.empty() ? fmt::format("{}-{}", dispatcher.config().epoch, seq) : std::string(given);
-}
-
 std::optional<Instant> oldest_task(const Ledger& ledger) {
     const auto seq = ledger.tasks().first_key();
     return seq ? std::optional(ledger.task(*seq)->accepted_at) : std::nullopt;
@@ -316,6 +311,10 @@ private:
 };
 
 }  // namespace
+
+std::string id_of(const Dispatcher& dispatcher, Seq seq, std::string_view given) {
+    return given.empty() ? fmt::format("{}-{}", dispatcher.config().epoch, seq) : std::string(given);
+}
 
 std::unique_ptr<Reply> broker_dump(const Dispatcher& dispatcher, Instant now, const DumpQuery& query,
                                    const JsonObject& first) {

@@ -4,12 +4,17 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "broker/dispatcher.h"
 #include "common/look/reply.h"
 
 namespace curfew {
 
+/// By which a task is known: as its sender named it (`given`), or, where that is empty, by its
+/// number.
+[[nodiscard]] std::string id_of(const Dispatcher& dispatcher, Seq seq, std::string_view given);
 [[nodiscard]] JsonObject broker_stats(const Dispatcher& dispatcher, Instant now);
 /// Live attempts, oldest first, at most `query.limit`; beside them the number of all, and where
 /// they are. Each is shown as it was when it was looked at: all at one instant, unless there are so

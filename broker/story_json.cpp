@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <optional>
-#include <string_view>
 #include <vector>
 
+#include "broker/snapshot.h"
 #include "common/process/options.h"
 
 namespace curfew {
@@ -23,7 +23,7 @@ public:
         const bool decided = task.state == TaskState::decided;
         JsonObject out;
         out.add("seq", seq)
-            .add("id", id_of(seq, task.id() == nullptr ? "" : *task.id()))
+            .add("id", id_of(dispatcher_, seq, task.id() == nullptr ? "" : *task.id()))
             .add("state", decided ? "decided" : "open")
             .add("outcome", decided ? std::optional(name_of(task.outcome)) : std::nullopt)
             .add("error", std::nullopt)
@@ -33,14 +33,16 @@ public:
             .add("deadline_us", wall(task.deadline_at));
         std::vector<JsonObject> attempts = ended(story);
         add_open(attempts, task.alive);
-        const auto told = static_cast<std::uint32_t>(attempts.size());
+        auto told = static_cast<std::uint32_t>(attempts.size());
+        if (story != nullptr)
+            told -= static_cast<std::uint32_t>(std::ranges::count(story->attempts, true, &ToldAttempt::moved));
         return add_attempts(std::move(out), task.started, attempts, task.started - std::min(task.started, told));
     }
 
     [[nodiscard]] JsonObject of_settled(Seq seq, const Story& story) const {
         JsonObject out;
         out.add("seq", seq)
-            .add("id", id_of(seq, story.id))
+            .add("id", id_of(dispatcher_, seq, story.id))
             .add("state", "settled")
             .add("outcome", name_of(story.outcome))
             .add("error", if_any(story.error))
@@ -58,10 +60,6 @@ private:
         if (at == kNever) return std::nullopt;
         return wall_us_ +
                static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(at - now_).count());
-    }
-
-    [[nodiscard]] std::string id_of(Seq seq, std::string_view given) const {
-        return given.empty() ? fmt::format("{}-{}", dispatcher_.config().epoch, seq) : std::string(given);
     }
 
     [[nodiscard]] std::vector<JsonObject> ended(const Story* story) const {

@@ -45,17 +45,10 @@ Table::Row row_of(const json& attempt) {
 std::string attempts_text(const json& attempts, int width) {
     std::vector<Table::Row> rows;
     for (const json& attempt : attempts) rows.push_back(row_of(attempt));
-    const int all = static_cast<int>(rows.size());
     Table table(columns(), kAgeColumn);
     table.reverse();
     table.fill(std::move(rows));
-    std::string out = "\n";
-    for (const Line& line : table.draw(width, all, false)) {
-        std::string text = plain_text(line);
-        text.erase(text.find_last_not_of(' ') + 1);
-        out += text + "\n";
-    }
-    return out;
+    return "\n" + table.text(width);
 }
 
 std::string slots_text(const json& slots) {

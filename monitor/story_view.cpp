@@ -210,15 +210,8 @@ std::string times(const json& story, double from, int width) {
         rows.push_back(row_of(attempt, from));
         rows.back().cells.front().value = place++;
     }
-    const int all = static_cast<int>(rows.size());
     table.fill(std::move(rows));
-    std::string out = "\n";
-    for (const Line& line : table.draw(width, all, false)) {
-        std::string text = plain_text(line);
-        text.erase(text.find_last_not_of(' ') + 1);
-        out += text + "\n";
-    }
-    return out;
+    return "\n" + table.text(width);
 }
 
 /// Why attempts failed, each reason once.

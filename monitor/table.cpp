@@ -159,4 +159,14 @@ std::vector<Line> Table::draw(int width, int rows, bool active) {
     return lines;
 }
 
+std::string Table::text(int width) {
+    std::string out;
+    for (const Line& line : draw(width, static_cast<int>(size()), false)) {
+        std::string text = plain_text(line);
+        text.erase(text.find_last_not_of(' ') + 1);
+        out += text + "\n";
+    }
+    return out;
+}
+
 }  // namespace curfew

@@ -64,6 +64,8 @@ public:
     [[nodiscard]] const Row* selected() const;
     /// The titles of the columns and at most so many rows, the selected one among them.
     [[nodiscard]] std::vector<Line> draw(int width, int rows, bool active);
+    /// All of it, for where nobody scrolls: lines without styles.
+    [[nodiscard]] std::string text(int width);
 
 private:
     struct Place {
