@@ -41,7 +41,8 @@ void PoolTally::add(const WorkerSession& worker, const SessionBooks& books) {
 }
 
 void Tallies::failed(End end, std::string_view error, std::string_view worker, Seq seq) {
-    const std::string text = std::string(name_of(end)) + ": " + without_numbers(error);
+    std::string text(name_of(end));
+    if (!error.empty()) text += ": " + without_numbers(error);
     failures_.add(text, {std::string(worker), seq, std::string(error.substr(0, kReasonBytes))});
 }
 

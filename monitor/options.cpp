@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include <stdexcept>
 
 #include "common/process/run_dir.h"
+#include "common/process/self.h"
 #include "common/process/socket.h"
 #include "common/process/suggestion.h"
 #include "common/words/exit_code.h"
@@ -82,8 +82,7 @@ MonitorOptions::MonitorOptions(Options& options) {
 
 std::string MonitorOptions::name_of_group() const {
     if (!group_name.empty()) return group_name;
-    char host[256] = "";
-    (void)::gethostname(host, sizeof host - 1);
+    const std::string host = host_name();
     return limits::is_name(host) ? host : "group";
 }
 

@@ -111,8 +111,9 @@ std::vector<const json*> pools_by_wins(const json& broker) {
 
 std::string reason_of(const json& failure, bool utf8) {
     std::string reason = word(failure, "reason", utf8);
-    if (count(failure, "count") > 1 || field(failure, "error").is_null()) return reason;
-    return reason.substr(0, reason.find(':')) + ": " + word(failure, "error", utf8);
+    const std::string error = field(failure, "error").is_null() ? "" : word(failure, "error", utf8);
+    if (count(failure, "count") > 1 || error.empty()) return reason;
+    return reason.substr(0, reason.find(':')) + ": " + error;
 }
 
 std::string example_of(const json& failure, bool utf8) {

@@ -133,7 +133,7 @@ std::unique_ptr<Source> open_queue(Daemon& daemon, const SourceFlags& flags, con
                            .consumer_timeout = said.consumer_timeout,
                            .max_message = flags.max_message,
                            .cancels_when_lost = said.cancels_when_lost},
-        AmqpConsumer::Place{.access = said.login.access(address, amqp::connection_name(daemon, "source")),
+        AmqpConsumer::Place{.access = said.login.access(address, said.login.connection_name(daemon, "source")),
                             .queue = address.parameter("queue"),
                             .declare = said.login.declare,
                             .max_message = flags.max_message});

@@ -42,8 +42,12 @@ void add_what_came(Headers& headers, const wire::MessageProperties& said, const 
 
 }  // namespace
 
-AmqpSink::AmqpSink(AmqpPublisher::Place place, Carries carries, Format format)
-    : carries_(carries), format_(format), wait_(place.access.address.text()), publisher_(std::move(place)) {
+AmqpSink::AmqpSink(AmqpPublisher::Place place, std::string group, Carries carries, Format format)
+    : group_(std::move(group)),
+      carries_(carries),
+      format_(format),
+      wait_(place.access.address.text()),
+      publisher_(std::move(place)) {
     log::info("sink_connected sink={} host={}", log::quoted(publisher_.place().access.address.text()),
               publisher_.connection().host);
 }
@@ -66,6 +70,7 @@ Outgoing AmqpSink::part_of(const OutcomeRecord& outcome, const wire::MessageProp
     part.properties.message_id = outcome.id.value_or(part.task);
     part.properties.correlation_id = said.correlation_id;
     part.properties.headers = headers_of(outcome);
+    if (!group_.empty()) part.properties.headers.emplace_back("group", group_);
     if (carries_ == Carries::json) part.properties.content_type = "application/json";
     if (carries_ == Carries::messages) {
         part.properties.content_type = said.content_type;

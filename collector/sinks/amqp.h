@@ -29,8 +29,8 @@ class AmqpSink final : public Sink {
 public:
     /// `messages`: as dead letters.
     using Carries = SinkFlags::Carries;
-    /// `format`: of `json`.
-    AmqpSink(AmqpPublisher::Place place, Carries carries, Format format);
+    /// `group`: which group it is, among others. `format`: of `json`.
+    AmqpSink(AmqpPublisher::Place place, std::string group, Carries carries, Format format);
 
     void put(const OutcomeRecord& outcome) override;
     void flush(Instant now, Written& written) override;
@@ -57,6 +57,7 @@ private:
     void publish(std::uint64_t handle, Pending& pending, Outgoing&& part);
     void say_what_it_waits_for(Instant now);
 
+    const std::string group_;
     const Carries carries_;
     const Format format_;
     SaidWait wait_;

@@ -135,12 +135,12 @@ std::unique_ptr<Sink> open_queue(Daemon& daemon, const SinkFlags& flags, const s
     const std::string exchange = address.parameter("exchange");
     return std::make_unique<AmqpSink>(
         AmqpPublisher::Place{.flag = fmt::format("--{}", flags.which),
-                             .access = flags.login.access(address, amqp::connection_name(daemon, flags.which)),
+                             .access = flags.login.access(address, flags.login.connection_name(daemon, flags.which)),
                              .exchange = exchange,
                              .key = address.parameter(exchange.empty() ? "queue" : "key"),
                              .declare = flags.login.declare,
                              .patient = daemon.run_dir().crashed_before()},
-        flags.carries, flags.format);
+        flags.login.group(), flags.carries, flags.format);
 }
 
 constexpr SinkKind kQueue{

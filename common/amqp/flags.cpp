@@ -1,15 +1,17 @@
 #include "common/amqp/flags.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 
+#include "common/process/self.h"
 #include "common/words/exit_code.h"
+#include "common/words/limits.h"
 
 namespace curfew::amqp {
 namespace {
@@ -20,6 +22,8 @@ constexpr const char* kPassword = "CURFEW_AMQP_PASSWORD";
 std::string read_password(const std::string& path) {
     std::ifstream file(path);
     std::string line;
+    if (!file.is_open())
+        throw Unusable(kExitUsage, fmt::format("--password-file: '{}' cannot be read: {}", path, std::strerror(errno)));
     if (!std::getline(file, line) || line.empty())
         throw Unusable(kExitUsage, fmt::format("--password-file: no password in the first line of '{}'", path));
     return line;
@@ -33,6 +37,15 @@ void Flags::add(Options& options) {
     options.text("--ca", ca, "amqps: file with the certificates that are trusted; else those of the system are");
     options.text("--cert", certificate, "amqps: file with the certificate to show");
     options.text("--key", key, "amqps: file with its key");
+    options.value(
+        "--group-name", "the machine's",
+        "amqp: what the group is called among those that share queues, as in the header 'group' of an outcome",
+        [this](const std::string& text) -> std::optional<std::string> {
+            if (text.empty() || !limits::is_pool(text))
+                return "say a name of at most 255 bytes, without control characters";
+            group_name = text;
+            return std::nullopt;
+        });
     options.flag("--declare", declare, "amqp: make the queue where there is none (a quorum queue)");
 }
 
@@ -51,10 +64,12 @@ Access Flags::access(const Address& address, const std::string& name) const {
     return access;
 }
 
-std::string connection_name(const Daemon& daemon, std::string_view role) {
-    char host[256] = {};
-    (void)::gethostname(host, sizeof host - 1);
-    return fmt::format("curfew {} {} {}", host, daemon.name(), role);
+std::string Flags::group() const {
+    return group_name.empty() ? host_name() : group_name;
+}
+
+std::string Flags::connection_name(const Daemon& daemon, std::string_view role) const {
+    return fmt::format("curfew {} {} {}", group(), daemon.name(), role);
 }
 
 Address address_of(std::string_view flag, bool tls, const std::string& rest, std::span<const std::string_view> known) {

@@ -16,6 +16,12 @@ extern "C" int mallctl(const char* name, void* old, std::size_t* old_size, void*
 
 namespace curfew {
 
+std::string host_name() {
+    char name[256] = {};
+    (void)::gethostname(name, sizeof name - 1);
+    return name;
+}
+
 double processor_seconds() {
     timespec time{};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);

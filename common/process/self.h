@@ -6,9 +6,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace curfew {
 
+/// Of the machine; empty where it has none.
+[[nodiscard]] std::string host_name();
 /// Of all its threads, so far.
 [[nodiscard]] double processor_seconds();
 /// Memory that it has in RAM.

@@ -22,6 +22,12 @@ function paint(chart) {
   return { colors: series.slice(0, chart.series.length), gridLineColor: line, axisLineColor: edge };
 }
 
+// A logarithmic axis needs a value above 0 that is seen: until there is one it is a plain axis.
+function axis(chart, from_ms) {
+  const logarithmic = Boolean(chart.log) && chart.rows.some(([at, ...values]) => at >= from_ms && values.some((value) => value > 0));
+  return { valueRange: [logarithmic ? null : 0, null], logscale: logarithmic };
+}
+
 // The key above a chart says the values at the pointer, else the newest.
 function show_key(chart, point = null) {
   const row = point === null ? chart.rows.findLast((one) => one.slice(1).some(isNumber)) : chart.rows[point];
@@ -42,8 +48,6 @@ function start_chart(chart, options) {
     labels: ['time', ...chart.series.map(([, name]) => name)],
     series: Object.fromEntries(chart.series.map(([, name], i) => [name, { strokePattern: PATTERNS[i] }])),
     legend: 'never',
-    valueRange: chart.log ? [null, null] : [0, null],
-    logscale: Boolean(chart.log),
     strokeWidth: 1.8,
     drawGapEdgePoints: true,
     interactionModel: {},   // no zoom and no pan: touch scrolls the page
@@ -68,7 +72,7 @@ function draw_charts(history) {
     const value = (column, i) => (isNumber(column[i]) ? (chart.scale || Number)(column[i]) : null);
     chart.rows = times.map((t, i) => [new Date(t * 1000), ...columns.map((column) => value(column, i))]);
     if (chart.rows.length === 0) chart.rows = [[new Date(until * 1000), ...chart.series.map(() => null)]];
-    const options = { dateWindow: [from * 1000, until * 1000] };
+    const options = { dateWindow: [from * 1000, until * 1000], ...axis(chart, from * 1000) };
     if (chart.graph) chart.graph.updateOptions({ ...options, file: chart.rows });
     else start_chart(chart, options);
     if (!chart.pointer) show_key(chart);

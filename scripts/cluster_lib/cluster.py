@@ -104,15 +104,16 @@ class Cluster:
 
     # --- up and down ---
 
-    def up(self):
-        """Returns when all nodes are one cluster and the queues are there; otherwise nothing is left of it."""
+    def up(self, tell=lambda stage: None):
+        """Returns when all nodes are one cluster and the queues are there; otherwise nothing is left of it. `tell`: is
+        called with each stage."""
         try:
-            self._up()
+            self._up(tell)
         except BaseException:
             self.down()
             raise
 
-    def _up(self):
+    def _up(self, tell):
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         if self.network:
             self.network.up()
@@ -123,10 +124,13 @@ class Cluster:
         self._start_epmds()
         self._processes["h1"] = self._first().start()
         self._first().wait_until_ready(self._processes["h1"], _PATIENCE, said=FORMED)
+        if len(self.hosts) > 1:
+            tell(f"h1 runs; {' and '.join(self.hosts[1:])} join{'s' if len(self.hosts) == 2 else ''} it")
         for host in self.hosts[1:]:
             self._processes[host] = self.nodes[host].start()
         for host, node in self.nodes.items():
             node.wait_until_ready(self._processes[host], _PATIENCE)
+        tell("all nodes run; the queues are made")
         self._declare()
 
     def _peers_of(self, node):
@@ -224,6 +228,10 @@ class Cluster:
         return self.network
 
     # --- what it is ---
+
+    def places(self):
+        """HOST:PORT of each node, the port where it is not AMQP's own."""
+        return [node.address if node.port == _AMQP else f"{node.address}:{node.port}" for node in self.nodes.values()]
 
     def urls(self, hosts=None):
         return [f"amqp://guest:guest@{node.address}:{node.port}/%2f"

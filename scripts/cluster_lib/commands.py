@@ -99,7 +99,7 @@ def _up(options):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         _tell_what_was_left(cluster.tag)
         _tell(f"starting {_nodes(options.nodes)} in {cluster.directory}, as cluster {cluster.tag}")
-        cluster.up()
+        cluster.up(_tell)
         print(_welcome(cluster, time.monotonic() - began), flush=True)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         while True:
@@ -134,9 +134,18 @@ def _welcome(cluster, seconds):
     lines += [f"    {host}  {url}" for host, url in zip(cluster.hosts, cluster.urls())]
     if cluster.guests:
         lines.append(f"    hosts without a node: {', '.join(cluster.guests)}")
-    lines += [f"quorum queues: {queue} (delivery limit 20), {queue}.outcomes, {queue}.dead",
+    lines += [f"quorum queues: {queue} (delivery limit 20), {queue}.outcomes, {queue}.dead", *_to_try(cluster),
               "Ctrl-C, or scripts/cluster down, removes it all"]
     return "\n".join(lines)
+
+
+def _to_try(cluster):
+    """Lines to paste: a message, a group, its outcome."""
+    at, queue, urls = ",".join(cluster.places()), cluster.queue, cluster.urls()
+    return [f"in another terminal{'' if not cluster.network else ', as root too'}:",
+            f"    amqp-publish -u {urls[0]} -r {queue} -p -b 'a message'",
+            f"    scripts/launch --source 'amqp://{at}/?queue={queue}' --sink 'amqp://{at}/?queue={queue}.outcomes' -- tr a-z A-Z",
+            f"    amqp-consume -u {urls[-1]} -q {queue}.outcomes -c 1 cat"]
 
 
 def _down(options):
@@ -185,7 +194,9 @@ def _kill(options):
 
 
 def _start(options):
-    _found(options).start(*options.hosts)
+    cluster = _found(options)
+    _tell(f"starting {', '.join(options.hosts)}; a node waits for those that it last saw running")
+    cluster.start(*options.hosts)
 
 
 def _cut(options):

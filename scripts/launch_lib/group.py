@@ -72,6 +72,7 @@ class Group:
         self._foreign = set()  # keys of the children that we had before there was a group
         self._stop_at = self._kill_at = self._give_up_at = 0.0
         self._progress_at = self._watch_at = 0.0
+        self._to_connect = plan.source
         self._patience = Patience()
         self._lack = Lack(self._members, self._is_broker)
 
@@ -110,6 +111,9 @@ class Group:
         self._watch(now)
         if not self._supervises:
             self._press_on(now, left)
+        if self._to_connect and self.books():  # a broker's page comes after its connection
+            self._console.notice(f"takes messages from {self._to_connect} until INT or TERM; they drain what it has")
+            self._to_connect = ""
         if self._console.shows_progress and now >= self._progress_at and self._supervises:
             self._progress_at = now + PROGRESS_EVERY
             self._console.progress(now, self.books())

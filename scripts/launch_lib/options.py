@@ -43,7 +43,7 @@ FLAGS = (
     Flag("workers", "N", values.whole(1, 1024), "launch", "worker processes (as many as there are cores)"),
     Flag("fanout", "K", None, "broker", "the most attempts of one task alive together (2)"),
     Flag("hedge", "0|DUR|pNN|idle", None, "broker",
-         "next attempt: 0 at once (a race), 20ms later, p95 as measured, idle on a free slot"),
+         "next attempt: 0 at once (a race), 20ms later, p95 as measured, idle on a free slot (0)"),
     Flag("hedge-budget", "PCT", None, "broker", "extra attempts as a share of tasks, such as 5%"),
     Flag("deadline", "DUR|none", None, "broker", "how long a task may take (30s)"),
     Flag("drain-timeout", "DUR|none", None, "broker",
@@ -120,6 +120,8 @@ FLAGS = (
     Flag("cert", "FILE", None, "tls", "the certificate to show", goes_with="url"),
     Flag("key", "FILE", None, "tls", "its key", goes_with="url"),
     Flag("password-file", "FILE", None, "queue", "the password is its first line; else CURFEW_AMQP_PASSWORD", goes_with=QUEUE),
+    Flag("group-name", "NAME", None, "queue",
+         "what the group is called among those that share queues: header 'group' of outcomes (the machine's)", goes_with=QUEUE),
     Flag("declare", "", None, "queue", "make queues that are missing (quorum queues)", goes_with=QUEUE),
     Flag("consumer-timeout", "DUR", None, "broker", "as the server has it; no task takes longer (30m)", goes_with="source"),
     Flag("on-source-lost", "WHAT", None, "broker", "of work in flight when the server is lost: finish, or cancel (finish)", goes_with="source"),
@@ -297,6 +299,9 @@ def _take_flag(options, argument, rest):
 
 def _check_form(options, positional):
     """Exactly one of COMMAND, --handler and PROCFILE, and only the flags that go with it."""
+    for name in ("input", "output"):
+        if options.given.get(name) == "-":
+            del options.given[name]  # stdin, stdout: what is without it
     for flag in FLAGS:
         if flag.words and options.given.get(flag.name) is True and positional and positional[0] in flag.words:
             raise usage(f"'{positional[0]}' is one too many: say --{flag.name}={positional[0]}")

@@ -49,6 +49,7 @@ class Plan:
     open: bool  # somebody outside may know how to join: by endpoints of its own, or by a config that we do not read
     books_expected: bool  # a broker that ends well must have left books in our run directory
     remark: str = ""  # what is to be said before it starts
+    source: str = ""  # the queue that its broker takes from; it is said when it does
     asked: tuple = ()  # of the processes, those that are asked before (checks.py): one of each kind
 
 
@@ -81,7 +82,7 @@ def quick_plan(options, bin_dir, wish):
                           descriptors=named(source) if piped is None else (), goes_on="resume" in options.given)]
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
                 remark=work.remark(options) or ("" if "url" in options.given else _on_fanout(options.asked_fanout, len(workers))),
-                asked=_asked(options, processes))
+                source=queue or "", asked=_asked(options, processes))
 
 
 def _sinks(options):

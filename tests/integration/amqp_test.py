@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import signal
+import socket
 import sys
 import time
 
@@ -28,13 +29,14 @@ class Queues(QueueTest):
     def test_each_message_has_its_outcome_once(self):
         count = 500
         self.publish_numbers(count)
-        launch = self.group("--handler", "echo")
+        launch = self.group("--handler", "echo", "--group-name", "rack 1")
         taken = self.take(self.done, count)
         self.assertEqual(ids_of(taken), all_ids(count))
         for properties, body in taken:
             self.assertEqual(f"id{body.decode()}", properties.message_id)
             self.assertEqual(properties.headers["outcome"], "completed")
             self.assertIn(properties.headers["worker"], ("w1", "w2"))
+            self.assertEqual(properties.headers["group"], "rack 1")
             self.assertEqual(properties.delivery_mode, 2)
             self.assertRegex(properties.headers["task"], r"^\d+-\d+$")
         tasks, _ = self.drained(launch)
@@ -47,6 +49,8 @@ class Queues(QueueTest):
         launch = self.group("--handler", "echo")
         (properties, body), = self.take(self.done)
         self.assertEqual((body, properties.message_id), (b"plain", properties.headers["task"]))
+        self.assertEqual(properties.headers["group"], socket.gethostname())
+        launch.says(f"takes messages from .*{self.jobs} until INT or TERM")
         self.drained(launch)
 
     def test_who_asks_is_answered(self):

@@ -278,8 +278,11 @@ class OneAddress(unittest.TestCase):
     def test_nodes_are_one_cluster_and_nothing_is_left_after_ctrl_c(self):
         up = Up("--one-address", "--nodes", "2", "--queue", "jobs")
         self.addCleanup(up.remove)
-        urls = re.findall(r"amqp://\S+", up.says(r"(?s)(ready after.*removes it all)"))
+        said = up.says(r"(?s)(ready after.*removes it all)")
+        urls = re.findall(r"(?m)^    h\d  (amqp://\S+)", said)
         self.assertEqual(len(set(urls)), 2)
+        places = ",".join(re.search("@(.*)/", url)[1] for url in urls)
+        self.assertIn(f"--source 'amqp://{places}/?queue=jobs' --sink 'amqp://{places}/?queue=jobs.outcomes' -- ", said)
         for url in urls:
             connection = pika.BlockingConnection(pika.URLParameters(url))
             connection.channel().queue_declare("jobs.outcomes", passive=True)

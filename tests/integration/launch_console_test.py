@@ -107,6 +107,12 @@ class WhatProcessesGet(LaunchTest):
         open(self.path("done"), "w").close()
         self.assertEqual(self.code(launch), 0)
 
+    def test_a_dash_is_stdin_and_stdout(self):
+        self.broker_ends_with(0)
+        self.assertEqual(self.code(self.start_quick("--input", "-", "--output=-")), 0)
+        self.assertEqual(self.started("broker")["argv"][:2], ["--source", "stdin"])
+        self.assertEqual(self.started("collector")["argv"][:2], ["--sink", "stdout"])
+
     def test_output_is_emptied_first_and_74_where_it_cannot_be_written(self):
         with open(self.path("results"), "w") as file:
             file.write("old")

@@ -32,6 +32,12 @@ TEST(Tallies, WhatDiffersInNumbersAloneIsOneReasonButForItsKind) {
     EXPECT_EQ(example.error, "exit code 3: line 4711");
 }
 
+TEST(Tallies, AnEndWithoutAReasonIsItsOwn) {
+    Tallies tallies;
+    tallies.failed(End::expired, "", "w1", 1);
+    EXPECT_EQ(reasons(tallies), (std::vector<std::pair<std::string, std::uint64_t>>{{"expired", 1}}));
+}
+
 TEST(Tallies, ReasonsAreBoundedAndTheFrequentOnesStay) {
     Tallies tallies;
     for (int i = 0; i < 1000; ++i) {
