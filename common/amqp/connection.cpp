@@ -79,12 +79,17 @@ void prepare_tls(amqp_socket_t* socket, const Access& access, const std::string&
     SSL_CTX_set_info_callback(context, hold_from_the_handshake_on);
 }
 
+/// "a socket error occurred" says nothing of what became of a connection.
+const char* words_of(int status) {
+    return status == AMQP_STATUS_SOCKET_ERROR ? "the connection broke" : amqp_error_string2(status);
+}
+
 std::string why_not_open(int status) {
     if (status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED || status == AMQP_STATUS_SSL_CONNECTION_FAILED)
         return "its certificate is not trusted or for another host, or it speaks no TLS there (--ca names whom to "
                "trust)";
     if (status == AMQP_STATUS_TIMEOUT) return "no answer";
-    return amqp_error_string2(status);
+    return words_of(status);
 }
 
 /// With TLS the library takes no socket of ours, and nobody can call it off while it waits for a
@@ -173,7 +178,7 @@ void Connection::log_in(const Access& access) {
             throw Refused(kNoAmqp, fmt::format("{}: what answers there does not speak AMQP 0-9-1", host_));
         if (status == AMQP_STATUS_BROKER_UNSUPPORTED_SASL_METHOD)
             throw Refused(kAccessRefused, fmt::format("{}: it takes no password (SASL PLAIN)", host_));
-        throw Lost(fmt::format("{}: in the handshake: {}", host_, amqp_error_string2(status)));
+        throw Lost(fmt::format("{}: in the handshake: {}", host_, words_of(status)));
     }
     if (const amqp_table_t* server = amqp_get_server_properties(state_))
         server_ = text_of(*server, "product") + " " + text_of(*server, "version");
@@ -191,7 +196,7 @@ void Connection::answer(const char* what) const {
     const amqp_rpc_reply_t reply = amqp_get_rpc_reply(state_);
     if (reply.reply_type == AMQP_RESPONSE_NORMAL) return;
     if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION)
-        throw Lost(fmt::format("{}: {}: {}", host_, what, amqp_error_string2(reply.library_error)));
+        throw Lost(fmt::format("{}: {}: {}", host_, what, words_of(reply.library_error)));
     if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
         amqp_channel_close_ok_t ok{};
         amqp_send_method(state_, channel_, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
@@ -201,7 +206,7 @@ void Connection::answer(const char* what) const {
 
 void Connection::sent(int status, const char* what) const {
     if (status == AMQP_STATUS_OK) return;
-    throw Lost(fmt::format("{}: {}: {}", host_, what, amqp_error_string2(status)));
+    throw Lost(fmt::format("{}: {}: {}", host_, what, words_of(status)));
 }
 
 std::uint64_t Connection::look_at_queue(const std::string& queue) {
@@ -296,7 +301,7 @@ std::optional<Event> Connection::next(int wake, Instant until) {
             if (!wait(wake, until)) return std::nullopt;
             continue;
         }
-        if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, amqp_error_string2(status)));
+        if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, words_of(status)));
         auto event = take(frame);
         if (!body_.event) amqp_maybe_release_buffers(state_);
         if (event) return event;

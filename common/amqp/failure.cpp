@@ -46,7 +46,9 @@ Unusable unusable(const std::string& flag, const Access& access, const std::stri
     const int code = refused->code == kNotFound || refused->code == kNotAllowed || refused->code == kNoAmqp
                          ? kExitUnavailable
                          : kExitUsage;
-    return {code, fmt::format("{}: {}: {}{}{}", flag, place, error.what(), advice.empty() ? "" : ". ", advice)};
+    std::string said = error.what();
+    if (said.ends_with('.')) said.pop_back();  // the server's
+    return {code, fmt::format("{}: {}: {}{}{}", flag, place, said, advice.empty() ? "" : ". ", advice)};
 }
 
 std::string what_is_odd(const std::string& queue, const Refused& refused) {

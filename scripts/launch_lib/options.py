@@ -121,7 +121,7 @@ FLAGS = (
     Flag("key", "FILE", None, "tls", "its key", goes_with="url"),
     Flag("password-file", "FILE", None, "queue", "the password is its first line; else CURFEW_AMQP_PASSWORD", goes_with=QUEUE),
     Flag("group-name", "NAME", None, "queue",
-         "what the group is called among those that share queues: header 'group' of outcomes (the machine's)", goes_with=QUEUE),
+         "what the group is called where many share queues, as in its outcomes (as the machine)", goes_with=QUEUE),
     Flag("declare", "", None, "queue", "make queues that are missing (quorum queues)", goes_with=QUEUE),
     Flag("consumer-timeout", "DUR", None, "broker", "as the server has it; no task takes longer (30m)", goes_with="source"),
     Flag("on-source-lost", "WHAT", None, "broker", "of work in flight when the server is lost: finish, or cancel (finish)", goes_with="source"),
