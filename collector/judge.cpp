@@ -82,8 +82,10 @@ struct Judge::Batch {
     Instant now;
     Session id;
     SessionBook& session;
+    std::size_t records;                         // where they begin in the frame
+    std::size_t begin = records, end = records;  // of the record in hand
+    std::size_t reports = 0;
     bool overfull = false;
-    std::size_t reports = 0, begin = 0, end = 0;  // of the records that hold them
 };
 
 void Judge::receive_from_worker(Instant now, const wire::Envelope& envelope) {
@@ -92,7 +94,10 @@ void Judge::receive_from_worker(Instant now, const wire::Envelope& envelope) {
         ++counts_.refused;
         return;
     }
-    Batch batch{.now = now, .id = envelope.peer, .session = *known};
+    Batch batch{.now = now,
+                .id = envelope.peer,
+                .session = *known,
+                .records = mutated(Mutant::envelope_counted) ? 0 : reader_.position()};
     const wire::Error error = reader_.each<wire::road::Reports>([&](auto& record) { on_work(batch, record); });
     counts_.malformed += reader_.strayed();
     if (error != wire::Error::none) complain(now, batch.id, batch.session, describe(reader_.bad_place()));
@@ -102,7 +107,7 @@ void Judge::receive_from_worker(Instant now, const wire::Envelope& envelope) {
 void Judge::on_work(Batch& batch, const wire::Report& report) {
     // No sender goes on behind a full frame, and each report may make a hole in a set.
     if (batch.end != reader_.position()) batch.begin = std::exchange(batch.end, reader_.position());
-    if (batch.begin < wire::kFrameBytes && ++batch.reports <= wire::kMostReports) {
+    if (batch.begin - batch.records < wire::kFrameBytes && ++batch.reports <= wire::kMostReports) {
         on_report(batch.id, batch.session, report);
     } else {
         batch.overfull = true;

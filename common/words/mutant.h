@@ -42,9 +42,10 @@ enum class Mutant {
     holes_skipped,         ///< a broker that goes on counts what has settled, holes or not
     /// What a journal tells of is believed, though the output may not have it.
     journal_ahead,
-    refusal_counted,  ///< what its service did not begin counts as a failure
-    pause_ignored,    ///< work is started while its service asks for a pause
-    innocent_blamed,  ///< a death blames the first that have no end, whatever ran
+    refusal_counted,   ///< what its service did not begin counts as a failure
+    envelope_counted,  ///< a frame is full for its receiver sooner than for its sender
+    pause_ignored,     ///< work is started while its service asks for a pause
+    innocent_blamed,   ///< a death blames the first that have no end, whatever ran
 };
 
 #ifdef CURFEW_MUTANTS

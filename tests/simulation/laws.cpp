@@ -12,6 +12,12 @@ using namespace std::chrono_literals;
 void World::check_step() {
     if (broker_ == nullptr || ++steps_ % check_every_ != 0) return;
     if (!broker_->ledger().books().balanced()) fail("the books do not balance");
+    // Frames are lost and come twice here, none is damaged
+    if (broker_->counts().malformed > 0) fail("the broker took a frame of its own group for wrong");
+    if (judge_ != nullptr && judge_->counts().malformed > 0)
+        fail("the collector took a frame of its own group for wrong: " + judge_->take_complaint());
+    for (const auto& worker : workers_)
+        if (worker->up && worker->core->counts().malformed > 0) fail("a worker took a frame of its group for wrong");
     if (broker_->counts().surprises > 0) fail("the broker was surprised by the collector");
     if (broker_->ledger().tasks_in_flight() > scenario_.broker.window) fail("more tasks in flight than the window has");
     for (const auto& [session, worker] : broker_->roster().sessions()) {

@@ -48,6 +48,7 @@ constexpr std::pair<Mutant, const char*> kMutants[] = {
     {Mutant::holes_skipped, "holes_skipped"},
     {Mutant::journal_ahead, "journal_ahead"},
     {Mutant::refusal_counted, "refusal_counted"},
+    {Mutant::envelope_counted, "envelope_counted"},
     {Mutant::pause_ignored, "pause_ignored"},
 };
 

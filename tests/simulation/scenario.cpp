@@ -1,6 +1,9 @@
 #include "tests/simulation/scenario.h"
 
+#include <algorithm>
 #include <random>
+
+#include "common/wire/wire_limits.h"
 
 namespace curfew::simulation {
 namespace {
@@ -111,6 +114,17 @@ void shape_cancels(Scenario& s) {
     s.crash_collector = s.crash_worker = 0.5;
 }
 
+/// Whole numbers of messages fill a frame but for some bytes, so that its last record begins just
+/// before it is full.
+void shape_full_frames(Dice& dice, Scenario& s) {
+    s.message_bytes = wire::kFrameBytes / dice.between(2, 12) - dice.between(0, 60);
+    s.workers = std::min(s.workers, 2U);
+    s.slots = s.credit = 16;
+    s.adapts = false;
+    s.broker.window = std::max<std::size_t>(s.broker.window, 32);
+    s.work.typical = s.between_messages = 0ms;
+}
+
 /// Hedges only where a slot is free.
 void shape_idle_hedges(Scenario& s) {
     s.broker.hedging = {};
@@ -161,6 +175,7 @@ Scenario scenario_of(std::uint64_t seed) {
     if (dice.chance(0.05)) shape_sleepers(s);
     if (dice.chance(0.05)) shape_cancels(s);
     if (dice.chance(0.15)) shape_idle_hedges(s);
+    if (dice.chance(0.03)) shape_full_frames(dice, s);
     return s;
 }
 
@@ -171,6 +186,7 @@ Scenario large_scenario_of(std::uint64_t seed) {
     s.slots = 4;
     s.credit = 400;
     s.messages = 120'000;
+    s.message_bytes = 0;
     s.between_messages = 0us;
     s.sink_delay = std::min<Duration>(s.sink_delay, 100us);
     s.broker.fanout = std::min(s.broker.fanout, 3U);

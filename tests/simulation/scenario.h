@@ -19,6 +19,7 @@ struct Scenario {
     bool adapts = false;         // the credit, up to 400
     std::uint32_t together = 1;  ///< attempts of one task at every second worker
     std::uint32_t messages = 100;
+    std::size_t message_bytes = 0;  // at least
     bool keep_order = false;
     /// Numbers and what has settled outlive the broker; and, in the sink, the collector.
     bool remembers = false, sink_remembers = false;

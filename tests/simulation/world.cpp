@@ -326,11 +326,17 @@ void World::lose_power() {
     sink_.lose_power(random_);
 }
 
+std::string World::text_of(std::uint32_t message) const {
+    std::string text = "message " + std::to_string(message);
+    text.resize(std::max(text.size(), scenario_.message_bytes), '.');
+    return text;
+}
+
 void World::take_messages() {
     while (has_messages() && next_message_at_ <= now_ && broker_->wants_message()) {
         if (scenario_.remembers && broker_->pass_over()) continue;
         const std::uint32_t message = next_message();
-        const Seq seq = broker_->accept(here(kBroker), {.payload = "message " + std::to_string(message)});
+        const Seq seq = broker_->accept(here(kBroker), {.payload = text_of(message)});
         handed_over_[seq] = message;
         next_message_at_ = now_ + exponential(scenario_.between_messages);
     }
@@ -388,8 +394,7 @@ void World::on_written(const OutcomeRecord& outcome, Incarnation) {
     if (!current || at == handed_over_.end()) return;
     ++outcomes_[at->second];
     if (outcomes_[at->second] > 1 + may_be_written_again()) fail("an outcome was written twice");
-    if (outcome.outcome == Outcome::completed &&
-        outcome.result.view() != answer_to("message " + std::to_string(at->second))) {
+    if (outcome.outcome == Outcome::completed && outcome.result.view() != answer_to(text_of(at->second))) {
         fail("a task was completed with the result of another");
     }
     if (outcome.error.starts_with("its work has killed") && deaths_[outcome.seq] < scenario_.broker.poison) {

@@ -116,6 +116,7 @@ private:
     [[nodiscard]] bool was_given_up_too_early(const OutcomeRecord& outcome) const;
     [[nodiscard]] bool has_messages() const;
     [[nodiscard]] std::uint32_t next_message();
+    [[nodiscard]] std::string text_of(std::uint32_t message) const;
     void start_sink();
     void sync_sink(bool waits_already);
     [[nodiscard]] std::uint64_t may_be_written_again() const;

@@ -145,6 +145,25 @@ TEST_F(JudgeHostile, ReportsBehindAFullFrameAreNotJudged) {
     EXPECT_NE(judge.take_complaint().find("more reports than a full one"), std::string::npos);
 }
 
+TEST_F(JudgeHostile, AFrameThatItsSenderClosesWhenItIsFullIsJudgedWhole) {
+    sync();
+    wire::Writer writer;
+    wire::Report first = report(2, 2, ReportKind::failed), last = report(1, 1, ReportKind::failed);
+    std::string large(wire::kFrameBytes - 150, 'x');
+    std::uint64_t frames = 0;
+    for (;; large += 'x') {
+        first.payload = large;
+        writer.add(first);
+        if (writer.size() >= wire::kFrameBytes) break;
+        writer.add(last);  // descending: a record of its own
+        judge.receive(now, std::string(writer.finish({Kind::reports, 1, 1, 0, 0})));
+        ++frames;
+    }
+    EXPECT_GT(frames, 100U);
+    EXPECT_EQ(judge.counts().reports, 2 * frames);
+    EXPECT_EQ(judge.take_complaint(), "");
+}
+
 TEST_F(JudgeHostile, ABatchWhoseFirstRecordIsNoneIsUnreadableToo) {
     wire::Sync first;
     first.round = 4;
