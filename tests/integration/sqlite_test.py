@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from disk import MISSING, Disk  # noqa: E402
 from group import BIN_DIR, LAUNCH, PYTHON, GroupTest, eventually, is_over, numbers, processes_with  # noqa: E402
 
-COUNT = 1200
+COUNT = 3000
 
 
 class SqliteTest(GroupTest):
@@ -71,7 +71,7 @@ class Killed(SqliteTest):
             with self.subTest(sync):
                 self.database = self.path(f"{sync}.db")
                 launch = self.group(self.procfile("--sync", sync), stdin="pipe")
-                lines = numbers(COUNT).splitlines(keepends=True)
+                lines = numbers(1200).splitlines(keepends=True)
                 for fed, done in ((0, 100), (400, 500), (800, 900)):
                     launch.feed(b"".join(lines[fed:fed + 400]))
                     self.written(done)
@@ -80,8 +80,8 @@ class Killed(SqliteTest):
                     eventually(lambda pid=pid: is_over(pid), "the end of the collector")
                 launch.end_of_input()
                 tasks, _ = self.ends_well(launch)
-                self.assertEqual(tasks["completed"], COUNT)
-                self.each_is_there_once()
+                self.assertEqual(tasks["completed"], len(lines))
+                self.each_is_there_once(len(lines))
 
     def test_a_group_that_is_killed_as_a_whole_is_gone_on_from(self):
         procfile = self.procfile("--sync", "1s", broker=(f"--source file:{self.path('in')} --checkpoint {self.path('at')}",))
@@ -102,8 +102,11 @@ class Killed(SqliteTest):
 class PowerLoss(SqliteTest):
     """An ext4 of our own that is shut down under load: what was not on the disk is gone."""
 
+    MANY = 6000  # enough that the power goes before the run ends, however seldom we get to look
+
     def setUp(self):
         super().setUp()
+        self.write("in", numbers(self.MANY))
         self.disk = Disk(self.home)
         self.addCleanup(self.disk.drop)
         if not self.disk.make():
@@ -126,7 +129,7 @@ class PowerLoss(SqliteTest):
                 if sync == "always":
                     self.assertGreaterEqual(self.count(), acknowledged)
                 self.ends(self.start(sync))
-                self.each_is_there_once()
+                self.each_is_there_once(self.MANY)
                 for name in ("out.db", "out.db.checkpoint"):
                     os.remove(os.path.join(self.disk.path, name))
 
