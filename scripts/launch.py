@@ -105,7 +105,8 @@ def _run(options, console):
     code = page.exit_code(ending, books, plan.books_expected)
     form = options.given.get("summary", "text")
     if form == "text":
-        console.books(summary.text(books, said, elapsed, summary.columns()))
+        # The last column is left, as by the progress line: there some terminals wrap
+        console.books(summary.text(books, said, elapsed, summary.columns() - 1))
     console.books(books.lines() if books else [])
     if form == "json":
         _say(summary.as_json(books, said, elapsed, code) + "\n")

@@ -117,6 +117,16 @@ class OfARun(GroupTest):
         self.assertTrue(any(re.match(r"(wins  |    ) +quick +#+ +100% +20", line) for line in lines), done.stderr)
         self.assertEqual([line[:8] for line in lines[-2:]], ["tasks   ", "attempts"])
 
+    def test_on_a_terminal_all_but_the_books_is_within_its_width(self):
+        fails = self.write("fails", "#!/bin/sh\nread -r n; test $n -gt 5 || { echo a reason that no line has the room for, by far >&2; exit 4; }; echo $n\n")
+        launch = f"{sys.executable} -E {LAUNCH} --log-level error --attempts 1 --fanout 1 -- sh {fails}"
+        done = subprocess.run(["script", "-qec", f"stty cols 80; seq 20 | {launch}", "/dev/null"], stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=60, env=self.environment, check=False)
+        lines = done.stdout.split(b"\n")
+        self.assertTrue(any(line.startswith(b"failures ") for line in lines), done.stdout)
+        wide = [line for line in lines if len(line) > 80]  # with the terminal's carriage return
+        self.assertEqual([line[:8] for line in wide if not line.startswith(b"tasks ")], [b"attempts"], done.stdout)
+
     def test_quiet_and_none_say_nothing_of_it(self):
         self.assertEqual(self.run_launch("--quiet", "--handler", "echo").stderr, "")
         self.assertNotIn("summary", self.run_launch("--summary", "none", "--handler", "echo").stderr)
