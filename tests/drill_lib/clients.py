@@ -9,14 +9,16 @@ import threading
 import time
 
 import pika
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
+ERRORS = (pika.exceptions.AMQPError, AMQPConnectorException, OSError)  # the second: a server that is mute
 _HEARTBEAT = 5
-_ERRORS = (pika.exceptions.AMQPError, OSError)
 _PAUSE = 0.2  # seconds before another connection
 _SILENCE = 10.0
 
 
 def connect(url):
+    """Fails with one of ERRORS, within seconds."""
     parameters = pika.URLParameters(url)
     parameters.heartbeat = _HEARTBEAT
     parameters.socket_timeout = 3
@@ -41,10 +43,10 @@ class _Client(threading.Thread):
             try:
                 connection = connect(self._urls[turn % len(self._urls)])
                 self.work(connection)
-            except _ERRORS:
+            except ERRORS:
                 self.losses += 1
             finally:
-                with contextlib.suppress(*_ERRORS):
+                with contextlib.suppress(*ERRORS):
                     if connection and connection.is_open:
                         connection.close()
             self._stopped.wait(_PAUSE)

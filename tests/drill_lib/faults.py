@@ -55,7 +55,7 @@ class Faults:
     def _kill_node(self, host, say):
         self._field.cluster.kill(host)
         self._lasts(1, 10, say, host)
-        self._field.cluster.start(host)
+        self._field.start_node(host, say)
 
     def _kill_leader(self, say):
         self._kill_node(self._field.leader(), say)

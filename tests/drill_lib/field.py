@@ -9,13 +9,12 @@ import shutil
 import tempfile
 import time
 
-import pika
 from cluster_lib import definitions
 from cluster_lib.cluster import Cluster
 from cluster_lib.exits import UNAVAILABLE, Refusal
 from cluster_lib.node import NodeError
 
-from .clients import Consumer, Producer, connect
+from .clients import ERRORS, Consumer, Producer, connect
 from .group import BIN_DIR, Group
 from .guard import Guard
 
@@ -43,6 +42,7 @@ class Field:
         self.home = tempfile.mkdtemp(prefix="curfew-drill-")
         self.cluster = None
         self.groups = []
+        self.nodes_started_again = 0
         self.producer = self.consumer = None
         self._guard = Guard(self.home)
 
@@ -151,8 +151,8 @@ class Field:
             return self.depths() == [0, 0]
         return False
 
-    def wait_until_well(self):
-        self.wait(self._nodes_are_well, "all nodes", WELL)
+    def wait_until_well(self, tell):
+        self._wait_for_nodes(tell)
         for group in self.groups:
             self.wait(lambda group=group: group.completed() is not None, f"a group {group.name} that takes messages", WELL)
         before = {group: group.completed() for group in self.groups}
@@ -161,17 +161,46 @@ class Field:
         since = time.monotonic()
         self.wait(lambda: self.books.quiet_since() > since, "an outcome", WELL)
 
+    def _wait_for_nodes(self, tell):
+        with contextlib.suppress(NotWell):
+            return self.wait(self._nodes_are_well, "all nodes", self._options.hangs)
+        for host in self.cluster.hosts:
+            if not self._serves(host):
+                self._start_again(host, tell)
+        self.wait(self._nodes_are_well, "all nodes", WELL)
+
     def _nodes_are_well(self):
         """Each serves clients, and each queue has all its members."""
+        if not all(map(self._serves, self.cluster.hosts)):
+            return False
         try:
-            for url in self.cluster.urls():
-                connection = connect(url)
-                connection.channel().queue_declare(self.cluster.queue, passive=True)
-                connection.close()
             online = self._column("online")
-        except (pika.exceptions.AMQPError, OSError, NodeError):
+        except NodeError:
             return False
         return len(online) == 3 and all(words[0].count("@") == self._options.nodes for words in online.values())
+
+    def _serves(self, host):
+        with contextlib.suppress(*ERRORS):
+            with contextlib.closing(connect(self.cluster.urls([host])[0])) as connection:
+                connection.channel().queue_declare(self.cluster.queue, passive=True)
+                return True
+        return False
+
+    # --- nodes ---
+
+    def start_node(self, host, tell):
+        """Returns when it serves clients."""
+        try:
+            self.cluster.start(host, patience=self._options.hangs)
+        except NodeError:
+            self._start_again(host, tell)
+
+    def _start_again(self, host, tell):
+        """As its operator would: a node of 3.10 that was cut off may hang in its start (docs/rabbitmq.md)."""
+        self.nodes_started_again += 1
+        tell(f"{host} does not serve for {self._options.hangs:g} s: killed, and started again")
+        self.cluster.kill(host)
+        self.cluster.start(host)
 
     # --- the queue of messages ---
 

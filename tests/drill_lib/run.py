@@ -5,11 +5,11 @@ import signal
 import sys
 import time
 
-import pika
 from cluster_lib.exits import FAILED, Refusal
 from cluster_lib.node import NodeError
 
 from .books import Books
+from .clients import ERRORS
 from .faults import Faults
 from .field import Field, NotWell
 
@@ -70,7 +70,7 @@ class Drill:
         for part in (self._strike_all, self._end):  # the end also where not all was well: what is lost shows then
             try:
                 part()
-            except (NotWell, NodeError, TimeoutError, pika.exceptions.AMQPError) as error:
+            except (NotWell, NodeError, *ERRORS) as error:
                 self._wrong.append(str(error) or repr(error))
         return self._say()
 
@@ -78,7 +78,7 @@ class Drill:
         print(f"{time.monotonic() - self._began:7.1f} s  {text}", file=sys.stderr, flush=True)
 
     def _strike_all(self):
-        self.field.wait_until_well()
+        self.field.wait_until_well(self._tell)
         self._tell(f"seed {self._options.seed}: all is up")
         faults = Faults(self.field, self._options)
         for number in range(1, self._options.faults + 1):
@@ -86,11 +86,12 @@ class Drill:
             kind = faults.draw()
             struck = time.monotonic()
             self.books.fault(struck, kind)
-            faults.strike(kind, lambda what: self._tell(f"{number:3} {kind}: {what}"))
+            say = lambda what, head=f"{number:3} {kind}": self._tell(f"{head}: {what}")
+            faults.strike(kind, say)
             mended = time.monotonic()
-            self.field.wait_until_well()
-            self._tell(f"{number:3} {kind}: all is well {time.monotonic() - mended:.1f} s later,"
-                       f" {self.books.unanswered} messages without an outcome")
+            self.field.wait_until_well(say)
+            say(f"all is well {time.monotonic() - mended:.1f} s later,"
+                f" {self.books.unanswered} messages without an outcome")
 
     def _end(self):
         """All comes, and then nothing is left at the server either."""
@@ -119,6 +120,7 @@ class Drill:
     def _say(self):
         verdict = {"seed": self._options.seed, **self.books.verdict(),
                    "restarts": sum(sum(group.ends.values()) for group in self.field.groups),
+                   "nodes_started_again": self.field.nodes_started_again,
                    "seconds": round(time.monotonic() - self._began, 1), "wrong": self._wrong}
         is_good = not (verdict["lost"] or verdict["unexpected"] or self._wrong)
         for name in self.books.lost()[:10]:

@@ -1,5 +1,6 @@
 """scripts/drill: its verdict, that it can fail, and that nothing is left of it, however it ends. With one node."""
 
+import glob
 import json
 import os
 import re
@@ -115,6 +116,12 @@ class Drill:
         with open(self._out, encoding="utf-8") as file:
             return json.loads(file.read())
 
+    def node(self):
+        """The process id of its first node."""
+        [path] = glob.glob(os.path.join(self.temp, "curfew-drill-*", "cluster", "h1", "pid"))
+        with open(path, encoding="ascii") as file:
+            return int(file.read())
+
     def remains(self):
         """Processes and files, its guard included."""
         return processes_with(self.temp) + os.listdir(self.temp)
@@ -152,6 +159,15 @@ class Drills(unittest.TestCase):
         verdict = drill.verdict()
         self.assertEqual((verdict["lost"], verdict["unexpected"], verdict["wrong"]), (2, 3, []))
         self.assertEqual(drill.remains(), [])
+
+    def test_a_node_that_hangs_is_started_again(self):
+        drill = self.drill("--groups", "1", "--faults", "1", "--kinds", "kill-broker", "--hangs", "3")
+        drill.says("all is up")
+        os.kill(drill.node(), signal.SIGSTOP)
+        self.assertEqual(drill.code(), 0, drill.err)
+        verdict = drill.verdict()
+        self.assertEqual((verdict["nodes_started_again"], verdict["lost"], verdict["wrong"]), (1, 0, []))
+        self.assertRegex(drill.err, "1 kill-broker: h1 does not serve for 3 s: killed, and started again")
 
     def test_nothing_is_left_of_one_that_is_interrupted_or_killed(self):
         interrupted = self.drill("--groups", "1", "--faults", "9", "--kinds", "freeze")
