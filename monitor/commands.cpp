@@ -194,6 +194,7 @@ int check_group(const MonitorOptions& options) {
 int top_group(Client& client, const MonitorOptions& options) {
     Group group(options.run_dir, options.connect);
     TopOptions top;
+    top.group = options.group_name;
     top.once = options.once;
     if (options.watch > Duration::zero()) top.every = options.watch;
     const auto look = [&] {

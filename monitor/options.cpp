@@ -73,7 +73,7 @@ MonitorOptions::MonitorOptions(Options& options) {
     options.text("--http", http, "serve: ADDRESS:PORT to listen at");
     options.text("--token-file", token_file, "serve: who asks has to say what is in this file; needed beyond loopback");
     options.text("--group-name", group_name,
-                 "serve, stats: what the group is called, among others; empty: as the machine");
+                 "serve, stats, top: what the group is called, among others; empty: as the machine, or not said");
     options.rest(
         words,
         "stats | dump | events | story SEQ|ID | top | check | serve | drain | pause | resume | cancel SEQ... | "

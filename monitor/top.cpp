@@ -241,7 +241,7 @@ private:
 class Top {
 public:
     Top(const TopOptions& options, bool utf8, Asker& asker, Terminal& terminal)
-        : screen_(utf8, options.every), asker_(asker), terminal_(terminal) {}
+        : screen_(utf8, options.every, options.group), asker_(asker), terminal_(terminal) {}
 
     int run() {
         while (last_signal == 0) {
@@ -295,8 +295,8 @@ private:
     bool slow_ = false, drawn_ = false;
 };
 
-int once(const std::function<Look()>& look, bool utf8) {
-    TopScreen screen(utf8, 1s);
+int once(const std::function<Look()>& look, const std::string& group, bool utf8) {
+    TopScreen screen(utf8, 1s, group);
     screen.add(look(), Clock::now(), time_of_day());
     for (const Line& line : screen.draw_once(columns_of_terminal())) {
         std::string text = plain_text(line);
@@ -312,7 +312,7 @@ int once(const std::function<Look()>& look, bool utf8) {
 int run_top(const TopOptions& options, const std::function<Look()>& look,
             const std::function<std::string(std::uint64_t)>& cancel) {
     const bool utf8 = locale_is_utf8();
-    if (options.once) return once(look, utf8);
+    if (options.once) return once(look, options.group, utf8);
     const char* no_color = std::getenv("NO_COLOR");
     const bool color = options.color && (no_color == nullptr || *no_color == '\0');
     // The terminal comes back first, then the thread that asks is waited for.

@@ -13,6 +13,7 @@
 namespace curfew {
 
 struct TopOptions {
+    std::string group;  ///< what it is called; empty: it was not said
     bool once = false;  ///< one screen as text to stdout, no terminal
     Duration every = std::chrono::seconds(1);
     bool color = true;  ///< NO_COLOR in the environment wins

@@ -187,7 +187,7 @@ void TopScreen::add_broker_words(Line& line) const {
 }
 
 Line TopScreen::header(int width) const {
-    Line line = {{"curfew  ", Style::bold}};
+    Line line = {{fmt::format("{}  ", group_.empty() ? "curfew" : cut(clean(group_, utf8_), 32)), Style::bold}};
     add_broker_words(line);
     Line right;
     if (asking_ || !looked_) right.push_back({" asking...", Style::warn});

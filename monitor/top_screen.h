@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/words/vocabulary.h"
@@ -31,8 +32,15 @@ namespace curfew {
 
 class TopScreen {
 public:
-    TopScreen(bool utf8, Duration every)
-        : utf8_(utf8), chart_(utf8), settled_(utf8), racing_(utf8), tables_(utf8), keys_(utf8, every) {}
+    /// `group`: what the group is called; empty: it was not said.
+    TopScreen(bool utf8, Duration every, std::string group = "")
+        : utf8_(utf8),
+          group_(std::move(group)),
+          chart_(utf8),
+          settled_(utf8),
+          racing_(utf8),
+          tables_(utf8),
+          keys_(utf8, every) {}
 
     /// A look that came at `now`; `time` is what the clock on the wall says.
     void add(const Look& look, Instant now, std::string time);
@@ -70,6 +78,7 @@ private:
     };
 
     bool utf8_;
+    std::string group_;
     bool asking_ = false;
     bool looked_ = false;
     Instant now_;           // of the last look

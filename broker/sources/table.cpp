@@ -14,6 +14,8 @@
 
 #ifdef CURFEW_AMQP
 #include "broker/sources/amqp.h"
+#else
+#include "common/amqp/left_out.h"
 #endif
 #include "broker/sources/lines.h"
 #include "broker/sources/zmq.h"
@@ -138,6 +140,14 @@ std::unique_ptr<Source> open_queue(Daemon& daemon, const SourceFlags& flags, con
                             .declare = said.login.declare,
                             .max_message = flags.max_message});
 }
+#else
+void check_queue(const Daemon&, const std::string&) {
+    amqp::refuse_left_out();
+}
+
+std::unique_ptr<Source> open_queue(Daemon&, const SourceFlags&, const std::string&) {
+    amqp::refuse_left_out();
+}
 #endif
 
 // ---- the table ---------------------------------------------------------------------------------
@@ -151,6 +161,9 @@ constexpr SourceKind kKinds[] = {
      "a queue of a server such as RabbitMQ; what has no outcome when this group dies goes to another",
      check_queue<false>, open_queue<false>},
     {"amqps://USER@HOST[,HOST...]/VHOST?queue=NAME", "the same over TLS", check_queue<true>, open_queue<true>},
+#else
+    {"amqp://...", amqp::kLeftOut, check_queue, open_queue},
+    {"amqps://...", amqp::kLeftOut, check_queue, open_queue},
 #endif
 };
 

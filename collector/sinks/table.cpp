@@ -10,6 +10,8 @@
 
 #ifdef CURFEW_AMQP
 #include "collector/sinks/amqp.h"
+#else
+#include "common/amqp/left_out.h"
 #endif
 #include "collector/sinks/descriptor.h"
 #include "collector/sinks/sqlite.h"
@@ -150,6 +152,17 @@ constexpr SinkKind kQueue{
     check_queue<false>, open_queue<false>};
 constexpr SinkKind kSecureQueue{"amqps://USER@HOST[,HOST...]/VHOST?...", "the same over TLS", check_queue<true>,
                                 open_queue<true>};
+#else
+void check_queue(const Daemon&, const std::string&) {
+    amqp::refuse_left_out();
+}
+
+std::unique_ptr<Sink> open_queue(Daemon&, const SinkFlags&, const std::string&) {
+    amqp::refuse_left_out();
+}
+
+constexpr SinkKind kQueue{"amqp://...", amqp::kLeftOut, check_queue, open_queue};
+constexpr SinkKind kSecureQueue{"amqps://...", amqp::kLeftOut, check_queue, open_queue};
 #endif
 
 // ---- the table ---------------------------------------------------------------------------------
@@ -169,18 +182,14 @@ constexpr SinkKind kKinds[] = {
      "while a reader was connected, no more: if the reader goes, or has not taken all at the end, it is said how many "
      "may not have arrived, exit 74",
      check_zmq, open_zmq},
-#ifdef CURFEW_AMQP
     kQueue,
     kSecureQueue,
-#endif
 };
 constexpr SinkKind kDeadLetterKinds[] = {
     kFile,
     kSqlite,
-#ifdef CURFEW_AMQP
     kQueue,
     kSecureQueue,
-#endif
 };
 
 }  // namespace

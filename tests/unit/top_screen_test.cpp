@@ -443,6 +443,13 @@ TEST(TopScreen, NothingFromTheDataReachesTheTerminalAsAControl) {
     EXPECT_TRUE(has(shown.lines().back(), "w?[2J????31m?")) << shown.lines().back();
 }
 
+TEST(TopScreen, BeginsWithTheNameOfTheGroupWhereItWasSaid) {
+    Shown unnamed, named{.screen = TopScreen(false, 1s, "Köln-\x1b[2J")};
+    for (Shown* shown : {&unnamed, &named}) shown->add(look());
+    EXPECT_TRUE(unnamed.lines().front().starts_with("curfew  ")) << unnamed.lines().front();
+    EXPECT_TRUE(named.lines().front().starts_with("K?ln-?[2J  ")) << named.lines().front();
+}
+
 TEST(TopScreen, WithoutUtf8ThereIsOnlyAscii) {
     Shown shown{.screen = TopScreen(false, 1s)};
     shown.add(look(broker({entry("Kölner-東京")})));
