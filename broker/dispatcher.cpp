@@ -78,9 +78,11 @@ Seq Dispatcher::accept(Instant now, const Incoming& message) {
 }
 
 Seq Dispatcher::refuse_message(Instant now, RefusedMessage message, std::string_view why) {
-    const Seq seq = ledger_.accept(now, {.payload = message.first, .tag = message.tag}, kNever);
+    Incoming incoming{.payload = message.first, .tag = message.tag, .properties = message.properties};
+    if (!message.id.empty()) incoming.id = message.id;
+    const Seq seq = ledger_.accept(now, incoming, kNever);
     Task& task = *ledger_.task(seq);
-    message.first = {};  // the payload has it
+    message.first = message.id = message.properties = {};  // the task has them
     task.make_past().refused = std::move(message);
     task.make_past().last_error = why;
     if (task.state == TaskState::open) give_up(now, seq, task, Outcome::failed, why);

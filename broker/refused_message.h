@@ -16,10 +16,12 @@ struct RefusedMessage {
     std::uint64_t number = 0;
     /// Its offset, where the source has such a thing.
     std::optional<std::uint64_t> byte = std::nullopt;
-    std::uint64_t size = 0;  ///< in bytes
-    std::string first = {};  ///< the first bytes of it
-    std::uint64_t tag = 0;   ///< see Incoming
-    std::string why = {};    ///< empty: it is longer than --max-message
+    std::uint64_t size = 0;       ///< in bytes
+    std::string first = {};       ///< the first bytes of it
+    std::uint64_t tag = 0;        ///< see Incoming
+    std::string why = {};         ///< empty: it is longer than --max-message
+    std::string id = {};          ///< the sender's; empty: none
+    std::string properties = {};  ///< see Incoming
     bool operator==(const RefusedMessage&) const = default;
 };
 

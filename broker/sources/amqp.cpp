@@ -59,12 +59,14 @@ AmqpSource::AmqpSource(const Config& config, AmqpConsumer::Place place)
 
 // ---- messages ----------------------------------------------------------------------------------
 
-/// What is known is done with at once; what was not begun when the connection broke comes again.
+/// What is known is done with at once; what was not begun when the connection broke is for others.
 void AmqpSource::fetch() {
     for (AmqpConsumer::Item& item : consumer_.take()) {
         if (item.begun) {
             ++generation_;
             deliveries_.begin_generation();
+        }
+        if (item.begun || item.gone) {
             items_.clear();
             continue;
         }
@@ -75,6 +77,7 @@ void AmqpSource::fetch() {
 }
 
 bool AmqpSource::next(Incoming& message) {
+    gave_back_ = false;
     fetch();
     const Instant now = std::chrono::steady_clock::now();
     while (!items_.empty() && !refusal_) {
@@ -96,14 +99,7 @@ bool AmqpSource::take(Instant now, const AmqpConsumer::Item& item, Incoming& mes
     here_ = {said.message_id, wire::pack(said_by_sender(said)), came.body};
     const bool is_long = came.size > config_.max_message;
     if (is_long || here_.properties.size() > kMostProperties) {
-        ++refused_;
-        refusal_ = {.number = refused_,
-                    .size = is_long ? came.size : here_.properties.size(),
-                    .first = came.body.substr(0, RefusedMessage::kFirstBytes),
-                    .tag = *handle,
-                    .why = is_long ? ""
-                                   : fmt::format("its properties and headers have {} bytes, over {}",
-                                                 here_.properties.size(), kMostProperties)};
+        refuse(*handle, came, is_long);
         return false;
     }
     message = {.payload = here_.body, .tag = *handle, .properties = here_.properties};
@@ -114,10 +110,30 @@ bool AmqpSource::take(Instant now, const AmqpConsumer::Item& item, Incoming& mes
     return true;
 }
 
-void AmqpSource::settled(Instant now, std::span<const SettledTag> tags) {
+/// Who asked, and by which name, is kept as far as it is no burden itself.
+void AmqpSource::refuse(std::uint64_t handle, const amqp::Delivered& came, bool is_long) {
+    ++refused_;
+    refused_tags_.insert(handle);
+    amqp::Properties said = came.properties;
+    if (!is_long) said.headers.clear();
+    refusal_ = {.number = refused_,
+                .size = is_long ? came.size : here_.properties.size(),
+                .first = came.body.substr(0, RefusedMessage::kFirstBytes),
+                .tag = handle,
+                .why = is_long ? ""
+                               : fmt::format("its properties and headers have {} bytes, over {}",
+                                             here_.properties.size(), kMostProperties),
+                .id = said.message_id,
+                .properties = wire::pack(said_by_sender(said))};
+}
+
+/// Of one that was refused nobody has more than the beginning: it is for the queue's dead letters.
+void AmqpSource::settled(Instant, std::span<const SettledTag> tags) {
     using enum Deliveries::Fate;
+    const Instant now = std::chrono::steady_clock::now();  // as all that is remembered there
     for (const SettledTag& settled : tags) {
-        const auto fate = settled.outcome == Outcome::completed ? completed : config_.rejects ? rejected : failed;
+        const bool rejects = refused_tags_.erase(settled.tag) > 0 || config_.rejects;
+        const auto fate = settled.outcome == Outcome::completed ? completed : rejects ? rejected : failed;
         deliveries_.settled(now, settled.tag, fate);
     }
     say_acks();
@@ -149,10 +165,12 @@ void AmqpSource::expect(Instant now, std::size_t messages) {
         log::warn("source_gives_back messages={} reason=\"nobody has begun them for half of --consumer-timeout\"",
                   items_.size());
         give_back_all();
+        // Else they would come again, and be thrown away when they have come too often
+        gave_back_ = true;
     }
     const double fit = std::max(1.0, kMostFetched / std::max(1.0, mean_bytes_));
     const double most = std::min<double>(fit, std::numeric_limits<std::uint16_t>::max());
-    const double wanted = hangs_up_ || too_long ? 0 : std::min(most, static_cast<double>(messages));
+    const double wanted = hangs_up_ || gave_back_ ? 0 : std::min(most, static_cast<double>(messages));
     consumer_.want(static_cast<std::uint16_t>(wanted));
 }
 

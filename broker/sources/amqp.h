@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <unordered_set>
 
 #include "broker/sources/amqp_consumer.h"
 #include "broker/sources/deliveries.h"
@@ -65,6 +66,7 @@ private:
     };
     void fetch();
     [[nodiscard]] bool take(Instant now, const AmqpConsumer::Item& item, Incoming& message);
+    void refuse(std::uint64_t handle, const amqp::Delivered& came, bool is_long);
     void give_back_all();
     void say_acks();
     void say_what_happens();
@@ -76,12 +78,14 @@ private:
     std::deque<AmqpConsumer::Item> items_;  // taken from the consumer, and not handed over
     Here here_;                             // what the last next() has handed over
     std::uint64_t generation_ = 0;
+    std::unordered_set<std::uint64_t> refused_tags_;  // handles of those in flight
     std::uint64_t refused_ = 0, redelivered_ = 0;
     double mean_bytes_ = 0;  // of the last messages
     Instant asks_at_{};
     Instant closes_by_ = kNever;
     Instant lost_since_ = kNever;
     bool hangs_up_ = false;
+    bool gave_back_ = false;  // what nobody began; no more is asked for before a message is wanted
     struct Said {
         std::uint64_t renewed = 0;
         bool lost = false;

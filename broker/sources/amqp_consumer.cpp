@@ -173,6 +173,7 @@ void AmqpConsumer::lost() {
     const std::lock_guard lock(mutex_);
     shared_.state.prefetch = 0;
     std::erase_if(shared_.items, [](const Item& item) { return !item.begun; });
+    shared_.items.push_back({.gone = true});
 }
 
 bool AmqpConsumer::has_said_all() {

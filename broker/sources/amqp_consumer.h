@@ -3,7 +3,7 @@
 // an alarm, and acknowledgements would stand with it.
 //
 // Each connection is a generation: it begins with a `begun` among what is taken, and tags of an
-// older one are void.
+// older one are void; a `gone` says that it has ended, and what was not handed on is for others.
 //
 // Owned by the source, which calls it on the loop's thread. Memory: what the server hands over and
 // was not taken, which want() bounds.
@@ -31,7 +31,7 @@ public:
         std::size_t max_message = 0;  ///< of longer ones the beginning is kept
     };
     struct Item {
-        bool begun = false;  ///< a generation; else a message
+        bool begun = false, gone = false;  ///< a generation; else a message
         /// of std::chrono::steady_clock: a server's patience does not stand still
         Instant came_at{};
         amqp::Delivered message{};

@@ -80,73 +80,110 @@ Outgoing AmqpSink::part_of(const OutcomeRecord& outcome, const wire::MessageProp
     return part;
 }
 
-void AmqpSink::put(const OutcomeRecord& outcome) {
-    // It is on its way for a broker that is no more, or that the judge has met anew
-    const auto key = std::pair(outcome.epoch, outcome.seq);
-    if (const auto known = handles_.find(key); known != handles_.end()) {
-        pending_.at(known->second).sync = outcome.sync;
-        return;
-    }
-    const auto said = wire::unpack_properties(outcome.properties).value_or(wire::MessageProperties{});
-    const AmqpPublisher::Place& place = publisher_.place();
-    const bool is_asked = !said.reply_to.empty() && carries_ != Carries::messages;
-    if (place.answers_alone() && !is_asked) {
-        ++unasked_;
-        unsaid_.emplace_back(outcome.sync, outcome.seq);
-        return;
-    }
-    Outgoing part = part_of(outcome, said);
-    const std::uint64_t handle = ++last_handle_;
-    handles_.emplace(key, handle);
-    Pending& pending = pending_[handle];
-    pending = {.sync = outcome.sync, .epoch = outcome.epoch, .seq = outcome.seq};
-    if (is_asked) {
-        Outgoing answer = part;
-        answer.exchange.clear();
-        answer.key = said.reply_to;
-        answer.is_answer = true;
-        publish(handle, pending, std::move(answer));
-    }
-    if (!place.answers_alone()) publish(handle, pending, std::move(part));
+std::uint64_t AmqpSink::begin(const Key& key, std::uint64_t sync) {
+    // One that is there is on its way for a broker that is no more, or that the judge has met anew
+    const auto [at, is_new] = handles_.try_emplace(key, last_handle_ + 1);
+    if (!is_new) return pending_.at(at->second).sync = sync, 0;
+    answers_ += key.answers ? 1 : 0;
+    pending_[++last_handle_] = {.sync = sync, .key = key};
+    return last_handle_;
 }
 
-void AmqpSink::publish(std::uint64_t handle, Pending& pending, Outgoing&& part) {
+void AmqpSink::put(const OutcomeRecord& outcome) {
+    const auto said = wire::unpack_properties(outcome.properties).value_or(wire::MessageProperties{});
+    const bool alone = publisher_.place().answers_alone();
+    if (alone && !asks(said)) {
+        ++unasked_;
+        done_.emplace_back(outcome.sync, outcome.seq);
+        return;
+    }
+    const std::uint64_t handle = begin({outcome.epoch, outcome.seq}, outcome.sync);
+    if (handle == 0) return;
+    Outgoing part = part_of(outcome, said);
+    if (asks(said)) publish_answer(handle, part, said.reply_to);
+    if (!alone) publish(handle, std::move(part));
+}
+
+bool AmqpSink::answer(const OutcomeRecord& outcome) {
+    const auto said = wire::unpack_properties(outcome.properties).value_or(wire::MessageProperties{});
+    if (!asks(said)) return false;
+    const std::uint64_t handle = begin({outcome.epoch, outcome.seq, true}, outcome.sync);
+    if (handle != 0) publish_answer(handle, part_of(outcome, said), said.reply_to);
+    return true;
+}
+
+void AmqpSink::publish_answer(std::uint64_t handle, Outgoing part, const std::string& reply_to) {
+    part.exchange.clear();
+    part.key = reply_to;
+    part.is_answer = true;
+    publish(handle, std::move(part));
+}
+
+void AmqpSink::publish(std::uint64_t handle, Outgoing&& part) {
     part.handle = handle;
+    Pending& pending = pending_.at(handle);
     ++pending.parts;
     pending.bytes += part.body.size();
     waiting_bytes_ += part.body.size();
     publisher_.put(std::move(part));
 }
 
-void AmqpSink::flush(Instant now, Written& written) {
-    for (const std::uint64_t handle : publisher_.take_done()) {
+/// What the server has.
+void AmqpSink::collect() {
+    const std::vector<std::uint64_t> done = publisher_.take_done();
+    if (done.empty()) return;
+    say_what_is_refused();
+    for (const std::uint64_t handle : done) {
         const auto at = pending_.find(handle);
         if (at == pending_.end() || --at->second.parts > 0) continue;
         const Pending& pending = at->second;
-        written.emplace_back(pending.sync, pending.seq);
+        (pending.key.answers ? answered_ : done_).emplace_back(pending.sync, pending.key.seq);
+        answers_ -= pending.key.answers ? 1 : 0;
         waiting_bytes_ -= pending.bytes;
         bytes_ += pending.bytes;
-        handles_.erase({pending.epoch, pending.seq});
+        handles_.erase(pending.key);
         pending_.erase(at);
     }
-    written.insert(written.end(), unsaid_.begin(), unsaid_.end());
-    unsaid_.clear();
+}
+
+void AmqpSink::take_answered(Written& answered) {
+    collect();
+    answered.insert(answered.end(), answered_.begin(), answered_.end());
+    answered_.clear();
+}
+
+void AmqpSink::flush(Instant now, Written& written) {
+    collect();
+    written.insert(written.end(), done_.begin(), done_.end());
+    done_.clear();
     say_what_it_waits_for(now);
 }
 
 void AmqpSink::say_what_it_waits_for(Instant now) {
     if (pending_.empty()) return wait_.over(now);
     const AmqpPublisher::State state = publisher_.look();
-    if (publisher_.connection().host.empty()) {
-        wait_.waits(now, "the server", "it does not answer, and is tried again");
+    const amqp::KeptConnection::State connection = publisher_.connection();
+    if (connection.host.empty()) {
+        wait_.waits(now, "the server", connection.trouble + "; it is tried again");
     } else if (!state.blocked.empty()) {
         wait_.waits(now, "the server's alarm",
                     "it takes nothing before it has memory and disk again (rabbitmqctl status)");
     } else if (!state.returned.empty()) {
         wait_.waits(now, "a queue", "no queue takes what is published there: bind one to the exchange with this key");
+    } else if (!state.refused.empty()) {
+        wait_.waits(now, "an outcome that the server refuses", state.refused + "; it is tried again each minute");
     } else {
         wait_.over(now);
     }
+}
+
+/// Each time that it is another.
+void AmqpSink::say_what_is_refused() {
+    const std::string refused = publisher_.look().refused_answer;
+    if (refused == refused_) return;
+    refused_ = refused;
+    log::warn("answer_refused sink={} what={} next=\"it is left; who asked hears nothing\"",
+              log::quoted(publisher_.place().access.address.text()), log::quoted(refused));
 }
 
 bool AmqpSink::close(Instant, Instant) {

@@ -14,6 +14,9 @@ namespace {
 
 using SystemClock = std::chrono::steady_clock;
 
+constexpr std::size_t kSlice = 65'536;  // bytes written before it is heard what the server says
+constexpr std::size_t kBesideBody = 512;
+
 std::string name_of(const AmqpPublisher::Place& place) {
     return place.exchange.empty() ? place.key : place.exchange;
 }
@@ -79,43 +82,73 @@ void AmqpPublisher::serve(amqp::Connection& connection) {
         const std::lock_guard lock(mutex_);
         for (Outgoing& outgoing : std::exchange(shared_.outgoing, {})) unconfirmed_.put(std::move(outgoing));
     }
-    publish_what_waits(connection);
-    const Instant until = std::min(
-        {unconfirmed_.next_deadline(), unconfirmed_.overdue_at(), SystemClock::now() + std::chrono::seconds(1)});
-    auto event = connection.next(kept_.woken(), until);
+    try {
+        publish_what_waits(connection);
+        const Instant until = std::min(
+            {unconfirmed_.next_deadline(), unconfirmed_.overdue_at(), SystemClock::now() + std::chrono::seconds(1)});
+        const auto event = connection.next(kept_.woken(), until);
+        if (event) hear(connection, *event);
+        // Woken, it has not looked at what came meanwhile: a confirm may be there
+        const bool more = hear_what_is_there(connection);
+        if (event && !more) say();
+    } catch (const amqp::Closed& closed) {
+        unconfirmed_.closed(SystemClock::now(), closed.what());
+        throw;
+    }
+    look_for_troubles(connection);
+}
+
+void AmqpPublisher::look_for_troubles(const amqp::Connection& connection) const {
     const Instant now = SystemClock::now();
-    // Woken, it has not looked at what came meanwhile: a confirm may be there
-    if (!event) event = connection.next(kept_.woken(), {});
-    const bool heard = event.has_value();
-    // All that is there: the loop is told once of many. No more comes than is in the air
-    for (; event; event = connection.next(kept_.woken(), {})) hear(*event);
-    if (heard) say();
+    if (unconfirmed_.wants_channel(now))
+        throw amqp::Lost(fmt::format("{}: the server does not take an outcome (nack)", connection.host()));
     if (now >= unconfirmed_.overdue_at())
         throw amqp::Lost(fmt::format("{}: the server has not confirmed an outcome for {} s", connection.host(),
                                      Unconfirmed::kPatience.count()));
 }
 
+/// What is heard between two slices may end it: a server with an alarm reads no more. So little of
+/// what was written by then stands in front of it.
 void AmqpPublisher::publish_what_waits(amqp::Connection& connection) {
-    const Instant now = SystemClock::now();
-    if (unconfirmed_.next(now) == nullptr) return;
-    connection.hold(true);
-    while (const Outgoing* next = unconfirmed_.next(now)) {
+    while (unconfirmed_.next(SystemClock::now()) != nullptr) {
+        connection.hold(true);
+        try {
+            publish_slice(connection);
+        } catch (const amqp::Lost&) {
+            hear_what_is_there(connection);  // confirms; why it is closed
+            throw;
+        }
+        connection.hold(false);
+        hear_what_is_there(connection);
+    }
+}
+
+void AmqpPublisher::publish_slice(amqp::Connection& connection) {
+    std::size_t bytes = 0;
+    while (const Outgoing* next = bytes < kSlice ? unconfirmed_.next(SystemClock::now()) : nullptr) {
+        bytes += next->body.size() + kBesideBody;
         connection.publish(next->exchange, next->key, next->properties, next->body);
         unconfirmed_.sent(SystemClock::now());
     }
-    connection.hold(false);
 }
 
-void AmqpPublisher::hear(const amqp::Event& event) {
+/// Whether anything was. The loop is told once of many; no more comes than is in the air.
+bool AmqpPublisher::hear_what_is_there(amqp::Connection& connection) {
+    auto event = connection.next(kept_.woken(), {});
+    if (!event) return false;
+    for (; event; event = connection.next(kept_.woken(), {})) hear(connection, *event);
+    say();
+    return true;
+}
+
+void AmqpPublisher::hear(const amqp::Connection& connection, const amqp::Event& event) {
     if (const auto* confirmed = std::get_if<amqp::Confirmed>(&event)) {
         unconfirmed_.confirmed(SystemClock::now(), confirmed->tag, confirmed->multiple, confirmed->taken);
-        // RabbitMQ refuses all that follows on a channel whose first publish met a queue without a
-        // leader: another one is confirmed at once
-        if (!confirmed->taken) throw amqp::Lost("the server could not take an outcome (nack)");
     } else if (const auto* returned = std::get_if<amqp::Returned>(&event)) {
         unconfirmed_.returned(*returned);
     } else if (const auto* blocked = std::get_if<amqp::Blocked>(&event)) {
         unconfirmed_.block(SystemClock::now(), !blocked->reason.empty());
+        connection.server_reads(blocked->reason.empty());
         const std::lock_guard lock(mutex_);
         shared_.state.blocked = blocked->reason;
     }
@@ -128,6 +161,8 @@ void AmqpPublisher::say() {
         const std::lock_guard lock(mutex_);
         shared_.done.insert(shared_.done.end(), done.begin(), done.end());
         shared_.state.returned = unconfirmed_.returned_to();
+        shared_.state.refused = unconfirmed_.refused();
+        shared_.state.refused_answer = unconfirmed_.refused_answer();
         shared_.state.unheard = unconfirmed_.unheard();
     }
     kept_.signal();

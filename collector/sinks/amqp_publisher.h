@@ -36,9 +36,11 @@ public:
         [[nodiscard]] bool answers_alone() const { return exchange.empty() && key.empty(); }
     };
     struct State {
-        std::string blocked;        ///< why the server takes nothing
-        std::string returned;       ///< to where no queue has taken it, last; empty: it was taken
-        std::uint64_t unheard = 0;  ///< answers that nobody waited for
+        std::string blocked;         ///< why the server takes nothing
+        std::string returned;        ///< to where no queue has taken it, last; empty: it was taken
+        std::string refused;         ///< an outcome that it does not take, and why; or empty
+        std::uint64_t unheard = 0;   ///< answers that nobody waited for, or that the server refuses
+        std::string refused_answer;  ///< the last of those, and why
     };
 
     /// Connects, and looks for exchange and queue. Throws Unusable.
@@ -61,7 +63,10 @@ private:
     bool has_said_all() override;
     void look_for_queue(amqp::Connection& connection) const;
     void publish_what_waits(amqp::Connection& connection);
-    void hear(const amqp::Event& event);
+    void publish_slice(amqp::Connection& connection);
+    void look_for_troubles(const amqp::Connection& connection) const;
+    bool hear_what_is_there(amqp::Connection& connection);
+    void hear(const amqp::Connection& connection, const amqp::Event& event);
     void say();
 
     const Place place_;

@@ -44,6 +44,13 @@ public:
     /// the first put().
     [[nodiscard]] virtual std::optional<Settled::Memory> take_memory() { return std::nullopt; }
     virtual void put(const OutcomeRecord& outcome) = 0;
+    /// Says it to who asked, where that is done here; the outcome itself goes to another sink.
+    /// False: nobody asked. That it is said take_answered() says, with OutcomeRecord::sync and seq.
+    virtual bool answer(const OutcomeRecord& outcome) {
+        (void)outcome;
+        return false;
+    }
+    virtual void take_answered(Written& answered) { (void)answered; }
     /// Writes what can be written now; appends the tasks whose outcome it has.
     virtual void flush(Instant now, Written& written) = 0;
     /// Forgets the outcomes of which it has written nothing: the judge has begun anew with its

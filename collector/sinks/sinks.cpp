@@ -31,17 +31,23 @@ std::vector<Settled::Memory> Sinks::take_memories() {
 
 void Sinks::put(OutcomeRecord&& outcome) {
     if (outcome.unsaid) return unsaid_.emplace_back(outcome.sync, outcome.seq), void();
-    if (parts_.beside.empty()) return hand_on(std::move(outcome));
+    const std::size_t asked = is_letter(outcome) && parts_.output->answer(outcome) ? 1 : 0;
+    const std::size_t missing = parts_.beside.size() + asked;
+    if (missing == 0 && held_.empty()) return hand_on(std::move(outcome));
     for (const auto& sink : parts_.beside) sink->put(outcome);
     held_bytes_ += bytes_of(outcome);
-    held_.push_back({std::move(outcome), parts_.beside.size()});
+    held_.push_back({std::move(outcome), missing});
     by_seq_[held_.back().outcome.seq] = &held_.back();
+}
+
+bool Sinks::is_letter(const OutcomeRecord& outcome) const {
+    return parts_.dead_letters != nullptr && outcome.outcome != Outcome::completed;
 }
 
 /// A task that is decided anew may have another outcome: the one that is there counts.
 void Sinks::hand_on(OutcomeRecord&& outcome) {
     Sink *sink = parts_.output.get(), *other = parts_.dead_letters.get();
-    if (other != nullptr && outcome.outcome != Outcome::completed) std::swap(sink, other);
+    if (is_letter(outcome)) std::swap(sink, other);
     const bool is_there = other != nullptr && other->has(outcome.epoch, outcome.seq);
     (is_there ? other : sink)->put(outcome);
 }
@@ -49,12 +55,10 @@ void Sinks::hand_on(OutcomeRecord&& outcome) {
 void Sinks::flush(Instant now, Sink::Written& written) {
     for (const auto& sink : parts_.beside) {
         sink->flush(now, had_);
-        for (const auto& [sync, seq] : std::exchange(had_, {})) {
-            const auto at = by_seq_.find(seq);
-            // Else it was put for a broker that is no more
-            if (at != by_seq_.end() && at->second->outcome.sync == sync) --at->second->missing;
-        }
+        had();
     }
+    parts_.output->take_answered(had_);
+    had();
     for (; !held_.empty() && held_.front().missing == 0; held_.pop_front()) {
         OutcomeRecord& outcome = held_.front().outcome;
         by_seq_.erase(outcome.seq);
@@ -66,6 +70,15 @@ void Sinks::flush(Instant now, Sink::Written& written) {
     parts_.output->flush(now, written);
     if (parts_.dead_letters) parts_.dead_letters->flush(now, written);
     waits_since_ = waits_for().empty() ? kNever : std::min(waits_since_, now);
+}
+
+/// By one of those beside, just now.
+void Sinks::had() {
+    for (const auto& [sync, seq] : std::exchange(had_, {})) {
+        const auto at = by_seq_.find(seq);
+        // Else it was put for a broker that is no more
+        if (at != by_seq_.end() && at->second->outcome.sync == sync) --at->second->missing;
+    }
 }
 
 void Sinks::forget_waiting() {

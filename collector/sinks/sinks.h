@@ -3,6 +3,9 @@
 //
 //     put --> those beside, and held --all of them have it--> the output, or the dead letters --has it--> written
 //
+// What did not complete and goes to the dead letters is an answer, too: the output says it to who
+// asked, as one of those beside, before the dead letters have it.
+//
 // A task is in one of the output and the dead letters, once, where they know what they have: the
 // first outcome that one of them was given counts, however it is decided anew after damage.
 //
@@ -60,7 +63,9 @@ private:
     };
     template <typename Visit>
     void each(Visit&& visit) const;
+    [[nodiscard]] bool is_letter(const OutcomeRecord& outcome) const;
     void hand_on(OutcomeRecord&& outcome);
+    void had();
     [[nodiscard]] static std::size_t bytes_of(const OutcomeRecord& outcome);
 
     Parts parts_;

@@ -1,12 +1,25 @@
 #include "collector/sinks/unconfirmed.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace curfew {
 
-const Outgoing* Unconfirmed::next(Instant now) const {
+bool Unconfirmed::may_send() const {
+    if (waiting_.empty() || in_air_.size() >= kMostInAir || is_blocked_ || renews_by_ != kNever) return false;
+    return in_air_.empty() || (!waiting_.front().goes_alone && !in_air_.begin()->second.goes_alone);
+}
+
+const Outgoing* Unconfirmed::next(Instant now) {
+    for (; !later_.empty() && later_.begin()->first <= now; later_.erase(later_.begin()))
+        waiting_.push_back(std::move(later_.begin()->second));
     return may_send() && now >= not_before_ ? &waiting_.front() : nullptr;
+}
+
+Instant Unconfirmed::next_deadline() const {
+    const Instant again = later_.empty() ? kNever : later_.begin()->first;
+    return std::min({may_send() ? not_before_ : kNever, again, in_air_.empty() ? kNever : renews_by_});
 }
 
 void Unconfirmed::sent(Instant now) {
@@ -16,30 +29,78 @@ void Unconfirmed::sent(Instant now) {
 }
 
 void Unconfirmed::confirmed(Instant now, std::uint64_t number, bool multiple, bool taken) {
-    auto at = multiple ? in_air_.begin() : in_air_.find(number);
-    while (at != in_air_.end() && at->first <= number) {
-        Outgoing outgoing = std::move(at->second);
-        at = in_air_.erase(at);
-        end(now, std::move(outgoing), taken);
+    const auto first = multiple ? in_air_.begin() : in_air_.find(number);
+    const auto end_of_all = in_air_.upper_bound(number);
+    if (first == in_air_.end() || first->first > number) return;
+    std::vector<Outgoing> again;
+    for (auto at = first; at != end_of_all; ++at) {
+        if (taken)
+            take(now, std::move(at->second), again);
+        else
+            refuse(now, std::move(at->second), again);
     }
+    in_air_.erase(first, end_of_all);
+    waiting_.insert(waiting_.begin(), std::make_move_iterator(again.begin()), std::make_move_iterator(again.end()));
 }
 
-void Unconfirmed::end(Instant now, Outgoing&& outgoing, bool taken) {
+/// The server has it, if a queue has.
+void Unconfirmed::take(Instant now, Outgoing&& outgoing, std::vector<Outgoing>& again) {
     const bool returned = std::exchange(outgoing.is_returned, false);
-    if (taken && (!returned || outgoing.is_answer)) {
+    if (!returned || outgoing.is_answer) {
         unheard_ += returned ? 1 : 0;
         if (!returned && !outgoing.is_answer) returned_to_.clear();
         done_.push_back(outgoing.handle);
         return;
     }
-    if (returned) returned_to_ = outgoing.exchange + "/" + outgoing.key;
+    returned_to_ = outgoing.exchange + "/" + outgoing.key;
     not_before_ = now + kReturnedAgain;
-    waiting_.push_front(std::move(outgoing));
+    again.push_back(std::move(outgoing));
+}
+
+/// RabbitMQ refuses all that follows on a channel whose first publish to a queue has met it without
+/// a leader; on another it is taken at once.
+void Unconfirmed::refuse(Instant now, Outgoing&& outgoing, std::vector<Outgoing>& again) {
+    outgoing.is_returned = false;
+    if (!outgoing.is_answer) {
+        renews_by_ = std::min(renews_by_, now + kDrain);
+        again.push_back(std::move(outgoing));
+    } else if (++outgoing.nacks >= kMostNacks) {
+        leave(outgoing, "the server does not take it (nack)");
+    } else {
+        later_.emplace(now + kReturnedAgain, std::move(outgoing));
+    }
+}
+
+void Unconfirmed::leave(const Outgoing& answer, const std::string& why) {
+    ++unheard_;
+    refused_answer_ = "task " + answer.task + ", to '" + answer.key + "': " + why;
+    done_.push_back(answer.handle);
+}
+
+void Unconfirmed::closed(Instant now, const std::string& why) {
+    was_closed_ = true;
+    if (in_air_.size() != 1) return;
+    Outgoing& alone = in_air_.begin()->second;
+    if (++alone.closes < kMostCloses) return;
+    if (alone.is_answer) {
+        leave(alone, why);
+    } else {
+        alone.refusal = why;
+        alone.goes_alone = true;
+        later_.emplace(now + kRefusedAgain, std::move(alone));
+    }
+    in_air_.clear();
+}
+
+std::string Unconfirmed::refused() const {
+    const auto at = std::ranges::find_if(later_, [](const auto& entry) { return !entry.second.is_answer; });
+    return at == later_.end() ? "" : "task " + at->second.task + ": " + at->second.refusal;
 }
 
 void Unconfirmed::returned(const amqp::Returned& returned) {
     for (auto& [number, outgoing] : in_air_) {
-        if (outgoing.task != returned.task || outgoing.key != returned.key || outgoing.exchange != returned.exchange)
+        if (outgoing.is_returned || outgoing.task != returned.task || outgoing.key != returned.key ||
+            outgoing.exchange != returned.exchange)
             continue;
         outgoing.is_returned = true;
         return;
@@ -57,13 +118,16 @@ Instant Unconfirmed::overdue_at() const {
 }
 
 void Unconfirmed::begin() {
+    const bool was_closed = std::exchange(was_closed_, false);
     for (auto at = in_air_.rbegin(); at != in_air_.rend(); ++at) {
         at->second.is_returned = false;
+        at->second.goes_alone |= was_closed;
         waiting_.push_front(std::move(at->second));
     }
     in_air_.clear();
     last_ = 0;
     not_before_ = {};
+    renews_by_ = kNever;
     is_blocked_ = false;
 }
 

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #include "common/amqp/failure.h"
 #include "common/amqp/reach.h"
 #include "common/amqp/table.h"
+#include "common/amqp/tls.h"
 
 namespace curfew::amqp {
 namespace {
@@ -38,6 +38,7 @@ timeval time_of(Duration duration) {
 [[noreturn]] void refuse(const amqp_method_t& reply, const char* what) {
     int code = 0;
     std::string text;
+    constexpr std::array kPassing = {AMQP_CONNECTION_FORCED, AMQP_RESOURCE_ERROR, AMQP_INTERNAL_ERROR};
     if (reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
         const auto& said = *static_cast<amqp_channel_close_t*>(reply.decoded);
         code = said.reply_code;
@@ -47,36 +48,10 @@ timeval time_of(Duration duration) {
         code = said.reply_code;
         text = view(said.reply_text);
     }
-    throw Refused(code, fmt::format("{}: {}", what, text.empty() ? "the server says no" : text));
-}
-
-/// The socket is the library's, and while it is opened nobody else has its number. To be cut it is
-/// held from here on.
-void hold_from_the_handshake_on(const SSL* ssl, int where, int) {
-    if ((where & SSL_CB_HANDSHAKE_START) == 0) return;
-    auto* cutter = static_cast<Cutter*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
-    (void)cutter->hold(SSL_get_fd(ssl));
-}
-
-/// What OpenSSL and the system trust, where no file was named.
-void prepare_tls(amqp_socket_t* socket, const Access& access, const std::string& host, Cutter& cutter) {
-    auto* context = static_cast<SSL_CTX*>(amqp_ssl_socket_get_context(socket));
-    if (access.ca.empty()) {
-        SSL_CTX_set_default_verify_paths(context);
-    } else if (amqp_ssl_socket_set_cacert(socket, access.ca.c_str()) != AMQP_STATUS_OK) {
-        throw Refused(0, fmt::format("'{}' has no certificates that can be read", access.ca));
-    }
-    if (!access.certificate.empty() &&
-        amqp_ssl_socket_set_key(socket, access.certificate.c_str(), access.key.c_str()) != AMQP_STATUS_OK)
-        throw Refused(0, fmt::format("'{}' and '{}' are no certificate with its key", access.certificate, access.key));
-    amqp_ssl_socket_set_verify_peer(socket, 1);
-    // By OpenSSL: the library knows no certificate that names an address
-    amqp_ssl_socket_set_verify_hostname(socket, 0);
-    X509_VERIFY_PARAM* wanted = SSL_CTX_get0_param(context);
-    if (X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) != 1) X509_VERIFY_PARAM_set1_host(wanted, host.c_str(), 0);
-    amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST);
-    SSL_CTX_set_app_data(context, &cutter);
-    SSL_CTX_set_info_callback(context, hold_from_the_handshake_on);
+    const std::string why = fmt::format("{}: {}", what, text.empty() ? "the server says no" : text);
+    // It starts, stops, or is ill
+    if (std::ranges::find(kPassing, code) != kPassing.end()) throw Lost(why);
+    throw Refused(code, why);
 }
 
 /// "a socket error occurred" says nothing of what became of a connection.
@@ -145,11 +120,8 @@ void Connection::open_to(const Access& access, const Address::Host& host) {
     else
         amqp_tcp_socket_set_sockfd(socket, reach(host, cutter_, std::chrono::steady_clock::now() + kPatience));
     if (!cutter_.hold(amqp_get_sockfd(state_))) throw Lost("there are too few descriptors (ulimit -n)");
-    // Who has vanished does not acknowledge what is written
-    const auto gone_after =
-        static_cast<unsigned>(std::chrono::duration_cast<std::chrono::milliseconds>(3 * Access::kHeartbeat).count());
     const int at_once = 1;
-    setsockopt(amqp_get_sockfd(state_), IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_after, sizeof gone_after);
+    server_reads(true);
     setsockopt(amqp_get_sockfd(state_), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
     log_in(access);
     open_channel();
@@ -286,6 +258,14 @@ void Connection::hold(bool held) const {
     setsockopt(amqp_get_sockfd(state_), IPPROTO_TCP, TCP_CORK, &corked, sizeof corked);
 }
 
+/// Who has vanished does not acknowledge what is written. The kernel takes one that acknowledges,
+/// and has no room, for the same.
+void Connection::server_reads(bool does) const {
+    const auto gone_after = std::chrono::duration_cast<std::chrono::milliseconds>(3 * Access::kHeartbeat).count();
+    const auto patience = static_cast<unsigned>(does ? gone_after : 0);
+    setsockopt(amqp_get_sockfd(state_), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+}
+
 void Connection::close() {
     amqp_connection_close(state_, AMQP_REPLY_SUCCESS);
 }
@@ -303,7 +283,7 @@ std::optional<Event> Connection::next(int wake, Instant until) {
         }
         if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, words_of(status)));
         auto event = take(frame);
-        if (!body_.event) amqp_maybe_release_buffers(state_);
+        amqp_maybe_release_buffers(state_);  // what is wanted of it is copied
         if (event) return event;
     }
 }
@@ -323,6 +303,7 @@ std::optional<Event> Connection::take(const amqp_frame_t& frame) {
     if (frame.channel != 0 && frame.channel != channel_) return std::nullopt;  // one that is closed
     if (frame.frame_type == AMQP_FRAME_METHOD) return take_method(frame);
     if (frame.frame_type == AMQP_FRAME_HEADER && body_.event) {
+        if (frame.payload.properties.class_id != AMQP_BASIC_CLASS) throw Lost(host_ + ": it sends what is no message");
         body_.left = frame.payload.properties.body_size;
         const auto& found = *static_cast<const amqp_basic_properties_t*>(frame.payload.properties.decoded);
         if (auto* delivered = std::get_if<Delivered>(&*body_.event)) {
@@ -375,11 +356,16 @@ std::optional<Event> Connection::take_method(const amqp_frame_t& frame) {
         }
         case AMQP_CONNECTION_UNBLOCKED_METHOD: return Blocked{};
         case AMQP_CHANNEL_CLOSE_METHOD:
-            throw Lost(fmt::format("{}: the server has closed the channel: {}", host_,
-                                   view(static_cast<amqp_channel_close_t*>(decoded)->reply_text)));
-        case AMQP_CONNECTION_CLOSE_METHOD:
-            throw Lost(fmt::format("{}: the server has closed the connection: {}", host_,
-                                   view(static_cast<amqp_connection_close_t*>(decoded)->reply_text)));
+            throw Closed(fmt::format("{}: the server has closed the channel: {}", host_,
+                                     view(static_cast<amqp_channel_close_t*>(decoded)->reply_text)));
+        case AMQP_CONNECTION_CLOSE_METHOD: {
+            const auto& said = *static_cast<amqp_connection_close_t*>(decoded);
+            const std::string why =
+                fmt::format("{}: the server has closed the connection: {}", host_, view(said.reply_text));
+            // It stops, or its operator says so
+            if (said.reply_code == AMQP_CONNECTION_FORCED) throw Lost(why);
+            throw Closed(why);
+        }
         default: return std::nullopt;
     }
 }

@@ -33,6 +33,10 @@ namespace curfew::amqp {
 struct Lost : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
+/// The server has closed it, and not for a reason of its own: it may be for what was said last.
+struct Closed : Lost {
+    using Lost::Lost;
+};
 /// `code`: of AMQP, as 404; 0 where the server has not given one.
 struct Refused : std::runtime_error {
     Refused(int reply_code, const std::string& what) : std::runtime_error(what), code(reply_code) {}
@@ -119,6 +123,9 @@ public:
     /// Held: what is said goes out in full packets, and the rest when it is let go; so what is said
     /// together costs the server a few reads, and not one a message.
     void hold(bool held) const;
+    /// The server reads nothing, and says so: that what is written is not taken means no more that
+    /// nobody is there (heartbeats tell that still).
+    void server_reads(bool does) const;
 
     /// The next event, if there is one. Waits for it until then; none at once where `wake` is
     /// readable.

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/amqp/failure.h"
 #include "common/process/quiet_thread.h"
 
 namespace curfew::amqp {
@@ -44,12 +45,18 @@ KeptConnection::~KeptConnection() {
 }
 
 void KeptConnection::start(bool patient) {
+    const auto forgive = [&](const std::exception& error) {
+        state_.trouble = error.what();
+        state_.lost_at = SystemClock::now();
+    };
     try {
         connect(0);
     } catch (const Lost& error) {
         if (!patient) throw;
-        state_.trouble = error.what();
-        state_.lost_at = SystemClock::now();
+        forgive(error);
+    } catch (const Refused& error) {
+        if (!patient || error.code != kNotFound) throw;
+        forgive(error);
     }
     thread_ = quiet_thread([this] { work(); });
 }

@@ -55,8 +55,8 @@ public:
     KeptConnection& operator=(const KeptConnection&) = delete;
 
     [[nodiscard]] const Access& access() const { return access_; }
-    /// Connects, and begins the thread. Throws Lost (but where it is `patient`: then the server may
-    /// come later), Refused.
+    /// Connects, and begins the thread. Throws Lost, Refused; but where it is `patient` the server,
+    /// and what is looked for at it, may come later.
     void start(bool patient);
     /// Ends the thread, whatever it waits for at a server; before the Talk goes.
     void stop();

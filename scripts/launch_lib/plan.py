@@ -69,7 +69,7 @@ def quick_plan(options, bin_dir, wish):
     if "resume" in options.given:
         checkpoint = f"{absolute('--output', files.path_of(options, 'output'))}.checkpoint"
         broker += ["--checkpoint", checkpoint, f"--command={work.words_of(options)}"]
-    if queue and (letters or options.letters_queue or "json" in options.given):
+    if queue and (letters or options.letters_queue or ("json" in options.given and _has_all(options.given.get("sink")))):
         broker.append("--keeps-failed")
     if "resume-failed" in options.given:
         broker += ["--retry-failed", wish]
@@ -83,6 +83,11 @@ def quick_plan(options, bin_dir, wish):
     return Plan(tuple(processes), options.grace, brokers=1, open=False, books_expected=True,
                 remark=work.remark(options) or ("" if "url" in options.given else _on_fanout(options.asked_fanout, len(workers))),
                 source=queue or "", asked=_asked(options, processes))
+
+
+def _has_all(sink):
+    """Whether the sink has each outcome; else it publishes answers alone. (collector/sinks/table.cpp)"""
+    return not re.match("amqps?:", sink or "") or bool(re.search("[?&](queue|exchange)=[^&]", sink))
 
 
 def _sinks(options):

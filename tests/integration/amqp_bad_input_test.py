@@ -1,13 +1,16 @@
 """Queue servers that say no, and messages that are none: each a clear error or a counted failure, and nothing is lost."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
+import unittest.mock
 import shutil
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
@@ -20,9 +23,9 @@ MIB = 1 << 20
 
 
 class Odd:
-    """A server on loopback that is none: it says `words` to whoever comes, and closes."""
+    """A server on loopback that is none: it says one of `words` whenever it has heard something, and closes."""
 
-    def __init__(self, words):
+    def __init__(self, *words):
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self._words = words
@@ -34,13 +37,39 @@ class Odd:
                 client, _ = self._socket.accept()
             except OSError:
                 return
-            with client:
-                client.recv(100)
-                client.sendall(self._words)
+            with client, contextlib.suppress(OSError):
+                for words in self._words:
+                    client.recv(10_000)
+                    client.sendall(words)
+                client.shutdown(socket.SHUT_WR)
+                client.recv(10_000)  # what is unread would reset it before its words were heard
 
     def close(self):
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+
+def method(number, arguments):
+    """A frame of a connection, which is class 10."""
+    payload = struct.pack(">HH", 10, number) + arguments
+    return struct.pack(">BHI", 1, 0, len(payload)) + payload + b"\xce"
+
+
+START = method(10, b"\x00\x09" + bytes(4) + b"\x00\x00\x00\x05PLAIN" + b"\x00\x00\x00\x05en_US")
+
+
+def close(code, why):
+    return method(50, struct.pack(">HB", code, len(why)) + why + bytes(4))
+
+
+@contextlib.contextmanager
+def raw_headers(table):
+    """Headers are sent as these bytes, which pika would not make."""
+    def encode(pieces, _):
+        pieces.append(table)
+        return len(table)
+    with unittest.mock.patch("pika.data.encode_table", encode):
+        yield
 
 
 @needs_rabbit
@@ -86,11 +115,22 @@ class Refused(QueueTest):
                 self.refuses(69, f"127.0.0.1:{odd.port}", source=self.url(port=odd.port, queue=self.jobs))
 
     def test_any_host_of_several_will_do(self):
-        self.publish("m")
-        launch = self.launch("--run-dir", self.run_dir, "--source", f"amqp://127.0.0.1:1,127.0.0.1:{self.server.port}/?queue={self.jobs}",
-                             "--sink", self.url(queue=self.done), "--handler", "echo")
-        self.assertEqual(self.take_bodies(self.done), {"m": 1})
-        self.drained(launch)
+        for words in ((), (START, close(541, b"INTERNAL_ERROR")), (START, close(320, b"CONNECTION_FORCED"))):
+            with self.subTest(words):
+                odd = Odd(*words)
+                self.addCleanup(odd.close)
+                self.refuses(69, f"127.0.0.1:{odd.port}", source=self.url(port=odd.port, queue=self.jobs))
+                self.publish("m")
+                hosts = f"127.0.0.1:1,127.0.0.1:{odd.port},127.0.0.1:{self.server.port}"
+                launch = self.launch("--run-dir", self.run_dir, "--source", f"amqp://{hosts}/?queue={self.jobs}",
+                                     "--sink", self.url(queue=self.done), "--handler", "echo")
+                self.assertEqual(self.take_bodies(self.done), {"m": 1})
+                self.drained(launch)
+
+    def test_a_server_that_says_no_is_not_taken_for_one_that_is_away(self):
+        odd = Odd(START, close(403, b"ACCESS_REFUSED"))
+        self.addCleanup(odd.close)
+        self.refuses(64, "ACCESS_REFUSED", source=f"amqp://127.0.0.1:{odd.port},127.0.0.1:{self.server.port}/?queue={self.jobs}")
 
     def test_queues_of_another_kind(self):
         name = f"kind.{self.jobs}"
@@ -153,8 +193,9 @@ class Messages(QueueTest):
         self.publish("next")
         launch = self.group("--max-message", "4k", "--dead-letters", self.url(queue=self.dead), "--handler", "echo")
         self.assertEqual(self.take_bodies(self.done), {"next": 1})
-        (properties, body), = self.take(self.dead)
-        self.assertEqual(body, b"x" * 1024)
+        (properties, body), (whole, all_of_it) = self.take(self.dead, 2)
+        self.assertEqual((properties.message_id, body), ("long", b"x" * 1024))
+        self.assertEqual((whole.message_id, all_of_it), ("long", b"x" * 5000), "that is the queue's")
         self.assertIn("5000 bytes, over --max-message 4096", properties.headers["error"])
         self.drained(launch, code=1)
         self.nothing_waits()
@@ -167,6 +208,18 @@ class Messages(QueueTest):
         self.drained(launch, code=1)
         with open(self.path("dead"), encoding="utf-8") as file:
             self.assertIn("its properties and headers have", json.loads(file.read())["error"])
+
+
+    def test_headers_in_headers_as_deep_as_they_can_be(self):
+        deep = b""
+        for _ in range(21_000):  # of a frame of 128 KiB
+            deep = b"\x00F" + len(deep).to_bytes(4, "big") + deep
+        with raw_headers(len(deep).to_bytes(4, "big") + deep):
+            self.publish("deep", message_id="deep", headers={"any": 1})
+        self.publish("next")
+        launch = self.group("--handler", "echo", "--fanout", "1")
+        self.assertEqual(self.take_bodies(self.done, 2), {"deep": 1, "next": 1})
+        self.drained(launch)
 
 
 @needs_rabbit

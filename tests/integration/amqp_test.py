@@ -231,6 +231,26 @@ class Lost(QueueTest):
         self.nothing_waits()
         self.assertEqual(set(self.log_of_runs().values()), {1}, "what was in flight is adopted, not run again")
 
+    def test_what_completed_is_known_also_after_a_standstill(self):
+        clock = f"clock.{self.jobs}"  # the server's: what is in it is in `dead` five seconds later
+        self.channel.queue_declare(clock, arguments={"x-message-ttl": 5000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": self.dead})
+        launch = self.group("--dedup-window", "4s", "--handler", "echo")
+        self.publish("before", message_id="before")
+        self.take(self.done)
+        broker = self.pid_of("broker")
+        os.kill(broker, signal.SIGSTOP)
+        self.publish("five seconds", queue=clock)
+        self.take(self.dead)
+        os.kill(broker, signal.SIGCONT)
+        for _ in range(2):
+            self.publish("m", message_id="m")
+        self.publish("last", message_id="last")
+        self.assertEqual(self.take_bodies(self.done, 2), {"m": 1, "last": 1})
+        self.publish("m", message_id="m")
+        eventually(lambda: self.answer()["source"]["known"] + self.answer()["source"]["adopted"] == 2, lambda: f"the same: {self.answer()['source']}")
+        self.drained(launch)
+        self.assertEqual(self.depth(self.done), 0)
+
     def test_a_server_that_is_killed_and_comes_back_loses_nothing(self):
         count = 200
         self.publish_numbers(count)

@@ -35,6 +35,15 @@ public:
             pending.erase(pending.begin());
         }
     }
+    bool answer(const OutcomeRecord& outcome) override {
+        if (!asked) return false;
+        answers.emplace_back(outcome.sync, outcome.seq);
+        return true;
+    }
+    void take_answered(Written& answered) override {
+        answered.insert(answered.end(), said.begin(), said.end());
+        said.clear();
+    }
     void forget_waiting() override {
         if (forgets) pending.clear();
     }
@@ -45,7 +54,8 @@ public:
 
     std::string_view waits;
     std::vector<Seq> got;
-    Written pending;
+    Written pending, answers, said;
+    bool asked = false;
     std::size_t allowed = 1000;
     bool forgets = true;
     std::optional<Settled::Memory> memory;
@@ -109,6 +119,34 @@ TEST_F(SinksTest, TheOutputIsLastAndKeepsTheOrder) {
     EXPECT_TRUE(written().empty());
     EXPECT_EQ(output->got, (std::vector<Seq>{1, 2}));
     EXPECT_EQ(sinks->waiting(), 1U);
+}
+
+TEST_F(SinksTest, WhoAskedHearsOfWhatGoesToTheDeadLettersBeforeTheyHaveIt) {
+    output->asked = true;
+    put(1, Outcome::failed);
+    put(2);
+    EXPECT_TRUE(written().empty());
+    EXPECT_EQ(output->answers, (Sink::Written{{3, 1}})) << "2 is its own answer";
+    EXPECT_TRUE(letters->got.empty());
+    output->said = {{2, 1}};
+    EXPECT_TRUE(written().empty()) << "of a broker that is no more";
+    output->said = {{3, 1}};
+    EXPECT_EQ(written(), (std::vector<Seq>{2, 1}));
+    EXPECT_EQ(letters->got, std::vector<Seq>{1});
+    EXPECT_EQ(output->got, std::vector<Seq>{2}) << "not before what was put before it";
+    EXPECT_EQ(sinks->waiting(), 0U);
+}
+
+TEST(Sinks, WithoutDeadLettersNothingIsAnsweredTwice) {
+    auto made = std::make_unique<FakeSink>();
+    FakeSink* const output = made.get();
+    output->asked = true;
+    Sinks sinks({.output = std::move(made)});
+    OutcomeRecord outcome = completed(1, "result");
+    outcome.outcome = Outcome::failed;
+    sinks.put(std::move(outcome));
+    EXPECT_TRUE(output->answers.empty());
+    EXPECT_EQ(output->got, std::vector<Seq>{1});
 }
 
 TEST_F(SinksTest, WhatIsUnsaidSettlesAndNobodyIsGivenIt) {

@@ -160,6 +160,35 @@ TEST_F(BrokerStory, SaysWhyItFailed) {
     for (const json& attempt : task["attempts"]) EXPECT_EQ(attempt["error"], "exit code 3");
 }
 
+TEST(LongStory, AnAttemptThatWasMovedIsNoneOfThoseThatAreLeftOut) {
+    BrokerBench::Config config;
+    config.fanout = 1;
+    config.attempts = 100;
+    config.epoch = 77;
+    BrokerBench bench(config);
+    bench.meet_collector();
+    bench.add_worker("w1");
+    for (int i = 0; i < 2; ++i) bench.accept();
+    bench.turn();  // the second waits behind the first
+    bench.add_worker("w2");
+    bench.turn();
+    bench.now += 10ms;
+    bench.turn();
+    bench.say(wire::Ended{1, End::cancelled, {{2, 2}}, {}, 1});  // given back
+    bench.turn();
+    constexpr std::size_t kFailures = Stories::kMostOfOne + 2;
+    for (std::size_t i = 0; i < kFailures; ++i, bench.turn()) {
+        const auto tasks = bench.tasks;
+        ASSERT_EQ(tasks.size(), 1U) << i;
+        bench.say_ended(tasks[0].id, End::failed, "exit code 3");
+    }
+    const json task = json::parse(broker_story(bench.broker, bench.now, 1'000'000'000, "2").text())["task"];
+    EXPECT_EQ(task["attempts"][0]["moved"], true);
+    EXPECT_EQ(task["attempts"].size(), Stories::kMostOfOne + 1) << "the last one is open";
+    EXPECT_EQ(task["started"], kFailures + 1);
+    EXPECT_EQ(task["left_out"], kFailures + 1 - Stories::kMostOfOne);
+}
+
 TEST_F(BrokerStory, IsFoundByNumberByEpochAndNumberAndByTheSendersId) {
     bench.broker.accept(bench.now, {.payload = "x", .id = "order-7"});
     bench.broker.accept(bench.now, {.payload = "x", .id = "2017"});

@@ -22,6 +22,16 @@ Outgoing part(std::uint64_t handle, bool is_answer = false) {
             .is_answer = is_answer};
 }
 
+/// Their handles.
+std::vector<std::uint64_t> publish_all(Unconfirmed& unconfirmed, Instant now = kNow) {
+    std::vector<std::uint64_t> handles;
+    while (const Outgoing* next = unconfirmed.next(now)) {
+        handles.push_back(next->handle);
+        unconfirmed.sent(now);
+    }
+    return handles;
+}
+
 TEST(Unconfirmed, IsDoneWhenItIsConfirmed) {
     Unconfirmed unconfirmed;
     for (const std::uint64_t handle : {1U, 2U, 3U}) unconfirmed.put(part(handle));
@@ -173,7 +183,117 @@ TEST(Unconfirmed, OnANewConnectionThePatienceBeginsWithThePublish) {
     EXPECT_EQ(unconfirmed.overdue_at(), kNow + 61s);
 }
 
-/// Who publishes, and a server that confirms in any order, refuses, and is lost.
+TEST(Unconfirmed, BothPartsCanComeBackFromOneQueue) {
+    Unconfirmed unconfirmed;
+    Outgoing answer = part(1);
+    answer.is_answer = true;
+    unconfirmed.put(std::move(answer));
+    unconfirmed.put(part(1));
+    publish_all(unconfirmed);
+    for (int i = 0; i < 2; ++i)
+        unconfirmed.returned({.exchange = "", .key = "outcomes", .text = "NO_ROUTE", .task = "7-1"});
+    unconfirmed.confirmed(kNow, 2, true, true);
+    EXPECT_EQ(unconfirmed.take_done().size(), 1U);
+    EXPECT_EQ(unconfirmed.returned_to(), "/outcomes") << "no queue has the outcome";
+}
+
+TEST(Unconfirmed, ARefusedOutcomeIsForAnotherChannelWhenTheOthersAreConfirmed) {
+    Unconfirmed unconfirmed;
+    for (const std::uint64_t handle : {1U, 2U, 3U}) unconfirmed.put(part(handle));
+    publish_all(unconfirmed);
+    unconfirmed.put(part(4));
+    EXPECT_FALSE(unconfirmed.wants_channel(kNow));
+    unconfirmed.confirmed(kNow, 2, false, false);
+    EXPECT_FALSE(unconfirmed.wants_channel(kNow)) << "what is confirmed meanwhile need not go again";
+    EXPECT_EQ(unconfirmed.next(kNow), nullptr) << "that would be refused, too";
+    EXPECT_EQ(unconfirmed.next_deadline(), kNow + Unconfirmed::kDrain);
+    EXPECT_TRUE(unconfirmed.wants_channel(kNow + Unconfirmed::kDrain)) << "not for ever";
+    unconfirmed.confirmed(kNow, 3, true, true);
+    EXPECT_TRUE(unconfirmed.wants_channel(kNow));
+    unconfirmed.begin();
+    EXPECT_FALSE(unconfirmed.wants_channel(kNow));
+    EXPECT_EQ(publish_all(unconfirmed), (std::vector<std::uint64_t>{2, 4}));
+}
+
+TEST(Unconfirmed, ARefusedAnswerIsTriedForAWhileAndHoldsUpNobody) {
+    Unconfirmed unconfirmed;
+    unconfirmed.put(part(1, true));
+    Instant now = kNow;
+    std::uint64_t number = 0;
+    for (std::uint32_t i = 1; i <= Unconfirmed::kMostNacks; ++i, now += 1s) {
+        EXPECT_EQ(publish_all(unconfirmed, now), std::vector<std::uint64_t>{1}) << i;
+        unconfirmed.confirmed(now, ++number, false, false);
+        EXPECT_FALSE(unconfirmed.wants_channel(now));
+        unconfirmed.put(part(100 + i));
+        EXPECT_EQ(publish_all(unconfirmed, now), std::vector<std::uint64_t>{100 + i}) << "another goes at once";
+        unconfirmed.confirmed(now, ++number, false, true);
+    }
+    EXPECT_TRUE(unconfirmed.empty());
+    EXPECT_EQ(unconfirmed.take_done().size(), 1 + Unconfirmed::kMostNacks);
+    EXPECT_EQ(unconfirmed.unheard(), 1U);
+    EXPECT_EQ(unconfirmed.refused_answer(), "task 7-1, to 'answers': the server does not take it (nack)");
+    EXPECT_EQ(unconfirmed.refused(), "");
+}
+
+TEST(Unconfirmed, AnAnswerOnWhichTheServerClosesIsFoundAndLeft) {
+    Unconfirmed unconfirmed;
+    unconfirmed.put(part(1));
+    unconfirmed.put(part(2, true));
+    unconfirmed.put(part(3));
+    publish_all(unconfirmed);
+    unconfirmed.closed(kNow, "541");
+    unconfirmed.begin();
+    EXPECT_EQ(publish_all(unconfirmed), std::vector<std::uint64_t>{1}) << "one by one";
+    unconfirmed.confirmed(kNow, 1, false, true);
+    for (std::uint32_t i = 0; i < Unconfirmed::kMostCloses; ++i) {
+        EXPECT_EQ(publish_all(unconfirmed), std::vector<std::uint64_t>{2});
+        unconfirmed.closed(kNow, "541");
+        unconfirmed.begin();
+    }
+    EXPECT_EQ(unconfirmed.refused_answer(), "task 7-2, to 'answers': 541");
+    unconfirmed.put(part(4));
+    EXPECT_EQ(publish_all(unconfirmed), std::vector<std::uint64_t>{3});
+    unconfirmed.confirmed(kNow, 1, false, true);
+    EXPECT_EQ(publish_all(unconfirmed), std::vector<std::uint64_t>{4});
+    unconfirmed.confirmed(kNow, 2, false, true);
+    EXPECT_EQ(unconfirmed.take_done().size(), 4U);
+    EXPECT_TRUE(unconfirmed.empty());
+}
+
+TEST(Unconfirmed, AnOutcomeOnWhichTheServerClosesWaitsAloneAndTheOthersGo) {
+    Unconfirmed unconfirmed;
+    unconfirmed.put(part(1));
+    for (std::uint32_t i = 0; i < Unconfirmed::kMostCloses; ++i) {
+        publish_all(unconfirmed);
+        unconfirmed.closed(kNow, "406: too large");
+        unconfirmed.begin();
+    }
+    EXPECT_EQ(unconfirmed.refused(), "task 7-1: 406: too large");
+    for (const std::uint64_t handle : {2U, 3U}) unconfirmed.put(part(handle));
+    EXPECT_EQ(publish_all(unconfirmed), (std::vector<std::uint64_t>{2, 3}));
+    EXPECT_EQ(unconfirmed.next_deadline(), kNow + Unconfirmed::kRefusedAgain);
+    const Instant then = kNow + Unconfirmed::kRefusedAgain;
+    EXPECT_EQ(unconfirmed.next(then), nullptr) << "not with others";
+    unconfirmed.confirmed(then, 2, true, true);
+    EXPECT_EQ(publish_all(unconfirmed, then), std::vector<std::uint64_t>{1});
+    unconfirmed.put(part(4));
+    EXPECT_EQ(publish_all(unconfirmed, then), std::vector<std::uint64_t>{});
+    unconfirmed.confirmed(then, 3, false, true);
+    EXPECT_EQ(unconfirmed.refused(), "");
+    EXPECT_EQ(publish_all(unconfirmed, then), std::vector<std::uint64_t>{4});
+    EXPECT_EQ(unconfirmed.take_done().size(), 3U);
+}
+
+TEST(Unconfirmed, WhatIsRefusedTogetherGoesAgainInItsOrder) {
+    Unconfirmed unconfirmed;
+    for (const std::uint64_t handle : {1U, 2U, 3U}) unconfirmed.put(part(handle));
+    publish_all(unconfirmed);
+    unconfirmed.confirmed(kNow, 3, true, false);
+    unconfirmed.begin();
+    EXPECT_EQ(publish_all(unconfirmed), (std::vector<std::uint64_t>{1, 2, 3}));
+}
+
+/// Who publishes, and a server that confirms in any order, refuses, closes on some, and is lost.
 class Publisher {
 public:
     Publisher(std::uint32_t seed, std::uint64_t outcomes) : random_(seed), outcomes_(outcomes) {}
@@ -183,28 +303,42 @@ public:
         now_ += 10ms;
         const auto dice = random_() % 100;
         if (dice < 30 && put_ < outcomes_) {
-            unconfirmed_.put(part(++put_));
+            ++put_;
+            unconfirmed_.put(part(put_, is_poison(put_)));
         } else if (dice < 60) {
             publish();
         } else if (dice < 97) {
             confirm();
         } else {
-            unsaid_.clear();
-            number_ = 0;
-            unconfirmed_.begin();
+            begin();
         }
+        if (unconfirmed_.wants_channel(now_)) begin();
         for (const std::uint64_t handle : unconfirmed_.take_done()) {
-            ASSERT_TRUE(there_.contains(handle));
+            ASSERT_NE(there_.contains(handle), is_poison(handle));
             ASSERT_TRUE(done_.insert(handle).second) << "said twice";
         }
     }
 
 private:
+    /// Answers on which the server closes, whatever else it had before.
+    static bool is_poison(std::uint64_t handle) { return handle % 20 == 0; }
+    void begin() {
+        unsaid_.clear();
+        number_ = 0;
+        unconfirmed_.begin();
+    }
     void publish() {
         const Outgoing* next = unconfirmed_.next(now_);
         if (next == nullptr) return;
-        unsaid_[++number_] = next->handle;
+        const std::uint64_t handle = next->handle;
+        unsaid_[++number_] = handle;
         unconfirmed_.sent(now_);
+        if (!is_poison(handle)) return;
+        for (const auto& [number, before] : unsaid_) {
+            if (before != handle) there_.insert(before);
+        }
+        unconfirmed_.closed(now_, "541");
+        begin();
     }
     void confirm() {
         if (unsaid_.empty()) return;
