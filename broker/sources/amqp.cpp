@@ -115,7 +115,7 @@ void AmqpSource::refuse(std::uint64_t handle, const amqp::Delivered& came, bool 
     ++refused_;
     refused_tags_.insert(handle);
     amqp::Properties said = came.properties;
-    if (!is_long) said.headers.clear();
+    if (here_.properties.size() > kMostProperties) said.headers.clear();
     refusal_ = {.number = refused_,
                 .size = is_long ? came.size : here_.properties.size(),
                 .first = came.body.substr(0, RefusedMessage::kFirstBytes),
@@ -164,9 +164,11 @@ void AmqpSource::expect(Instant now, std::size_t messages) {
     if (too_long) {
         log::warn("source_gives_back messages={} reason=\"nobody has begun them for half of --consumer-timeout\"",
                   items_.size());
-        give_back_all();
-        // Else they would come again, and be thrown away when they have come too often
+        // Nothing more before: else they would come again, and be thrown away when they have come
+        // too often
         gave_back_ = true;
+        consumer_.want(0);
+        give_back_all();
     }
     const double fit = std::max(1.0, kMostFetched / std::max(1.0, mean_bytes_));
     const double most = std::min<double>(fit, std::numeric_limits<std::uint16_t>::max());

@@ -122,6 +122,8 @@ AmqpConsumer::Orders AmqpConsumer::take_orders() {
 }
 
 void AmqpConsumer::obey(amqp::Connection& connection, const Orders& orders) {
+    // What goes back is not to come again to us
+    if (orders.prefetch == 0 && consumes_ > 0) consume(connection, 0);
     if (orders.acks.size() > 1) connection.hold(true);
     for (const Deliveries::Ack& ack : orders.acks) {
         watch_.acknowledged(ack);

@@ -163,15 +163,15 @@ void AmqpSink::say_what_it_waits_for(Instant now) {
     if (pending_.empty()) return wait_.over(now);
     const AmqpPublisher::State state = publisher_.look();
     const amqp::KeptConnection::State connection = publisher_.connection();
-    if (connection.host.empty()) {
+    if (!state.refused.empty()) {
+        wait_.waits(now, "an outcome that the server refuses", state.refused + "; one is tried again each minute");
+    } else if (connection.host.empty()) {
         wait_.waits(now, "the server", connection.trouble + "; it is tried again");
     } else if (!state.blocked.empty()) {
         wait_.waits(now, "the server's alarm",
                     "it takes nothing before it has memory and disk again (rabbitmqctl status)");
     } else if (!state.returned.empty()) {
         wait_.waits(now, "a queue", "no queue takes what is published there: bind one to the exchange with this key");
-    } else if (!state.refused.empty()) {
-        wait_.waits(now, "an outcome that the server refuses", state.refused + "; it is tried again each minute");
     } else {
         wait_.over(now);
     }

@@ -125,10 +125,10 @@ void AmqpPublisher::publish_what_waits(amqp::Connection& connection) {
 
 void AmqpPublisher::publish_slice(amqp::Connection& connection) {
     std::size_t bytes = 0;
-    while (const Outgoing* next = bytes < kSlice ? unconfirmed_.next(SystemClock::now()) : nullptr) {
-        bytes += next->body.size() + kBesideBody;
-        connection.publish(next->exchange, next->key, next->properties, next->body);
-        unconfirmed_.sent(SystemClock::now());
+    while (bytes < kSlice && unconfirmed_.next(SystemClock::now()) != nullptr) {
+        const Outgoing& outgoing = unconfirmed_.sent(SystemClock::now());
+        bytes += outgoing.body.size() + kBesideBody;
+        connection.publish(outgoing.exchange, outgoing.key, outgoing.properties, outgoing.body);
     }
 }
 
@@ -144,6 +144,7 @@ bool AmqpPublisher::hear_what_is_there(amqp::Connection& connection) {
 void AmqpPublisher::hear(const amqp::Connection& connection, const amqp::Event& event) {
     if (const auto* confirmed = std::get_if<amqp::Confirmed>(&event)) {
         unconfirmed_.confirmed(SystemClock::now(), confirmed->tag, confirmed->multiple, confirmed->taken);
+        if (confirmed->taken) kept_.works();
     } else if (const auto* returned = std::get_if<amqp::Returned>(&event)) {
         unconfirmed_.returned(*returned);
     } else if (const auto* blocked = std::get_if<amqp::Blocked>(&event)) {

@@ -31,12 +31,10 @@ std::vector<Settled::Memory> Sinks::take_memories() {
 
 void Sinks::put(OutcomeRecord&& outcome) {
     if (outcome.unsaid) return unsaid_.emplace_back(outcome.sync, outcome.seq), void();
-    const std::size_t asked = is_letter(outcome) && parts_.output->answer(outcome) ? 1 : 0;
-    const std::size_t missing = parts_.beside.size() + asked;
-    if (missing == 0 && held_.empty()) return hand_on(std::move(outcome));
+    if (parts_.beside.empty()) return hand_on(std::move(outcome));
     for (const auto& sink : parts_.beside) sink->put(outcome);
     held_bytes_ += bytes_of(outcome);
-    held_.push_back({std::move(outcome), missing});
+    held_.push_back({std::move(outcome), parts_.beside.size()});
     by_seq_[held_.back().outcome.seq] = &held_.back();
 }
 
@@ -44,8 +42,18 @@ bool Sinks::is_letter(const OutcomeRecord& outcome) const {
     return parts_.dead_letters != nullptr && outcome.outcome != Outcome::completed;
 }
 
-/// A task that is decided anew may have another outcome: the one that is there counts.
 void Sinks::hand_on(OutcomeRecord&& outcome) {
+    if (is_letter(outcome) && parts_.output->answer(outcome)) {
+        const auto [at, is_new] = unanswered_.try_emplace(outcome.seq);
+        held_bytes_ += bytes_of(outcome) - (is_new ? 0 : bytes_of(at->second));
+        at->second = std::move(outcome);
+    } else {
+        give(std::move(outcome));
+    }
+}
+
+/// A task that is decided anew may have another outcome: the one that is there counts.
+void Sinks::give(OutcomeRecord&& outcome) {
     Sink *sink = parts_.output.get(), *other = parts_.dead_letters.get();
     if (is_letter(outcome)) std::swap(sink, other);
     const bool is_there = other != nullptr && other->has(outcome.epoch, outcome.seq);
@@ -55,16 +63,19 @@ void Sinks::hand_on(OutcomeRecord&& outcome) {
 void Sinks::flush(Instant now, Sink::Written& written) {
     for (const auto& sink : parts_.beside) {
         sink->flush(now, had_);
-        had();
+        for (const auto& [sync, seq] : std::exchange(had_, {})) {
+            const auto at = by_seq_.find(seq);
+            // Else it was put for a broker that is no more
+            if (at != by_seq_.end() && at->second->outcome.sync == sync) --at->second->missing;
+        }
     }
-    parts_.output->take_answered(had_);
-    had();
     for (; !held_.empty() && held_.front().missing == 0; held_.pop_front()) {
         OutcomeRecord& outcome = held_.front().outcome;
         by_seq_.erase(outcome.seq);
         held_bytes_ -= bytes_of(outcome);
         hand_on(std::move(outcome));
     }
+    hand_on_what_is_answered();
     written.insert(written.end(), unsaid_.begin(), unsaid_.end());
     unsaid_.clear();
     parts_.output->flush(now, written);
@@ -72,12 +83,14 @@ void Sinks::flush(Instant now, Sink::Written& written) {
     waits_since_ = waits_for().empty() ? kNever : std::min(waits_since_, now);
 }
 
-/// By one of those beside, just now.
-void Sinks::had() {
+void Sinks::hand_on_what_is_answered() {
+    parts_.output->take_answered(had_);
     for (const auto& [sync, seq] : std::exchange(had_, {})) {
-        const auto at = by_seq_.find(seq);
-        // Else it was put for a broker that is no more
-        if (at != by_seq_.end() && at->second->outcome.sync == sync) --at->second->missing;
+        const auto at = unanswered_.find(seq);
+        if (at == unanswered_.end() || at->second.sync != sync) continue;
+        held_bytes_ -= bytes_of(at->second);
+        give(std::move(at->second));
+        unanswered_.erase(at);
     }
 }
 
@@ -85,6 +98,7 @@ void Sinks::forget_waiting() {
     unsaid_.clear();
     held_.clear();
     by_seq_.clear();
+    unanswered_.clear();
     held_bytes_ = 0;
     each([](Sink& sink) { sink.forget_waiting(); });
 }
@@ -109,7 +123,8 @@ Instant Sinks::next_deadline() const {
 std::size_t Sinks::waiting() const {
     std::size_t beside = held_.size();
     for (const auto& sink : parts_.beside) beside = std::max(beside, sink->waiting());
-    return beside + parts_.output->waiting() + (parts_.dead_letters ? parts_.dead_letters->waiting() : 0);
+    return beside + unanswered_.size() + parts_.output->waiting() +
+           (parts_.dead_letters ? parts_.dead_letters->waiting() : 0);
 }
 
 std::size_t Sinks::waiting_bytes() const {

@@ -4,7 +4,7 @@
 //     put --> those beside, and held --all of them have it--> the output, or the dead letters --has it--> written
 //
 // What did not complete and goes to the dead letters is an answer, too: the output says it to who
-// asked, as one of those beside, before the dead letters have it.
+// asked, and then the dead letters have it. Others do not wait for that.
 //
 // A task is in one of the output and the dead letters, once, where they know what they have: the
 // first outcome that one of them was given counts, however it is decided anew after damage.
@@ -65,12 +65,14 @@ private:
     void each(Visit&& visit) const;
     [[nodiscard]] bool is_letter(const OutcomeRecord& outcome) const;
     void hand_on(OutcomeRecord&& outcome);
-    void had();
+    void give(OutcomeRecord&& outcome);
+    void hand_on_what_is_answered();
     [[nodiscard]] static std::size_t bytes_of(const OutcomeRecord& outcome);
 
     Parts parts_;
     std::deque<Held> held_;
-    std::unordered_map<Seq, Held*> by_seq_;  // those that are held
+    std::unordered_map<Seq, Held*> by_seq_;              // those that are held
+    std::unordered_map<Seq, OutcomeRecord> unanswered_;  // for the dead letters, when it is
     std::size_t held_bytes_ = 0;
     Sink::Written unsaid_;  // outcomes that are for no sink
     Sink::Written had_;     // by one of those beside, just now

@@ -14,18 +14,28 @@ bool Unconfirmed::may_send() const {
 const Outgoing* Unconfirmed::next(Instant now) {
     for (; !later_.empty() && later_.begin()->first <= now; later_.erase(later_.begin()))
         waiting_.push_back(std::move(later_.begin()->second));
+    if (now >= unparks_at_) {
+        waiting_.push_front(std::move(parked_.front()));
+        parked_.pop_front();
+        unparks_at_ = parked_.empty() ? kNever : now + kRefusedAgain;
+    }
     return may_send() && now >= not_before_ ? &waiting_.front() : nullptr;
 }
 
 Instant Unconfirmed::next_deadline() const {
     const Instant again = later_.empty() ? kNever : later_.begin()->first;
-    return std::min({may_send() ? not_before_ : kNever, again, in_air_.empty() ? kNever : renews_by_});
+    const Instant renews = renews_by_ == kNever ? kNever
+                           : in_air_.empty()    ? Instant{}
+                           : is_blocked_        ? kNever
+                                                : renews_by_;
+    return std::min({may_send() ? not_before_ : kNever, again, unparks_at_, renews});
 }
 
-void Unconfirmed::sent(Instant now) {
+const Outgoing& Unconfirmed::sent(Instant now) {
     waiting_.front().sent_at = now;
-    in_air_.emplace(++last_, std::move(waiting_.front()));
+    const auto at = in_air_.emplace(++last_, std::move(waiting_.front())).first;
     waiting_.pop_front();
+    return at->second;
 }
 
 void Unconfirmed::confirmed(Instant now, std::uint64_t number, bool multiple, bool taken) {
@@ -64,11 +74,16 @@ void Unconfirmed::refuse(Instant now, Outgoing&& outgoing, std::vector<Outgoing>
     if (!outgoing.is_answer) {
         renews_by_ = std::min(renews_by_, now + kDrain);
         again.push_back(std::move(outgoing));
-    } else if (++outgoing.nacks >= kMostNacks) {
-        leave(outgoing, "the server does not take it (nack)");
-    } else {
-        later_.emplace(now + kReturnedAgain, std::move(outgoing));
+        return;
     }
+    if (++outgoing.nacks == 1) outgoing.nacked_on = channel_;
+    if (outgoing.nacks >= kMostNacks) {
+        if (outgoing.nacked_on != channel_ || now < newer_after_)
+            return leave(outgoing, "the server does not take it (nack)");
+        newer_after_ = now + kNewerAgain;
+        renews_by_ = std::min(renews_by_, now + kDrain);
+    }
+    later_.emplace(now + kReturnedAgain, std::move(outgoing));
 }
 
 void Unconfirmed::leave(const Outgoing& answer, const std::string& why) {
@@ -81,20 +96,26 @@ void Unconfirmed::closed(Instant now, const std::string& why) {
     was_closed_ = true;
     if (in_air_.size() != 1) return;
     Outgoing& alone = in_air_.begin()->second;
-    if (++alone.closes < kMostCloses) return;
+    // The first time it was not alone, or may have been so by chance
+    if (!alone.goes_alone || ++alone.closes < kMostCloses) return;
     if (alone.is_answer) {
         leave(alone, why);
     } else {
         alone.refusal = why;
-        alone.goes_alone = true;
-        later_.emplace(now + kRefusedAgain, std::move(alone));
+        unparks_at_ = std::min(unparks_at_, now + kRefusedAgain);
+        parked_.push_back(std::move(alone));
     }
     in_air_.clear();
 }
 
 std::string Unconfirmed::refused() const {
-    const auto at = std::ranges::find_if(later_, [](const auto& entry) { return !entry.second.is_answer; });
-    return at == later_.end() ? "" : "task " + at->second.task + ": " + at->second.refusal;
+    const Outgoing* const tried = !in_air_.empty() ? &in_air_.begin()->second : nullptr;
+    const Outgoing* const first = !waiting_.empty() ? &waiting_.front() : nullptr;
+    const Outgoing* const parked = !parked_.empty() ? &parked_.front() : nullptr;
+    for (const Outgoing* one : {parked, first, tried}) {
+        if (one != nullptr && !one->refusal.empty()) return "task " + one->task + ": " + one->refusal;
+    }
+    return {};
 }
 
 void Unconfirmed::returned(const amqp::Returned& returned) {
@@ -108,7 +129,10 @@ void Unconfirmed::returned(const amqp::Returned& returned) {
 }
 
 void Unconfirmed::block(Instant now, bool blocked) {
-    if (is_blocked_ && !blocked) unblocked_at_ = now;
+    if (is_blocked_ && !blocked) {
+        unblocked_at_ = now;
+        if (renews_by_ != kNever) renews_by_ = now + kDrain;
+    }
     is_blocked_ = blocked;
 }
 
@@ -126,6 +150,7 @@ void Unconfirmed::begin() {
     }
     in_air_.clear();
     last_ = 0;
+    ++channel_;
     not_before_ = {};
     renews_by_ = kNever;
     is_blocked_ = false;

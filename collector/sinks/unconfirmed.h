@@ -11,9 +11,11 @@
 // One that the server refuses holds up no other, and makes no other go twice:
 //
 //     an outcome, nack           a new channel, when all else in the air is confirmed
-//     an answer, nack            again after kReturnedAgain, kMostNacks times; then it is left
-//     the server closes          what was in the air goes one by one; an answer that was alone
-//                                kMostCloses times is left, an outcome goes again after kRefusedAgain
+//     an answer, nack            again after kReturnedAgain, kMostNacks times, at last on a newer
+//                                channel (one each kNewerAgain); then it is left
+//     the server closes          what was in the air goes one by one; an answer on which it closes
+//                                kMostCloses times more is left, an outcome is parked: one of those
+//                                goes again each kRefusedAgain
 #pragma once
 
 #include <cstdint>
@@ -38,8 +40,9 @@ struct Outgoing {
     bool is_returned = false;  ///< by the server, just now
     bool goes_alone = false;   ///< it may be why the server has closed a channel
     std::uint32_t nacks = 0, closes = 0;
-    std::string refusal{};  ///< what the server has said of it
-    Instant sent_at{};      ///< of what is in the air
+    std::uint64_t nacked_on = 0;  ///< the channel of the first of those
+    std::string refusal{};        ///< what the server has said of one that was parked
+    Instant sent_at{};            ///< of what is in the air
 };
 
 class Unconfirmed {
@@ -47,6 +50,7 @@ public:
     static constexpr std::size_t kMostInAir = 1024;
     static constexpr auto kReturnedAgain = std::chrono::seconds(1);
     static constexpr auto kRefusedAgain = std::chrono::seconds(60);
+    static constexpr auto kNewerAgain = std::chrono::seconds(30);
     static constexpr auto kPatience = std::chrono::seconds(30);
     static constexpr auto kDrain = std::chrono::seconds(2);  ///< for other confirms, after a nack
     static constexpr std::uint32_t kMostNacks = 5, kMostCloses = 2;
@@ -55,8 +59,9 @@ public:
     /// The next to be published; null: none, or enough are in the air, or it is too early, or the
     /// server takes nothing.
     [[nodiscard]] const Outgoing* next(Instant now);
-    /// That one was published.
-    void sent(Instant now);
+    /// That one goes out now: it is in the air, whatever becomes of it. Valid until something is
+    /// heard.
+    const Outgoing& sent(Instant now);
     /// Of the publish with this number, and of all before it.
     void confirmed(Instant now, std::uint64_t number, bool multiple, bool taken);
     void returned(const amqp::Returned& returned);
@@ -69,13 +74,15 @@ public:
     void block(Instant now, bool blocked);
 
     [[nodiscard]] std::vector<std::uint64_t> take_done() { return std::exchange(done_, {}); }
-    [[nodiscard]] bool empty() const { return waiting_.empty() && in_air_.empty() && later_.empty(); }
+    [[nodiscard]] bool empty() const {
+        return waiting_.empty() && in_air_.empty() && later_.empty() && parked_.empty();
+    }
     /// When next() may have one, or wants_channel() may come to hold, although the server has said
     /// nothing.
     [[nodiscard]] Instant next_deadline() const;
     /// Another channel is wanted: this one's server has refused an outcome.
     [[nodiscard]] bool wants_channel(Instant now) const {
-        return renews_by_ != kNever && (in_air_.empty() || now >= renews_by_);
+        return renews_by_ != kNever && (in_air_.empty() || (now >= renews_by_ && !is_blocked_));
     }
     /// When the oldest in the air has waited for too long, unless it is confirmed before. A server
     /// that takes nothing confirms nothing; once it does again, it has all of kPatience.
@@ -98,11 +105,15 @@ private:
 
     std::deque<Outgoing> waiting_;
     std::map<std::uint64_t, Outgoing> in_air_;  // by number
-    std::multimap<Instant, Outgoing> later_;    // refused: by when they go again
+    std::multimap<Instant, Outgoing> later_;    // refused answers, by when they go again
+    std::deque<Outgoing> parked_;               // outcomes on which the server closes
+    Instant unparks_at_ = kNever;               // the first of those
     std::uint64_t last_ = 0;                    // number
     std::vector<std::uint64_t> done_;           // handles, one for each part
     Instant not_before_{};
     Instant renews_by_ = kNever;
+    std::uint64_t channel_ = 0;
+    Instant newer_after_{};  // another channel for an answer, no earlier
     bool is_blocked_ = false, was_closed_ = false;
     Instant unblocked_at_{};
     std::uint64_t unheard_ = 0;

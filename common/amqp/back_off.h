@@ -18,6 +18,8 @@ public:
 
     /// There is a connection.
     void stands(Instant now) { stands_since_ = now; }
+    /// It is of use.
+    void works() { next_ = kShortest; }
     /// It is gone, or there was none: the pause before the next.
     [[nodiscard]] Duration lost(Instant now) {
         const Instant since = std::exchange(stands_since_, kNever);

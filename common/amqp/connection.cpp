@@ -250,7 +250,10 @@ void Connection::publish(const std::string& exchange, const std::string& key, co
     add(AMQP_BASIC_REPLY_TO_FLAG, said.reply_to, properties.reply_to);
     add(AMQP_BASIC_CORRELATION_ID_FLAG, said.correlation_id, properties.correlation_id);
     add(AMQP_BASIC_CONTENT_TYPE_FLAG, said.content_type, properties.content_type);
-    sent(amqp_basic_publish(state_, channel_, bytes(exchange), bytes(key), 1, 0, &said, bytes(body)), "publish");
+    const int status = amqp_basic_publish(state_, channel_, bytes(exchange), bytes(key), 1, 0, &said, bytes(body));
+    if (status == AMQP_STATUS_TABLE_TOO_BIG || status == AMQP_STATUS_BAD_AMQP_DATA)
+        throw Closed(host_ + ": its headers are too large to be published");
+    sent(status, "publish");
 }
 
 void Connection::hold(bool held) const {
@@ -362,8 +365,8 @@ std::optional<Event> Connection::take_method(const amqp_frame_t& frame) {
             const auto& said = *static_cast<amqp_connection_close_t*>(decoded);
             const std::string why =
                 fmt::format("{}: the server has closed the connection: {}", host_, view(said.reply_text));
-            // It stops, or its operator says so
-            if (said.reply_code == AMQP_CONNECTION_FORCED) throw Lost(why);
+            // It stops, or is ill, or its operator says so
+            if (said.reply_code == AMQP_CONNECTION_FORCED || said.reply_code == AMQP_RESOURCE_ERROR) throw Lost(why);
             throw Closed(why);
         }
         default: return std::nullopt;

@@ -33,7 +33,8 @@ namespace curfew::amqp {
 struct Lost : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
-/// The server has closed it, and not for a reason of its own: it may be for what was said last.
+/// The server has closed it, and not for a reason of its own, or we cannot go on with it: it may be
+/// for what was said last.
 struct Closed : Lost {
     using Lost::Lost;
 };

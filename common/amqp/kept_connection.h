@@ -75,6 +75,8 @@ public:
     [[nodiscard]] int woken() const { return to_thread_; }
     /// There is something for the loop.
     void signal() const;
+    /// The server does what it is for: the next connection is tried without a long pause.
+    void works() { back_off_.works(); }
 
 private:
     void work();

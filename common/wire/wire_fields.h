@@ -111,7 +111,7 @@ public:
     void get_left_in_run(std::int64_t& value) {
         const std::uint64_t number = natural();
         if (number > kLongestLeftUs + 1) good_ = false;
-        value = static_cast<std::int64_t>(number) - 1;
+        value = static_cast<std::int64_t>(number - 1);  // 0: -1
     }
     void get(std::string_view& bytes) {
         const Part part = take(Part::Type::bytes);

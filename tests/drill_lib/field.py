@@ -110,7 +110,7 @@ class Field:
         while (now := time.monotonic()) < until:
             if not told and self.books.quiet_since() < now - _QUIET:
                 told = True
-                with contextlib.suppress(NodeError, KeyError, StopIteration):
+                with contextlib.suppress(NodeError, StopIteration):
                     messages, outcomes = self.depths()
                     tell(f"no outcome for {_QUIET} s; at the server {messages} messages, {outcomes} outcomes")
             time.sleep(min(0.2, max(0.0, until - time.monotonic())))
@@ -133,21 +133,29 @@ class Field:
         said = self.cluster.ctl(self.a_node(), "list_queues", "--no-table-headers", "name", *columns)
         return {name: words for name, *words in (line.split("\t") for line in said.splitlines() if line.strip())}
 
+    def _of_queues(self, names, *columns):
+        """Their [words]. NodeError where a node knows nothing of one, as it may while it is parted from others."""
+        found = self._column(*columns)
+        if missing := [name for name in names if name not in found]:
+            raise NodeError(f"the list of queues has no {', '.join(missing)}")
+        return [found[name] for name in names]
+
     def leader(self):
         """The host at which the queue of messages has its leader."""
-        name = self._column("leader")[self.cluster.queue][0]
+        [[name]] = self._of_queues([self.cluster.queue], "leader")
         return next(host for host, node in self.cluster.nodes.items() if node.name == name)
 
     def depths(self):
         """Of messages and of outcomes: what waits or is not acknowledged. Seconds old."""
-        counts = self._column("messages_ready", "messages_unacknowledged")
-        return [sum(map(int, counts[name])) for name in (self.cluster.queue, f"{self.cluster.queue}.outcomes")]
+        names = (self.cluster.queue, f"{self.cluster.queue}.outcomes")
+        return [sum(map(int, words)) for words in self._of_queues(names, "messages_ready", "messages_unacknowledged")]
 
     def dead(self):
-        return int(self._column("messages")[f"{self.cluster.queue}.dead"][0])
+        [[count]] = self._of_queues([f"{self.cluster.queue}.dead"], "messages")
+        return int(count)
 
     def all_is_empty(self):
-        with contextlib.suppress(NodeError, KeyError):
+        with contextlib.suppress(NodeError):
             return self.depths() == [0, 0]
         return False
 
@@ -164,10 +172,18 @@ class Field:
     def _wait_for_nodes(self, tell):
         with contextlib.suppress(NotWell):
             return self.wait(self._nodes_are_well, "all nodes", self._options.hangs)
-        for host in self.cluster.hosts:
-            if not self._serves(host):
-                self._start_again(host, tell)
+        for host in self._sick_nodes():
+            self._start_again(host, tell)
         self.wait(self._nodes_are_well, "all nodes", WELL)
+
+    def _sick_nodes(self):
+        """Those that do not serve; else those that no more than half of the nodes take for running: a cut that ends as it
+        is noticed may leave RabbitMQ's own books in two parts."""
+        hosts = self.cluster.hosts
+        if mute := [host for host in hosts if not self._serves(host)]:
+            return mute
+        seen = [self.cluster.ctl(host, "eval", "rabbit_nodes:all_running().") for host in hosts]
+        return [host for host in hosts if sum(self.cluster.nodes[host].name in names for names in seen) <= len(hosts) // 2]
 
     def _nodes_are_well(self):
         """Each serves clients, and each queue has all its members."""
@@ -196,9 +212,9 @@ class Field:
             self._start_again(host, tell)
 
     def _start_again(self, host, tell):
-        """As its operator would: a node of 3.10 that was cut off may hang in its start (docs/rabbitmq.md)."""
+        """As its operator would: a node of 3.10 that was cut off may hang, or be left out (docs/rabbitmq.md)."""
         self.nodes_started_again += 1
-        tell(f"{host} does not serve for {self._options.hangs:g} s: killed, and started again")
+        tell(f"{host} is not well for {self._options.hangs:g} s: killed, and started again")
         self.cluster.kill(host)
         self.cluster.start(host)
 

@@ -167,7 +167,7 @@ class Drills(unittest.TestCase):
         self.assertEqual(drill.code(), 0, drill.err)
         verdict = drill.verdict()
         self.assertEqual((verdict["nodes_started_again"], verdict["lost"], verdict["wrong"]), (1, 0, []))
-        self.assertRegex(drill.err, "1 kill-broker: h1 does not serve for 3 s: killed, and started again")
+        self.assertRegex(drill.err, "1 kill-broker: h1 is not well for 3 s: killed, and started again")
 
     def test_nothing_is_left_of_one_that_is_interrupted_or_killed(self):
         interrupted = self.drill("--groups", "1", "--faults", "9", "--kinds", "freeze")

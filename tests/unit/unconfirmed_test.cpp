@@ -32,6 +32,15 @@ std::vector<std::uint64_t> publish_all(Unconfirmed& unconfirmed, Instant now = k
     return handles;
 }
 
+/// Whatever is published.
+void close_on(Unconfirmed& unconfirmed, std::uint32_t times) {
+    for (std::uint32_t i = 0; i < times; ++i) {
+        publish_all(unconfirmed);
+        unconfirmed.closed(kNow, "406: too large");
+        unconfirmed.begin();
+    }
+}
+
 TEST(Unconfirmed, IsDoneWhenItIsConfirmed) {
     Unconfirmed unconfirmed;
     for (const std::uint64_t handle : {1U, 2U, 3U}) unconfirmed.put(part(handle));
@@ -215,24 +224,61 @@ TEST(Unconfirmed, ARefusedOutcomeIsForAnotherChannelWhenTheOthersAreConfirmed) {
     EXPECT_EQ(publish_all(unconfirmed), (std::vector<std::uint64_t>{2, 4}));
 }
 
-TEST(Unconfirmed, ARefusedAnswerIsTriedForAWhileAndHoldsUpNobody) {
+TEST(Unconfirmed, ADrainWaitsForTheEndOfAnAlarm) {
     Unconfirmed unconfirmed;
-    unconfirmed.put(part(1, true));
-    Instant now = kNow;
-    std::uint64_t number = 0;
-    for (std::uint32_t i = 1; i <= Unconfirmed::kMostNacks; ++i, now += 1s) {
-        EXPECT_EQ(publish_all(unconfirmed, now), std::vector<std::uint64_t>{1}) << i;
-        unconfirmed.confirmed(now, ++number, false, false);
-        EXPECT_FALSE(unconfirmed.wants_channel(now));
-        unconfirmed.put(part(100 + i));
-        EXPECT_EQ(publish_all(unconfirmed, now), std::vector<std::uint64_t>{100 + i}) << "another goes at once";
+    for (const std::uint64_t handle : {1U, 2U}) unconfirmed.put(part(handle));
+    publish_all(unconfirmed);
+    unconfirmed.confirmed(kNow, 1, false, false);
+    unconfirmed.block(kNow, true);
+    EXPECT_FALSE(unconfirmed.wants_channel(kNow + 60s)) << "the server has 2, and will say so";
+    EXPECT_EQ(unconfirmed.next_deadline(), kNever);
+    unconfirmed.block(kNow + 60s, false);
+    EXPECT_EQ(unconfirmed.next_deadline(), kNow + 60s + Unconfirmed::kDrain);
+    unconfirmed.confirmed(kNow + 60s, 2, false, true);
+    EXPECT_TRUE(unconfirmed.wants_channel(kNow + 60s));
+    EXPECT_LE(unconfirmed.next_deadline(), kNow) << "it holds already";
+}
+
+/// An answer that is always refused, and others meanwhile.
+struct RefusedAnswer {
+    void refuse(std::uint32_t times) {
+        for (std::uint32_t i = 0; i < times; ++i, now += 1s) {
+            EXPECT_EQ(publish_all(unconfirmed, now), std::vector<std::uint64_t>{1}) << i;
+            unconfirmed.confirmed(now, ++number, false, false);
+        }
+    }
+    void another(std::uint64_t handle) {
+        unconfirmed.put(part(handle));
+        EXPECT_EQ(publish_all(unconfirmed, now - 1s), std::vector<std::uint64_t>{handle}) << "at once";
         unconfirmed.confirmed(now, ++number, false, true);
     }
-    EXPECT_TRUE(unconfirmed.empty());
-    EXPECT_EQ(unconfirmed.take_done().size(), 1 + Unconfirmed::kMostNacks);
-    EXPECT_EQ(unconfirmed.unheard(), 1U);
-    EXPECT_EQ(unconfirmed.refused_answer(), "task 7-1, to 'answers': the server does not take it (nack)");
-    EXPECT_EQ(unconfirmed.refused(), "");
+    Unconfirmed unconfirmed;
+    Instant now = kNow;
+    std::uint64_t number = 0;
+};
+
+TEST(Unconfirmed, ARefusedAnswerIsTriedForAWhileAndOnceOnAnotherChannel) {
+    RefusedAnswer bench;
+    bench.unconfirmed.put(part(1, true));
+    bench.refuse(Unconfirmed::kMostNacks - 1);
+    bench.another(2);
+    bench.refuse(1);
+    EXPECT_TRUE(bench.unconfirmed.wants_channel(bench.now)) << "it may be this one";
+    bench.unconfirmed.begin();
+    bench.number = 0;
+    bench.another(3);
+    bench.refuse(1);
+    EXPECT_FALSE(bench.unconfirmed.wants_channel(bench.now));
+    EXPECT_TRUE(bench.unconfirmed.empty());
+    EXPECT_EQ(bench.unconfirmed.take_done(), (std::vector<std::uint64_t>{2, 3, 1}));
+    EXPECT_EQ(bench.unconfirmed.unheard(), 1U);
+    EXPECT_EQ(bench.unconfirmed.refused_answer(), "task 7-1, to 'answers': the server does not take it (nack)");
+    EXPECT_EQ(bench.unconfirmed.refused(), "");
+
+    bench.unconfirmed.put(part(1, true));
+    bench.refuse(Unconfirmed::kMostNacks);
+    EXPECT_FALSE(bench.unconfirmed.wants_channel(bench.now)) << "not for each of them";
+    EXPECT_EQ(bench.unconfirmed.unheard(), 2U);
 }
 
 TEST(Unconfirmed, AnAnswerOnWhichTheServerClosesIsFoundAndLeft) {
@@ -263,11 +309,7 @@ TEST(Unconfirmed, AnAnswerOnWhichTheServerClosesIsFoundAndLeft) {
 TEST(Unconfirmed, AnOutcomeOnWhichTheServerClosesWaitsAloneAndTheOthersGo) {
     Unconfirmed unconfirmed;
     unconfirmed.put(part(1));
-    for (std::uint32_t i = 0; i < Unconfirmed::kMostCloses; ++i) {
-        publish_all(unconfirmed);
-        unconfirmed.closed(kNow, "406: too large");
-        unconfirmed.begin();
-    }
+    close_on(unconfirmed, 1 + Unconfirmed::kMostCloses);
     EXPECT_EQ(unconfirmed.refused(), "task 7-1: 406: too large");
     for (const std::uint64_t handle : {2U, 3U}) unconfirmed.put(part(handle));
     EXPECT_EQ(publish_all(unconfirmed), (std::vector<std::uint64_t>{2, 3}));
@@ -282,6 +324,22 @@ TEST(Unconfirmed, AnOutcomeOnWhichTheServerClosesWaitsAloneAndTheOthersGo) {
     EXPECT_EQ(unconfirmed.refused(), "");
     EXPECT_EQ(publish_all(unconfirmed, then), std::vector<std::uint64_t>{4});
     EXPECT_EQ(unconfirmed.take_done().size(), 3U);
+}
+
+TEST(Unconfirmed, OfThoseThatWaitAloneOneIsTriedAtATime) {
+    Unconfirmed unconfirmed;
+    for (const std::uint64_t handle : {1U, 2U}) unconfirmed.put(part(handle));
+    close_on(unconfirmed, 1 + 2 * Unconfirmed::kMostCloses);
+    EXPECT_TRUE(publish_all(unconfirmed).empty());
+    Instant now = kNow + Unconfirmed::kRefusedAgain;
+    for (const std::uint64_t handle : {1U, 2U, 1U}) {
+        EXPECT_EQ(publish_all(unconfirmed, now), std::vector<std::uint64_t>{handle});
+        EXPECT_EQ(unconfirmed.refused(), handle == 1 ? "task 7-2: 406: too large" : "task 7-1: 406: too large");
+        unconfirmed.closed(now, "406: too large");
+        unconfirmed.begin();
+        EXPECT_EQ(unconfirmed.next(now + 59s), nullptr);
+        now += Unconfirmed::kRefusedAgain;
+    }
 }
 
 TEST(Unconfirmed, WhatIsRefusedTogetherGoesAgainInItsOrder) {
