@@ -182,8 +182,14 @@ class Field:
         hosts = self.cluster.hosts
         if mute := [host for host in hosts if not self._serves(host)]:
             return mute
-        seen = [self.cluster.ctl(host, "eval", "rabbit_nodes:all_running().") for host in hosts]
+        seen = [self._seen_by(host) for host in hosts]
         return [host for host in hosts if sum(self.cluster.nodes[host].name in names for names in seen) <= len(hosts) // 2]
+
+    def _seen_by(self, host):
+        """What it says which nodes run; nothing where it does not answer."""
+        with contextlib.suppress(NodeError):
+            return self.cluster.ctl(host, "eval", "rabbit_nodes:all_running().")
+        return ""
 
     def _nodes_are_well(self):
         """Each serves clients, and each queue has all its members."""
