@@ -45,6 +45,8 @@ class ToZeroMQ(GroupTest):
     def reader(self, at=None, kind=None, mark=0):
         made = self.peers.socket(kind or zmq.PULL)
         made.rcvhwm = mark
+        if mark:
+            made.rcvbuf = 65_536  # else the kernel takes up to 32 MiB for it (tcp_rmem)
         made.bind(at or self.at)
         return made
 
