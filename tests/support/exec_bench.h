@@ -160,6 +160,16 @@ protected:
         return run(options({"sh", "-c", script}), payload);
     }
 
+    /// For what has to happen before a deadline on a machine that may be slow: tries with longer
+    /// and longer times until one was enough.
+    template <typename Try>
+    static bool within_some_time(Try try_within) {
+        for (Duration time = std::chrono::milliseconds(60); time < kPatience; time *= 2) {
+            if (try_within(time)) return true;
+        }
+        return false;
+    }
+
     /// The work says so by itself: it writes this line to stderr.
     void wait_for_line(const std::string& line) {
         EXPECT_TRUE(turn_until([&] { return std::find(lines_.begin(), lines_.end(), line) != lines_.end(); }));

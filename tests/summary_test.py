@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A test that cannot run is skipped in ctest's own words, and scripts/test says so at its end."""
+"""A test that cannot run is skipped in ctest's own words, and scripts/test says so at its end, and which cases failed."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RUN, SKIPS = ROOT / "tests" / "support" / "run.py", ROOT / "tests" / "support" / "skips.py"
+RUN, SUMMARY = ROOT / "tests" / "support" / "run.py", ROOT / "tests" / "support" / "summary.py"
 CASE = """
 import unittest
 class Case(unittest.TestCase):
@@ -35,9 +35,9 @@ class Whole(unittest.TestCase):
 FILES = {"good": CASE, "skip": CASE + SKIP, "fail": CASE + SKIP + FAIL, "whole": CASE + WHOLE, "empty": "import unittest\n"}
 
 
-class Skips(unittest.TestCase):
+class Summary(unittest.TestCase):
     def setUp(self):
-        scratch = tempfile.TemporaryDirectory(prefix="curfew-skips-")
+        scratch = tempfile.TemporaryDirectory(prefix="curfew-summary-")
         self.addCleanup(scratch.cleanup)
         self.folder = pathlib.Path(scratch.name)
         for name, text in FILES.items():
@@ -51,11 +51,14 @@ class Skips(unittest.TestCase):
         (self.folder / "CTestTestfile.cmake").write_text("".join(
             f'add_test({name} "{sys.executable}" "{RUN}" "{self.folder}/{name}_test.py")\n'
             f"set_tests_properties({name} PROPERTIES SKIP_RETURN_CODE 77)\n" for name in names))
+        return self.ctest_of_folder()
+
+    def ctest_of_folder(self):
         junit = self.folder / "junit.xml"
         done = subprocess.run(["ctest", "--test-dir", self.folder, "--output-junit", junit], capture_output=True, text=True, check=False)
 
         def summary(*options):
-            said = subprocess.run([sys.executable, SKIPS, *options, junit], capture_output=True, text=True, check=False)
+            said = subprocess.run([sys.executable, SUMMARY, *options, junit], capture_output=True, text=True, check=False)
             self.assertEqual(said.stderr, "")
             return said.returncode, said.stdout
         return done.returncode, done.stdout, summary
@@ -83,6 +86,20 @@ class Skips(unittest.TestCase):
         self.assertEqual(summary("--none-but", ""), (0, ""))
         (self.folder / "junit.xml").unlink()
         self.assertEqual(summary("--none-but", ""), (0, ""))
+
+    def test_the_cases_that_failed_are_named(self):
+        code, _, summary = self.ctest("good", "fail")
+        self.assertNotEqual(code, 0)
+        self.assertEqual(summary(), (0, "\nFailed:\n    fail: test_bad\n"))
+
+    def test_the_cases_of_googletest_are_named_once_each(self):
+        said = ("[ RUN      ] Suite.Bad\n[  FAILED  ] Suite.Bad (3 ms)\n[  FAILED  ] Many/Suite.Each/2, where GetParam() = 2 (0 ms)\n"
+                "[  PASSED  ] 1 test.\n[  FAILED  ] 2 tests, listed below:\n[  FAILED  ] Suite.Bad\n"
+                "[  FAILED  ] Many/Suite.Each/2, where GetParam() = 2\n")
+        (self.folder / "unit.txt").write_text(said)
+        (self.folder / "CTestTestfile.cmake").write_text(f'add_test(unit sh -c "cat {self.folder}/unit.txt; exit 1")\n')
+        _, _, summary = self.ctest_of_folder()
+        self.assertEqual(summary(), (0, "\nFailed:\n    unit: Suite.Bad\n    unit: Many/Suite.Each/2\n"))
 
     def test_the_gate_allows_none_but_what_its_machine_is_said_to_lack(self):
         _, _, summary = self.ctest("skip", "whole")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Says which tests of a run of ctest were skipped, why, and what to install; nothing where none was.
+"""The last words on a run of ctest: which cases failed, and which were skipped, why, and what to install; nothing
+where all passed.
 
-    tests/support/skips.py [--none-but REGEX] JUNIT_FILE     (of ctest --output-junit)
+    tests/support/summary.py [--none-but REGEX] JUNIT_FILE     (of ctest --output-junit)
 
 With --none-but it fails (1) if a test was skipped for a reason that REGEX does not match in full; an empty one allows
 none. What a reason wants installed stands in it as `install: PACKAGE...`.
@@ -13,21 +14,26 @@ import re
 import sys
 import xml.etree.ElementTree
 
-LINE = re.compile(r"^skipped: (\S+): (.+)$", re.MULTILINE)
+SKIPPED = re.compile(r"^skipped: (\S+): (.+)$", re.MULTILINE)
 INSTALL = re.compile(r"\(?install: ([\w.+ -]+)\)?")
+FAILED = re.compile(r"^(?:\[  FAILED  \] (?=\S+\.)|(?:FAIL|ERROR): )([\w./]+)", re.MULTILINE)  # GoogleTest's, unittest's
 
 
-def skips(path):
-    """(ctest's name, test, why) of each; a test of ctest's that does not say which counts as one."""
+def read(path):
+    """Of a run: (ctest's name, case) of each that failed, and (ctest's name, test, why) of each that was skipped. A
+    test of ctest's that does not say which counts as one, and is not among the failed."""
+    failed, skipped = [], []
     try:
-        cases = xml.etree.ElementTree.parse(path).getroot().iter("testcase")
+        tests = xml.etree.ElementTree.parse(path).getroot().iter("testcase")
     except (OSError, xml.etree.ElementTree.ParseError):
-        return  # ctest ran nothing, as with -N
-    for case in cases:
-        if case.find("skipped") is None:
-            continue
-        said = LINE.findall(case.findtext("system-out") or "")
-        yield from ((case.get("name"), test, why) for test, why in said or [(case.get("name"), "did not run")])
+        tests = ()  # ctest ran nothing, as with -N
+    for test in tests:
+        name, said = test.get("name"), test.findtext("system-out") or ""
+        if test.find("failure") is not None:
+            failed += [(name, case) for case in dict.fromkeys(FAILED.findall(said))]
+        elif test.find("skipped") is not None:
+            skipped += [(name, *case) for case in SKIPPED.findall(said) or [(name, "did not run")]]
+    return failed, skipped
 
 
 def main():
@@ -35,7 +41,11 @@ def main():
     parser.add_argument("--none-but", metavar="REGEX", help="fail if one was skipped for a reason that is not this")
     parser.add_argument("junit")
     options = parser.parse_args()
-    found = list(skips(options.junit))
+    failed, found = read(options.junit)
+    if failed:
+        print("\nFailed:")
+    for name, case in failed:
+        print(f"    {name}: {case}")
     if not found:
         return 0
     why = collections.Counter((name, why) for name, _, why in found)
