@@ -7,24 +7,29 @@ import collections
 import threading
 
 
+_ACK = 1.0  # seconds in which a message is acknowledged whose outcome is there; until then a fault meets it unsettled
+
+
 class Books:
     def __init__(self):
         self._lock = threading.Lock()
-        self._published = set()
+        self._published = {}  # id: when
         self._accepted = set()
         self._outcomes = {}  # id: [names of the tasks whose outcome it was]
         self._twice_after = collections.Counter()  # by the kind of the fault before the second outcome
+        self._first = {}  # id: when its first outcome came
         self._times = []  # of outcomes, in order
         self._faults = []  # (when, kind), in order
+        self._well = []  # when all was well again after each of those
         self._unanswered = 0
         self.not_completed = 0
 
     # --- what happens ---
 
-    def published(self, name):
+    def published(self, now, name):
         """It is about to be published: from now on it may come out."""
         with self._lock:
-            self._published.add(name)
+            self._published[name] = now
 
     def accepted(self, name):
         """The server has confirmed it: from now on it has to come out."""
@@ -40,6 +45,7 @@ class Books:
             if redelivered and task in tasks:
                 return
             tasks.append(task)
+            self._first.setdefault(name, now)
             self._times.append(now)
             self.not_completed += not completed
             self._unanswered -= len(tasks) == 1 and name in self._accepted
@@ -49,6 +55,11 @@ class Books:
     def fault(self, now, kind):
         with self._lock:
             self._faults.append((now, kind))
+
+    def well(self, now):
+        """All that the last fault has broken works again."""
+        with self._lock:
+            self._well.append(now)
 
     # --- what is asked ---
 
@@ -65,9 +76,23 @@ class Books:
         with self._lock:
             return sorted(self._accepted - self._outcomes.keys())
 
+    def twice_though_settled(self):
+        """Those that came twice, and no fault has met them between their publication and their first outcome."""
+        with self._lock:
+            return sorted(name for name in self._twice() if name in self._published and not self._was_met(name))
+
+    def _twice(self):
+        return [name for name, tasks in self._outcomes.items() if len(tasks) > 1]
+
+    def _was_met(self, name):
+        """By a fault, or by what came of it before all was well again."""
+        begin, end = self._published[name], self._first.get(name, float("inf")) + _ACK
+        wells = self._well + [float("inf")] * (len(self._faults) - len(self._well))
+        return any(begin <= well and struck <= end for (struck, _), well in zip(self._faults, wells))
+
     def unexpected(self):
         with self._lock:
-            return sorted(self._outcomes.keys() - self._published)
+            return sorted(self._outcomes.keys() - self._published.keys())
 
     def _longest_gap(self, begin, end):
         """Between two outcomes, of the gaps that have their middle in this time."""
@@ -77,7 +102,7 @@ class Books:
 
     def verdict(self):
         """The table, by name. `answered`: of what was accepted."""
-        lost, unexpected = self.lost(), self.unexpected()
+        lost, unexpected, settled = self.lost(), self.unexpected(), self.twice_though_settled()
         with self._lock:
             after = {}
             ends = [when for when, _ in self._faults[1:]] + [float("inf")]
@@ -89,10 +114,12 @@ class Books:
                 "answered": len(self._accepted & self._outcomes.keys()),
                 "lost": len(lost),
                 "unexpected": len(unexpected),
-                "twice": sum(len(tasks) > 1 for tasks in self._outcomes.values()),
+                "met": sum(map(self._was_met, self._published)),
+                "twice": len(self._twice()),
+                "twice_though_settled": len(settled),
                 "longest_gap_s": round(self._longest_gap(float("-inf"), float("inf")), 2),
                 "gap_after_s": {kind: round(gap, 2) for kind, gap in sorted(after.items())},
                 "twice_after": dict(sorted(self._twice_after.items())),
-                "unconfirmed": len(self._published - self._accepted),
+                "unconfirmed": len(self._published.keys() - self._accepted),
                 "not_completed": self.not_completed,
             }

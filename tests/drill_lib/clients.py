@@ -111,7 +111,7 @@ class Producer(_Client):
     def _publish(self, channel):
         self._number += 1
         name, body = f"{self._options.seed}-{self._number}", self._special.pop() if self._special else self._draw()
-        self._books.published(name)
+        self._books.published(time.monotonic(), name)
         channel.basic_publish("", self._queue, body.encode(), pika.BasicProperties(message_id=name, delivery_mode=2),
                               mandatory=True)
         self._books.accepted(name)

@@ -90,6 +90,7 @@ class Drill:
             faults.strike(kind, say)
             mended = time.monotonic()
             self.field.wait_until_well(say)
+            self.books.well(time.monotonic())
             say(f"all is well {time.monotonic() - mended:.1f} s later,"
                 f" {self.books.unanswered} messages without an outcome")
 
@@ -122,11 +123,13 @@ class Drill:
                    "restarts": sum(sum(group.ends.values()) for group in self.field.groups),
                    "nodes_started_again": self.field.nodes_started_again,
                    "seconds": round(time.monotonic() - self._began, 1), "wrong": self._wrong}
-        is_good = not (verdict["lost"] or verdict["unexpected"] or self._wrong)
+        is_good = not (verdict["lost"] or verdict["unexpected"] or verdict["twice_though_settled"] or self._wrong)
         for name in self.books.lost()[:10]:
             self._tell(f"lost: {name}")
         for name in self.books.unexpected()[:10]:
             self._tell(f"unexpected: {name}")
+        for name in self.books.twice_though_settled()[:10]:
+            self._tell(f"twice though settled: {name}")
         for what in self._wrong:
             self._tell(f"WRONG: {what}")
         verdict["dead"] = self._dead

@@ -26,9 +26,9 @@ class Verdict(unittest.TestCase):
     def setUp(self):
         self.books = Books()
 
-    def accept(self, *names):
+    def accept(self, *names, at=0.0):
         for name in names:
-            self.books.published(name)
+            self.books.published(at, name)
             self.books.accepted(name)
 
     def answer(self, name, at=0.0, task="1-1", redelivered=False):
@@ -51,13 +51,13 @@ class Verdict(unittest.TestCase):
         self.assertEqual(self.said("answered", "lost", "unexpected"), (1, 0, 1))
 
     def test_what_was_not_confirmed_may_come_or_not(self):
-        self.books.published("a")
-        self.books.published("b")
+        self.books.published(0.0, "a")
+        self.books.published(0.0, "b")
         self.answer("a")
         self.assertEqual(self.said("accepted", "answered", "lost", "unexpected", "unconfirmed"), (0, 0, 0, 0, 2))
 
     def test_an_outcome_may_be_there_before_the_confirmation(self):
-        self.books.published("a")
+        self.books.published(0.0, "a")
         self.answer("a")
         self.books.accepted("a")
         self.assertEqual((self.said("lost"), self.books.unanswered), ((0,), 0))
@@ -71,6 +71,26 @@ class Verdict(unittest.TestCase):
         self.answer("b", task="1-2")
         self.answer("b", task="1-2")  # published again
         self.assertEqual(self.said("twice", "twice_after"), (2, {"freeze": 2}))
+
+    def test_what_was_settled_before_a_fault_must_not_come_twice(self):
+        for name, at in (("settled", 0.0), ("acknowledged late", 8.5), ("in flight", 9.0), ("during", 12.0), ("after", 21.0)):
+            self.accept(name, at=at)
+            self.answer(name, at=max(at + 1.0, 11.0 if name == "in flight" else 0.0))
+        self.books.fault(10.0, "kill")
+        self.books.well(20.0)
+        self.assertEqual(self.said("twice", "met"), (0, 3))
+        for name in ("settled", "acknowledged late", "in flight", "during", "after"):
+            self.answer(name, at=30.0, task="2-1")
+        self.assertEqual(self.said("twice", "twice_though_settled"), (5, 2))
+        self.assertEqual(self.books.twice_though_settled(), ["after", "settled"])
+
+    def test_a_fault_lasts_until_all_is_well(self):
+        self.accept("a", at=50.0)
+        self.answer("a", at=51.0, task="1-1")
+        self.answer("a", at=52.0, task="2-1")
+        self.assertEqual(self.said("met", "twice_though_settled"), (0, 1))
+        self.books.fault(10.0, "cut")
+        self.assertEqual(self.said("met", "twice_though_settled"), (1, 0))
 
     def test_what_the_consumer_was_given_again_is_one_outcome(self):
         self.accept("a")
@@ -146,7 +166,9 @@ class Drills(unittest.TestCase):
         drill = self.drill("--seed", "7", "--faults", "4", "--kinds", ",".join(kinds))
         self.assertEqual(drill.code(), 0, drill.err)
         verdict = drill.verdict()
-        self.assertEqual((verdict["lost"], verdict["unexpected"], verdict["wrong"]), (0, 0, []))
+        self.assertEqual((verdict["lost"], verdict["unexpected"], verdict["twice_though_settled"], verdict["wrong"]),
+                         (0, 0, 0, []))
+        self.assertGreater(verdict["met"], 0)
         self.assertEqual((verdict["seed"], verdict["faults"]), (7, dict.fromkeys(sorted(kinds), 1)))
         self.assertEqual(verdict["answered"], verdict["accepted"])
         self.assertGreater(verdict["accepted"], 60)
