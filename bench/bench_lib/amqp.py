@@ -46,8 +46,11 @@ def measure(place, options):
 
 def _rabbit():
     import rabbit
-    if not (rabbit.is_installed() and rabbit.pika):
-        raise Failure("needs RabbitMQ and pika: apt-get install --no-install-recommends rabbitmq-server python3-pika")
+    if not rabbit.is_installed():
+        raise Failure("needs RabbitMQ: apt-get install --no-install-recommends rabbitmq-server")
+    if not rabbit.pika:
+        raise Failure(f"needs pika, which {sys.executable} does not have: apt-get install python3-pika, and"
+                      f" /usr/bin/python3 bench/run amqp")
     return rabbit
 
 
