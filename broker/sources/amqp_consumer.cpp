@@ -24,9 +24,14 @@ void declare(amqp::Connection& connection, const std::string& queue) {
     connection.declare_queue(queue, {{"x-delivery-limit", kDeliveryLimit}});
 }
 
+AmqpConsumer::Place only_consumes(AmqpConsumer::Place place) {
+    place.access.publishes = false;
+    return place;
+}
+
 }  // namespace
 
-AmqpConsumer::AmqpConsumer(Place place) : place_(std::move(place)), kept_(place_.access, *this) {
+AmqpConsumer::AmqpConsumer(Place place) : place_(only_consumes(std::move(place))), kept_(place_.access, *this) {
     try {
         kept_.start(false);
     } catch (const amqp::Lost& error) {

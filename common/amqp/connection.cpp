@@ -152,6 +152,10 @@ void Connection::log_in(const Access& access) {
             throw Refused(kAccessRefused, fmt::format("{}: it takes no password (SASL PLAIN)", host_));
         throw Lost(fmt::format("{}: in the handshake: {}", host_, words_of(status)));
     }
+    // The library would send such frames as well
+    if (!access.publishes)
+        sent(amqp_tune_connection(state_, amqp_get_channel_max(state_), kLongestHeaders, amqp_get_heartbeat(state_)),
+             "log in");
     if (const amqp_table_t* server = amqp_get_server_properties(state_))
         server_ = text_of(*server, "product") + " " + text_of(*server, "version");
 }
@@ -284,6 +288,11 @@ std::optional<Event> Connection::next(int wake, Instant until) {
             if (!wait(wake, until)) return std::nullopt;
             continue;
         }
+        if (status == AMQP_STATUS_BAD_AMQP_DATA && body_.event)
+            throw Lost(
+                fmt::format("{}: the headers of a message are longer than {} bytes, or no AMQP: it is to be "
+                            "taken out of the queue",
+                            host_, kLongestHeaders));
         if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, words_of(status)));
         auto event = take(frame);
         amqp_maybe_release_buffers(state_);  // what is wanted of it is copied

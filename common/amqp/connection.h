@@ -50,6 +50,8 @@ struct Access {
     std::string password{};
     std::string ca, certificate, key;  ///< files; no `ca`: what the system trusts
     std::string name;                  ///< of the connection, for who looks at the server
+    /// Else a frame of headers may come that is longer than what was agreed.
+    bool publishes = true;
     static constexpr auto kHeartbeat = std::chrono::seconds(5);
 };
 
@@ -89,6 +91,11 @@ using Event = std::variant<Delivered, ConsumerCancelled, Confirmed, Returned, Bl
 
 class Connection {
 public:
+    /// RabbitMQ sends the headers of a message in one frame, also when that is longer than what was
+    /// agreed at the login (a sender over HTTP has no such limit). Who does not publish reads it up
+    /// to here, in bytes.
+    static constexpr int kLongestHeaders = 1'310'720;
+
     /// Tries the hosts in turn, from `first` on. Throws Lost where none can be reached, Refused.
     /// The cutter is for this connection alone as long as there is one.
     Connection(const Access& access, std::size_t first, Cutter& cutter);

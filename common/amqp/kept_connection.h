@@ -17,10 +17,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 
 #include "common/amqp/back_off.h"
 #include "common/amqp/connection.h"
+#include "common/process/deep_thread.h"
 #include "common/process/poller.h"
 
 namespace curfew::amqp {
@@ -95,7 +95,7 @@ private:
     std::atomic<bool> ends_ = false, closes_ = false, closed_ = false;
     mutable std::mutex mutex_;
     State state_;  // guarded by mutex_
-    std::thread thread_;
+    DeepThread thread_;
 };
 
 }  // namespace curfew::amqp

@@ -8,21 +8,26 @@
 
 namespace curfew {
 
+/// A thread that is begun meanwhile is delivered none.
+class QuietSignals {
+public:
+    QuietSignals() {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~QuietSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    QuietSignals(const QuietSignals&) = delete;
+    QuietSignals& operator=(const QuietSignals&) = delete;
+
+private:
+    sigset_t before_{};
+};
+
 /// Throws std::system_error, with the signals as they were.
 template <typename Work>
 [[nodiscard]] std::thread quiet_thread(Work&& work) {
-    struct Blocked {
-        Blocked() {
-            sigset_t all;
-            sigfillset(&all);
-            pthread_sigmask(SIG_SETMASK, &all, &before);
-        }
-        ~Blocked() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
-        Blocked(const Blocked&) = delete;
-        Blocked& operator=(const Blocked&) = delete;
-        sigset_t before{};
-    };
-    const Blocked blocked;
+    const QuietSignals quiet;
     return std::thread(std::forward<Work>(work));
 }
 

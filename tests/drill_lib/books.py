@@ -20,7 +20,7 @@ class Books:
         self._first = {}  # id: when its first outcome came
         self._times = []  # of outcomes, in order
         self._faults = []  # (when, kind), in order
-        self._well = []  # when all was well again after each of those
+        self._over = []  # until when each of those may meet what is new
         self._unanswered = 0
         self.not_completed = 0
 
@@ -56,10 +56,10 @@ class Books:
         with self._lock:
             self._faults.append((now, kind))
 
-    def well(self, now):
-        """All that the last fault has broken works again."""
+    def over(self, when):
+        """What is published after that the last fault has not met."""
         with self._lock:
-            self._well.append(now)
+            self._over.append(when)
 
     # --- what is asked ---
 
@@ -85,10 +85,9 @@ class Books:
         return [name for name, tasks in self._outcomes.items() if len(tasks) > 1]
 
     def _was_met(self, name):
-        """By a fault, or by what came of it before all was well again."""
         begin, end = self._published[name], self._first.get(name, float("inf")) + _ACK
-        wells = self._well + [float("inf")] * (len(self._faults) - len(self._well))
-        return any(begin <= well and struck <= end for (struck, _), well in zip(self._faults, wells))
+        over = self._over + [float("inf")] * (len(self._faults) - len(self._over))
+        return any(begin <= until and struck <= end for (struck, _), until in zip(self._faults, over))
 
     def unexpected(self):
         with self._lock:

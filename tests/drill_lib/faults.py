@@ -146,4 +146,5 @@ KINDS = {
     "remake": Faults._remake,
     "freeze": Faults._freeze,
 }
+PARTS_NODES = ("cut-leader", "cut-minority")  # they join again, and end connections once more, until all is well
 WITH_HOSTS = ("cut-leader", "cut-minority", "cut-group", "kill-leader")  # more than one node, each with a cable

@@ -10,12 +10,13 @@ from cluster_lib.node import NodeError
 
 from .books import Books
 from .clients import ERRORS
-from .faults import Faults
+from .faults import PARTS_NODES, Faults
 from .field import Field, NotWell
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LAST = 300  # seconds for all that is left to come
 _DRAIN = 60
+_AFTERMATH = 3  # seconds in which those who were struck notice all of it
 _COUNTS_ARE_OLD = 6  # seconds at most: the server's, of a queue
 
 
@@ -84,13 +85,14 @@ class Drill:
         for number in range(1, self._options.faults + 1):
             time.sleep(faults.pause())
             kind = faults.draw()
-            struck = time.monotonic()
+            struck, started_again = time.monotonic(), self.field.nodes_started_again
             self.books.fault(struck, kind)
             say = lambda what, head=f"{number:3} {kind}": self._tell(f"{head}: {what}")
             faults.strike(kind, say)
             mended = time.monotonic()
             self.field.wait_until_well(say)
-            self.books.well(time.monotonic())
+            parts_nodes = kind in PARTS_NODES or self.field.nodes_started_again > started_again
+            self.books.over(time.monotonic() if parts_nodes else mended + _AFTERMATH)
             say(f"all is well {time.monotonic() - mended:.1f} s later,"
                 f" {self.books.unanswered} messages without an outcome")
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -17,7 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 from group import eventually  # noqa: E402
 from queue_group import QueueTest  # noqa: E402
-from rabbit import needs_rabbit  # noqa: E402
+from rabbit import needs_rabbit, pika  # noqa: E402
 
 MIB = 1 << 20
 
@@ -70,6 +71,22 @@ def raw_headers(table):
         return len(table)
     with unittest.mock.patch("pika.data.encode_table", encode):
         yield
+
+
+def nested(size):
+    """A table of that size with a table in it, that has one, and so on: six bytes each."""
+    return b"".join((6 * left).to_bytes(4, "big") + b"\x00F" for left in range(size // 6, 0, -1)) + bytes(4)
+
+
+@contextlib.contextmanager
+def small_stacks():
+    """What is started meanwhile has a stack of 1 MiB, in each of its threads."""
+    before = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (MIB, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, before)
 
 
 @needs_rabbit
@@ -209,17 +226,57 @@ class Messages(QueueTest):
         with open(self.path("dead"), encoding="utf-8") as file:
             self.assertIn("its properties and headers have", json.loads(file.read())["error"])
 
-
-    def test_headers_in_headers_as_deep_as_they_can_be(self):
-        deep = b""
-        for _ in range(21_000):  # of a frame of 128 KiB
-            deep = b"\x00F" + len(deep).to_bytes(4, "big") + deep
-        with raw_headers(len(deep).to_bytes(4, "big") + deep):
+    def test_headers_in_headers_as_deep_as_a_frame_can_have_them(self):
+        with raw_headers(nested(131_000)):
             self.publish("deep", message_id="deep", headers={"any": 1})
         self.publish("next")
-        launch = self.group("--handler", "echo", "--fanout", "1")
+        with small_stacks():
+            launch = self.group("--handler", "echo", "--fanout", "1")
         self.assertEqual(self.take_bodies(self.done, 2), {"deep": 1, "next": 1})
         self.drained(launch)
+
+
+@needs_rabbit
+class LongHeaders(QueueTest):
+    """A server that takes headers longer than a frame of ours, as others do from who sends over HTTP."""
+
+    HOW = {"settings": ("frame_max = 4194304",)}
+
+    def publish_long(self, body, sends=contextlib.nullcontext(), **properties):
+        """`sends`: how the headers are."""
+        with unittest.mock.patch("pika.spec.FRAME_MAX_SIZE", 4 * MIB), \
+                pika.BlockingConnection(self.server.parameters(frame_max=4 * MIB)) as connection:
+            channel = connection.channel()
+            with sends:
+                channel.basic_publish("", self.jobs, body.encode(), pika.BasicProperties(delivery_mode=2, **properties))
+
+    def test_of_a_mebibyte_they_are_a_dead_letter(self):
+        self.publish_long("long", message_id="long", headers={"h": "x" * MIB})
+        self.publish("next")
+        launch = self.group("--handler", "echo", "--dead-letters", self.write("dead", ""))
+        self.assertEqual(self.take_bodies(self.done), {"next": 1})
+        self.drained(launch, code=1)
+        with open(self.path("dead"), encoding="utf-8") as file:
+            letter = json.loads(file.read())
+        self.assertEqual(letter["id"], "long")
+        self.assertRegex(letter["error"], r"its properties and headers have 10485\d\d bytes")
+        self.assertNotIn("source_lost", launch.err)
+
+    def test_in_one_another(self):
+        self.publish_long("deep", raw_headers(nested(160_000)), headers={"any": 1})  # of a MiB would take RabbitMQ minutes
+        self.publish("next")
+        with small_stacks():
+            launch = self.group("--handler", "echo", "--fanout", "1")
+        self.assertEqual(self.take_bodies(self.done, 2), {"deep": 1, "next": 1})
+        self.drained(launch)
+
+    def test_longer_ones_are_said_and_nothing_is_lost(self):
+        self.publish_long("too long", headers={"h": "x" * 2 * MIB})
+        self.publish("next")
+        launch = self.group("--handler", "echo", "--fanout", "1")
+        eventually(lambda: "headers of a message are longer than 1310720 bytes" in launch.err, "what is wrong")
+        self.drained(launch)
+        self.assertEqual(self.depth(self.jobs), 2)
 
 
 @needs_rabbit

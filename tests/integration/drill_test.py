@@ -77,14 +77,14 @@ class Verdict(unittest.TestCase):
             self.accept(name, at=at)
             self.answer(name, at=max(at + 1.0, 11.0 if name == "in flight" else 0.0))
         self.books.fault(10.0, "kill")
-        self.books.well(20.0)
+        self.books.over(20.0)
         self.assertEqual(self.said("twice", "met"), (0, 3))
         for name in ("settled", "acknowledged late", "in flight", "during", "after"):
             self.answer(name, at=30.0, task="2-1")
         self.assertEqual(self.said("twice", "twice_though_settled"), (5, 2))
         self.assertEqual(self.books.twice_though_settled(), ["after", "settled"])
 
-    def test_a_fault_lasts_until_all_is_well(self):
+    def test_a_fault_lasts_until_it_is_over(self):
         self.accept("a", at=50.0)
         self.answer("a", at=51.0, task="1-1")
         self.answer("a", at=52.0, task="2-1")
