@@ -16,6 +16,7 @@ public:
     }
     /// No task may start now.
     [[nodiscard]] bool holds(Instant now) const { return now < next_at_; }
+    [[nodiscard]] bool is_set() const { return distance_ > Duration::zero(); }
     /// When the next may start.
     [[nodiscard]] Instant next_at() const { return next_at_; }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -21,7 +22,7 @@ void Intake::take(Instant now) {
         source_->taken_back(tags);
         if (!tags.empty()) log::warn("tasks_abandoned count={} reason=\"--on-source-lost cancel\"", tags.size());
     }
-    if (now >= source_->asks_at()) source_->expect(now, dispatcher_.room());
+    if (now >= source_->asks_at()) source_->expect(now, room());
     Incoming message;
     while (!delay_.holds(now) && dispatcher_.wants_message()) {
         if (source_->next(message)) {
@@ -40,6 +41,12 @@ void Intake::take(Instant now) {
     if (const std::uint64_t count = refused_log_.grown(now, source_->refused()))
         log::warn("message_refused count={} reason=\"over --max-message\"", count);
     say_who_does_not_write(now);
+}
+
+/// Who keeps a distance has use for one message more than what runs, and one in hand.
+std::size_t Intake::room() const {
+    const std::size_t room = dispatcher_.room();
+    return delay_.is_set() ? std::min<std::size_t>(room, dispatcher_.ledger().tasks_in_flight() + 2) : room;
 }
 
 /// Nobody waits for a delay behind which there is no message.

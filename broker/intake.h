@@ -55,6 +55,7 @@ public:
     [[nodiscard]] std::string endpoint() const { return source_->endpoint(); }
 
 private:
+    [[nodiscard]] std::size_t room() const;
     void refuse(Instant now, RefusedMessage message);
     [[nodiscard]] bool passes_over();
     void look_for_the_end();

@@ -25,7 +25,7 @@ PURE = {
                "dispatcher_tasks", "dispatcher_token", "dispatcher_workers", "earlier_life", "end_log", "expiry", "halt", "hearsay", "hedges",
                "hedging", "ledger", "losers", "mail", "mailbox", "offered_sync", "out_frame", "owed_ack", "recalls",
                "roster", "shared_batches", "stories", "tallies", "waiting"),
-    "broker/sources": ("consumer_watch", "deliveries", "line_buffer", "overlong_message"),
+    "broker/sources": ("consumer_watch", "deliveries", "line_buffer", "overlong_message", "prefetch"),
     "common/amqp": ("back_off",),
     "worker": ("attempts", "counts", "credit", "lease", "owed_rounds", "session", "session_work", "slots", "work_times"),
     "worker/handlers": ("breaker", "standstill"),

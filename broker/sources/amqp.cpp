@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
 #include <utility>
 
 #include "common/wire/message_properties.h"
@@ -42,6 +41,13 @@ wire::MessageProperties said_by_sender(const amqp::Properties& properties) {
             .headers = properties.headers};
 }
 
+/// As far as it takes memory.
+std::size_t bytes_of(const AmqpConsumer::Item& item) {
+    std::size_t bytes = item.message.body.size();
+    for (const auto& [name, value] : item.message.properties.headers) bytes += name.size() + value.size();
+    return bytes;
+}
+
 /// A task that is to be acknowledged before the server loses patience: so long it may take.
 Duration time_left(Duration consumer_timeout, Duration held) {
     const Duration margin = std::min<Duration>(consumer_timeout / 10, 1min);
@@ -67,13 +73,21 @@ void AmqpSource::fetch() {
             deliveries_.begin_generation();
         }
         if (item.begun || item.gone) {
-            items_.clear();
+            drop_items();
             continue;
         }
         redelivered_ += item.message.redelivered ? 1 : 0;
         const bool is_known = deliveries_.knows(std::chrono::steady_clock::now(), about(item.message));
-        if (!is_known) items_.push_back(std::move(item));
+        if (is_known) continue;
+        prefetch_.came(bytes_of(item));
+        items_bytes_ += bytes_of(item);
+        items_.push_back(std::move(item));
     }
+}
+
+void AmqpSource::drop_items() {
+    items_.clear();
+    items_bytes_ = 0;
 }
 
 bool AmqpSource::next(Incoming& message) {
@@ -83,6 +97,7 @@ bool AmqpSource::next(Incoming& message) {
     while (!items_.empty() && !refusal_) {
         const AmqpConsumer::Item item = std::move(items_.front());
         items_.pop_front();
+        items_bytes_ -= bytes_of(item);
         if (take(now, item, message)) return true;
     }
     say_acks();
@@ -95,7 +110,6 @@ bool AmqpSource::take(Instant now, const AmqpConsumer::Item& item, Incoming& mes
     const amqp::Properties& said = came.properties;
     const auto handle = deliveries_.came(now, about(came));
     if (!handle) return false;
-    mean_bytes_ += (static_cast<double>(came.body.size()) - mean_bytes_) / 16;
     here_ = {said.message_id, wire::pack(said_by_sender(said)), came.body};
     const bool is_long = came.size > config_.max_message;
     if (is_long || here_.properties.size() > kMostProperties) {
@@ -147,7 +161,8 @@ void AmqpSource::say_acks() {
 /// control.
 void AmqpSource::give_back_all() {
     fetch();
-    for (const AmqpConsumer::Item& item : std::exchange(items_, {})) deliveries_.give_back(item.message.tag);
+    for (const AmqpConsumer::Item& item : items_) deliveries_.give_back(item.message.tag);
+    drop_items();
     say_acks();
 }
 
@@ -170,10 +185,12 @@ void AmqpSource::expect(Instant now, std::size_t messages) {
         consumer_.want(0);
         give_back_all();
     }
-    const double fit = std::max(1.0, kMostFetched / std::max(1.0, mean_bytes_));
-    const double most = std::min<double>(fit, std::numeric_limits<std::uint16_t>::max());
-    const double wanted = hangs_up_ || gave_back_ ? 0 : std::min(most, static_cast<double>(messages));
-    consumer_.want(static_cast<std::uint16_t>(wanted));
+    const Instant overdue_since = std::chrono::steady_clock::now() - time_left(config_.consumer_timeout, {});
+    const std::uint16_t wanted = prefetch_.wanted(messages, {.in_flight = deliveries_.in_flight(),
+                                                             .overdue = deliveries_.older_than(overdue_since),
+                                                             .fetched = items_.size(),
+                                                             .fetched_bytes = items_bytes_});
+    consumer_.want(hangs_up_ || gave_back_ ? 0 : wanted);
 }
 
 /// Twice the heartbeat is when the server gives up who does not answer.
@@ -227,9 +244,18 @@ void AmqpSource::say_what_happens() {
     } else if (!lost && std::exchange(said_.lost, false)) {
         log::warn("source_is_back queue={} host={} losses={}", log::quoted(queue_), state.host, state.losses);
     }
+    if (std::exchange(said_.stands, prefetch_.stands()) != prefetch_.stands())
+        log::warn("{} queue={} in_flight={} reason=\"most of it waits for longer than --consumer-timeout\"",
+                  prefetch_.stands() ? "source_stands" : "source_goes_on", log::quoted(queue_),
+                  deliveries_.in_flight());
     const AmqpConsumer::State seen = consumer_.look();
     if (!seen.note.empty() && std::exchange(said_.note, seen.note) != seen.note)
         log::warn("queue_is_odd note={}", log::quoted(seen.note));
+    if (std::exchange(said_.unreadable, seen.unreadable) != seen.unreadable)
+        log::warn(
+            "message_rejected queue={} ever={} reason={} next=\"the dead letters of its queue have it, if there are "
+            "such\"",
+            log::quoted(queue_), seen.unreadable, log::quoted(seen.why_unreadable));
     if (std::exchange(said_.renewed, seen.renewed) == 0 && seen.renewed > 0)
         log::warn("consumer_renewed queue={} reason=\"messages waited, and the server gave us none\"",
                   log::quoted(queue_));
@@ -256,7 +282,8 @@ void AmqpSource::describe(Instant, JsonObject& out) const {
         .add("known", counts.known)
         .add("stale", counts.stale)
         .add("connections_lost", connection.losses)
-        .add("consumers_renewed", state.renewed);
+        .add("consumers_renewed", state.renewed)
+        .add("unreadable", state.unreadable);
 }
 
 }  // namespace curfew

@@ -5,11 +5,12 @@
 // What comes is taken by a thread (amqp_consumer.h); what of it is ours, and what is acknowledged
 // when, say the Deliveries. This class joins them to the loop. How many messages are asked for
 // follows the workers: what they can have in hand, no more, so that no group sits on what another
-// could do; and no more than kMostFetched bytes, as far as the last messages tell.
+// could do (prefetch.h).
 //
 // A server closes the channel of who holds a message for longer than its consumer timeout
 // (`consumer_timeout`, 30 minutes unless said otherwise), and hands all that it had over again. So
-// a task's deadline is no later than that; and what nobody has begun after half of it goes back.
+// a task's deadline is no later than that; what nobody has begun after half of it goes back; and
+// nothing more is taken while most of what is here waits for the sink for longer.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,7 @@
 
 #include "broker/sources/amqp_consumer.h"
 #include "broker/sources/deliveries.h"
+#include "broker/sources/prefetch.h"
 #include "broker/sources/source.h"
 #include "common/process/log.h"
 
@@ -41,7 +43,6 @@ public:
     };
     /// What a message and its sender say is handed on up to so many bytes.
     static constexpr std::size_t kMostProperties = 65'536;
-    static constexpr double kMostFetched = 64 << 20;  ///< bytes, or one message
 
     AmqpSource(const Config& config, AmqpConsumer::Place place);
 
@@ -65,6 +66,7 @@ private:
         std::string id, properties, body;
     };
     void fetch();
+    void drop_items();
     [[nodiscard]] bool take(Instant now, const AmqpConsumer::Item& item, Incoming& message);
     void refuse(std::uint64_t handle, const amqp::Delivered& came, bool is_long);
     void give_back_all();
@@ -80,15 +82,16 @@ private:
     std::uint64_t generation_ = 0;
     std::unordered_set<std::uint64_t> refused_tags_;  // handles of those in flight
     std::uint64_t refused_ = 0, redelivered_ = 0;
-    double mean_bytes_ = 0;  // of the last messages
+    std::size_t items_bytes_ = 0;  // of those
+    Prefetch prefetch_;
     Instant asks_at_{};
     Instant closes_by_ = kNever;
     Instant lost_since_ = kNever;
     bool hangs_up_ = false;
     bool gave_back_ = false;  // what nobody began; no more is asked for before a message is wanted
     struct Said {
-        std::uint64_t renewed = 0;
-        bool lost = false;
+        std::uint64_t renewed = 0, unreadable = 0;
+        bool lost = false, stands = false;
         std::string note;
     } said_;
 };

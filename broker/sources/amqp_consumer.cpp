@@ -95,6 +95,8 @@ void AmqpConsumer::begin(amqp::Connection& connection) {
     looks_at_ = SystemClock::now() + kLookEvery;
     const std::lock_guard lock(mutex_);
     state.renewed = shared_.state.renewed;
+    state.unreadable = shared_.state.unreadable;
+    state.why_unreadable = shared_.state.why_unreadable;
     shared_.state = std::move(state);
     shared_.orders.acks.clear();
     ++shared_.generation;
@@ -106,8 +108,8 @@ void AmqpConsumer::serve(amqp::Connection& connection) {
     if (SystemClock::now() >= looks_at_) look_at_depth(connection);
     // What has come by then goes to the loop at once, with one lock and one wake
     std::deque<Item> items;
-    auto event = connection.next(kept_.woken(), looks_at_);
-    for (; event; event = connection.next(kept_.woken(), {})) {
+    auto event = next(connection, looks_at_);
+    for (; event; event = next(connection, {})) {
         if (auto* message = std::get_if<amqp::Delivered>(&*event)) {
             watch_.came(message->tag);
             items.push_back({.came_at = SystemClock::now(), .message = std::move(*message)});
@@ -117,6 +119,17 @@ void AmqpConsumer::serve(amqp::Connection& connection) {
         if (items.size() >= kAtOnce) break;
     }
     add(std::move(items));
+}
+
+std::optional<amqp::Event> AmqpConsumer::next(amqp::Connection& connection, Instant until) {
+    try {
+        return connection.next(kept_.woken(), until);
+    } catch (const amqp::Unreadable& unreadable) {
+        const std::lock_guard lock(mutex_);
+        ++shared_.state.unreadable;
+        shared_.state.why_unreadable = unreadable.what();
+        throw;
+    }
 }
 
 AmqpConsumer::Orders AmqpConsumer::take_orders() {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,10 +38,12 @@ public:
         amqp::Delivered message{};
     };
     struct State {
-        std::string note{};          ///< what is odd about the queue
-        std::uint64_t depth = 0;     ///< messages that wait in the queue, a few seconds ago
-        std::uint64_t prefetch = 0;  ///< 0: nothing is consumed
-        std::uint64_t renewed = 0;   ///< consumers that the server had forgotten, ever
+        std::string note{};            ///< what is odd about the queue
+        std::uint64_t depth = 0;       ///< messages that wait in the queue, a few seconds ago
+        std::uint64_t prefetch = 0;    ///< 0: nothing is consumed
+        std::uint64_t renewed = 0;     ///< consumers that the server had forgotten, ever
+        std::uint64_t unreadable = 0;  ///< messages, rejected, ever
+        std::string why_unreadable{};  ///< the last of those
     };
 
     /// Connects, and looks for the queue. Throws Unusable.
@@ -67,6 +70,7 @@ private:
     void serve(amqp::Connection& connection) override;
     void lost() override;
     bool has_said_all() override;
+    [[nodiscard]] std::optional<amqp::Event> next(amqp::Connection& connection, Instant until);
     [[nodiscard]] Orders take_orders();
     void obey(amqp::Connection& connection, const Orders& orders);
     void consume(amqp::Connection& connection, std::uint16_t prefetch);

@@ -105,6 +105,12 @@ std::optional<Instant> Deliveries::oldest() const {
     return at == flights_.end() ? std::nullopt : std::optional(at->second.since);
 }
 
+std::size_t Deliveries::older_than(Instant when) const {
+    const auto older =
+        std::ranges::count_if(flights_, [when](const auto& flight) { return flight.second.since < when; });
+    return static_cast<std::size_t>(older);
+}
+
 void Deliveries::remember(Instant now, std::string key) {
     if (config_.most == 0 || config_.window <= Duration::zero() || !settled_keys_.insert(key).second) return;
     settled_.emplace_back(now, std::move(key));

@@ -82,6 +82,8 @@ public:
     [[nodiscard]] std::size_t in_flight() const { return flights_.size(); }
     /// Since when the oldest of them is here.
     [[nodiscard]] std::optional<Instant> oldest() const;
+    /// How many of them are here since before that.
+    [[nodiscard]] std::size_t older_than(Instant when) const;
     [[nodiscard]] const Counts& counts() const { return counts_; }
 
 private:

@@ -129,6 +129,7 @@ void AmqpPublisher::publish_slice(amqp::Connection& connection) {
         const Outgoing& outgoing = unconfirmed_.sent(SystemClock::now());
         bytes += outgoing.body.size() + kBesideBody;
         connection.publish(outgoing.exchange, outgoing.key, outgoing.properties, outgoing.body);
+        unconfirmed_.written(SystemClock::now());
     }
 }
 

@@ -38,6 +38,10 @@ const Outgoing& Unconfirmed::sent(Instant now) {
     return at->second;
 }
 
+void Unconfirmed::written(Instant now) {
+    if (!in_air_.empty()) in_air_.rbegin()->second.sent_at = now;
+}
+
 void Unconfirmed::confirmed(Instant now, std::uint64_t number, bool multiple, bool taken) {
     const auto first = multiple ? in_air_.begin() : in_air_.find(number);
     const auto end_of_all = in_air_.upper_bound(number);

@@ -62,6 +62,8 @@ public:
     /// That one goes out now: it is in the air, whatever becomes of it. Valid until something is
     /// heard.
     const Outgoing& sent(Instant now);
+    /// The last that was sent is out of our hands: from now on a confirm is waited for.
+    void written(Instant now);
     /// Of the publish with this number, and of all before it.
     void confirmed(Instant now, std::uint64_t number, bool multiple, bool taken);
     void returned(const amqp::Returned& returned);

@@ -26,7 +26,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 10s;  // for a connection, and for each answer
+constexpr auto kPatience = 10s;       // for a connection, and for each answer
+constexpr auto kLongPatience = 120s;  // for answers where messages come
+constexpr auto kGoodbye = 2s;         // for the last word on a connection that is not read any more
 constexpr int kFrameMax = 131072;
 
 timeval time_of(Duration duration) {
@@ -153,9 +155,14 @@ void Connection::log_in(const Access& access) {
         throw Lost(fmt::format("{}: in the handshake: {}", host_, words_of(status)));
     }
     // The library would send such frames as well
-    if (!access.publishes)
+    if (!access.publishes) {
+        // An answer stands behind all that is under way to us, at a slow link as well; heartbeats
+        // tell who is gone
+        const timeval long_patience = time_of(kLongPatience);
+        amqp_set_rpc_timeout(state_, &long_patience);
         sent(amqp_tune_connection(state_, amqp_get_channel_max(state_), kLongestHeaders, amqp_get_heartbeat(state_)),
              "log in");
+    }
     if (const amqp_table_t* server = amqp_get_server_properties(state_))
         server_ = text_of(*server, "product") + " " + text_of(*server, "version");
 }
@@ -288,16 +295,21 @@ std::optional<Event> Connection::next(int wake, Instant until) {
             if (!wait(wake, until)) return std::nullopt;
             continue;
         }
-        if (status == AMQP_STATUS_BAD_AMQP_DATA && body_.event)
-            throw Lost(
-                fmt::format("{}: the headers of a message are longer than {} bytes, or no AMQP: it is to be "
-                            "taken out of the queue",
-                            host_, kLongestHeaders));
+        const auto* comes = body_.event && !body_.has_headers ? std::get_if<Delivered>(&*body_.event) : nullptr;
+        if (status == AMQP_STATUS_BAD_AMQP_DATA && comes != nullptr) refuse_what_comes(*comes);
         if (status != AMQP_STATUS_OK) throw Lost(fmt::format("{}: {}", host_, words_of(status)));
         auto event = take(frame);
         amqp_maybe_release_buffers(state_);  // what is wanted of it is copied
         if (event) return event;
     }
+}
+
+/// The library reads no more, but what is said still arrives.
+void Connection::refuse_what_comes(const Delivered& came) const {
+    (void)amqp_basic_reject(state_, channel_, came.tag, 0);
+    hear_out(amqp_get_sockfd(state_), std::chrono::steady_clock::now() + kGoodbye);
+    throw Unreadable(
+        fmt::format("{}: the headers of a message are longer than {} bytes, or no AMQP", host_, kLongestHeaders));
 }
 
 /// Until there may be something to read, which it says; at most so long that heartbeats go out.
@@ -317,6 +329,7 @@ std::optional<Event> Connection::take(const amqp_frame_t& frame) {
     if (frame.frame_type == AMQP_FRAME_HEADER && body_.event) {
         if (frame.payload.properties.class_id != AMQP_BASIC_CLASS) throw Lost(host_ + ": it sends what is no message");
         body_.left = frame.payload.properties.body_size;
+        body_.has_headers = true;
         const auto& found = *static_cast<const amqp_basic_properties_t*>(frame.payload.properties.decoded);
         if (auto* delivered = std::get_if<Delivered>(&*body_.event)) {
             delivered->properties = properties_of(found);
@@ -335,6 +348,7 @@ std::optional<Event> Connection::take(const amqp_frame_t& frame) {
 }
 
 std::optional<Event> Connection::finish_body() {
+    body_.has_headers = false;
     return std::exchange(body_.event, std::nullopt);
 }
 

@@ -38,6 +38,10 @@ struct Lost : std::runtime_error {
 struct Closed : Lost {
     using Lost::Lost;
 };
+/// A message came that cannot be read. It is rejected, not to come again; the connection is gone.
+struct Unreadable : Lost {
+    using Lost::Lost;
+};
 /// `code`: of AMQP, as 404; 0 where the server has not given one.
 struct Refused : std::runtime_error {
     Refused(int reply_code, const std::string& what) : std::runtime_error(what), code(reply_code) {}
@@ -136,7 +140,7 @@ public:
     void server_reads(bool does) const;
 
     /// The next event, if there is one. Waits for it until then; none at once where `wake` is
-    /// readable.
+    /// readable. Throws Unreadable, too.
     [[nodiscard]] std::optional<Event> next(int wake, Instant until);
     /// Says goodbye, waits for a moment.
     void close();
@@ -145,6 +149,7 @@ private:
     struct Body {
         std::size_t limit = 0;
         std::uint64_t left = 0;      // of the message that is under way
+        bool has_headers = false;    // they have come
         std::optional<Event> event;  // whose message it is
     };
     void open_to(const Access& access, const Address::Host& host);
@@ -153,6 +158,7 @@ private:
     [[nodiscard]] std::optional<Event> take(const amqp_frame_t_& frame);
     [[nodiscard]] std::optional<Event> take_method(const amqp_frame_t_& frame);
     [[nodiscard]] std::optional<Event> finish_body();
+    [[noreturn]] void refuse_what_comes(const Delivered& came) const;
     void answer(const char* what) const;
     void sent(int status, const char* what) const;
     [[nodiscard]] bool wait(int wake, Instant until) const;

@@ -12,6 +12,10 @@ std::string what_to_do(const Access& access, const std::string& name, const std:
     const std::string_view said = refused.what();
     switch (refused.code) {
         case kAccessRefused:
+            if (said.find("login") != std::string_view::npos && access.address.user == "guest")
+                return "RabbitMQ lets guest in from its own machine only: make a user (rabbitmqctl add_user ME; "
+                       "rabbitmqctl set_permissions ME '.*' '.*' '.*'), say amqp://ME@HOST/, and its password by "
+                       "--password-file FILE or CURFEW_AMQP_PASSWORD";
             if (said.find("login") != std::string_view::npos)
                 return fmt::format("the password of '{}' comes from --password-file FILE, or CURFEW_AMQP_PASSWORD",
                                    access.address.user);
@@ -57,6 +61,8 @@ std::string what_is_odd(const std::string& queue, const Refused& refused) {
         throw Refused(
             kPreconditionFailed,
             fmt::format("'{}' is a stream, which is not emptied by who reads it: name a quorum queue", queue));
+    if (refused.code == kAccessRefused)
+        return fmt::format("what kind of queue '{}' is was not seen: the user may not configure it", queue);
     const bool is_other = said.find("'x-queue-type'") != std::string_view::npos ||
                           said.find("'durable'") != std::string_view::npos ||
                           said.find("'auto_delete'") != std::string_view::npos;

@@ -72,4 +72,16 @@ int reach(const Address::Host& host, const Cutter& cutter, Instant until) {
     throw Lost(fmt::format("{}: {}", host.text(), why_not(error)));
 }
 
+void hear_out(int socket, Instant until) {
+    constexpr auto kLook = std::chrono::milliseconds(100);
+    ::shutdown(socket, SHUT_WR);
+    std::array<char, 65'536> unwanted{};
+    while (SystemClock::now() < until) {
+        pollfd watched{socket, POLLIN, 0};
+        ::poll(&watched, 1, static_cast<int>(kLook.count()));
+        const ssize_t got = ::recv(socket, unwanted.data(), unwanted.size(), MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return;
+    }
+}
+
 }  // namespace curfew::amqp

@@ -105,6 +105,7 @@ class Refused(QueueTest):
         self.refuses(64, "no password for 'me'", source=self.url(user="me", queue=self.jobs))
         wrong = {"CURFEW_AMQP_PASSWORD": "wrong"}
         self.refuses(64, "ACCESS_REFUSED", "--password-file", source=self.url(user="me", queue=self.jobs), environment=wrong)
+        self.refuses(64, "from its own machine only", source=self.url(user="guest", queue=self.jobs), environment=wrong)
         self.refuses(64, "--password-file", source=f"amqp://me:secret@127.0.0.1/?queue={self.jobs}")
         self.refuses(64, "no password in the first line", source=self.url(user="me", queue=self.jobs), words=("--password-file", "/dev/null"))
 
@@ -161,6 +162,16 @@ class Refused(QueueTest):
                              "--handler", "echo")
         self.assertEqual(self.take_bodies(self.done), {"m": 1})
         self.assertIn("is a classic queue", launch.err)
+        self.drained(launch)
+
+    def test_a_user_who_may_not_configure_cannot_see_what_a_queue_is(self):
+        self.server.ctl("set_permissions", "me", "", ".*", ".*")
+        self.addCleanup(self.server.ctl, "set_permissions", "me", ".*", ".*", ".*")
+        self.publish("m")
+        launch = self.launch("--run-dir", self.run_dir, "--source", self.url(user="me", queue=self.jobs), "--sink",
+                             self.url(user="me", queue=self.done), "--handler", "echo", environment={"CURFEW_AMQP_PASSWORD": "secret"})
+        self.assertEqual(self.take_bodies(self.done), {"m": 1})
+        self.assertIn("may not configure it", launch.err)
         self.drained(launch)
 
     def test_queues_that_are_missing_are_made_where_that_is_wanted(self):
@@ -270,13 +281,18 @@ class LongHeaders(QueueTest):
         self.assertEqual(self.take_bodies(self.done, 2), {"deep": 1, "next": 1})
         self.drained(launch)
 
-    def test_longer_ones_are_said_and_nothing_is_lost(self):
-        self.publish_long("too long", headers={"h": "x" * 2 * MIB})
-        self.publish("next")
+    def test_longer_ones_are_rejected_and_the_next_is_served(self):
+        self.publish_long("too long", message_id="long", headers={"h": "x" * 2 * MIB})
+        for number in range(5):
+            self.publish(str(number))
         launch = self.group("--handler", "echo", "--fanout", "1")
-        eventually(lambda: "headers of a message are longer than 1310720 bytes" in launch.err, "what is wrong")
+        self.assertEqual(self.take_bodies(self.done, 5), {str(number): 1 for number in range(5)})
+        [(properties, body)] = self.take(self.dead)
+        self.assertEqual((properties.message_id, len(properties.headers["h"]), body), ("long", 2 * MIB, b"too long"))
+        self.assertEqual(self.answer()["source"]["unreadable"], 1)
+        launch.says("message_rejected .*longer than 1310720 bytes")
         self.drained(launch)
-        self.assertEqual(self.depth(self.jobs), 2)
+        self.nothing_waits()
 
 
 @needs_rabbit

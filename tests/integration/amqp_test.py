@@ -345,6 +345,34 @@ class Lost(QueueTest):
         self.nothing_waits()
 
 
+@needs_rabbit
+class Impatient(QueueTest):
+    HOW = {"consumer_timeout": 5, "tick": 1}
+
+    def test_while_outcomes_wait_for_longer_than_the_server_does_nothing_is_taken(self):
+        exchange = f"ex.{self.jobs}"
+        self.channel.exchange_declare(exchange, "direct", durable=True)
+        self.publish_numbers(3)
+        launch = self.group("--sink", self.url(exchange=exchange, key="k"), "--handler", "echo", "--fanout", "1", "--deadline", "2s",
+                            "--grace", "1s", "--consumer-timeout", "5s", sink=False)
+        launch.says("source_stands")
+        self.publish_numbers(1, first=4)
+        # The server has taken back the three; they are not asked for again, which would count against them
+        broker = self.broker_until(lambda broker: broker["source"]["connections_lost"] == 1 and broker["source"]["connected"], "a new one")
+        self.assertEqual(broker["source"]["prefetch"], 0)
+        eventually(lambda: self.depths(self.jobs) == (4, 0), "all of them in the queue")
+        self.channel.queue_bind(self.done, exchange, "k")
+        self.assertEqual(self.ids(4), all_ids(4))
+        launch.says("source_goes_on")
+        self.nothing_waits()
+        self.assertEqual(self.answer()["source"]["known"], 3)
+        self.drained(launch)
+        self.assertEqual(self.depth(self.done), 0)
+
+    def ids(self, count):
+        return ids_of(self.take(self.done, count))
+
+
 if __name__ == "__main__":
     import unittest
 

@@ -256,6 +256,18 @@ private:
     std::map<std::size_t, int> runs_;
 };
 
+TEST_F(DeliveriesTest, HowManyAreOlder) {
+    EXPECT_EQ(deliveries.older_than(now), 0U);
+    const auto first = come(1);
+    now += 1s;
+    come(2, "id");
+    EXPECT_EQ(deliveries.older_than(kNow), 0U);
+    EXPECT_EQ(deliveries.older_than(kNow + 1s), 1U);
+    EXPECT_EQ(deliveries.older_than(kNow + 2s), 2U);
+    deliveries.settled(now, *first, completed);
+    EXPECT_EQ(deliveries.older_than(kNow + 2s), 1U);
+}
+
 TEST(DeliveriesModel, NothingIsLostNorAcknowledgedBeforeItsOutcome) {
     constexpr std::size_t kMessages = 300;
     for (std::uint32_t seed = 1; seed <= 50; ++seed) {

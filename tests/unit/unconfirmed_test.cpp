@@ -169,6 +169,15 @@ TEST(Unconfirmed, WhatComesBackIsNotOverdue) {
     EXPECT_EQ(unconfirmed.overdue_at(), kNow + 50s) << "from when it went last";
 }
 
+TEST(Unconfirmed, TheTimeInWhichItIsWrittenDoesNotCount) {
+    Unconfirmed unconfirmed;
+    unconfirmed.written(kNow);  // nothing was sent
+    unconfirmed.put(part(1));
+    unconfirmed.sent(kNow);
+    unconfirmed.written(kNow + 25s);  // a slow link
+    EXPECT_EQ(unconfirmed.overdue_at(), kNow + 55s);
+}
+
 TEST(Unconfirmed, NothingIsOverdueWhileTheServerTakesNothingAndThenItHasAllOfThePatience) {
     Unconfirmed unconfirmed;
     unconfirmed.put(part(1));
