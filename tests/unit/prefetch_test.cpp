@@ -59,8 +59,8 @@ TEST(PrefetchTest, NothingWhereMostOfItWaitsLongerThanTheServerDoes) {
     EXPECT_FALSE(prefetch.stands());
 }
 
-/// A server that gives each new consumer all of its prefetch, beside what the old ones have; room that flips as where
-/// quick and slow work take turns.
+/// A server that gives each new consumer all of its prefetch, beside what the old ones have; room
+/// that flips as where quick and slow work take turns.
 TEST(PrefetchTest, HoweverOftenItIsAskedAnewWhatIsHereIsBounded) {
     Prefetch prefetch;
     std::size_t here = 0, has = 0, most_here = 0;
