@@ -5,6 +5,7 @@ Both go on at another node when theirs does not answer. They end by stop(), with
 
 import contextlib
 import random
+import socket
 import threading
 import time
 
@@ -15,6 +16,7 @@ ERRORS = (pika.exceptions.AMQPError, AMQPConnectorException, OSError)  # the sec
 _HEARTBEAT = 5
 _PAUSE = 0.2  # seconds before another connection
 _SILENCE = 10.0
+_CONFIRM = 30.0  # seconds: after a cut that was noticed on one side only a server has never confirmed one (3.10.8)
 
 
 def connect(url):
@@ -51,7 +53,7 @@ class _Client(threading.Thread):
                         connection.close()
             self._stopped.wait(_PAUSE)
 
-    def stop(self, patience=30):
+    def stop(self, patience=_CONFIRM + 15):
         """False where it does not end."""
         self._stopped.set()
         self.join(patience)
@@ -62,12 +64,15 @@ class Producer(_Client):
     """At most `rate` messages a second, and none while `backlog` of them have no outcome: so the queue is always longer
     than what the groups have fetched."""
 
-    def __init__(self, urls, queue, books, options):
+    def __init__(self, urls, queue, books, options, confirm=_CONFIRM):
+        """`confirm`: seconds that a confirmation may take; then it goes on at the next node."""
         super().__init__(urls)
+        self._confirm = confirm
         self._queue, self._books, self._options = queue, books, options
         self._chance = random.Random(f"{options.seed} work")
         self._number = 0
         self._special = []  # bodies to be published next
+        self._waits_since = None  # for a confirmation
         self._paused = threading.Event()
         self._idle = threading.Event()
 
@@ -85,6 +90,8 @@ class Producer(_Client):
         self._paused.clear()
 
     def work(self, connection):
+        self._waits_since = None
+        threading.Thread(target=self._watch, args=(connection,), daemon=True).start()
         channel = self._channel(connection)
         next_at = time.monotonic()
         while not self._stopped.is_set():
@@ -102,6 +109,16 @@ class Producer(_Client):
                 channel.close()
                 channel = self._channel(connection)
 
+    def _watch(self, connection):
+        """Breaks a connection on which a confirmation does not come: pika waits for it without a limit."""
+        while connection.is_open:
+            time.sleep(0.5)
+            since = self._waits_since
+            if since is not None and time.monotonic() - since > self._confirm:
+                with contextlib.suppress(AttributeError, OSError):
+                    connection._impl._transport._sock.shutdown(socket.SHUT_RDWR)
+                return
+
     @staticmethod
     def _channel(connection):
         channel = connection.channel()
@@ -112,8 +129,12 @@ class Producer(_Client):
         self._number += 1
         name, body = f"{self._options.seed}-{self._number}", self._special.pop() if self._special else self._draw()
         self._books.published(time.monotonic(), name)
-        channel.basic_publish("", self._queue, body.encode(), pika.BasicProperties(message_id=name, delivery_mode=2),
-                              mandatory=True)
+        self._waits_since = time.monotonic()
+        try:
+            channel.basic_publish("", self._queue, body.encode(), pika.BasicProperties(message_id=name, delivery_mode=2),
+                                  mandatory=True)
+        finally:
+            self._waits_since = None
         self._books.accepted(name)
 
     def _draw(self):

@@ -1,5 +1,7 @@
 """scripts/drill: its verdict, that it can fail, and that nothing is left of it, however it ends. With one node."""
 
+import argparse
+import contextlib
 import glob
 import json
 import os
@@ -15,9 +17,12 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(TESTS, "support"), TESTS]
 
 from group import BIN_DIR, PYTHON, ROOT, eventually, processes_with  # noqa: E402
-from rabbit import needs_rabbit  # noqa: E402
+from rabbit import RabbitServer, needs_rabbit  # noqa: E402
 
 from drill_lib.books import Books  # noqa: E402
+
+with contextlib.suppress(ImportError):  # it needs pika
+    from drill_lib.clients import Producer
 
 UP = 120.0  # seconds that a node and groups may take
 
@@ -152,6 +157,23 @@ class Drill:
             self.process.wait()
         eventually(lambda: not self.remains(), "the end of a drill that was killed", UP)
         shutil.rmtree(self.home)
+
+
+@needs_rabbit
+class Producing(unittest.TestCase):
+    def test_where_a_confirmation_does_not_come_it_goes_on_at_the_next_node(self):
+        server = RabbitServer(queues=("jobs",))
+        self.addCleanup(server.close)
+        books = Books()
+        producer = Producer([server.url()], "jobs", books, argparse.Namespace(seed=1, rate=100, backlog=10), confirm=1.0)
+        server.set_memory_alarm(True)  # a server that confirms nothing
+        producer.start()
+        eventually(lambda: producer.losses >= 2, "another connection", UP)
+        self.assertEqual(books.verdict()["accepted"], 0)
+        server.set_memory_alarm(False)
+        eventually(lambda: books.verdict()["accepted"] == 10, "what may be there", UP)
+        self.assertTrue(producer.stop())
+        self.assertGreaterEqual(books.verdict()["unconfirmed"], 2)
 
 
 @needs_rabbit
