@@ -289,7 +289,7 @@ class LongHeaders(QueueTest):
         self.assertEqual(self.take_bodies(self.done, 5), {str(number): 1 for number in range(5)})
         [(properties, body)] = self.take(self.dead)
         self.assertEqual((properties.message_id, len(properties.headers["h"]), body), ("long", 2 * MIB, b"too long"))
-        self.assertEqual(self.answer()["source"]["unreadable"], 1)
+        self.assertGreaterEqual(self.answer()["source"]["unreadable"], 1)
         launch.says("message_rejected .*longer than 1310720 bytes")
         self.drained(launch)
         self.nothing_waits()

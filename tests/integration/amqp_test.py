@@ -347,7 +347,7 @@ class Lost(QueueTest):
 
 @needs_rabbit
 class Impatient(QueueTest):
-    HOW = {"consumer_timeout": 5, "tick": 1}
+    HOW = {"consumer_timeout": 10, "tick": 1}  # longer than the group is told, so that a busy machine has the time
 
     def test_while_outcomes_wait_for_longer_than_the_server_does_nothing_is_taken(self):
         exchange = f"ex.{self.jobs}"
