@@ -112,7 +112,7 @@ class Producer(_Client):
     def _watch(self, connection):
         """Breaks a connection on which a confirmation does not come: pika waits for it without a limit."""
         while connection.is_open:
-            time.sleep(0.5)
+            time.sleep(0.5)  # pika, which waits, can tell nobody
             since = self._waits_since
             if since is not None and time.monotonic() - since > self._confirm:
                 with contextlib.suppress(AttributeError, OSError):
