@@ -156,11 +156,8 @@ class Node:
 
     def kill(self):
         """SIGKILL, to the node alone; returns when it is gone. What it had started ends by itself; epmd stays."""
-        pid = self.pid
-        if not pid:
-            return
-        processes.kill(pid, mark_of(self.home))
-        wait_for(lambda: not processes.has_mark(pid, mark_of(self.home)), f"the end of {self.name}", 20)
+        if pid := self.pid:
+            processes.kill(pid, mark_of(self.home))
 
     def ctl(self, *words, patience=60):
         """What `rabbitmqctl WORDS` says; NodeError where it fails."""

@@ -4,7 +4,9 @@ Whatever a RabbitMQ node starts inherits the mark, though it makes sessions of i
 nothing of a node is missed, and nothing else is ever killed. Reads /proc alone. Threads: none; fails with TimeoutError.
 """
 
+import contextlib
 import os
+import select
 import signal
 import time
 
@@ -37,29 +39,41 @@ def marked(mark):
     return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and pid != own and has_mark(pid, mark)]
 
 
-def kill(pid, mark):
-    """SIGKILL, if it has the mark: it is held while that is looked at, so that no other process has its id."""
-    try:
-        held = os.pidfd_open(pid)
-    except OSError:
-        return
-    try:
-        if has_mark(pid, mark):
-            signal.pidfd_send_signal(held, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    finally:
-        os.close(held)
+def kill(pid, mark, patience=20):
+    """SIGKILL, if it has the mark; returns when it has ended."""
+    _kill_all([pid], mark, patience)
 
 
 def kill_marked(mark, patience=20):
-    """Kills all that have the mark, those they start meanwhile too, and returns when none is left."""
-    def none_left():
-        left = marked(mark)
-        for pid in left:
-            kill(pid, mark)
-        return not left
-    wait_for(none_left, lambda: f"the end of {marked(mark)}", patience)
+    """Kills all that have the mark, those they start meanwhile too, and returns when they have ended."""
+    until = time.monotonic() + patience
+    while left := marked(mark):
+        _kill_all(left, mark, max(0, until - time.monotonic()))
+
+
+def _kill_all(pids, mark, patience):
+    """Each is held while its mark is looked at, so that no other process has its id, and until it has ended: its
+    environment is gone some time before its sockets are closed and its locks are free."""
+    held = {}
+    try:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                held[pid] = os.pidfd_open(pid)
+                if has_mark(pid, mark):
+                    signal.pidfd_send_signal(held[pid], signal.SIGKILL)
+                else:
+                    os.close(held.pop(pid))
+        living = lambda: [pid for pid in held if not _has_ended(held[pid])]
+        wait_for(lambda: not living(), lambda: f"the end of {living()}", patience)
+    finally:
+        for descriptor in held.values():
+            os.close(descriptor)
+
+
+def _has_ended(descriptor):
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def proportional_bytes(pid):

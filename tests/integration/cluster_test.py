@@ -1,6 +1,7 @@
 """scripts/cluster, as its user sees it: three nodes with cables of their own, what is done to them, and their end."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -17,7 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 from group import PYTHON, ROOT, eventually, processes_with  # noqa: E402
 from rabbit import needs_rabbit, pika  # noqa: E402
 
-from cluster_lib import network  # noqa: E402
+from cluster_lib import network, processes  # noqa: E402
 from cluster_lib.cluster import Cluster  # noqa: E402
 from cluster_lib.exits import Refusal  # noqa: E402
 
@@ -298,6 +299,32 @@ class OneAddress(unittest.TestCase):
         self.assertEqual(processes_with(one.directory), [])
         self.assertFalse(os.path.exists(one.directory))
         self.assertIsNone(Cluster.find(one.tag))
+
+
+class Kill(unittest.TestCase):
+    def test_returns_when_sockets_are_closed(self):
+        """A process with much memory: its environment is gone before that, its sockets after."""
+        mark = f"CURFEW_TEST=cluster-kill-{os.getpid()}"
+        listener = socket.create_server(("127.0.0.1", 0))
+        hold = f"import socket; s = socket.socket(fileno={listener.fileno()}); b = bytearray(b'x') * 400_000_000; " \
+               "print(flush=True); input()"
+        child = subprocess.Popen([PYTHON, "-c", hold], pass_fds=[listener.fileno()], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, env={**os.environ, **dict([mark.split("=")])})
+        self.addCleanup(child.communicate)
+        self.addCleanup(child.kill)
+        address = listener.getsockname()
+        listener.close()
+        self.assertEqual(child.stdout.readline(), b"\n")
+        self.assertEqual(processes.marked(mark), [child.pid])
+        processes.kill(child.pid, mark)
+        with socket.socket() as client:
+            self.assertEqual(client.connect_ex(address), errno.ECONNREFUSED)
+
+    def test_spares_what_has_no_mark(self):
+        child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(child.kill)
+        processes.kill(child.pid, "CURFEW_TEST=of-no-process")
+        self.assertEqual(child.communicate(b"lives"), (b"lives", None))
 
 
 class Usage(unittest.TestCase):

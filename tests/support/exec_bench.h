@@ -69,6 +69,13 @@ inline std::vector<pid_t> processes_of(Seq seq) {
     return found;
 }
 
+/// The process that wrote its id to this file as its last act: it has ended, for its supervisor
+/// too. (Its environment is gone some time before that.)
+inline bool has_ended_that_wrote(const std::string& path) {
+    const std::string written = contents(path);
+    return !written.empty() && written.back() == '\n' && state_in_proc(std::stoi(written)) == 'Z';
+}
+
 /// Looks again and again, without handing the loop a turn.
 template <typename Condition>
 bool becomes_true(Condition condition) {

@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 using support::becomes_true;
 using support::contents;
 using support::ExecHandlerTest;
+using support::has_ended_that_wrote;
 using support::kPatience;
 using support::processes_of;
 using support::state_in_proc;
@@ -326,13 +327,12 @@ TEST_F(ExecHandlerTest, StoppedWorkStillHearsTerm) {
 }
 
 TEST_F(ExecHandlerTest, AStopThatComesTooLateChangesNothing) {
-    // Its file says that it ran: before its exec a child has no name of ours to be found by
     const support::TempDir home;
     const std::string ran = home.file("ran");
-    make(options({"sh", "-c", "echo x; : > " + ran}));
+    make(options({"sh", "-c", "echo x; echo $$ > " + ran}));
     start(0);
-    // It ran, and is gone. But what was said of it was not heard yet.
-    ASSERT_TRUE(becomes_true([&] { return std::filesystem::exists(ran) && processes_of(seq_).empty(); }));
+    // It ran, and has ended. But what was said of it was not heard yet.
+    ASSERT_TRUE(becomes_true([&] { return has_ended_that_wrote(ran); }));
     handler_->stop(Clock::now(), 0);
     EXPECT_EQ(next_end().finish, Finish::ok);
     for (int i = 0; i < 20; ++i) {
@@ -347,13 +347,13 @@ TEST_F(ExecHandlerTest, WorkThatFinishedBeforeTheStopCountsHoweverLateThatIsNoti
     const support::TempDir home;
     const std::string ran = home.file("ran");
     EXPECT_TRUE(within_some_time([&](Duration time) {
-        make(options({"sh", "-c", "kill -STOP $PPID; echo done; : > " + ran}));
+        make(options({"sh", "-c", "kill -STOP $PPID; echo done; echo $$ > " + ran}));
         const pid_t supervisor = only_supervisor();
         const Instant deadline_at = Clock::now() + time;
         start(0, "", deadline_at);
         EXPECT_TRUE(becomes_true([&] { return Clock::now() > deadline_at; }));
         if (!std::filesystem::exists(ran)) return false;  // perhaps stopped by its deadline
-        EXPECT_TRUE(becomes_true([&] { return state_in_proc(supervisor) == 'T' && processes_of(seq_).empty(); }));
+        EXPECT_TRUE(becomes_true([&] { return state_in_proc(supervisor) == 'T' && has_ended_that_wrote(ran); }));
         handler_->stop(Clock::now(), 0);
         ::kill(supervisor, SIGCONT);
         const WorkEnd end = next_end();
