@@ -12,44 +12,12 @@
 #include <memory>
 
 #include "common/amqp/connection.h"
+#include "common/amqp/lookup.h"
 
 namespace curfew::amqp {
 namespace {
 
 using SystemClock = std::chrono::steady_clock;
-using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
-
-Addresses addresses_of(const Address::Host& host) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV;
-    addrinfo* found = nullptr;
-    const int error = getaddrinfo(host.name.c_str(), std::to_string(host.port).c_str(), &hints, &found);
-    if (error != 0) throw Lost(fmt::format("{}: it is not found: {}", host.text(), gai_strerror(error)));
-    return {found, &freeaddrinfo};
-}
-
-/// What became of a connect that is under way: 0, or why not (errno).
-int wait_for(int socket, const Cutter& cutter, Instant until) {
-    std::array<pollfd, 2> watched{{{socket, POLLOUT, 0}, {cutter.descriptor(), POLLIN, 0}}};
-    for (;;) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - SystemClock::now()).count();
-        if (left <= 0) return ETIMEDOUT;
-        const int found = ::poll(watched.data(), watched.size(), static_cast<int>(left));
-        if (found < 0 && errno != EINTR) return errno;
-        if (found <= 0) continue;
-        if (watched[1].revents != 0) return ECANCELED;
-        int error = 0;
-        socklen_t size = sizeof error;
-        return getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
-    }
-}
-
-/// 0, or why not.
-int connect(int socket, const addrinfo& address, const Cutter& cutter, Instant until) {
-    if (::connect(socket, address.ai_addr, address.ai_addrlen) == 0) return 0;
-    return errno == EINPROGRESS ? wait_for(socket, cutter, until) : errno;
-}
 
 std::string why_not(int error) {
     if (error == ECANCELED) return "stopped";
@@ -58,12 +26,44 @@ std::string why_not(int error) {
     return "no connection: nobody listens there, or the way is closed";
 }
 
+/// 0, or why it did not come to that (errno).
+int wait_for(int descriptor, short events, const Cutter& cutter, Instant until) {
+    std::array<pollfd, 2> watched{{{descriptor, events, 0}, {cutter.descriptor(), POLLIN, 0}}};
+    for (;;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - SystemClock::now()).count();
+        if (left <= 0) return ETIMEDOUT;
+        const int found = ::poll(watched.data(), watched.size(), static_cast<int>(left));
+        if (found < 0 && errno != EINTR) return errno;
+        if (found > 0) return watched[1].revents != 0 ? ECANCELED : 0;
+    }
+}
+
+std::shared_ptr<const Lookup> look_up(const Address::Host& host, const Cutter& cutter, Instant until) {
+    std::shared_ptr<const Lookup> lookup = Lookup::of(host);
+    if (const int error = wait_for(lookup->over(), POLLIN, cutter, until); error != 0)
+        throw Lost(fmt::format("{}: {}", host.text(),
+                               error == ETIMEDOUT ? "its name is looked up, without an answer" : why_not(error)));
+    if (lookup->error() != 0)
+        throw Lost(fmt::format("{}: it is not found: {}", host.text(), gai_strerror(lookup->error())));
+    return lookup;
+}
+
+/// 0, or why not.
+int connect(int socket, const addrinfo& address, const Cutter& cutter, Instant until) {
+    if (::connect(socket, address.ai_addr, address.ai_addrlen) == 0) return 0;
+    if (errno != EINPROGRESS) return errno;
+    if (const int error = wait_for(socket, POLLOUT, cutter, until); error != 0) return error;
+    int error = 0;
+    socklen_t size = sizeof error;
+    return getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
 }  // namespace
 
 int reach(const Address::Host& host, const Cutter& cutter, Instant until) {
-    const Addresses addresses = addresses_of(host);
+    const std::shared_ptr<const Lookup> lookup = look_up(host, cutter, until);
     int error = 0;
-    for (const addrinfo* at = addresses.get(); at != nullptr && error != ECANCELED; at = at->ai_next) {
+    for (const addrinfo* at = lookup->found(); at != nullptr && error != ECANCELED; at = at->ai_next) {
         const int socket = ::socket(at->ai_family, at->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, at->ai_protocol);
         error = socket < 0 ? errno : connect(socket, *at, cutter, until);
         if (error == 0) return socket;

@@ -8,7 +8,7 @@
 namespace curfew::amqp {
 
 /// A socket that is connected, and does not block; the caller's. Waits until then, or for the
-/// cutter; but for a name server it waits as long as the resolver does. Throws Lost.
+/// cutter. Throws Lost.
 [[nodiscard]] int reach(const Address::Host& host, const Cutter& cutter, Instant until);
 
 /// Says that no more will come, and throws away what the other says until it hangs up: closed with

@@ -11,6 +11,7 @@
 
 #include "common/look/json_object.h"
 #include "common/process/clock.h"
+#include "common/process/early_stop.h"
 #include "common/process/log.h"
 #include "common/process/question.h"
 #include "common/process/self.h"
@@ -72,7 +73,7 @@ int Daemon::run(int argc, const char* const* argv, const std::function<void()>& 
         sockets_.emplace(*run_dir_, flags_.insecure);
         answers_.emplace(
             sockets_->bind(zmq::socket_type::rep, flags_.monitor, name_ + ".monitor", {.send = 100, .receive = 100}));
-        const std::unique_ptr<Shell> shell = make();
+        const std::unique_ptr<Shell> shell = set_up(make);
         began = true;
         say_ready(*shell);
         code = loop(*shell);
@@ -120,6 +121,20 @@ void Daemon::check_to_bind(const std::string& endpoint, Reach allowed) const {
 
 void Daemon::check_to_connect(const std::string& endpoint, Reach allowed) const {
     if (!endpoint.empty()) check_endpoint(endpoint, false, reach(allowed));
+}
+
+std::unique_ptr<Shell> Daemon::set_up(const std::function<std::unique_ptr<Shell>()>& make) {
+    const EarlyStop early(orders_, flags_.grace, [this] { leave_now(); });
+    return make();
+}
+
+/// On another thread: this one hangs, or is between any two of its steps.
+void Daemon::leave_now() {
+    constexpr std::string_view kFile = "ipc://";
+    if (const std::string_view answers = answers_->endpoint(); answers.starts_with(kFile))
+        unlink(std::string(answers.substr(kFile.size())).c_str());
+    leave_word(kExitLeftBehind, false);
+    _exit(options_.fail(kExitLeftBehind, "stopped before it was ready"));
 }
 
 void Daemon::say_ready(const Shell& shell) const {

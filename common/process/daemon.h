@@ -4,8 +4,9 @@
 //
 //     main: Daemon daemon(role, what it is); own flags on daemon.options(); return daemon.run(argc, argv, make_shell);
 //
-// One thread owns everything here. Signals and what launch says are events of the loop
-// (common/process/orders.h): a stop ends the process within --grace, whatever its peers do.
+// One thread owns everything here; while the shell is made another looks for a stop (early_stop.h).
+// Signals and what launch says are events of the loop (common/process/orders.h): a stop ends the
+// process within --grace, whatever its peers do.
 #pragma once
 
 #include <sys/resource.h>
@@ -114,6 +115,8 @@ public:
 private:
     [[nodiscard]] Reach reach(Reach allowed) const { return flags_.insecure ? Reach::anybody : allowed; }
     [[nodiscard]] std::optional<int> judge(const std::function<void()>& check) const;
+    [[nodiscard]] std::unique_ptr<Shell> set_up(const std::function<std::unique_ptr<Shell>()>& make);
+    void leave_now();
     void say_ready(const Shell& shell) const;
     int loop(Shell& shell);
     void watch(Shell& shell);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,6 +38,18 @@ std::vector<std::string> Lifeline::read() {
         lines.push_back(buffer_.substr(0, end));
     if (closed) close(std::exchange(descriptor_, -1));
     return lines;
+}
+
+bool Lifeline::stop_waits() const {
+    char chunk[4096];
+    const ssize_t size = recv(descriptor_, chunk, sizeof chunk, MSG_PEEK | MSG_DONTWAIT);
+    if (size < 0 && errno == ENOTSOCK) {  // a pipe, whose other end says nothing
+        pollfd watched{descriptor_, 0, 0};
+        return poll(&watched, 1, 0) > 0;
+    }
+    if (size < 0) return errno != EAGAIN && errno != EINTR;
+    const std::string said = '\n' + std::string(chunk, static_cast<std::size_t>(size));
+    return size == 0 || said.find("\nstop\n") != std::string::npos;
 }
 
 bool Lifeline::ask_to_drain() const {

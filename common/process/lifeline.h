@@ -20,6 +20,9 @@ public:
 
     /// The lines that have come; afterwards is_there() says whether it has closed.
     [[nodiscard]] std::vector<std::string> read();
+    /// Whether `stop`, or its end, is what read() would find; nothing is taken. From any thread,
+    /// while none reads.
+    [[nodiscard]] bool stop_waits() const;
     /// Asks launch to drain the group. False where nobody is there to be asked: launch is gone (the
     /// kernel then sends TERM, which launch has asked for), or what was given is a pipe. A buffer
     /// that is full of such wishes counts as asked.

@@ -4,6 +4,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
@@ -13,19 +15,28 @@
 namespace curfew {
 namespace {
 
+constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 /// Places in the poller.
-constexpr std::size_t kSignals = 0, kLifeline = 1;
+constexpr std::size_t kPlaceOfSignals = 0, kPlaceOfLifeline = 1;
 
 }  // namespace
 
 void Orders::listen(int lifeline) {
     sigset_t set;
     sigemptyset(&set);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
+    for (const int signal : kSignals) sigaddset(&set, signal);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);  // libzmq's threads inherit it
     signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
     if (lifeline != 0) lifeline_.hold(lifeline);
+}
+
+bool Orders::stop_waits() const {
+    if (lifeline_.is_there()) return lifeline_.stop_waits();
+    sigset_t waiting;
+    sigpending(&waiting);
+    return std::any_of(kSignals.begin(), kSignals.end(),
+                       [&](int signal) { return sigismember(&waiting, signal) == 1; });
 }
 
 void Orders::wait_for(Poller& poller) const {
@@ -35,8 +46,8 @@ void Orders::wait_for(Poller& poller) const {
 
 void Orders::read(const Poller& poller, bool drains, const Obey& obey) {
     const bool first = poller.size() == 0;  // nothing was waited for
-    const bool signalled = first || poller.ready(kSignals);
-    if (lifeline_.is_there() && (signalled || poller.ready(kLifeline))) read_lifeline(obey);
+    const bool signalled = first || poller.ready(kPlaceOfSignals);
+    if (lifeline_.is_there() && (signalled || poller.ready(kPlaceOfLifeline))) read_lifeline(obey);
     if (signalled) read_signals(drains, obey);
 }
 

@@ -54,6 +54,9 @@ public:
     /// once. `poller`: what it waited for was its first. `drains`: what USR1 asks for is a drain.
     void read(const Poller& poller, bool drains, const Obey& obey);
 
+    /// A stop has come and was not read. From any thread, while none reads.
+    [[nodiscard]] bool stop_waits() const;
+
     [[nodiscard]] bool has_lifeline() const { return lifeline_.is_there(); }
     /// Of the pipe, as its other end sees it too; 0: there is none.
     [[nodiscard]] std::uint64_t lifeline_number() const { return lifeline_.number(); }

@@ -156,6 +156,7 @@ class Ending:
     signal: int = 0  # the signal that stopped it: not the first, which drains
     process_code: int = 0  # 64 or 74 of one of its processes, 69 of broker or collector
     cannot_run: bool = False  # a process could not be kept running
+    nothing_taken: bool = False  # it was told to drain before its broker had reached the queue server
     broker_died: bool = False  # its books are then what it had written last
 
 
@@ -170,7 +171,7 @@ def exit_code(ending, books, books_expected):
     if ending.broker_died:  # its page may have been caught in the middle of a change: an imbalance proves nothing
         return Exit.NO_OUTCOME
     if books is None:
-        return Exit.INTERNAL if books_expected else Exit.OK
+        return Exit.INTERNAL if books_expected and not ending.nothing_taken else Exit.OK
     if not books.balanced:
         return Exit.INTERNAL
     dropped = books.rest == REST_ENDLESS and books.left  # nobody can read it again

@@ -341,11 +341,14 @@ class Group:
                 self._drain(now)
 
     def _drain(self, now):
-        if not self._has_broker():
+        books = self.books()
+        if books is None and self._to_connect:  # it may wait for that server for long
+            self._console.notice(f"stopping: nothing was taken from {self._to_connect} yet")
+            self._ending.nothing_taken = True
+        if self._ending.nothing_taken or not self._has_broker():
             self._stop(now, STOP_MARGIN)
             return
         self._state = State.DRAINING
-        books = self.books()
         in_flight = books.tasks_in_flight if books else 0
         self._stops.begin(now, f"draining, {in_flight} in flight; once more to stop now")
         for member in self._members:
