@@ -135,7 +135,7 @@ class Queues(QueueTest):
         answers = self.channel.queue_declare("", exclusive=True).method.queue
         launch = self.group("--grace", "100ms", "--", "sleep", self.sleep, sink=False)
         self.broker_until(lambda broker: broker["source"]["prefetch"] > 0, "a consumer")
-        self.publish("m", expiration="300", reply_to=answers)
+        self.publish("m", expiration="3000", reply_to=answers)
         # Without a sink that answers it goes to the queue's dead letters
         self.assertEqual(self.take_bodies(self.dead), {"m": 1})
         self.drained(launch, code=1)

@@ -45,7 +45,7 @@ class Usage(BadInputTest):
         for role in ROLES:
             with self.subTest(role=role):
                 self.refuses(self.binary(role, "--config", self.path("missing")), saying="missing")
-                self.assertEqual(self.binary(role, "--config", junk).code(5), USAGE)
+                self.assertEqual(self.binary(role, "--config", junk).code(), USAGE)
 
     def test_values_of_a_config_file_are_judged_as_those_of_flags(self):
         for line in ("window = -1", "window = 010", "deadline = 5", "hedge = soon"):
@@ -128,7 +128,7 @@ class Files(BadInputTest):
 
     def test_an_input_that_is_a_folder_is_refused(self):
         self.refuses(self.launch("--input", self.private, "--", "cat"), saying=self.private)
-        self.assertIn(self.binary("broker", "--source", "file:" + self.private).code(5), (USAGE, IO))
+        self.assertIn(self.binary("broker", "--source", "file:" + self.private).code(), (USAGE, IO))
 
     def test_an_output_that_cannot_be_written_is_74(self):
         self.refuses(self.launch("--output", "/nonexistent/x", "--handler", "echo"), code=IO, saying="/nonexistent/x")
@@ -142,7 +142,7 @@ class Files(BadInputTest):
                 launch = self.launch_procfile(f"broker: curfew-broker --source stdin {stdin}", "w: curfew-worker --handler echo",
                                               f"collector: curfew-collector {stdout}", stdin=numbers(5))
                 try:
-                    self.assertEqual(launch.code(5), IO, launch.err)
+                    self.assertEqual(launch.code(), IO, launch.err)
                 finally:
                     launch.signal(signal.SIGTERM)
                     launch.signal(signal.SIGINT)

@@ -123,7 +123,7 @@ class Readers(BadInputTest):
                 os.close(writer)
                 with open(reader, "rb") as lines:
                     self.assertTrue(lines.readline().strip().isdigit())
-                self.assertEqual(launch.code(10), IO)
+                self.assertEqual(launch.code(), IO)
                 self.assertNotIn("starting it again", launch.err)
 
     def test_a_reader_that_is_slow_loses_nothing(self):

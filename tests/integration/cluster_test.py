@@ -197,8 +197,9 @@ class ThreeNodes(unittest.TestCase):
         eventually(lambda: self.answers("h3"), "h3 to be reached again")
 
     def test_a_guest_is_a_host_of_its_own_and_can_be_cut(self):
-        ask = ("exec", "g1", "timeout", "3", "bash", "-c", "cat /proc/sys/kernel/hostname; exec 3<>/dev/tcp/h2/5672")
-        self.assertEqual(self.command(*ask).strip(), "g1")
+        look = ("bash", "-c", "cat /proc/sys/kernel/hostname; exec 3<>/dev/tcp/h2/5672")
+        self.assertEqual(self.command("exec", "g1", *look).strip(), "g1")
+        ask = ("exec", "g1", "timeout", "3", *look)
         self.command("cut", "g1")
         try:
             self.command(*ask, code=124)

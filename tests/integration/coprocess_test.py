@@ -86,11 +86,11 @@ class Talking(CoprocessTest):
         self.assertEqual(len(set(self.results(outcomes))), 3)
 
     def test_json_says_what_is_worked_on(self):
-        outcome, = self.talk(JSON, ["hello"], "--framing", "json", "--deadline", "9s")
+        outcome, = self.talk(JSON, ["hello"], "--framing", "json", "--deadline", "99s")
         asked = json.loads(outcome["result"])
         self.assertEqual((asked["seq"], asked["attempt"], asked["message"]), (1, 1, "hello"))
-        self.assertLess(8000, asked["deadline_ms"])
-        self.assertLessEqual(asked["deadline_ms"], 9000)
+        self.assertLess(60_000, asked["deadline_ms"])
+        self.assertLessEqual(asked["deadline_ms"], 99_000)
 
     def test_json_fails_and_rejects(self):
         outcomes = self.talk(JSON, ["fail", "reject", "x"], "--framing", "json", "--attempts", "2", code=1)
@@ -125,7 +125,7 @@ class Talking(CoprocessTest):
 
 class Stopping(CoprocessTest):
     def test_one_that_hangs_is_stopped_at_the_deadline_and_the_next_message_is_answered(self):
-        outcomes = self.talk(LINES, ["a", "hang"], "--deadline", "1s", "--grace", "300ms", code=1, later=["b"])
+        outcomes = self.talk(LINES, ["a", "hang"], "--deadline", "5s", "--grace", "300ms", code=1, later=["b"])
         self.assertEqual(self.results(outcomes), ["A", "expired", "B"])
 
     def test_one_that_is_stopped_before_it_has_read_is_not_looked_at_any_more(self):
@@ -134,7 +134,7 @@ class Stopping(CoprocessTest):
                   "signal.signal(signal.SIGTERM, lambda *_: os.symlink(str(os.getpid()), sys.argv[1]))\n"
                   "while True: time.sleep(1000)\n")
         program = self.write("program.py", script)
-        launch = self.launch("--coprocess", "--workers", "1", "--fanout", "1", "--deadline", "1s", "--grace", "2s", "--",
+        launch = self.launch("--coprocess", "--workers", "1", "--fanout", "1", "--deadline", "5s", "--grace", "2s", "--",
                              PYTHON, program, told, stdin="pipe")
         launch.feed(b"a\n")
         eventually(lambda: os.path.lexists(told), "its SIGTERM")
@@ -154,12 +154,12 @@ class Stopping(CoprocessTest):
     def test_the_spare_one_stands_ready(self):
         """It is started while the first works, so the one that takes its place has begun long before."""
         script = "import time; began = time.monotonic()\n" + LINES.replace("os.getpid()", "time.monotonic() - began")
-        outcomes = self.talk(script, ["hang", "pid"], "--deadline", "2s", code=1)
+        outcomes = self.talk(script, ["hang", "pid"], "--deadline", "5s", code=1)
         self.assertGreaterEqual(float(outcomes[1]["result"]), 1.0)
 
     def test_nothing_is_left_when_the_worker_is_killed(self):
         program = self.write("program.py", "import subprocess, sys\nfor line in sys.stdin: subprocess.run(['sleep', sys.argv[1]])\n")
-        launch = self.launch("--coprocess", "--workers", "1", "--fanout", "1", "--run-dir", self.run_dir, "--deadline", "3s",
+        launch = self.launch("--coprocess", "--workers", "1", "--fanout", "1", "--run-dir", self.run_dir, "--deadline", "15s",
                              "--", PYTHON, "-u", program, self.sleep, stdin="pipe")
         launch.feed(b"a\n")
         eventually(lambda: processes_running(self.sleep), "it works")
@@ -237,7 +237,7 @@ os.read(0, 1)
         self.assertEqual(outcomes[2]["outcome"], "completed")
 
     def test_half_a_netstring_and_none(self):
-        outcomes = self.talk(NETSTRINGS, ["half", "junk", "abc"], "--framing", "netstring", "--deadline", "1s", code=1)
+        outcomes = self.talk(NETSTRINGS, ["half", "junk", "abc"], "--framing", "netstring", "--deadline", "5s", code=1)
         self.assertEqual(self.results(outcomes), ["expired", "failed", "cba"])
 
     def test_one_that_ends_at_once_is_held_and_comes_back(self):

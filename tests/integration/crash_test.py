@@ -15,7 +15,8 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import LAUNCH, PYTHON, GroupTest, eventually, is_over, numbers, processes_running, processes_with  # noqa: E402
+from group import (LAUNCH, PYTHON, GroupTest, command_of, eventually, is_over, numbers, processes_running,  # noqa: E402
+                   processes_with)
 
 
 class CrashTest(GroupTest):
@@ -45,7 +46,7 @@ class CrashTest(GroupTest):
         return outcomes
 
     def the_run_directory_is_gone(self):
-        eventually(lambda: not os.path.exists(self.run_dir), "the run directory to be removed", 3.0)
+        eventually(lambda: not os.path.exists(self.run_dir), "the run directory to be removed")
 
 
 class Workers(CrashTest):
@@ -68,7 +69,7 @@ class Workers(CrashTest):
         eventually(lambda: len(processes_running(self.sleep)) == 2, "the work and what it left in the background")
         worker = self.answer(verb="dump")["attempts"][0]["worker"]
         self.kill(worker)
-        eventually(lambda: not processes_running(self.sleep), "the end of the work of the killed worker", 3.0)
+        eventually(lambda: not processes_running(self.sleep), "the end of the work of the killed worker")
         tasks, attempts = self.ends_well(launch)
         outcome = json.loads(launch.lines[0])
         self.assertEqual((outcome["result"], attempts["lost"], attempts["won"]), ("hello", 1, 1))
@@ -117,15 +118,15 @@ class Workers(CrashTest):
         self.assertEqual(attempts["lost"], 0)
 
     def test_a_worker_told_to_stop_leaves_within_grace_and_its_attempts_are_tried_elsewhere(self):
-        launch = self.group("--workers", "2", "--fanout", "1", "--json", "--slots", "4", "--", "sh", "-c", "sleep 0.05; cat",
-                            stdin="pipe")
+        launch = self.group("--workers", "2", "--fanout", "1", "--json", "--slots", "4", "--grace", "20s", "--", "sh", "-c",
+                            "sleep 0.05; cat", stdin="pipe")
         launch.feed(numbers(200))
         launch.writes(20)
         self.workers_are_ready(2)
         pid = self.kill("w1", signal.SIGUSR1)
         told_at = time.monotonic()
         eventually(lambda: is_over(pid), "w1 to leave")
-        self.assertLess(time.monotonic() - told_at, 1.5)
+        self.assertLess(time.monotonic() - told_at, 15)
         self.broker_until(lambda b: b["workers_left"] == 1, "the broker to have its bye")
         launch.end_of_input()
         tasks, attempts = self.ends_well(launch)
@@ -332,8 +333,8 @@ class Launch(CrashTest):
                 eventually(lambda: len(processes_running(self.sleep)) == 4, "the work")
                 launch.signal(signal.SIGKILL)
                 self.assertEqual(launch.code(), -signal.SIGKILL)
-                eventually(lambda: not processes_with(self.home) and not processes_running(self.sleep), "the end of the group", 4.0)
-                eventually(lambda: not os.listdir(self.private), "the private run directory to be removed", 1.0)
+                eventually(lambda: not processes_with(self.home) and not processes_running(self.sleep), "the end of the group")
+                eventually(lambda: not os.listdir(self.private), "the private run directory to be removed")
                 self.the_run_directory_is_gone()
 
     def test_after_launch_is_killed_what_is_not_ours_stays_in_a_given_run_directory(self):
@@ -345,11 +346,11 @@ class Launch(CrashTest):
         self.broker_until(lambda b: b["tasks"]["in_flight"] == 10, "the work")
         launch.signal(signal.SIGKILL)
         launch.code()
-        eventually(lambda: sorted(os.listdir(self.run_dir)) == ["mine", "notes"], "the end of what is ours", 4.0)
+        eventually(lambda: sorted(os.listdir(self.run_dir)) == ["mine", "notes"], "the end of what is ours")
 
     def test_after_launch_is_killed_the_run_directory_is_in_use_until_the_last_process_has_ended(self):
         os.mkdir(self.run_dir, 0o700)
-        launch = self.group("--workers", "1", "--fanout", "1", "--grace", "2s", "--", "sh", "-c",
+        launch = self.group("--workers", "1", "--fanout", "1", "--grace", "5m", "--", "sh", "-c",
                             f"trap '' TERM; while :; do sleep {self.sleep}; done", stdin=numbers(1))
         eventually(lambda: processes_running(self.sleep), "the work")
         broker, worker = self.pid_of("broker"), self.pid_of("w1")
@@ -358,6 +359,9 @@ class Launch(CrashTest):
         second = self.group("--workers", "1", "--handler", "echo", stdin=b"1\n")
         self.assertEqual(second.code(), 64)
         second.says(r"run directory .* is in use \(w1\.lock is held\)")
+        for pid in processes_with(self.home):  # the worker waits for its work, for minutes
+            if command_of(pid).startswith("sh -c"):
+                os.kill(pid, signal.SIGKILL)
         eventually(lambda: is_over(worker), "the end of the worker")
         eventually(lambda: not os.listdir(self.run_dir), "the directory, which is not ours, to be left as it was")
 
@@ -367,15 +371,16 @@ class Launch(CrashTest):
         eventually(lambda: processes_running(self.sleep), "the work")
         launch.signal(signal.SIGKILL)
         launch.code()
-        eventually(lambda: not processes_with(self.home) and not processes_running(self.sleep), "the end of the group", 4.0)
+        eventually(lambda: not processes_with(self.home) and not processes_running(self.sleep), "the end of the group")
         self.the_run_directory_is_gone()
 
     def test_the_first_int_drains(self):
-        launch = self.group("--workers", "2", "--slots", "4", "--", "sh", "-c", "sleep 0.3; cat", stdin="pipe")
+        launch = self.group("--workers", "2", "--slots", "4", *self.gated(), stdin="pipe")
         launch.feed(numbers(20))
         self.broker_until(lambda b: b["attempts"]["in_flight"] > 0, "attempts in flight")
         launch.signal(signal.SIGINT)
         launch.says("launch: draining")
+        self.open_gate()
         tasks, _ = self.ends_well(launch, 75)  # its stdin is still open
         self.assertEqual(tasks["all"], tasks["completed"])
         self.assertEqual(sorted(map(int, launch.lines)), list(range(1, tasks["all"] + 1)))
@@ -391,15 +396,17 @@ class Launch(CrashTest):
         launch.signal(signal.SIGINT)
         asked_at = time.monotonic()
         self.assertEqual(launch.code(), 128 + signal.SIGINT)
-        self.assertLess(time.monotonic() - asked_at, 3)
+        self.assertLess(time.monotonic() - asked_at, 15)
         self.nothing_runs(self.sleep)
         self.the_run_directory_is_gone()
 
     def test_a_term_drains_as_an_int_does(self):
-        launch = self.group("--workers", "2", "--", "sh", "-c", "sleep 0.2; cat", stdin="pipe")
+        launch = self.group("--workers", "2", *self.gated(), stdin="pipe")
         launch.feed(b"1\n")
         self.broker_until(lambda b: b["attempts"]["in_flight"] > 0, "attempts in flight")
         launch.signal(signal.SIGTERM)
+        launch.says("launch: draining")
+        self.open_gate()
         self.assertEqual((self.ends_well(launch, 75)[0]["completed"], launch.lines), (1, ["1"]))
 
 
@@ -418,7 +425,7 @@ class AlonePeers(CrashTest):
                 running.signal(signal.SIGTERM)
                 asked_at = time.monotonic()
                 self.assertIn(running.code(), (0, 75))
-                self.assertLess(time.monotonic() - asked_at, 2)
+                self.assertLess(time.monotonic() - asked_at, 15)
 
     def test_workers_that_lose_their_broker_stop_their_work_and_serve_the_next(self):
         collector = self.ready("collector", "--format", "json")
@@ -428,7 +435,7 @@ class AlonePeers(CrashTest):
         eventually(lambda: processes_running(self.sleep), "the work")
         first.signal(signal.SIGKILL)
         first.code()
-        eventually(lambda: not processes_running(self.sleep), "work that nobody waits for to end", 4.0)
+        eventually(lambda: not processes_running(self.sleep), "work that nobody waits for to end")
         second = self.ready("broker", "--source", "stdin", "--fanout", "1", stdin=b"short\n")
         self.assertEqual(second.code(), 0, second.err)
         self.assertEqual([json.loads(line)["result"] for line in collector.lines], ["short"])
@@ -441,7 +448,7 @@ class AlonePeers(CrashTest):
         collector.writes(10)
         workers["w1"].signal(signal.SIGKILL)
         workers["w1"].code()
-        self.broker_until(lambda b: b["workers_silent"] == 1, "the silence")
+        self.broker_until(lambda b: b["workers_silent"] >= 1, "the silence")
         broker.end_of_input()
         self.assertEqual(broker.code(), 0, broker.err)
         self.every_message_has_one_outcome(collector.lines, 100)

@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -75,7 +76,7 @@ class Floods(GroupTest):
 class OverlongLines(GroupTest):
     GRACE = 2.0
     MOST_MIB = 100
-    HEARTBEAT = "500ms"
+    HEARTBEAT = "2s"
 
     def _sparse(self, size, tail):
         """A line of that many NULs, which takes no room on the disk, and `tail` behind it."""
@@ -124,7 +125,7 @@ class OverlongLines(GroupTest):
         self.ready("worker", "--handler", "echo", "--heartbeat", self.HEARTBEAT)
         self.ready("broker", "--source", "file:/dev/zero", "--heartbeat", self.HEARTBEAT)
         self.workers_are_ready(1)
-        stats = self.broker_until(lambda b: b["uptime_s"] > 3 and b["source"]["bytes_read"] > 1 << 30, "three seconds of it")
+        stats = self.broker_until(lambda b: b["uptime_s"] > 8 and b["source"]["bytes_read"] > 1 << 30, "eight seconds of it")
         self.assertEqual([(worker["state"], worker["session"]) for worker in stats["workers"]], [("ready", 1)])
         self.assertEqual(stats["workers_silent"], 0)
 
@@ -137,7 +138,7 @@ class Hellos(GroupTest):
         self.peers = Peers()
         self.addCleanup(self.peers.close)
         self.ready("collector")
-        self.broker = self.ready("broker", "--source", "zmq:tcp://127.0.0.1:*", "--fanout", "1", "--heartbeat", "500ms")
+        self.broker = self.ready("broker", "--source", "zmq:tcp://127.0.0.1:*", "--fanout", "1", "--heartbeat", "2s")
         self.events = self.peers.socket(zmq.PUSH, connect=self.broker.endpoints["events"])
         self.broker_until(lambda b: b["collector"]["synced"], "the collector")
         self.names = 0
@@ -153,7 +154,7 @@ class Hellos(GroupTest):
         self.events.send(frame(LIFE, 0, 0, self.record(**other)))
 
     def good_worker(self, name="good"):
-        return self.ready("worker", "--handler", "echo", "--heartbeat", "500ms", environment={"CURFEW_NAME": name})
+        return self.ready("worker", "--handler", "echo", "--heartbeat", "2s", environment={"CURFEW_NAME": name})
 
     def is_ready(self, name="good"):
         return self.broker_until(lambda b: any(w["name"] == name and w["state"] == "ready" for w in b["workers"]),
@@ -249,9 +250,10 @@ class Hellos(GroupTest):
         self.assertLessEqual(len(stats["workers"]), 3)
         self.broker.says("worker_unreachable .*out of descriptors")
         self.gets_work()
-        used, tries = processor_seconds(self.broker.pid), stats["workers_never_ready"]
+        used, tries, began = processor_seconds(self.broker.pid), stats["workers_never_ready"], time.monotonic()
         stats = self.broker_until(lambda b: b["workers_never_ready"] >= tries + 5, "more tries")
-        self.assertLess(processor_seconds(self.broker.pid) - used, 0.5, "it does not spin meanwhile")
+        passed = time.monotonic() - began
+        self.assertLess(processor_seconds(self.broker.pid) - used, 0.3 + passed / 4, "it does not spin meanwhile")
         raise_again()
         self.is_ready("new")
         self.gets_work()

@@ -388,7 +388,8 @@ class Procfiles(CommandTest):
         """A worker whose shell stays, and its work."""
         os.mkfifo(self.path("hang"))
         launch = self.launch_procfile(
-            *self.GROUP, 'w: curfew-worker -- sh -c \'read -r go <"$TEST_HOME/hang"; cat\'; exit $?', stdin=b"one\n")
+            *self.GROUP, 'w: curfew-worker -- sh -c \'read -r go <"$TEST_HOME/hang"; cat\'; exit $?', stdin=b"one\n",
+            environment={"CURFEW_HEARTBEAT": "1m"})
         self.broker_until(lambda broker: broker["attempts"]["in_flight"] == 1, "the attempt to be there")
         worker = self.pid_of("w")
         self.assertNotEqual(parent_of(worker), launch.pid, "a shell stands in between")

@@ -17,7 +17,7 @@ import zmq  # noqa: E402
 from group import GroupTest, eventually, memory_peak_mib, numbers  # noqa: E402
 
 INCOMPLETE = 1
-HEARTBEAT = "400ms"
+HEARTBEAT = "2s"
 GREATEST = 2**64 - 1
 
 
@@ -47,7 +47,7 @@ class BadWorkers(GroupTest):
     def test_a_worker_whose_reports_cannot_be_read_is_refused_and_named_and_every_task_has_its_outcome(self):
         def junk(_, number, seq, __):
             return [(REPORT, number, seq, OK, 1, 1, 5, None, None, None)]
-        self.group("--deadline", "2s")
+        self.group("--deadline", "5s")
         bad = FakeWorker(self, "bad", answer=junk)
         self.workers_are_ready(1)
         self.feed(12)

@@ -387,7 +387,7 @@ class AFullDisk(GroupTest):
             self.skipTest("may not mount")
         self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=True)
         self.out = os.path.join(self.disk, "out")
-        self.environment["CURFEW_GRACE"] = "200ms"
+        self.environment["CURFEW_GRACE"] = "3s"
 
     def stopped_while_full(self, *words, **how):
         launch = self.launch("--run-dir", self.run_dir, *FEW, "--json", *words, stdin=numbers(20), **how)

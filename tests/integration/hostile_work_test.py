@@ -21,7 +21,7 @@ time.sleep(1000)
 
 
 class SupervisorTest(GroupTest):
-    def run_hostile(self, attack, deadline="1s", grace="300ms"):
+    def run_hostile(self, attack, deadline="5s", grace="1s"):
         """One message whose work attacks, then one that is good, in one slot. Returns (outcome of the attack, launch)."""
         script = f'read -r word; [ "$word" = good ] && exec echo done; (setsid sleep {self.sleep} &); {attack}'
         launch = self.launch("--workers", "1", "--fanout", "1", "--deadline", deadline, "--grace", grace, "--json",
@@ -55,7 +55,7 @@ class SupervisorTest(GroupTest):
         self.assertRegex(launch.err, r"supervisor_stopped pid=\d+ attempt=\d+\.\d+ next=kill")
 
     def test_work_that_traces_its_supervisor_is_killed_with_it(self):
-        bad, launch = self.run_hostile(f"exec {PYTHON} {self.write('trace.py', TRACE)}", deadline="5s")
+        bad, launch = self.run_hostile(f"exec {PYTHON} {self.write('trace.py', TRACE)}", deadline="20s")
         if not os.path.exists(self.path("traced")):
             self.skipTest("needs a kernel that lets a process trace another (ptrace_scope 0 or 1)")
         self.assertEqual(bad["outcome"], "failed", bad)

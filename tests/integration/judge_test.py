@@ -11,7 +11,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from group import GroupTest, eventually  # noqa: E402
+from group import PATIENCE, GroupTest, eventually  # noqa: E402
 from service import Service, reply  # noqa: E402
 
 MANY = 10_000
@@ -60,7 +60,7 @@ class JudgeTest(GroupTest):
         service = self.service(answer)
         outcome, = self.outcomes(service, "--fanout", str(MANY), "--slots", str(MANY), "--hedge", "0", "--deadline", "2m")
         self.assertEqual((outcome["result"], outcome["attempts"]), ("one of many", MANY))
-        eventually(lambda: service.ends["reset"] == MANY - 1, lambda: f"all losers are called home: {service.ends}")
+        eventually(lambda: service.ends["reset"] == MANY - 1, lambda: f"all losers are called home: {service.ends}", 2 * PATIENCE)
 
     def test_a_loser_has_to_be_gone_before_the_next_is_answered(self):
         async def answer(request):
@@ -98,10 +98,7 @@ class JudgeTest(GroupTest):
         self.assertEqual((outcome["result"], outcome["attempts"]), ("the fourth", 4))
 
     def test_a_hedge_after_three_seconds(self):
-        began = []
-
         async def answer(request):
-            began.append(asyncio.get_running_loop().time())
             if request.number == 2:
                 return reply("the hedge")
             await asyncio.sleep(1000)
@@ -109,7 +106,7 @@ class JudgeTest(GroupTest):
         service = self.service(answer)
         outcome, = self.outcomes(service, "--hedge", "3s", "--fanout", "2")
         self.assertEqual(outcome["result"], "the hedge")
-        self.assertGreaterEqual(began[1] - began[0], 2.95)
+        self.assertGreaterEqual(outcome["latency_us"], 3_000_000)
         eventually(lambda: service.ends["reset"] == 1, "the first is called home")
 
     def test_ten_requests_that_need_each_other(self):

@@ -28,8 +28,12 @@ class MonitorTest(GroupTest):
         self.environment["CURFEW_CREDIT"] = "3"  # one attempt waits behind two slots
         launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--slots", "2", "--deadline", "500s", *words, "--",
                              "sleep", self.sleep, stdin=numbers(messages))
-        eventually(lambda: len(processes_running(self.sleep)) == min(4, 2 * messages), "the work")
         self.workers_are_ready(2)
+
+        def known():
+            attempts = [a for name in ("w1", "w2") for a in self.snapshot(name, "dump").get("attempts", [])]
+            return (len(attempts), sum(a["pid"] is not None for a in attempts)) == (2 * messages, min(4, 2 * messages))
+        eventually(known, "the workers to have it, and know of its processes")
         return launch
 
     def setUp(self):
@@ -129,8 +133,8 @@ class Dump(MonitorTest):
 
     def test_attempts_that_are_called_home_are_shown_as_cancelling(self):
         work = f'trap "" TERM; sleep {self.sleep}; sleep {self.sleep}'
-        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--deadline", "300ms", "--grace",
-                             "1500ms", "--", "sh", "-c", work, stdin=b"x\n")
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--fanout", "1", "--deadline", "3s", "--grace",
+                             "15s", "--", "sh", "-c", work, stdin=b"x\n")
         for name in ("broker", "w1"):
             def cancelling():
                 attempts = self.snapshot(name, "dump").get("attempts", [])
@@ -247,10 +251,10 @@ class Connections(MonitorTest):
             stranger.connect(os.path.join(self.run_dir, "events.sock"))
             stranger.sendall(b"GET / HTTP/1.1\r\nHost: curfew\r\n\r\n" + b"x" * 100)
             eventually(lambda: connections("broker").get("refused", 0) >= 1, "the stranger to be counted")
-        before = connections("broker")["disconnected"]
+        before = connections("broker").get("disconnected", 0)
         collector.signal(signal.SIGTERM)
-        eventually(lambda: connections("broker")["disconnected"] > before, "the collector's end to be counted")
-        eventually(lambda: connections("broker")["retried"] > 0, "the broker to try again")
+        eventually(lambda: connections("broker").get("disconnected", 0) > before, "the collector's end to be counted")
+        eventually(lambda: connections("broker").get("retried", 0) > 0, "the broker to try again")
         code, out, _ = self.monitor("stats")
         self.assertRegex(out, r"(?m)^  connections \d+ accepted, \d+ connected, \d+ disconnected")
 
@@ -382,7 +386,7 @@ class Stats(MonitorTest):
         os.close(writer)
         with open(reader, "rb") as lines:
             self.assertIn(b"in flight", lines.readline())
-        self.assertNotEqual(watch.code(5), 0)
+        self.assertNotEqual(watch.code(), 0)
         self.stop_now(launch)
 
 
@@ -396,7 +400,7 @@ class Silence(MonitorTest):
                 try:
                     asked_at = time.monotonic()
                     code, out, err = self.monitor("stats")
-                    self.assertLess(time.monotonic() - asked_at, 4)
+                    self.assertLess(time.monotonic() - asked_at, 20)
                 finally:
                     os.kill(pid, signal.SIGCONT)
                 self.assertEqual(code, 2)
@@ -413,7 +417,7 @@ class Silence(MonitorTest):
         try:
             asked = [self.binary("monitor", *verb) for verb in (("drain",), ("cancel", "1"), ("--watch", "50ms", "stats"))]
             for monitor in asked:
-                self.assertEqual(monitor.code(4), 2)
+                self.assertEqual(monitor.code(), 2)
                 self.assertIn("does not answer", monitor.err)
         finally:
             os.kill(pid, signal.SIGCONT)
@@ -454,12 +458,12 @@ class Verbs(MonitorTest):
         self.assertEqual(self.ends_well(launch, code=1)[0]["cancelled"], 3)
 
     def test_drain_ends_the_intake_and_the_group_when_the_last_is_done(self):
-        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--slots", "2", "--", "sh", "-c", "sleep 0.3; cat",
-                             stdin="pipe")
+        launch = self.launch("--run-dir", self.run_dir, "--workers", "2", "--slots", "2", *self.gated(), stdin="pipe")
         launch.feed(numbers(2))
         self.broker_until(lambda b: b["tasks"]["in_flight"] == 2, "both to be in flight")
         code, out, _ = self.monitor("drain")
         self.assertEqual(code, 0)
+        self.open_gate()
         self.assertRegex(out, r"^the broker takes no more messages, and ends(: no| when the) .*in flight")
         tasks, _ = self.ends_well(launch, code=75)  # its stdin is still open
         self.assertEqual((tasks["completed"], sorted(launch.lines)), (2, ["1", "2"]))

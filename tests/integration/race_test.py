@@ -47,15 +47,15 @@ class Race(GroupTest):
 
     def test_a_hedge_starts_far_fewer_attempts_than_a_race(self):
         extra = {}
-        for hedge in ("0", "20ms"):
-            launch = self.launch("--workers", "4", "--fanout", "2", "--hedge", hedge, "--handler", "sleep:tail:1ms:150ms:4%",
+        for hedge in ("0", "300ms"):
+            launch = self.launch("--workers", "4", "--fanout", "2", "--hedge", hedge, "--handler", "sleep:tail:1ms:1500ms:1%",
                                  stdin=numbers(1500))
             tasks, attempts = self.ends_well(launch)
             self.assertEqual(tasks["completed"], 1500)
             extra[hedge] = attempts["all"] - 1500
         self.assertGreater(extra["0"], 300, "before all workers are there a task may be done by one")
-        self.assertGreater(extra["20ms"], 0, "some were slow")
-        self.assertLess(extra["20ms"], extra["0"] / 3)
+        self.assertGreater(extra["300ms"], 0, "some were slow")
+        self.assertLess(extra["300ms"], extra["0"] / 3)
 
     def test_the_attempts_of_one_task_run_on_different_workers(self):
         launch = self.launch("--run-dir", self.run_dir, "--workers", "3", "--fanout", "3", "--slots", "2", "--json", "--", "sh", "-c",
@@ -131,7 +131,7 @@ class Endings(GroupTest):
         for outcome in self.outcomes(launch):
             self.assertEqual((outcome["outcome"], outcome["error"]), ("expired", "deadline exceeded: 300ms"))
             self.assertGreaterEqual(outcome["latency_us"], 300_000)
-            self.assertLess(outcome["latency_us"], 2_000_000)
+            self.assertLess(outcome["latency_us"], 20_000_000, "the work would take 1000 s")
         self.nothing_runs(self.sleep)
 
     def test_a_deadline_cuts_off_a_built_in_handler_too(self):

@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from group import (BIN_DIR, LAUNCH, PYTHON, GroupTest, environment_of, eventually, is_over, is_stopped,  # noqa: E402
                    numbers, processes_with, program_of)
 
-COUNT = 1200
+COUNT = 8000  # some seconds of work: whoever is killed after a part of it is killed before its end
 
 
 class ResumeTest(GroupTest):

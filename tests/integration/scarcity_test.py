@@ -300,7 +300,7 @@ class Unkillable(FaultTest):
     def test_its_attempt_ends_its_slot_is_out_of_service_and_comes_back(self):
         work = f'read n; case $n in stuck*) echo x > {self.disk}/$n;; esac; echo $n'
         launch = self.launch("--run-dir", self.run_dir, "--workers", "1", "--slots", "3", "--fanout", "1", "--json",
-                             "--deadline", "300ms", "--grace", "200ms", "--", "sh", "-c", work, stdin="pipe")
+                             "--deadline", "5s", "--grace", "200ms", "--", "sh", "-c", work, stdin="pipe")
         self.workers_are_ready(1)
         launch.feed(b"stuck1\nstuck2\n")
         launch.writes(2)

@@ -54,14 +54,15 @@ class Story(StoryTest):
         quick, slow = by_pool["quick"], by_pool["slow"]
         self.assertEqual((story["outcome"], quick["end"], slow["end"], slow["called_home"]), ("completed", "won", "cancelled", "decided"))
         self.assertEqual((story["started"], story["left_out"]), (2, 0))
+        # Each process reads two clocks, one after the other, and one of them leaves out where it stood still
+        slack = 5000 + 1e6 * sum(process["stood_still_s"] for process in self.snapshots().values())
         for attempt in (quick, slow):
             work = attempt["work"]
             times = [story["accepted_us"], attempt["sent_us"], work["began_us"], work["stop_us"], work["ended_us"], attempt["ended_us"]]
             said = [time for time in times if time is not None]
-            # Each process reads two clocks, one after the other
-            self.assertTrue(all(b >= a - 5000 for a, b in zip(said, said[1:])), f"{attempt['pool']}: {times}")
+            self.assertTrue(all(b >= a - slack for a, b in zip(said, said[1:])), f"{attempt['pool']}: {times}")
         self.assertIsNone(quick["work"]["stop_us"])
-        self.assertGreaterEqual(slow["work"]["stop_us"], slow["called_home_us"] - 5000)
+        self.assertGreaterEqual(slow["work"]["stop_us"], slow["called_home_us"] - slack)
         self.end(launch)
 
     def test_as_text_each_attempt_is_a_bar_and_a_row(self):

@@ -24,7 +24,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BIN_DIR = os.path.abspath(os.environ.get("CURFEW_BIN_DIR") or os.path.join(ROOT, "build", "bin"))
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 LAUNCH = os.path.join(ROOT, "scripts", "launch.py")
-PATIENCE = 20.0  # seconds; only ever reached by a test that fails
+PATIENCE = 60.0  # seconds; only ever reached by a test that fails
 
 TASK_ENDS = ("completed", "failed", "expired", "cancelled")
 ATTEMPT_ENDS = ("won", "late", "cancelled", "failed", "expired", "lost")
@@ -374,11 +374,21 @@ class GroupTest(unittest.TestCase):
         self.assertLessEqual(attempts["won"], tasks["completed"])
         return tasks, attempts
 
-    def nothing_runs(self, *arguments):
-        """No process with one of these arguments, and none with this test's folder in its environment, within a second."""
+    def nothing_runs(self, *arguments, patience=1.0):
+        """No process with one of these arguments, and none with this test's folder in its environment. After an end of launch
+        that is so at once."""
         def remains():
             return [pid for argument in arguments for pid in processes_running(argument)] + processes_with(self.home)
-        eventually(lambda: not remains(), lambda: f"left behind: {[(pid, command_of(pid)) for pid in remains()]}", 1.0)
+        eventually(lambda: not remains(), lambda: f"left behind: {[(pid, command_of(pid)) for pid in remains()]}", patience)
+
+    # --- work that ends when the test says so ---
+
+    def gated(self, work="cat"):
+        """Words of a command that waits for open_gate(), and then does the work."""
+        return "--", "sh", "-c", f"until [ -e {self.path('gate')} ]; do sleep 0.02; done; {work}"
+
+    def open_gate(self):
+        self.write("gate", "")
 
     # --- the end ---
 
@@ -389,8 +399,8 @@ class GroupTest(unittest.TestCase):
             running.signal(signal.SIGINT)  # launch drains at the first; two of one kind could become one
         try:
             for running in self._running:
-                running.code(10)
-            eventually(lambda: not processes_with(self.home), "the end of all that the test has started", 3.0)
+                running.code(30)
+            eventually(lambda: not processes_with(self.home), "the end of all that the test has started", 30)
         except AssertionError:
             left = self._kill_all()
             raise AssertionError(f"left behind: {left}") from None

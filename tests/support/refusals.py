@@ -13,7 +13,7 @@ class BadInputTest(GroupTest):
     def refuses(self, running, code=USAGE, saying=""):
         """It ends with the code and one line about it; a hint where help is may follow. Returns the line."""
         try:
-            self.assertEqual(running.code(5), code, running.err)
+            self.assertEqual(running.code(), code, running.err)
         finally:
             if running.alive:  # it was taken: let it not be in the way of the next
                 running.signal(signal.SIGTERM)

@@ -5,7 +5,7 @@ import re
 import urllib.error
 import urllib.request
 
-from group import BIN_DIR, GroupTest, numbers
+from group import BIN_DIR, GroupTest, eventually, numbers
 
 
 class HttpTest(GroupTest):
@@ -38,4 +38,6 @@ class HttpTest(GroupTest):
                              "sleep:500s", stdin=numbers(messages))
         self.workers_are_ready(2)
         self.broker_until(lambda b: b["attempts"]["in_flight"] == 2 * messages, "all attempts")
+        held = lambda: sum(len(self.snapshot(name, "dump").get("attempts", [])) for name in ("w1", "w2"))
+        eventually(lambda: held() == 2 * messages, "all attempts at the workers")
         return launch

@@ -43,10 +43,14 @@ class HttpTest(GroupTest):
         return service
 
     def race(self, *urls, words=(), messages=("m",), code=0, environment=(), **how):
-        """Outcomes of the messages, by their order."""
+        """Outcomes of the messages, by their order. They come when each of the services has its worker."""
         flags = [word for url in urls for word in ("--url", url)]
-        launch = self.launch(*flags, "--json", *words, stdin="".join(f"{message}\n" for message in messages).encode(),
+        launch = self.launch("--run-dir", self.run_dir, *flags, "--json", *words, stdin="pipe",
                              environment={**DIRECT, **dict(environment)}, **how)
+        if len(urls) > 1:
+            self.workers_are_ready(len(urls))
+        launch.feed("".join(f"{message}\n" for message in messages).encode())
+        launch.end_of_input()
         self.ends_well(launch, code=code)
         self.err = launch.err
         return sorted((json.loads(line) for line in launch.lines), key=lambda outcome: outcome["seq"])

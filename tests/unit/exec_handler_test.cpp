@@ -348,6 +348,7 @@ TEST_F(ExecHandlerTest, WorkThatFinishedBeforeTheStopCountsHoweverLateThatIsNoti
     const std::string ran = home.file("ran");
     EXPECT_TRUE(within_some_time([&](Duration time) {
         make(options({"sh", "-c", "kill -STOP $PPID; echo done; echo $$ > " + ran}));
+        std::filesystem::remove(ran);  // of the try before
         const pid_t supervisor = only_supervisor();
         const Instant deadline_at = Clock::now() + time;
         start(0, "", deadline_at);
@@ -357,7 +358,7 @@ TEST_F(ExecHandlerTest, WorkThatFinishedBeforeTheStopCountsHoweverLateThatIsNoti
         handler_->stop(Clock::now(), 0);
         ::kill(supervisor, SIGCONT);
         const WorkEnd end = next_end();
-        EXPECT_EQ(end.finish, Finish::ok);
+        if (end.finish != Finish::ok) return false;  // its deadline came before its supervisor stood
         EXPECT_EQ(end.result, "done");
         return true;
     }));
