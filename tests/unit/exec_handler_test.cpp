@@ -358,7 +358,8 @@ TEST_F(ExecHandlerTest, WorkThatFinishedBeforeTheStopCountsHoweverLateThatIsNoti
         handler_->stop(Clock::now(), 0);
         ::kill(supervisor, SIGCONT);
         const WorkEnd end = next_end();
-        if (end.finish != Finish::ok) return false;  // its deadline came before its supervisor stood
+        // Else its deadline came before its supervisor stood still
+        if (end.finish != Finish::ok) return false;
         EXPECT_EQ(end.result, "done");
         return true;
     }));
