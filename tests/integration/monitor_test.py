@@ -327,7 +327,7 @@ class Stats(MonitorTest):
         samples = []
 
         def enough_while_busy():
-            launch.feed(numbers(100))
+            launch.feed(numbers(2000))  # a second's work or two, as a look may take as long
             if broker := self.snapshot():
                 samples.append(broker)
             return sum(s["tasks"]["in_flight"] > 10 for s in samples) > 10
