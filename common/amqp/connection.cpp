@@ -70,7 +70,8 @@ std::string why_not_open(int status) {
 }
 
 /// With TLS the library takes no socket of ours, and nobody can call it off while it waits for a
-/// host that does not answer. So that is waited for before, and the connection thrown away.
+/// host that does not answer. So that is waited for before, and the connection thrown away. The
+/// name is looked up again, and waited for: an address in its place would be no name for SNI.
 void open_tls(amqp_socket_t* socket, const Address::Host& host, const Cutter& cutter) {
     ::close(reach(host, cutter, std::chrono::steady_clock::now() + kPatience));
     const timeval patience = time_of(kPatience);

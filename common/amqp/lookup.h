@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/amqp/address.h"
+#include "common/words/vocabulary.h"
 
 struct addrinfo;
 
@@ -15,8 +16,12 @@ namespace curfew::amqp {
 
 class Lookup {
 public:
-    /// The one that is under way, or else a new one. From any thread. Throws Lost.
+    // From any thread.
+    /// The one that is under way, or has ended within a minute while nobody waited for it any more;
+    /// or else a new one. Throws Lost.
     [[nodiscard]] static std::shared_ptr<const Lookup> of(const Address::Host& host);
+    /// Its end was seen: the next is a new one.
+    static void done_with(const Address::Host& host);
 
     explicit Lookup(const Address::Host& host);
     ~Lookup();
@@ -33,10 +38,11 @@ public:
 
 private:
     void run();
-    [[nodiscard]] bool is_over() const;
+    [[nodiscard]] bool is_of_use() const;
 
     const std::string name_, port_;
     const int over_;  // an event
+    const Instant began_at_;
     addrinfo* found_ = nullptr;
     std::atomic<int> error_ = 0;  // written behind found_
 };

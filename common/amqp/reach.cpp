@@ -43,6 +43,7 @@ std::shared_ptr<const Lookup> look_up(const Address::Host& host, const Cutter& c
     if (const int error = wait_for(lookup->over(), POLLIN, cutter, until); error != 0)
         throw Lost(fmt::format("{}: {}", host.text(),
                                error == ETIMEDOUT ? "its name is looked up, without an answer" : why_not(error)));
+    Lookup::done_with(host);
     if (lookup->error() != 0)
         throw Lost(fmt::format("{}: it is not found: {}", host.text(), gai_strerror(lookup->error())));
     return lookup;

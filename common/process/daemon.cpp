@@ -128,12 +128,16 @@ std::unique_ptr<Shell> Daemon::set_up(const std::function<std::unique_ptr<Shell>
     return make();
 }
 
-/// On another thread: this one hangs, or is between any two of its steps.
+/// Called on a thread beside the main one, which hangs, or is between any two of its steps.
 void Daemon::leave_now() {
+    alarm(5);  // the last resort, as in begin_stop
     constexpr std::string_view kFile = "ipc://";
     if (const std::string_view answers = answers_->endpoint(); answers.starts_with(kFile))
         unlink(std::string(answers.substr(kFile.size())).c_str());
-    leave_word(kExitLeftBehind, false);
+    if (orders_.end_waits())
+        run_dir_->leave_orphaned();
+    else
+        leave_word(kExitLeftBehind, false);
     _exit(options_.fail(kExitLeftBehind, "stopped before it was ready"));
 }
 

@@ -16,7 +16,8 @@
 namespace curfew {
 namespace {
 
-/// What is said of other processes stays in the lifeline, so that it cannot be waited for.
+/// Words of launch that are no stop stay in the lifeline, and a wait for it would return at once
+/// for ever. So it is looked at now and then.
 constexpr int kLookMs = 50;
 
 }  // namespace

@@ -13,6 +13,11 @@
 #include <utility>
 
 namespace curfew {
+namespace {
+
+constexpr std::size_t kAhead = 65'536;  // bytes that are looked at and stay
+
+}  // namespace
 
 void Lifeline::hold(int descriptor) {
     if (fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0 || fcntl(descriptor, F_SETFL, O_NONBLOCK) != 0)
@@ -41,15 +46,17 @@ std::vector<std::string> Lifeline::read() {
 }
 
 bool Lifeline::stop_waits() const {
-    char chunk[4096];
-    const ssize_t size = recv(descriptor_, chunk, sizeof chunk, MSG_PEEK | MSG_DONTWAIT);
-    if (size < 0 && errno == ENOTSOCK) {  // a pipe, whose other end says nothing
-        pollfd watched{descriptor_, 0, 0};
-        return poll(&watched, 1, 0) > 0;
-    }
-    if (size < 0) return errno != EAGAIN && errno != EINTR;
-    const std::string said = '\n' + std::string(chunk, static_cast<std::size_t>(size));
-    return size == 0 || said.find("\nstop\n") != std::string::npos;
+    if (has_ended()) return true;
+    std::string said = "\n" + std::string(kAhead, '\0');
+    const ssize_t size = recv(descriptor_, said.data() + 1, kAhead, MSG_PEEK | MSG_DONTWAIT);
+    if (size <= 0) return false;  // also of a pipe
+    said.resize(1 + static_cast<std::size_t>(size));
+    return said.find("\nstop\n") != std::string::npos;
+}
+
+bool Lifeline::has_ended() const {
+    pollfd watched{descriptor_, POLLRDHUP, 0};
+    return poll(&watched, 1, 0) > 0;
 }
 
 bool Lifeline::ask_to_drain() const {

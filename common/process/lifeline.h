@@ -1,5 +1,6 @@
 // The line to launch, a socket pair: launch's words come by it, and its end is launch's end. A
-// process without one has nobody to obey but its signals. One thread.
+// process without one has nobody to obey but its signals. One
+// thread, but for what says otherwise.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +21,10 @@ public:
 
     /// The lines that have come; afterwards is_there() says whether it has closed.
     [[nodiscard]] std::vector<std::string> read();
-    /// Whether `stop`, or its end, is what read() would find; nothing is taken. From any thread,
-    /// while none reads.
+    // What read() would find, of which nothing is taken; from any thread, while none reads.
+    /// A `stop` (in the first 64 KiB), or its end.
     [[nodiscard]] bool stop_waits() const;
+    [[nodiscard]] bool has_ended() const;
     /// Asks launch to drain the group. False where nobody is there to be asked: launch is gone (the
     /// kernel then sends TERM, which launch has asked for), or what was given is a pipe. A buffer
     /// that is full of such wishes counts as asked.

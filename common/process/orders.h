@@ -12,7 +12,7 @@
 // it.
 //
 // What launch says comes before a signal of the same turn: its TERM comes behind its word. One
-// thread, which owns the signals of the process.
+// thread, which owns the signals of the process, but for what says otherwise.
 #pragma once
 
 #include <cstddef>
@@ -54,8 +54,12 @@ public:
     /// once. `poller`: what it waited for was its first. `drains`: what USR1 asks for is a drain.
     void read(const Poller& poller, bool drains, const Obey& obey);
 
-    /// A stop has come and was not read. From any thread, while none reads.
+    // From any thread, while none reads:
+    /// A stop has come and was not read: launch's word or end, or else, where there is no launch,
+    /// any signal; one that asks for a drain too, as there is nothing yet that could be finished.
     [[nodiscard]] bool stop_waits() const;
+    /// There is a lifeline, and its end was not read.
+    [[nodiscard]] bool end_waits() const { return lifeline_.is_there() && lifeline_.has_ended(); }
 
     [[nodiscard]] bool has_lifeline() const { return lifeline_.is_there(); }
     /// Of the pipe, as its other end sees it too; 0: there is none.

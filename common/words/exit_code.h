@@ -15,7 +15,8 @@ enum ExitCode : int {
     kExitUnavailable = 69,  ///< a server that is not there, or lacks what was named
     kExitImbalance = 70,    ///< the books do not balance
     kExitIo = 74,           ///< a source or a sink failed, a disk is full, descriptors are used up
-    /// Messages were left without an outcome, or the source was not at its end.
+    /// Messages were left without an outcome, or the source was not at its end; or it was stopped
+    /// before it was ready.
     kExitLeftBehind = 75,
 };
 

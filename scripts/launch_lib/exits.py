@@ -13,7 +13,7 @@ class Exit(enum.IntEnum):
     UNAVAILABLE = 69  # a queue server that is not there, or lacks what was named
     INTERNAL = 70  # the books do not balance, or a process cannot be kept running
     IO = 74  # an I/O error, a full disk, no descriptors
-    NO_OUTCOME = 75  # messages were left without an outcome
+    NO_OUTCOME = 75  # messages were left without an outcome; of a process: stopped before it was ready
     SIGNAL = 128  # + the number of the signal that stopped the group
 
 

@@ -8,7 +8,8 @@
                                                               v                           |  or KILL does not help
                                                            SWEEPING ------- kill_at ------+
 
-The first signal is launch's own, or TERM at a member, which tells us by its lifeline.
+The first signal is launch's own, or TERM at a member, which tells us by its lifeline. Where there is no broker, or it
+has not reached its queue server yet, there is nothing to drain: the group stops.
 
 STOPPING: every member was told to stop, by its lifeline and by TERM. SWEEPING: every member is reaped, what they left
 behind got TERM. KILLING: KILL to all that is left, again and again, since it may fork. OVER: nothing is left. Launch is
@@ -27,6 +28,7 @@ from .books import Ending
 from .exits import Exit
 from .lack import Lack
 from .member import QUICK_DEATH, QUICK_DEATHS, Member, become_subreaper, descendants, describe, look_at, signal_all
+from .options import default_grace
 from .orphans import Orphans
 from .plan import Role
 from .signals import Stops
@@ -192,7 +194,7 @@ class Group:
             self._say_end(member, pid, code, lifeline)
         obeyed = self._obeyed(code)
         role = member.process.role
-        if code in _CODES_OF_THE_GROUP.get(Role.BROKER if is_broker else role, ()):
+        if code in _CODES_OF_THE_GROUP.get(Role.BROKER if is_broker else role, ()) and not self._ending.nothing_taken:
             self._ending.process_code = self._ending.process_code or code
             self._stop(now, STOP_MARGIN)  # its own message stands on stderr already
         elif not self._supervises:
@@ -345,7 +347,9 @@ class Group:
         if books is None and self._to_connect:  # it may wait for that server for long
             self._console.notice(f"stopping: nothing was taken from {self._to_connect} yet")
             self._ending.nothing_taken = True
-        if self._ending.nothing_taken or not self._has_broker():
+            self._stop(now, STOP_MARGIN + default_grace())  # --grace is for workers: a broker has its own
+            return
+        if not self._has_broker():
             self._stop(now, STOP_MARGIN)
             return
         self._state = State.DRAINING

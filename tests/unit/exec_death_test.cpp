@@ -128,14 +128,17 @@ protected:
     void start_tracing(Duration grace) {
         ExecOptions tracing = options({"python3", "-c", kTracing, said_});
         tracing.grace = std::chrono::duration_cast<std::chrono::milliseconds>(grace);
-        do {  // while it was killed for that before it could say so
+        // It may be killed for that before it could say so
+        for (int tries = 0; tries < 10; ++tries) {
             ends_.clear();
             killed_ = 0;
             ::unlink(said_.c_str());
             make(tracing);
             start(0);
             ASSERT_TRUE(turn_until([&] { return !contents(said_).empty() || !ends_.empty(); }));
-        } while (!ends_.empty());
+            if (ends_.empty()) break;
+        }
+        ASSERT_TRUE(ends_.empty()) << "killed before it could say so";
         if (contents(said_) == "refused")
             GTEST_SKIP() << "needs a kernel that lets a process trace another (ptrace_scope 0 or 1)";
     }

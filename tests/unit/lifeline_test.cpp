@@ -68,6 +68,23 @@ TEST_F(LifelineTest, ItsEndIsAStop) {
     EXPECT_FALSE(line_.is_there());
 }
 
+TEST_F(LifelineTest, ItsEndIsSeenBehindWordsAndAStopBehindManyOfThem) {
+    hold_socket();
+    std::string words;
+    for (int i = 0; i < 1000; ++i) words += "left w1 17 4711\n";
+    say(words);
+    EXPECT_FALSE(line_.stop_waits());
+    say("stop\n");
+    EXPECT_TRUE(line_.stop_waits());
+    EXPECT_EQ(line_.read().size(), 1001U);
+    say("drain\n");
+    EXPECT_FALSE(line_.has_ended());
+    hang_up();
+    EXPECT_TRUE(line_.has_ended());
+    EXPECT_TRUE(line_.stop_waits());
+    EXPECT_EQ(line_.read(), Lines{"drain"});
+}
+
 TEST_F(LifelineTest, ThatOfAPipeIsSeenToo) {
     hold_pipe();
     EXPECT_FALSE(line_.stop_waits());

@@ -52,7 +52,7 @@ TEST_F(ReadingTest, WhereThatTakesTooLongTheRestIsForTheNextTurnAndTheSocketStay
     EXPECT_LT(first, 50);
     EXPECT_TRUE(pull.unread());
     int rest = 0;
-    while (pull.unread()) rest += read(Duration::zero());
+    for (int turns = 0; pull.unread() && turns < 50; ++turns) rest += read(Duration::zero());
     EXPECT_EQ(rest, 50 - first);
 }
 
