@@ -15,12 +15,11 @@
 #include "common/process/quiet_thread.h"
 
 namespace curfew::amqp {
-
 namespace {
 
 using SystemClock = std::chrono::steady_clock;
 
-/// libc gives up before.
+/// An answer to an older question may no longer be true.
 constexpr auto kLongest = std::chrono::minutes(1);
 
 /// Of each host: the one whose end was not seen.

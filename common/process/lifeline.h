@@ -1,6 +1,5 @@
 // The line to launch, a socket pair: launch's words come by it, and its end is launch's end. A
-// process without one has nobody to obey but its signals. One
-// thread, but for what says otherwise.
+// process without one has nobody to obey but its signals. One thread, but for what says otherwise.
 #pragma once
 
 #include <cstdint>

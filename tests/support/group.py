@@ -384,7 +384,8 @@ class GroupTest(unittest.TestCase):
     # --- work that ends when the test says so ---
 
     def gated(self, work="cat"):
-        """Words of a command that waits for open_gate(), and then does the work."""
+        """Words of a command that waits for open_gate() and then does the work; it looks now and then, as any number of
+        them may wait."""
         return "--", "sh", "-c", f"until [ -e {self.path('gate')} ]; do sleep 0.02; done; {work}"
 
     def open_gate(self):
